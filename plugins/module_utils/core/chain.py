@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chain of compose files that COMPOSE_FILE names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from .layouts import Layout, overlays
+
+SEPARATOR = ":"
+"""Compose's default separator in COMPOSE_FILE on Linux."""
+
+BASE = ("docker-compose.yml", "docker-compose.prod.yml")
+"""The product's files that are always in the chain."""
+
+TLS_OVERLAY = "docker-compose.tls.yml"
+TLS_PROFILE = "tls"
+
+
+def split(compose_file: str) -> list[str]:
+    """The files named in COMPOSE_FILE, in order."""
+    return [name for name in compose_file.split(SEPARATOR) if name]
+
+
+def join(files: Sequence[str]) -> str:
+    """COMPOSE_FILE for ``files``."""
+    return SEPARATOR.join(files)
+
+
+def chain_for(
+    layout: Layout,
+    current: Sequence[str] = (),
+    profiles: Collection[str] = (),
+    available: Collection[str] = (),
+) -> list[str]:
+    """The chain with exactly one layout overlay: that of ``layout``.
+
+    current: the files that COMPOSE_FILE names now; files of others keep their place.
+    profiles: the profiles that are to run; ``tls`` brings its overlay if it exists.
+    available: the compose files that exist in the project directory.
+
+    The layout's overlay comes last, because it replaces mounts that the files
+    before it made; one that is in the chain already keeps its place, and the
+    proof of the resolved chain decides whether that is right.
+    """
+    others = set(overlays()) - {layout.overlay}
+    files = [name for name in (current or BASE) if name not in others]
+    if TLS_PROFILE in profiles and TLS_OVERLAY in available and TLS_OVERLAY not in files:
+        position = files.index(layout.overlay) if layout.overlay in files else len(files)
+        files.insert(position, TLS_OVERLAY)
+    if layout.overlay not in files:
+        files.append(layout.overlay)
+    return files

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which layout a host has, and which it shall have."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from .errors import (
+    EnvUnreadable,
+    LayoutContradiction,
+    MoveNotSupported,
+    NewerFormat,
+    StateElsewhere,
+    StateLinkForeign,
+    StateTwice,
+    UnknownLayout,
+    UnknownStateDir,
+)
+from .facts import Host, StatePlace
+from .layouts import (
+    DEFAULT_LAYOUT,
+    LAYOUTS,
+    UNDECIDED,
+    Layout,
+    known_layouts,
+    layout_at,
+    resolve_state_dir,
+    state_dirs,
+)
+from .tree import MARKER_FORMAT
+
+
+def _holds_state(place: Optional[StatePlace]) -> bool:
+    return bool(place and place["kind"] == "directory" and place["names"])
+
+
+def _is_mounted(place: Optional[StatePlace]) -> bool:
+    return bool(place and place["kind"] == "directory" and place["mounted"])
+
+
+def _check_markers(host: Host) -> None:
+    for path, place in host["state"].items():
+        found: Any = (place["marker"] or {}).get("format", MARKER_FORMAT)
+        if found != MARKER_FORMAT:
+            raise NewerFormat(path=path, found=found, known=MARKER_FORMAT)
+
+
+def _check_env(host: Host) -> None:
+    for line, key in host["env"]["duplicates"]:
+        raise EnvUnreadable(
+            path=host["env"]["path"], line=line, found=f"{key} is set again, to another value"
+        )
+
+
+def current_layout(host: Host) -> Optional[Layout]:
+    """The layout that the host has now, or None when it has no state.
+
+    ``.env`` decides; without one, the place that holds state does. An empty
+    mounted state disk counts when no place holds state: a run stopped there.
+    Raises a Refusal when the evidence contradicts itself.
+    """
+    _check_markers(host)
+    _check_env(host)
+    holding = [path for path in state_dirs() if _holds_state(host["state"].get(path))]
+    if len(holding) > 1:
+        raise StateTwice(found=", ".join(holding))
+    mounted = [path for path in state_dirs() if _is_mounted(host["state"].get(path))]
+    if host["env"]["exists"]:
+        expected = resolve_state_dir(host["env"]["values"])
+        layout = layout_at(expected)
+        if layout is None:
+            raise UnknownStateDir(
+                env_path=host["env"]["path"], found=expected, known=", ".join(state_dirs())
+            )
+        if holding and layout.state_dir != holding[0]:
+            raise StateElsewhere(
+                env_path=host["env"]["path"], expected=layout.state_dir, found=holding[0]
+            )
+        if layout.state_dir in holding or layout.state_dir in mounted:
+            return layout
+    places = holding or mounted
+    if len(places) > 1:
+        raise StateTwice(found=", ".join(places))
+    return layout_at(places[0]) if places else None
+
+
+def _named(name: str, source: str) -> Layout:
+    if name not in LAYOUTS:
+        raise UnknownLayout(asked=name, source=source, known=known_layouts())
+    return LAYOUTS[name]
+
+
+def _check_links(host: Host, layout: Layout) -> None:
+    for path, target in layout.links.items():
+        place = host["state"].get(path)
+        if place is None or place["kind"] == "absent":
+            continue
+        if place["kind"] == "link" and place["target"] == target:
+            continue
+        found = (
+            f"a link to '{place['target']}'" if place["kind"] == "link" else f"a {place['kind']}"
+        )
+        raise StateLinkForeign(path=path, wanted=target, found=found)
+
+
+def choose_layout(
+    host: Host, layout: str = "", wanted: str = "", override: bool = False
+) -> tuple[Optional[Layout], str]:
+    """The layout to have, and where that was said.
+
+    layout: the run's own choice (``-e layout=``); wanted: the inventory's
+    (state_layout_wanted). Without either it is what the host has now, and only
+    a host without any state falls to the default: not naming a layout never
+    moves anything. None means undecided. Raises a Refusal.
+    """
+    if layout:
+        _named(layout, "layout")
+    if wanted and wanted != UNDECIDED:
+        _named(wanted, "state_layout_wanted")
+    if layout and wanted and layout != wanted and not override:
+        raise LayoutContradiction(asked=layout, wanted=wanted)
+    if not layout and wanted == UNDECIDED:
+        return None, "state_layout_wanted"
+    current = current_layout(host)
+    name, source = (
+        (layout, "layout")
+        if layout
+        else (wanted, "state_layout_wanted")
+        if wanted
+        else (current.name, "what the host has")
+        if current
+        else (DEFAULT_LAYOUT, "the default for a host without state")
+    )
+    chosen = LAYOUTS[name]
+    if current and current != chosen:
+        raise MoveNotSupported(found=current.state_dir, current=current.name, wanted=chosen.name)
+    _check_links(host, chosen)
+    return chosen, source

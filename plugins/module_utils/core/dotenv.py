@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading and changing ``.env`` so that all its readers agree.
+
+The product's scripts take the first ``KEY=`` line, Compose takes the last one
+and expands ``$``. So there must be one plain line for each key that we write.
+Nothing is ever evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from .errors import EnvValueUnsafe
+
+_LINE = re.compile(r"^(?P<export>\s*export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)$")
+_SAFE_VALUE = re.compile(r"[A-Za-z0-9_./:,@%+=-]*")
+
+PLAIN_KEYS = (
+    "DATA_DIR",
+    "STATE_DIR",
+    "COMPOSE_FILE",
+    "COMPOSE_PROFILES",
+    "AGNES_IMAGE",
+    "AGNES_TAG",
+    "AGNES_TEMP_DIR",
+    "AGNES_TLS_FULLCHAIN_PATH",
+    "DOMAIN",
+    "DOMAIN_ALIAS",
+    "CADDY_TLS",
+    "TLS_MODE",
+    "LOG_LEVEL",
+    "SERVER_URL",
+)
+"""Keys whose values may be shown; every other value is treated as a secret."""
+
+HIDDEN = "(hidden)"
+"""What is shown in place of a secret's value."""
+
+
+def _unquote(value: str) -> str:
+    value = value.strip()
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value
+
+
+def assignments(text: str) -> list[tuple[int, str, str]]:
+    """Every assignment as (line number from 1, key, unquoted value), in order."""
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        match = _LINE.match(line.rstrip("\r"))
+        if match:
+            found.append((number, match["key"], _unquote(match["value"])))
+    return found
+
+
+def read(text: str) -> dict[str, str]:
+    """The values as the product's scripts read them: the first line of a key wins."""
+    values: dict[str, str] = {}
+    for _number, key, value in assignments(text):
+        values.setdefault(key, value)
+    return values
+
+
+def plain(values: Mapping[str, str]) -> dict[str, str]:
+    """Only what may be shown."""
+    return {key: values[key] for key in PLAIN_KEYS if key in values}
+
+
+def duplicates(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
+    """(line number, key) of each repeated assignment of ``keys`` with another value."""
+    first: dict[str, str] = {}
+    wanted = set(keys)
+    found = []
+    for number, key, value in assignments(text):
+        if key in wanted and first.setdefault(key, value) != value:
+            found.append((number, key))
+    return found
+
+
+def check_value(key: str, value: str) -> None:
+    """Raise EnvValueUnsafe unless every reader takes ``value`` as it stands."""
+    if not _SAFE_VALUE.fullmatch(value):
+        bad = sorted(set(re.sub(_SAFE_VALUE.pattern[:-1], "", value)))
+        raise EnvValueUnsafe(key=key, found=" ".join(repr(char) for char in bad))
+
+
+def upsert(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with one plain line for each of ``values``, changed in place.
+
+    Other lines, their order and comments stay byte for byte; a key that is new
+    goes to the end. The result ends with a newline when it changed.
+    Raises EnvValueUnsafe for a value that the readers would read differently.
+    """
+    for key, value in values.items():
+        check_value(key, value)
+    pending = dict(values)
+    result = []
+    for line in text.split("\n"):
+        match = _LINE.match(line.rstrip("\r"))
+        key = match["key"] if match else ""
+        if match is None or key not in values:
+            result.append(line)
+        elif key in pending:
+            wanted = pending.pop(key)
+            same = not match["export"] and _unquote(match["value"]) == wanted
+            result.append(line if same else f"{key}={wanted}")
+    if pending:
+        while result and result[-1] == "":
+            result.pop()
+        result += [f"{key}={value}" for key, value in pending.items()] + [""]
+    return "\n".join(result)
+
+
+def shown(text: str) -> str:
+    """``text`` for a diff: comments dropped, every value hidden that may be a secret."""
+    lines = []
+    for _number, key, value in assignments(text):
+        lines.append(f"{key}={value if key in PLAIN_KEYS else HIDDEN}")
+    return "\n".join(lines) + ("\n" if lines else "")

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every refusal of the collection: a stable code and one sentence.
+
+A sentence says what is wrong, what was found, what is wanted and what to do.
+Codes are never reused; docs/errors.md explains each of them.
+This package decides and does no I/O: it is private to agnes.host and may change.
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """The host is not as it must be; nothing has been changed.
+
+    Subclasses carry ``code`` and ``sentence``, a format string whose fields
+    are the keyword arguments of the constructor.
+    """
+
+    code = "AH000"
+    sentence = "{reason}"
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(f"{self.code}: {self.sentence.format(**facts)}")
+
+
+# 001 to 019: which layout
+
+
+class UnknownLayout(Refusal):
+    code = "AH001"
+    sentence = "unknown layout '{asked}' in {source}; the layouts are {known}: name one of them"
+
+
+class LayoutContradiction(Refusal):
+    code = "AH002"
+    sentence = (
+        "layout '{asked}' contradicts state_layout_wanted '{wanted}' of the inventory; "
+        "make them agree, or set state_layout_override_inventory: true for this run"
+    )
+
+
+class UnknownStateDir(Refusal):
+    code = "AH003"
+    sentence = (
+        "{env_path} puts state at '{found}', which no layout knows (they have {known}); "
+        "correct STATE_DIR or DATA_DIR there"
+    )
+
+
+class StateElsewhere(Refusal):
+    code = "AH004"
+    sentence = (
+        "{env_path} puts state at '{expected}', where none is, but state was found at '{found}'; "
+        "set STATE_DIR={found} again if that is this host's state, and find out what rewrote the file"
+    )
+
+
+class StateTwice(Refusal):
+    code = "AH005"
+    sentence = (
+        "state was found at more than one place ({found}), and this collection never chooses "
+        "between two copies; move aside the one that is not in use"
+    )
+
+
+class MoveNotSupported(Refusal):
+    code = "AH006"
+    sentence = (
+        "this host has its state at '{found}' (layout {current}), and layout {wanted} would move it; "
+        "this version does not move state: run with layout={current}, or without a layout"
+    )
+
+
+class StateLinkForeign(Refusal):
+    code = "AH007"
+    sentence = (
+        "'{path}' must be a link to '{wanted}' or be absent, found {found}; "
+        "find out who made it, then move it aside"
+    )
+
+
+class NewerFormat(Refusal):
+    code = "AH008"
+    sentence = (
+        "'{path}' has format {found}, this version reads format {known}; "
+        "use agnes.host {found}.0.0 or later on this host"
+    )
+
+
+# 020 to 039: disks
+
+
+class NoSuchDevice(Refusal):
+    code = "AH020"
+    sentence = "{variable} names '{device}', which {found}; the disks here are {disks}"
+
+
+class SameDevice(Refusal):
+    code = "AH021"
+    sentence = (
+        "disks_data_device and disks_state_device are the same disk ('{data}' and '{state}' are {found}); "
+        "name two disks"
+    )
+
+
+class NotBlank(Refusal):
+    code = "AH022"
+    sentence = (
+        "refusing to format '{device}' for {mount_point}: it is not proved blank, found {found}; "
+        "attach a blank disk, or move what is on it elsewhere and wipe it yourself"
+    )
+
+
+class SystemDisk(Refusal):
+    code = "AH023"
+    sentence = "{variable} names '{device}', which holds {found}; name another disk"
+
+
+class NotWholeDisk(Refusal):
+    code = "AH024"
+    sentence = "{variable} names '{device}', which is a {found}; only whole disks are formatted: name the disk"
+
+
+class TooSmall(Refusal):
+    code = "AH025"
+    sentence = (
+        "'{device}' for {mount_point} is too small (found {found}, wanted at least {wanted}); "
+        "attach a larger disk, or lower {variable}"
+    )
+
+
+class NoStateDevice(Refusal):
+    code = "AH026"
+    sentence = (
+        "layout {layout} needs a state disk of its own, and disks_state_device is not set; "
+        "attach a disk and name it there"
+    )
+
+
+class WrongDiskMounted(Refusal):
+    code = "AH027"
+    sentence = (
+        "'{mount_point}' has filesystem {found} mounted, this host's record says {wanted}; "
+        "mount the right disk, or find out why it changed"
+    )
+
+
+class ForbiddenMount(Refusal):
+    code = "AH028"
+    sentence = "'{mount_point}' is a mount point, which layout {layout} must not have; unmount it and take it out of /etc/fstab"
+
+
+class MountPointInUse(Refusal):
+    code = "AH029"
+    sentence = (
+        "'{mount_point}' is not mounted but holds files, which a mount would hide (found {found}); "
+        "move them to the disk, or aside"
+    )
+
+
+class ReadOnlyDevice(Refusal):
+    code = "AH030"
+    sentence = "'{device}' for {mount_point} is read-only; attach it read-write"
+
+
+class FstabConflict(Refusal):
+    code = "AH031"
+    sentence = (
+        "/etc/fstab line {line} already gives '{mount_point}' to '{found}', which is not mounted; "
+        "mount it, or take the line out"
+    )
+
+
+class NotMounted(Refusal):
+    code = "AH032"
+    sentence = "'{mount_point}' is not mounted (found {found}), so nothing is written there; run the disks role first"
+
+
+# 040 to 059: engine and stack
+
+
+class NoEngine(Refusal):
+    code = "AH040"
+    sentence = "no usable Docker engine: {found}; install and start one (the distribution's docker.io or docker-ce)"
+
+
+class ComposeTooOld(Refusal):
+    code = "AH041"
+    sentence = (
+        "Docker Compose {found} is too old (wanted {wanted} or later, older ones ignore '!override' "
+        "and would mount the wrong disk); install a newer one"
+    )
+
+
+class NoArtifacts(Refusal):
+    code = "AH042"
+    sentence = (
+        "no compose files: {found}; set agnes_compose_image to an image that carries /opt/agnes-host, "
+        "or agnes_compose_artifacts_dir to a directory on the host"
+    )
+
+
+class ComposeInvalid(Refusal):
+    code = "AH043"
+    sentence = "Compose rejects {files}: {found}; correct the file"
+
+
+class OverlayUnproved(Refusal):
+    code = "AH044"
+    sentence = (
+        "with {chain}, service '{service}' would mount {found} (wanted {wanted}); "
+        "find the file of the chain that does it and take it out"
+    )
+
+
+class VolumeLeftOver(Refusal):
+    code = "AH045"
+    sentence = (
+        "service '{service}' would still use the named volume '{volume}' for data; "
+        "find the file of the chain that does it and take it out"
+    )
+
+
+class EnvUnreadable(Refusal):
+    code = "AH046"
+    sentence = "{path} line {line}: {found}; write one plain KEY=value a line"
+
+
+class EnvValueUnsafe(Refusal):
+    code = "AH047"
+    sentence = (
+        "the value for {key} holds {found}, which the product's scripts and Compose read differently; "
+        "use letters, digits and _ . / : , @ % + = - only"
+    )
+
+
+class WrongDiskInContainer(Refusal):
+    code = "AH048"
+    sentence = (
+        "container '{container}' has '{path}' on device {found}, the {disk} disk is {wanted}; "
+        "stop it, and see docs/state-dir.md"
+    )
+
+
+class NotHealthy(Refusal):
+    code = "AH049"
+    sentence = "service '{service}' is {found} after {seconds} s; see 'docker compose logs {service}' in {project}"
+
+
+class EnvKeyOwned(Refusal):
+    code = "AH050"
+    sentence = (
+        "{key} in agnes_compose_env is decided by the layout; take it out, and choose with layout"
+    )

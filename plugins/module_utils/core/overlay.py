@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layout overlay, derived from the resolved compose configuration.
+
+Pure: a configuration as ``docker compose config --format json`` gives it for
+the chain without the layout overlay, and a layout, become the mounts that each
+service must have, and the overlay's text. No service is named here: one that
+the product adds or drops is right by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from .errors import OverlayUnproved, VolumeLeftOver
+from .layouts import Layout, is_below, state_dirs
+
+DATA_VOLUME = "data"
+"""The named volume of the product's base file that stands for the data disk."""
+
+HEADER = (
+    "# Written by agnes.host for layout {layout}: derived from {chain}.\n"
+    "# Do not edit: a run of the collection writes it again when those files change.\n"
+)
+
+Mount = dict[str, Any]
+"""One entry of a service's ``volumes`` in the resolved long form."""
+
+
+def cut(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved configuration cut to mounts and profiles: the rest may hold secrets."""
+    services = {
+        name: {
+            "profiles": list(service.get("profiles") or []),
+            "restart": service.get("restart") or "no",
+            "volumes": [dict(mount) for mount in service.get("volumes") or []],
+        }
+        for name, service in (config.get("services") or {}).items()
+    }
+    volumes = {
+        key: {
+            "name": (volume or {}).get("name", key),
+            "driver_opts": (volume or {}).get("driver_opts") or {},
+        }
+        for key, volume in (config.get("volumes") or {}).items()
+    }
+    return {"services": services, "volumes": volumes}
+
+
+def _bind(source: str, target: str, read_only: bool) -> Mount:
+    mount: Mount = {"type": "bind", "source": source, "target": target}
+    if read_only:
+        mount["read_only"] = True
+    # Never let the engine create a missing directory: it would be on the wrong disk.
+    mount["bind"] = {"create_host_path": False}
+    return mount
+
+
+def _moved(path: str, layout: Layout) -> Optional[str]:
+    """``path`` under this layout's STATE_DIR if it is under that of any layout."""
+    for state_dir in state_dirs():
+        if is_below(path, state_dir):
+            rest = posixpath.relpath(path, state_dir)
+            return posixpath.normpath(posixpath.join(layout.state_dir, rest))
+    return None
+
+
+def mounts_of(volumes: Sequence[Mount], layout: Layout) -> list[Mount]:
+    """The mounts that a service with ``volumes`` must have in ``layout``.
+
+    - a use of the named data volume becomes a bind of the data mount;
+    - a service that has it read-write gets the state mount too, unless the
+      state mount lies below the data mount and so comes with it;
+    - a host path under a state directory moves to this layout's;
+    - every other mount is restated as it is.
+    """
+    data, state = layout.mounts["data"], layout.mounts["state"]
+    result: list[Mount] = []
+    for mount in volumes:
+        kind, source, target = mount["type"], mount.get("source", ""), mount["target"]
+        read_only = bool(mount.get("read_only"))
+        moved = _moved(source, layout) if kind == "bind" else None
+        uses_data = (kind == "volume" and source == DATA_VOLUME) or (
+            kind == "bind" and posixpath.normpath(source) == data
+        )
+        if uses_data:
+            result.append(_bind(data, target, read_only))
+            if not read_only and not is_below(state, data):
+                result.append(_bind(state, layout.state_dir, False))
+        elif moved is not None:
+            follows = source == target or target in state_dirs()
+            result.append(_bind(moved, moved if follows else target, read_only))
+        else:
+            result.append(dict(mount))
+    return list({mount["target"]: mount for mount in result}.values())
+
+
+def wanted_mounts(config: Mapping[str, Any], layout: Layout) -> dict[str, list[Mount]]:
+    """Service -> its mounts in ``layout``, for each service of a cut configuration."""
+    return {
+        name: mounts_of(service["volumes"], layout) for name, service in config["services"].items()
+    }
+
+
+def _scalar(value: Any) -> Any:
+    """``value`` with ``$`` doubled in strings, or Compose would expand it."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _scalar(item) for key, item in value.items()}
+    return value
+
+
+def render(config: Mapping[str, Any], layout: Layout, chain: Sequence[str] = ()) -> str:
+    """The overlay's text: each service whose mounts differ from ``config``'s.
+
+    Each mount is written as JSON, which YAML takes as it is, so the host needs
+    no YAML library.
+    """
+    lines = [
+        HEADER.format(layout=layout.name, chain=", ".join(chain) or "its chain"),
+        "services:\n",
+    ]
+    wanted = wanted_mounts(config, layout)
+    changed = [
+        name
+        for name in sorted(wanted)
+        if not same(wanted[name], config["services"][name]["volumes"])
+    ]
+    for name in changed:
+        lines.append(f"  {json.dumps(name)}:\n    volumes: !override\n")
+        lines += [f"      - {json.dumps(_scalar(mount))}\n" for mount in wanted[name]]
+    return "".join(lines) if changed else lines[0] + "services: {}\n"
+
+
+def _key(mount: Mount) -> tuple[str, ...]:
+    bind = mount.get("bind") or {}
+    return (
+        str(mount.get("target")),
+        str(mount.get("type")),
+        str(mount.get("source", "")),
+        "ro" if mount.get("read_only") else "rw",
+        str(bind.get("propagation", "")),
+    )
+
+
+def same(left: Sequence[Mount], right: Sequence[Mount]) -> bool:
+    """Whether two lists mean the same mounts; order and defaults do not matter."""
+    return sorted(map(_key, left)) == sorted(map(_key, right))
+
+
+def say(mounts: Sequence[Mount]) -> str:
+    """Mounts for a message: ``source:target:mode`` sorted."""
+    return (
+        ", ".join(sorted(f"{key[2]}:{key[0]}:{key[3]}" for key in map(_key, mounts))) or "nothing"
+    )
+
+
+def prove(
+    full: Mapping[str, Any], wanted: Mapping[str, Sequence[Mount]], chain: Sequence[str]
+) -> None:
+    """Raise unless each service of the full chain's cut configuration has its wanted mounts."""
+    for name, service in full["services"].items():
+        found = service["volumes"]
+        for mount in found:
+            if mount["type"] == "volume" and mount.get("source") == DATA_VOLUME:
+                raise VolumeLeftOver(service=name, volume=DATA_VOLUME)
+        if not same(found, wanted.get(name, [])):
+            raise OverlayUnproved(
+                chain=":".join(chain),
+                service=name,
+                found=say(found),
+                wanted=say(wanted.get(name, [])),
+            )

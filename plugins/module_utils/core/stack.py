@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which services of the stack are to be started, and which are as they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Optional
+
+_ENDED = ("exited", "dead")
+
+
+def is_one_shot(service: Mapping[str, Any]) -> bool:
+    """Whether a service runs once and ends: Compose would not restart it."""
+    return service.get("restart") in (None, "", "no")
+
+
+def selected(services: Mapping[str, Mapping[str, Any]], profiles: Collection[str]) -> list[str]:
+    """The services that run with these profiles: those without any, and those with one of them."""
+    return sorted(
+        name
+        for name, service in services.items()
+        if not service["profiles"] or set(service["profiles"]) & set(profiles)
+    )
+
+
+def recreated(dry_run: str) -> set[str]:
+    """Names of the containers that ``docker compose --dry-run up`` says it would recreate."""
+    names = set()
+    for line in dry_run.splitlines():
+        words = line.split()
+        if words[-1:] == ["Recreate"] and "Container" in words:
+            names.add(words[words.index("Container") + 1])
+    return names
+
+
+def step_for(
+    service: Mapping[str, Any], container: Optional[Mapping[str, Any]], recreate: Collection[str]
+) -> str:
+    """What ``up`` has to do for a service: ``create``, ``recreate``, ``start`` or empty.
+
+    recreate: names of containers that Compose would recreate. A one-shot service
+    that has ended well is not run again for nothing.
+    """
+    if container is None:
+        return "create"
+    if container["name"] in recreate:
+        return "recreate"
+    if container["status"] == "running":
+        return ""
+    if is_one_shot(service) and container["status"] in _ENDED and container["exit_code"] == 0:
+        return ""
+    return "start"
+
+
+def trouble_with(service: Mapping[str, Any], container: Optional[Mapping[str, Any]]) -> str:
+    """Why a service is not as it must be, for a message; empty when it is."""
+    if container is None:
+        return "absent"
+    status = str(container["status"])
+    if status in _ENDED and is_one_shot(service):
+        return "" if container["exit_code"] == 0 else f"ended with {container['exit_code']}"
+    if status != "running":
+        return status
+    if is_one_shot(service):
+        return "still running"
+    health = container["health"]
+    return "" if health in ("", "healthy") else f"running, {health}"
+
+
+def say_state(service: Mapping[str, Any], container: Mapping[str, Any]) -> str:
+    """The state of a service for the summary."""
+    if container["status"] in _ENDED:
+        return f"ended with {container['exit_code']}"
+    return container["health"] or f"{container['status']} (no health check)"

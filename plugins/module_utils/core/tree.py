@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must stand on the two disks: directories, owners, links and the marker."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import asdict, dataclass
+from typing import Any, Optional
+
+from .layouts import CERTIFICATES, Layout
+
+AGNES_UID = 999
+"""The product's user in its containers; on the host agnes-applier has it."""
+
+MARKER = ".agnes-state.json"
+"""The marker at the top of STATE_DIR: it says that this is state, and of which host."""
+
+MARKER_FORMAT = 1
+
+_DATA = ("analytics", "extracts", "uploads", "tmp")
+"""What the product needs below /data before its first start, or it crash-loops."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the tree. ``mode`` is for what we create; owners are always kept right."""
+
+    path: str
+    kind: str
+    """directory, link or file."""
+    uid: int = AGNES_UID
+    gid: int = AGNES_UID
+    mode: int = 0o755
+    target: Optional[str] = None
+    """Where a link points."""
+    content: Optional[str] = None
+    """What a file holds; secret when the mode hides it from others."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def wanted_tree(layout: Layout, certificate: str = "", private_key: str = "") -> list[Entry]:
+    """The tree of ``layout``, parents first. Both PEM texts or none are given."""
+    data, state = layout.mounts["data"], layout.state_dir
+    certs = posixpath.join(state, CERTIFICATES)
+    entries = [Entry(data, "directory")]
+    entries += [Entry(posixpath.join(data, name), "directory") for name in _DATA]
+    entries += [Entry(state, "directory"), Entry(certs, "directory", mode=0o700)]
+    if certificate and private_key:
+        # Root's, as the product's own rotation writes them; Caddy runs as root.
+        entries += [
+            Entry(posixpath.join(certs, "privkey.pem"), "file", 0, 0, 0o600, content=private_key),
+            Entry(posixpath.join(certs, "fullchain.pem"), "file", 0, 0, 0o644, content=certificate),
+        ]
+    entries += [
+        Entry(path, "link", 0, 0, 0o777, target=target) for path, target in layout.links.items()
+    ]
+    return entries

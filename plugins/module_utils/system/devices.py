@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Block devices as the host shows them: /sys, low-level probes, reads. Read-only."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import Optional
+
+from ..core.facts import Asked, Device, Mount
+from .commands import Failed, run
+
+SYS = "/sys/dev/block"
+MIB = 1024 * 1024
+SAMPLES = 64
+"""How many 4 KiB samples between the first and the last MiB must be zero."""
+
+_EXT_BACKUP_GROUPS = (1, 3, 5, 7, 9)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []
+
+
+def maj_min_of(rdev: int) -> str:
+    """``MAJ:MIN`` of a device number."""
+    return f"{os.major(rdev)}:{os.minor(rdev)}"
+
+
+def resolve(named: str) -> Asked:
+    """What a disk variable names, as a MAJ:MIN; never by parsing a name."""
+    asked: Asked = {"device": named, "found": "", "maj_min": ""}
+    if not named:
+        return asked
+    try:
+        info = os.stat(named)
+    except OSError as error:
+        broken = os.path.islink(named)
+        asked["found"] = "is a dangling link" if broken else f"can't be read ({error.strerror})"
+        if not broken and isinstance(error, FileNotFoundError):
+            asked["found"] = "does not exist"
+        return asked
+    if not stat.S_ISBLK(info.st_mode):
+        asked["found"] = "is not a block device"
+        return asked
+    asked["maj_min"] = maj_min_of(info.st_rdev)
+    return asked
+
+
+def _nodes() -> dict[str, str]:
+    """MAJ:MIN -> path, for the block devices that have a node in /dev."""
+    found: dict[str, str] = {}
+    for folder in ("/dev", "/dev/mapper"):
+        for name in _names(folder):
+            path = os.path.join(folder, name)
+            try:
+                info = os.lstat(path)
+            except OSError:
+                continue
+            if stat.S_ISBLK(info.st_mode):
+                found.setdefault(maj_min_of(info.st_rdev), path)
+    return found
+
+
+def _kind(sys: str) -> str:
+    for kind, mark in (("part", "partition"), ("dm", "dm"), ("md", "md"), ("loop", "loop")):
+        if os.path.exists(os.path.join(sys, mark)):
+            return kind
+    if _read(os.path.join(sys, "device/type")) == "5":  # SCSI: CD-ROM
+        return "rom"
+    return "disk" if os.path.exists(os.path.join(sys, "device")) else "other"
+
+
+def _vpd_serial(sys: str) -> str:
+    """Unit serial number page of a SCSI disk: four bytes of header, then the number."""
+    try:
+        with open(os.path.join(sys, "device/vpd_pg80"), "rb") as file:
+            return file.read()[4:].decode("ascii", "replace").strip("\0 ")
+    except OSError:
+        return ""
+
+
+def _signatures(path: str) -> tuple[list[str], dict[str, str]]:
+    """All signatures for people, and the filesystem if there is exactly one."""
+    out = run(["wipefs", "--no-act", "--json", path]).out
+    found = json.loads(out)["signatures"] if out.strip() else []
+    texts = []
+    for signature in found:
+        label = f" labelled '{signature['label']}'" if signature.get("label") else ""
+        texts.append(f"{signature['type']}{label}")
+    probe = run(["blkid", "--probe", "--output", "export", path], codes=(0, 2, 8))
+    values = dict(line.split("=", 1) for line in probe.out.splitlines() if "=" in line)
+    if probe.code == 8:
+        texts.append("several signatures that contradict each other")
+    elif not texts and values.get("TYPE", values.get("PTTYPE")):
+        texts.append(values.get("TYPE") or values["PTTYPE"])
+    filesystem = {}
+    if values.get("USAGE") == "filesystem" and "UUID" in values:
+        filesystem = {key.lower(): values.get(key, "") for key in ("TYPE", "UUID", "LABEL")}
+    return list(dict.fromkeys(texts)), filesystem
+
+
+def _exclusive(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_EXCL))
+    except OSError:
+        return False
+    return True
+
+
+def _sample_offsets(size: int) -> list[int]:
+    """Where to read: evenly spread, and where ext4 (1, 2, 4 KiB blocks) keeps its backups."""
+    offsets = {size * step // SAMPLES for step in range(1, SAMPLES)}
+    for block in (1024, 2048, 4096):
+        first = 1 if block == 1024 else 0
+        offsets |= {(group * 8 * block + first) * block for group in _EXT_BACKUP_GROUPS}
+    return sorted(offset - offset % 4096 for offset in offsets if offset + 4096 <= size)
+
+
+def zeros(path: str, size: int) -> bool:
+    """Whether the first and last MiB and samples between hold only zeros."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        spans = [(0, MIB), (max(0, size - MIB), MIB)]
+        spans += [(offset, 4096) for offset in _sample_offsets(size)]
+        return not any(any(os.pread(fd, length, offset)) for offset, length in spans)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def device(maj_min: str, path: str, prove_blank: bool = False) -> Optional[Device]:
+    """One device, or None where it has no size. ``prove_blank``: read samples too."""
+    sys = os.path.join(SYS, maj_min)
+    size = int(_read(os.path.join(sys, "size")) or 0) * 512
+    if not size:
+        return None
+    kind = _kind(sys)
+    parts = [n for n in _names(sys) if os.path.exists(os.path.join(sys, n, "partition"))]
+    holders = _names(os.path.join(sys, "holders"))
+    for part in parts:
+        holders += _names(os.path.join(sys, part, "holders"))
+    try:
+        signatures, filesystem = _signatures(path)
+    except Failed as error:
+        signatures, filesystem = [f"something unreadable ({error})"], {}
+    blank_so_far = prove_blank and not signatures and not parts and not holders
+    serial = _read(os.path.join(sys, "device/serial")) or _read(os.path.join(sys, "serial"))
+    return {
+        "path": path,
+        "maj_min": maj_min,
+        "kernel_name": os.path.basename(os.path.realpath(sys)),
+        "kind": kind,
+        "size": size,
+        "read_only": _read(os.path.join(sys, "ro")) == "1",
+        "serial": serial or _vpd_serial(sys) or None,
+        "wwn": _read(os.path.join(sys, "device/wwid")) or _read(os.path.join(sys, "wwid")) or None,
+        "partitions": parts,
+        "holders": sorted(set(holders)),
+        "signatures": signatures,
+        "filesystem": filesystem,
+        "exclusive": _exclusive(path),
+        "zeros": blank_so_far and zeros(path, size),
+    }
+
+
+def devices(asked: dict[str, Asked]) -> list[Device]:
+    """All block devices that have a node in /dev; blank is proved for the asked ones only."""
+    wanted = {item["maj_min"] for item in asked.values()}
+    found = []
+    for maj_min, path in sorted(_nodes().items()):
+        item = device(maj_min, path, prove_blank=maj_min in wanted)
+        if item is not None:
+            found.append(item)
+    return found
+
+
+def mounts(known: list[Device]) -> list[Mount]:
+    """Mounts of block devices, the topmost at each target, from mountinfo."""
+    uuids = {item["maj_min"]: item["filesystem"].get("uuid", "") for item in known}
+    topmost: dict[str, Mount] = {}
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            left, _dash, right = line.partition(" - ")
+            fields, (fstype, source) = left.split(" "), right.split(" ")[:2]
+            target = fields[4].encode("latin-1", "ignore").decode("unicode_escape")
+            topmost.pop(target, None)
+            if not fields[2].startswith("0:"):
+                topmost[target] = {
+                    "target": target,
+                    "source": source,
+                    "fstype": fstype,
+                    "maj_min": fields[2],
+                    "uuid": uuids.get(fields[2], ""),
+                    "root": fields[3],
+                }
+    return list(topmost.values())

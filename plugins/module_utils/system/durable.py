@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes that are whole or not there after a crash.
+
+Temporary file in the same directory, fsync, rename, fsync of the directory;
+an fsync error is fatal, because the kernel reports it only once.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from typing import Optional
+
+
+def fsync_directory(fd_or_path: object) -> None:
+    """Make the entries of a directory durable."""
+    if isinstance(fd_or_path, int):
+        os.fsync(fd_or_path)
+        return
+    fd = os.open(str(fd_or_path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_at(
+    directory: int, name: str, content: bytes, mode: int, uid: int = 0, gid: int = 0
+) -> None:
+    """Write ``name`` in the directory open as ``directory``; no link is followed."""
+    temporary = f".{name}.{secrets.token_hex(6)}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    fd = os.open(temporary, flags, 0o600, dir_fd=directory)
+    try:
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        os.unlink(temporary, dir_fd=directory)
+        raise
+    os.fsync(directory)
+
+
+def write(path: str, content: str, mode: int = 0o644, keep_owner: bool = True) -> None:
+    """Write the file at ``path``; an existing file keeps its owner and mode."""
+    directory, name = os.path.split(path)
+    uid = gid = 0
+    current = read_stat(path)
+    if current is not None and keep_owner:
+        uid, gid, mode = current.st_uid, current.st_gid, stat.S_IMODE(current.st_mode)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        write_at(fd, name, content.encode("utf-8", "surrogateescape"), mode, uid, gid)
+    finally:
+        os.close(fd)
+
+
+def read_stat(path: str) -> Optional[os.stat_result]:
+    """lstat of ``path``, or None where nothing is."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_text(path: str, limit: int = 4 * 1024 * 1024) -> Optional[str]:
+    """The text of a regular file, or None where nothing is; no link is followed."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(f"'{path}' is not a regular file")
+        # surrogateescape: bytes that are not UTF-8 go back to disk as they came.
+        return file.read(limit).decode("utf-8", "surrogateescape")
+
+
+def make_directory(path: str, mode: int = 0o755) -> None:
+    """Make a directory and its missing parents, each durable in its parent."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    make_directory(parent)
+    os.mkdir(path, mode)
+    os.chmod(path, mode)
+    fsync_directory(parent)

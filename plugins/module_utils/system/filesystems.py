@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making our filesystems and mounting them: small steps, each checked after it is done."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ..core import fstab
+from ..core.disks import LABELS, not_blank_because, only_ours
+from ..core.errors import NotBlank, NotMounted
+from ..core.facts import Device, Mount
+from . import devices, durable
+from .commands import run
+
+FSTAB = "/etc/fstab"
+
+# Features that e2fsck of the previous Debian release (1.46, bullseye's, too) can check:
+# named in full, so that a newer mke2fs.conf can't add one. Never a full discard: it would
+# take away the last chance to recover from a mistake, and is slow on some clouds.
+_EXT4_FEATURES = (
+    "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"
+    "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
+)
+
+
+def _mkfs(fstype: str, role: str, uuid: str, path: str) -> list[str]:
+    if fstype == "xfs":
+        return ["mkfs.xfs", "-K", "-L", LABELS[role], "-m", f"uuid={uuid}", path]
+    options = ["-E", "nodiscard", "-O", _EXT4_FEATURES, "-L", LABELS[role], "-U", uuid]
+    return ["mkfs.ext4", "-q", *options, path]
+
+
+def probe(path: str, maj_min: str) -> Device:
+    """The device at ``path`` as it is now, proved to be the one that was planned for."""
+    info = os.stat(path)
+    found = devices.maj_min_of(info.st_rdev) if stat.S_ISBLK(info.st_mode) else "no block device"
+    device = devices.device(maj_min, path, prove_blank=True) if found == maj_min else None
+    if device is None:
+        raise NotBlank(device=path, mount_point="a disk", found=f"{found} in place of {maj_min}")
+    return device
+
+
+def check_formattable(device: Device, mount_point: str, resumed_uuid: str = "") -> None:
+    """Raise NotBlank unless the device is blank now, or half made by us (``resumed_uuid``)."""
+    if resumed_uuid and only_ours(device, resumed_uuid):
+        return
+    reason = not_blank_because(device)
+    if reason:
+        raise NotBlank(device=device["path"], mount_point=mount_point, found=reason)
+
+
+def make(role: str, fstype: str, uuid: str, device: Device) -> None:
+    """Make the filesystem and flush it; its UUID is checked by a fresh probe."""
+    run(_mkfs(fstype, role, uuid, device["path"]), seconds=1800)
+    fd = os.open(device["path"], os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    made = probe(device["path"], device["maj_min"])
+    if made["filesystem"].get("uuid") != uuid:
+        raise NotBlank(
+            device=device["path"],
+            mount_point=role,
+            found="another filesystem after mkfs than the one made",
+        )
+
+
+def missing_fstab_line(role: str, uuid: str, mount_point: str, fstype: str) -> str:
+    """The line that /etc/fstab lacks for this mount point, or empty."""
+    text = durable.read_text(FSTAB) or ""
+    return "" if fstab.at(text, mount_point) else fstab.line_for(role, uuid, mount_point, fstype)
+
+
+def add_fstab_line(line: str) -> None:
+    """Add a line durably and let systemd know; other lines stay as they are."""
+    durable.write(FSTAB, fstab.with_line(durable.read_text(FSTAB) or "", line))
+    if os.path.isdir("/run/systemd/system"):
+        # Without it systemd would go by the old fstab and may unmount what we mount.
+        run(["systemctl", "daemon-reload"])
+
+
+def mount(mount_point: str, maj_min: str) -> None:
+    """Mount by the line in fstab, and prove that it is this device that is mounted."""
+    run(["mount", mount_point])
+    check_mounted(mount_point, maj_min)
+
+
+def check_mounted(mount_point: str, maj_min: str) -> None:
+    """Raise NotMounted unless the device is what stands at the mount point, by st_dev."""
+    found = devices.maj_min_of(os.stat(mount_point).st_dev)
+    if found != maj_min:
+        raise NotMounted(mount_point=mount_point, found=f"device {found}, not {maj_min}")
+
+
+def is_mounted(mount_point: str, mounts: list[Mount]) -> bool:
+    """Whether anything is mounted there."""
+    return any(item["target"] == mount_point for item in mounts)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stage: the project as it will be, where Compose can resolve it before it is published.
+
+It stands in /run, which is memory, in a directory of root's only, because its
+``.env`` holds secrets; what Compose prints of them never leaves this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..core import dotenv
+from ..core.chain import SEPARATOR
+from ..core.errors import ComposeInvalid
+from ..core.overlay import cut
+from .artifacts import File
+from .commands import last_line, run
+
+_PARENT = "/run/agnes-host"
+
+
+class Stage:
+    """A directory like the project's, with some files replaced; see ``staged``."""
+
+    def __init__(self, docker: str, project_dir: str, path: str) -> None:
+        self.docker = docker
+        self.project_dir = project_dir
+        self.path = path
+
+    def put(self, name: str, content: bytes) -> None:
+        """Put a file into the stage, in place of the project's."""
+        target = os.path.join(self.path, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.lexists(target):
+            os.unlink(target)
+        with open(target, "wb") as file:
+            file.write(content)
+
+    def _compose(self, chain: Sequence[str], arguments: Sequence[str]) -> str:
+        files = [part for name in chain for part in ("--file", os.path.join(self.path, name))]
+        env_file = os.path.join(self.path, ".env")
+        project = os.path.basename(self.project_dir.rstrip("/"))
+        done = run(
+            [self.docker, "compose", "--project-name", project, "--project-directory", self.path,
+             "--env-file", env_file, "--profile", "*", *files, *arguments],
+            codes=(), cwd=self.path,
+        )  # fmt: skip
+        if done.code:
+            raise ComposeInvalid(
+                files=SEPARATOR.join(chain), found=self._redacted(last_line(done.err))
+            )
+        return done.out
+
+    def _redacted(self, text: str) -> str:
+        with open(os.path.join(self.path, ".env"), encoding="utf-8", errors="replace") as file:
+            values = dotenv.assignments(file.read())
+        for _number, key, value in values:
+            if key not in dotenv.PLAIN_KEYS and len(value) >= 4:
+                text = text.replace(value, dotenv.HIDDEN)
+        return text.replace(self.path, self.project_dir)
+
+    def resolve(self, chain: Sequence[str]) -> dict[str, Any]:
+        """The configuration of ``chain``, cut to mounts and profiles, with the project's paths."""
+        config = cut(json.loads(self._compose(chain, ["config", "--format", "json"])))
+        for service in config["services"].values():
+            for mount in service["volumes"]:
+                source = mount.get("source") or ""
+                if mount["type"] == "bind" and (source + "/").startswith(self.path + "/"):
+                    mount["source"] = self.project_dir + source[len(self.path) :]
+        return config
+
+
+@contextmanager
+def staged(
+    docker: str, project_dir: str, files: Mapping[str, File], env_text: str
+) -> Iterator[Stage]:
+    """A stage of ``project_dir`` with ``files`` and ``.env`` replaced; gone at the end."""
+    os.makedirs(_PARENT, mode=0o700, exist_ok=True)
+    path = tempfile.mkdtemp(dir=_PARENT, prefix="stage-")
+    try:
+        stage = Stage(docker, project_dir, path)
+        if os.path.isdir(project_dir):
+            tops = {name.split("/")[0] for name in files} | {".env"}
+            for name in set(os.listdir(project_dir)) - tops:
+                os.symlink(os.path.join(project_dir, name), os.path.join(path, name))
+        for name, file in files.items():
+            stage.put(name, file.content)
+        stage.put(".env", env_text.encode("utf-8", "surrogateescape"))
+        yield stage
+    finally:
+        shutil.rmtree(path)

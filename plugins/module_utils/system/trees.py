@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeping a tree of directories, files and links, without following any link.
+
+uid 999 owns directories that root works in here, so every step goes by a
+directory descriptor: a name that has become a link is refused, not followed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+from ..core.errors import StateLinkForeign
+from ..core.tree import Entry
+from . import durable
+from .actions import Actions
+
+
+@contextmanager
+def opened(path: str) -> Iterator[int]:
+    """A descriptor of the directory at an absolute path, walked without following links."""
+    fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in [part for part in path.split("/") if part]:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _stat(entry: Entry) -> Optional[os.stat_result]:
+    parent, name = os.path.split(entry.path)
+    try:
+        with opened(parent) as fd:
+            return os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _say(entry: Entry) -> str:
+    if entry.kind == "link":
+        return f"link to {entry.target}"
+    return f"{entry.kind} {entry.uid}:{entry.gid} {entry.mode:04o}"
+
+
+def _make(entry: Entry) -> None:
+    parent, name = os.path.split(entry.path)
+    with opened(parent) as fd:
+        if entry.kind == "link":
+            assert entry.target is not None
+            os.symlink(entry.target, name, dir_fd=fd)
+        elif entry.kind == "file":
+            content = (entry.content or "").encode()
+            durable.write_at(fd, name, content, entry.mode, entry.uid, entry.gid)
+        else:
+            os.mkdir(name, 0o700, dir_fd=fd)
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            try:
+                os.fchown(below, entry.uid, entry.gid)
+                os.fchmod(below, entry.mode)
+                os.fsync(below)
+            finally:
+                os.close(below)
+        os.fsync(fd)
+
+
+def _read(entry: Entry) -> str:
+    parent, name = os.path.split(entry.path)
+    with opened(parent) as directory:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+        with os.fdopen(fd, "rb") as file:
+            return file.read(1 << 20).decode("utf-8", "replace")
+
+
+def _chown(entry: Entry) -> None:
+    with opened(entry.path) as fd:
+        os.fchown(fd, entry.uid, entry.gid)
+
+
+def _kind(info: os.stat_result) -> str:
+    if stat.S_ISLNK(info.st_mode):
+        return "link"
+    if stat.S_ISDIR(info.st_mode):
+        return "directory"
+    return "file" if stat.S_ISREG(info.st_mode) else "special file"
+
+
+def _own(entry: Entry, uid: int, gid: int, actions: Actions) -> None:
+    if (uid, gid) != (entry.uid, entry.gid):
+        before, after = f"owner {uid}:{gid}", f"owner {entry.uid}:{entry.gid}"
+        actions.take(entry.path, before, after, lambda: _chown(entry))
+
+
+def announce_fresh(entry: Entry, actions: Actions, is_mount_point: bool) -> None:
+    """In a check run, before its disk is mounted: what ``keep`` will do on a fresh filesystem."""
+    if is_mount_point:
+        _own(entry, 0, 0, actions)
+    else:
+        actions.take(entry.path, "absent", _say(entry))
+
+
+def keep(entry: Entry, actions: Actions) -> None:
+    """Make ``entry`` be there: missing things are made, a directory's owner is corrected.
+
+    Raises StateLinkForeign when something of another kind has the name.
+    """
+    info = _stat(entry)
+    if info is None:
+        actions.take(entry.path, "absent", _say(entry), lambda: _make(entry))
+        return
+    kind = _kind(info)
+    if kind != entry.kind:
+        raise StateLinkForeign(path=entry.path, wanted=_say(entry), found=f"a {kind}")
+    if kind == "link":
+        parent, name = os.path.split(entry.path)
+        with opened(parent) as fd:
+            found = os.readlink(name, dir_fd=fd)
+        if found != entry.target:
+            raise StateLinkForeign(
+                path=entry.path, wanted=entry.target, found=f"a link to '{found}'"
+            )
+    elif kind == "directory":
+        _own(entry, info.st_uid, info.st_gid, actions)
+    elif _read(entry) != entry.content:
+        actions.take(entry.path, "other content", _say(entry), lambda: _make(entry))

@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: disks
+short_description: Make and mount the data and the state disk as a plan says
+version_added: "0.1.0"
+description:
+  - Takes the part C(disks) of what P(agnes.host.plan#filter) returns, formats what is to be formatted
+    and mounts it by UUID, in order.
+  - A device is formatted only while it is proved blank at that moment, or holds nothing but a
+    filesystem that an earlier run of this module was making when it was killed.
+  - The new filesystem's UUID is chosen and recorded in C(/var/lib/agnes-host/record.json) before
+    the device is touched, so a run that was killed anywhere can be repeated.
+author:
+  - The Agnes host maintainers (@agnes-host)
+extends_documentation_fragment:
+  - agnes.host.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: A UUID that is chosen at formatting is not shown.
+  idempotent:
+    support: full
+options:
+  disks:
+    description: The part C(disks) of a plan.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Format and mount the disks
+  agnes.host.disks:
+    disks: "{{ (observed.host | agnes.host.plan(layout='flat')).disks }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    what:
+      description: The device, file or path.
+      type: str
+    before:
+      description: As it was.
+      type: str
+    after:
+      description: As it is now.
+      type: str
+"""
+
+import os
+import uuid as uuids
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import LABELS
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    durable,
+    filesystems,
+    record,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+
+
+class DisksManager:
+    """Carries out the plan for each disk, in order."""
+
+    def __init__(self, disks: list[dict[str, Any]], actions: Actions) -> None:
+        self.disks = [disk for disk in disks if disk["action"] != "directory"]
+        self.actions = actions
+        self.record = record.load()
+        self.record.setdefault("instance_id", str(uuids.uuid4()))
+
+    def run(self) -> None:
+        """Check every disk that is to be formatted, then do one after the other."""
+        for disk in self.disks:
+            if disk["action"] == "format":
+                device = filesystems.probe(disk["device"], disk["maj_min"])
+                filesystems.check_formattable(device, disk["mount_point"], disk["uuid"])
+        for disk in self.disks:
+            if disk["action"] == "format":
+                self.format(disk)
+            if disk["action"] == "adopt":
+                self.adopt(disk)
+            else:
+                self.mount(disk)
+
+    def remember(self, disk: dict[str, Any], phase: str) -> None:
+        """Record a disk as this host's own; what is said here outlives a crash."""
+        self.record["disks"][disk["role"]] = {
+            "uuid": disk["uuid"],
+            "fstype": disk["fstype"],
+            "device": disk["device"],
+            "serial": disk.get("serial"),
+            "maj_min": disk["maj_min"],
+            "size": disk["size"],
+            "boot_id": record.boot_id(),
+            "phase": phase,
+        }
+        record.save(self.record)
+
+    def format(self, disk: dict[str, Any]) -> None:
+        """Make the filesystem; its UUID is recorded first."""
+        label = LABELS[disk["role"]]
+
+        def act() -> None:
+            device = filesystems.probe(disk["device"], disk["maj_min"])
+            filesystems.check_formattable(device, disk["mount_point"], disk["uuid"])
+            disk["uuid"] = disk["uuid"] or str(uuids.uuid4())
+            disk["serial"] = device["serial"]
+            self.remember(disk, "formatting")
+            filesystems.make(disk["role"], disk["fstype"], disk["uuid"], device)
+            self.remember(disk, "formatted")
+
+        self.actions.take(disk["device"], "blank", f"{disk['fstype']} labelled {label}", act)
+
+    def mount(self, disk: dict[str, Any]) -> None:
+        """The mount point, the line in fstab, the mount."""
+        point = disk["mount_point"]
+        uuid = disk["uuid"] or "(chosen at formatting)"
+        line = filesystems.missing_fstab_line(disk["role"], uuid, point, disk["fstype"])
+        if line:
+            shown = line.replace(uuid, "...")
+            self.actions.take(
+                f"{filesystems.FSTAB} {point}",
+                "absent",
+                shown,
+                lambda: filesystems.add_fstab_line(line),
+            )
+        if not os.path.isdir(point):
+            self.actions.take(point, "absent", "mount point", lambda: durable.make_directory(point))
+        self.actions.take(
+            f"mount {point}",
+            "absent",
+            disk["device"],
+            lambda: filesystems.mount(point, disk["maj_min"]),
+        )
+
+    def adopt(self, disk: dict[str, Any]) -> None:
+        """Prove what is mounted, and record it if it is not recorded."""
+        filesystems.check_mounted(disk["mount_point"], disk["maj_min"])
+        if disk["role"] not in self.record["disks"]:
+            self.actions.take(
+                f"{record.PATH} {disk['role']}",
+                "absent",
+                disk["uuid"],
+                lambda: self.remember(disk, "adopted"),
+            )
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={"disks": {"type": "list", "elements": "dict", "required": True}},
+        supports_check_mode=True,
+    )
+    actions = Actions(module.check_mode)
+    try:
+        DisksManager(module.params["disks"], actions).run()
+    except (Refusal, Failed, OSError) as error:
+        module.fail_json(msg=str(error), **actions.result())
+    module.exit_json(**actions.result())
+
+
+if __name__ == "__main__":
+    main()

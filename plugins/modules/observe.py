@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: observe
+short_description: Observe everything of an Agnes host that decisions need, in one call
+version_added: "0.1.0"
+description:
+  - Reads block devices and their signatures, mounts, C(/etc/fstab), the keys of C(.env) that are no
+    secrets, compose files, the engine and Compose, and the project's containers with their mounts.
+  - Changes nothing. All decisions of the collection are made from the value it returns, by filters
+    such as P(agnes.host.plan#filter).
+author:
+  - The Agnes host maintainers (@agnes-host)
+extends_documentation_fragment:
+  - agnes.host.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details: It changes nothing.
+  idempotent:
+    support: full
+options:
+  data_device:
+    description: The disk for data, as a path such as C(/dev/sdb) or a link in C(/dev/disk/by-id). Empty for none.
+    type: str
+    default: ""
+  state_device:
+    description: The disk for state, likewise.
+    type: str
+    default: ""
+  project_dir:
+    description: The compose project's directory.
+    type: str
+    default: /opt/agnes
+"""
+
+EXAMPLES = r"""
+- name: Observe the host
+  agnes.host.observe:
+    data_device: /dev/sdb
+    state_device: /dev/sdc
+  register: observed
+
+- name: Show what a run would do
+  ansible.builtin.debug:
+    msg: "{{ (observed.host | agnes.host.plan(layout='flat')).sentences }}"
+"""
+
+RETURN = r"""
+host:
+  description: The observation, the input of the filters; its shape is in C(module_utils/core/facts.py).
+  returned: success
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.host import observe
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "data_device": {"type": "str", "default": ""},
+            "state_device": {"type": "str", "default": ""},
+            "project_dir": {"type": "str", "default": "/opt/agnes"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        host = observe(**module.params)
+    except (Refusal, Failed) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, host=host)
+
+
+if __name__ == "__main__":
+    main()

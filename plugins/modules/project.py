@@ -1,0 +1,267 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: project
+short_description: Keep the compose project of an Agnes host, with the overlay derived and proved
+version_added: "0.1.0"
+description:
+  - Puts together what the project directory shall hold - the product's files, C(.env) and the
+    layout's overlay -, lets Compose resolve it in memory, proves that each service would mount
+    exactly what the layout says, and only then publishes it. C(.env) comes last, in one rename.
+  - The overlay is derived from the resolved configuration and is written only when the one
+    that is there does not resolve to the same mounts.
+  - In C(.env) only the keys of the layout, those of O(env) and O(secrets), and secrets that are
+    missing are written; all other lines stay byte for byte.
+author:
+  - The Agnes host maintainers (@agnes-host)
+extends_documentation_fragment:
+  - agnes.host.attributes
+attributes:
+  check_mode:
+    support: full
+    details: To read an image's files, a container is created and removed, never started; an image
+      that the engine lacks is pulled.
+  diff_mode:
+    support: full
+    details: The keys of C(.env) are shown, values that may be secret are not.
+  idempotent:
+    support: full
+options:
+  layout:
+    description: Name of the layout, as P(agnes.host.plan#filter) chose it.
+    type: str
+    required: true
+  project_dir:
+    description: The compose project's directory. Its name is the project's name, and the product needs C(agnes).
+    type: str
+    default: /opt/agnes
+  image:
+    description: Image whose C(/opt/agnes-host) has the product's files. Empty to go by what is in the project directory.
+    type: str
+    default: ""
+  artifacts_dir:
+    description: Directory on the host that has the product's files, in place of O(image).
+    type: str
+    default: ""
+  profiles:
+    description: Compose profiles that shall run.
+    type: list
+    elements: str
+    default: []
+  env:
+    description: Keys for C(.env) that may be shown.
+    type: dict
+    default: {}
+  secrets:
+    description: Keys for C(.env) that are secret.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Keep the compose project
+  agnes.host.project:
+    layout: flat
+    image: agnes-demo:1
+    profiles: [full, tls]
+    env:
+      DOMAIN: agnes.example.org
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be; see M(agnes.host.disks).
+  returned: always
+  type: list
+  elements: dict
+services:
+  description: The services of the resolved chain, with their profiles and restart policies.
+  returned: success
+  type: dict
+chain:
+  description: The files of the chain, in order.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+import secrets as random
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
+from ansible_collections.agnes.host.plugins.module_utils.core.chain import chain_for, split
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
+    NoArtifacts,
+    NoEngine,
+    Refusal,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, overlays
+from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
+    prove,
+    render,
+    wanted_mounts,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
+    missing_secrets,
+    wanted_env,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system import artifacts, durable
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
+from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage, staged
+
+
+class ProjectManager:
+    """Puts the project together on a stage, proves it, publishes it."""
+
+    def __init__(self, params: dict[str, Any], actions: Actions) -> None:
+        self.params = params
+        self.actions = actions
+        self.layout = LAYOUTS[params["layout"]]
+        self.dir = params["project_dir"].rstrip("/")
+        engine = observe_engine()
+        if engine["error"]:
+            raise NoEngine(found=engine["error"])
+        self.docker = engine["docker"]
+        self.env_path = os.path.join(self.dir, ".env")
+
+    def run(self) -> dict[str, Any]:
+        """Stage, prove, publish; returns the services and the chain."""
+        files = self.product_files()
+        env_before = durable.read_text(self.env_path)
+        current = dotenv.read(env_before or "")
+        available = {*files, *self.present()}
+        chain = chain_for(
+            self.layout, split(current.get("COMPOSE_FILE", "")), self.params["profiles"], available
+        )
+        for name in chain:
+            if name not in available and name != self.layout.overlay:
+                raise NoArtifacts(found=f"the chain names {name}, which is not there")
+        env_after = dotenv.upsert(env_before or "", self.env_values(chain, current))
+        with staged(self.docker, self.dir, files, env_after) as stage:
+            overlay, config = self.proved_overlay(stage, chain)
+        if overlay:
+            files[self.layout.overlay] = artifacts.File(overlay.encode(), False)
+        self.publish(files, env_before, env_after)
+        services = {
+            name: {"profiles": service["profiles"], "restart": service["restart"]}
+            for name, service in config["services"].items()
+        }
+        return {"services": services, "chain": chain}
+
+    def present(self) -> list[str]:
+        """Names in the project directory."""
+        return os.listdir(self.dir) if os.path.isdir(self.dir) else []
+
+    def product_files(self) -> dict[str, artifacts.File]:
+        """The product's files, without overlays of the table (those are derived) and .env."""
+        image, directory = self.params["image"], self.params["artifacts_dir"]
+        if not image and not directory:
+            return {}
+        found = (
+            artifacts.from_directory(directory)
+            if directory
+            else artifacts.from_image(self.docker, image)
+        )
+        return {name: file for name, file in found.items() if name not in {*overlays(), ".env"}}
+
+    def env_values(self, chain: list[str], current: dict[str, str]) -> dict[str, str]:
+        """The keys of .env that this run writes."""
+        given = {**self.params["env"], **self.params["secrets"]}
+        in_state = [
+            name for name in (".jwt_secret", ".session_secret")
+            if os.path.lexists(os.path.join(self.layout.state_dir, name))
+        ]  # fmt: skip
+        made = {key: random.token_urlsafe(48) for key in missing_secrets(current, in_state)}
+        return wanted_env(
+            self.layout, chain, current, {key: str(value) for key, value in given.items()}, made
+        )
+
+    def proved_overlay(self, stage: Stage, chain: list[str]) -> tuple[str, dict[str, Any]]:
+        """The overlay to write (empty when the one that is there is right), and the configuration."""
+        name = self.layout.overlay
+        rest = [file for file in chain if file != name]
+        base = stage.resolve(rest)
+        wanted = wanted_mounts(base, self.layout)
+        if name in self.present():
+            try:
+                full = stage.resolve(chain)
+                prove(full, wanted, chain)
+                return "", full
+            except Refusal:
+                # Stale or broken: it is derived anew, and the new one must pass the same proof.
+                pass
+        text = render(base, self.layout, rest)
+        stage.put(name, text.encode())
+        full = stage.resolve(chain)
+        prove(full, wanted, chain)
+        return text, full
+
+    def publish(self, files: dict[str, artifacts.File], env_before: Any, env_after: str) -> None:
+        """Write what differs, .env last: it is what switches the project to the new files."""
+        for name, file in sorted(files.items()):
+            path = os.path.join(self.dir, name)
+            self.publish_file(path, file)
+        before = None if env_before is None else dotenv.shown(env_before)
+        if env_before != env_after:
+            self.actions.take(
+                self.env_path,
+                "absent" if before is None else _lines_missing_in(before, dotenv.shown(env_after)),
+                _lines_missing_in(dotenv.shown(env_after), before or ""),
+                lambda: durable.write(self.env_path, env_after, 0o600),
+            )
+
+    def publish_file(self, path: str, file: artifacts.File) -> None:
+        """Write one file durably unless it is there already."""
+        info = durable.read_stat(path)
+        if info is not None:
+            with open(path, "rb") as present:
+                if present.read() == file.content:
+                    return
+        before = "absent" if info is None else f"{info.st_size} bytes"
+        after = f"{len(file.content)} bytes"
+
+        def act() -> None:
+            durable.make_directory(os.path.dirname(path))
+            text = file.content.decode("utf-8", "surrogateescape")
+            durable.write(path, text, file.mode)
+
+        self.actions.take(path, before, after, act)
+
+
+def _lines_missing_in(text: str, other: str) -> str:
+    """The lines of ``text`` that ``other`` lacks, on one line."""
+    have = other.splitlines()
+    return " ".join(line for line in text.splitlines() if line not in have) or "(none)"
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "layout": {"type": "str", "required": True},
+            "project_dir": {"type": "str", "default": "/opt/agnes"},
+            "image": {"type": "str", "default": ""},
+            "artifacts_dir": {"type": "str", "default": ""},
+            "profiles": {"type": "list", "elements": "str", "default": []},
+            "env": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+        },
+        mutually_exclusive=[("image", "artifacts_dir")],
+        supports_check_mode=True,
+    )
+    actions = Actions(module.check_mode)
+    try:
+        found = ProjectManager(module.params, actions).run()
+    except (Refusal, Failed, OSError) as error:
+        module.fail_json(msg=str(error), **actions.result())
+    module.exit_json(**actions.result(**found))
+
+
+if __name__ == "__main__":
+    main()

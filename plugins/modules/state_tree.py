@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: state_tree
+short_description: Keep the tree on the data and the state disk, and the marker that says it is state
+version_added: "0.1.0"
+description:
+  - Makes the directories that the product needs before its first start, corrects the owner of each,
+    places the TLS certificate if one is given, makes the layout's link for old readers, and writes
+    the marker C(.agnes-state.json) at the top of STATE_DIR.
+  - Nothing is written unless the disks are mounted where they belong, and no link is followed.
+author:
+  - The Agnes host maintainers (@agnes-host)
+extends_documentation_fragment:
+  - agnes.host.attributes
+attributes:
+  check_mode:
+    support: full
+    details: On a host whose disks are not mounted yet, everything is announced as new.
+  diff_mode:
+    support: full
+    details: The content of files is not shown.
+  idempotent:
+    support: full
+options:
+  layout:
+    description: Name of the layout, as P(agnes.host.plan#filter) chose it.
+    type: str
+    required: true
+  mounted:
+    description: The mount points on which a disk must stand, the part C(mounted) of the plan.
+    type: list
+    elements: str
+    required: true
+  certificate:
+    description: The TLS certificate with its chain, PEM. Empty leaves what is there.
+    type: str
+    default: ""
+  private_key:
+    description: Its private key, PEM.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Keep the tree under STATE_DIR
+  agnes.host.state_tree:
+    layout: "{{ plan.layout }}"
+    mounted: "{{ plan.mounted }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be; see M(agnes.host.disks).
+  returned: always
+  type: list
+  elements: dict
+"""
+
+import json
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotMounted, Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.tree import (
+    MARKER,
+    MARKER_FORMAT,
+    Entry,
+    wanted_tree,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system import devices, record, trees
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.host import read_marker
+
+
+def missing_mounts(mounted: list[str]) -> list[str]:
+    """Which of the mount points nothing is mounted at."""
+    targets = {mount["target"] for mount in devices.mounts([])}
+    return [point for point in mounted if point not in targets]
+
+
+def marker_entry(layout: Layout) -> Entry:
+    """The marker as a file of the tree: whose state this is, and since which epoch."""
+    marker: dict[str, Any] = {
+        "format": MARKER_FORMAT,
+        "instance_id": record.load().get("instance_id", ""),
+        "layout": layout.name,
+        "role": "active",
+        "epoch": 1,
+    }
+    text = json.dumps(marker, indent=2) + "\n"
+    return Entry(os.path.join(layout.state_dir, MARKER), "file", 0, 0, 0o644, content=text)
+
+
+def keep_tree(params: dict[str, Any], actions: Actions) -> None:
+    """Everything in order: parents first, the marker last."""
+    layout = LAYOUTS[params["layout"]]
+    missing = missing_mounts(params["mounted"])
+    if missing and not actions.check:
+        raise NotMounted(mount_point=missing[0], found="no disk there")
+    entries = wanted_tree(layout, params["certificate"], params["private_key"])
+    if missing or read_marker(layout.state_dir) is None:
+        entries.append(marker_entry(layout))
+    for entry in entries:
+        if missing:
+            trees.announce_fresh(entry, actions, entry.path in params["mounted"])
+        else:
+            trees.keep(entry, actions)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "layout": {"type": "str", "required": True},
+            "mounted": {"type": "list", "elements": "str", "required": True},
+            "certificate": {"type": "str", "default": ""},
+            "private_key": {"type": "str", "default": "", "no_log": True},
+        },
+        required_together=[("certificate", "private_key")],
+        supports_check_mode=True,
+    )
+    actions = Actions(module.check_mode)
+    try:
+        keep_tree(module.params, actions)
+    except (Refusal, Failed, OSError) as error:
+        module.fail_json(msg=str(error), **actions.result())
+    module.exit_json(**actions.result())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts as the observe module reports them, made small: say only what differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.agnes.host.plugins.module_utils.core.facts import Device, Host, StatePlace
+
+GIB = 1024**3
+
+
+def device(path: str = "/dev/sdb", **differs: Any) -> Device:
+    """A blank disk of 16 GiB."""
+    made: dict[str, Any] = {
+        "path": path,
+        "maj_min": {"/dev/sda": "8:0", "/dev/sdb": "8:16", "/dev/sdc": "8:32"}.get(path, "8:48"),
+        "kernel_name": path.rpartition("/")[2],
+        "kind": "disk",
+        "size": 16 * GIB,
+        "read_only": False,
+        "serial": None,
+        "wwn": None,
+        "partitions": [],
+        "holders": [],
+        "signatures": [],
+        "filesystem": {},
+        "exclusive": True,
+        "zeros": True,
+    }
+    made.update(differs)
+    return made  # type: ignore[return-value]
+
+
+def ext4(path: str, uuid: str, **differs: Any) -> Device:
+    """A disk with an ext4 filesystem."""
+    filesystem = {"type": "ext4", "uuid": uuid, "label": ""}
+    return device(path, signatures=["ext4"], filesystem=filesystem, zeros=False, **differs)
+
+
+def place(kind: str = "directory", **differs: Any) -> StatePlace:
+    """What is at a STATE_DIR; a directory is empty and not mounted unless said."""
+    made: dict[str, Any] = {
+        "kind": kind,
+        "target": "",
+        "mounted": False,
+        "names": [],
+        "database": False,
+        "marker": None,
+    }
+    made.update(differs)
+    return made  # type: ignore[return-value]
+
+
+STATE = ["certs", "system.duckdb"]
+"""Names that a directory with state holds."""
+
+
+def mount(target: str, maj_min: str, uuid: str = "", source: str = "/dev/sdX") -> dict[str, str]:
+    """A mount of an ext4 filesystem."""
+    return {
+        "target": target,
+        "source": source,
+        "fstype": "ext4",
+        "maj_min": maj_min,
+        "uuid": uuid,
+        "root": "/",
+    }
+
+
+def host(**differs: Any) -> Host:
+    """An untouched host: an engine, and two blank disks /dev/sdb and /dev/sdc."""
+    made: dict[str, Any] = {
+        "format": 1,
+        "boot_id": "boot-1",
+        "devices": [device("/dev/sdb"), device("/dev/sdc")],
+        "asked": {
+            "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
+            "state": {"device": "/dev/sdc", "found": "", "maj_min": "8:32"},
+        },
+        "mounts": [],
+        "fstab": [],
+        "env": {"path": "/opt/agnes/.env", "exists": False, "values": {}, "duplicates": []},
+        "state": {"/data/state": place("absent"), "/data-state": place("absent")},
+        "mount_points": {},
+        "compose_files": [],
+        "engine": {
+            "docker": "/usr/bin/docker",
+            "version": "26.1.5",
+            "compose": "/usr/bin/docker compose",
+            "compose_version": "2.26.1",
+            "error": "",
+        },
+        "containers": [],
+        "record": {"format": 1, "disks": {}},
+    }
+    made.update(differs)
+    return made  # type: ignore[return-value]
+
+
+def env(**values: str) -> dict[str, Any]:
+    """A .env that exists."""
+    return {"path": "/opt/agnes/.env", "exists": True, "values": values, "duplicates": []}
+
+
+def nested_host(**differs: Any) -> Host:
+    """A host in layout nested, as its boot left it, both disks mounted."""
+    return host(
+        **{
+            "devices": [ext4("/dev/sdb", "u-data"), ext4("/dev/sdc", "u-state")],
+            "mounts": [mount("/data", "8:16", "u-data"), mount("/data/state", "8:32", "u-state")],
+            "env": env(),
+            "state": {
+                "/data/state": place(mounted=True, names=STATE, database=True),
+                "/data-state": place("absent"),
+            },
+            **differs,
+        }
+    )
+
+
+def flat_host(**differs: Any) -> Host:
+    """A host in layout flat, both disks mounted."""
+    return host(
+        **{
+            "devices": [ext4("/dev/sdb", "u-data"), ext4("/dev/sdc", "u-state")],
+            "mounts": [mount("/data", "8:16", "u-data"), mount("/data-state", "8:32", "u-state")],
+            "env": env(STATE_DIR="/data-state"),
+            "state": {
+                "/data/state": place("link", target="/data-state"),
+                "/data-state": place(mounted=True, names=STATE, database=True),
+            },
+            **differs,
+        }
+    )
+
+
+def one_disk_host(**differs: Any) -> Host:
+    """A host of today with one disk: state is a plain directory of the data disk."""
+    return host(
+        **{
+            "devices": [ext4("/dev/sdb", "u-data")],
+            "asked": {
+                "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
+                "state": {"device": "/dev/sdc", "found": "does not exist", "maj_min": ""},
+            },
+            "mounts": [mount("/data", "8:16", "u-data")],
+            "env": env(DATA_DIR="/data"),
+            "state": {
+                "/data/state": place(names=STATE, database=True),
+                "/data-state": place("absent"),
+            },
+            **differs,
+        }
+    )

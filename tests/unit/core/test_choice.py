@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.agnes.host.plugins.module_utils.core.choice import (
+    choose_layout,
+    current_layout,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
+
+from .hosts import STATE, env, flat_host, host, mount, nested_host, one_disk_host, place
+
+MOUNTED = place(mounted=True)
+ABSENT = place("absent")
+
+TEST_CURRENT: list[Any] = [
+    pytest.param(host(), None, id="untouched"),
+    pytest.param(host(env=env(DOMAIN="x")), None, id="env-written-before-any-state"),
+    pytest.param(nested_host(), "nested", id="nested"),
+    pytest.param(one_disk_host(), "nested", id="state-is-a-directory"),
+    pytest.param(flat_host(), "flat", id="flat"),
+    pytest.param(
+        flat_host(env=host()["env"]), "flat", id="killed-after-the-tree-before-the-env"
+    ),
+    pytest.param(
+        host(state={"/data/state": ABSENT, "/data-state": MOUNTED}), "flat",
+        id="killed-after-the-mount",
+    ),
+    pytest.param(
+        host(state={"/data/state": MOUNTED, "/data-state": ABSENT}, env=env()), "nested",
+        id="killed-after-the-mount-with-env",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("observed", "expected"), TEST_CURRENT)
+def test_current_layout(observed: Host, expected: str | None) -> None:
+    found = current_layout(observed)
+    assert (found.name if found else None) == expected
+
+
+TEST_CHOICE: list[Any] = [
+    pytest.param(host(), {}, "nested", "the default for a host without state", id="default"),
+    pytest.param(flat_host(), {}, "flat", "what the host has", id="flat-stays-flat"),
+    pytest.param(nested_host(), {}, "nested", "what the host has", id="nested-stays-nested"),
+    pytest.param(host(), {"layout": "flat"}, "flat", "layout", id="asked"),
+    pytest.param(host(), {"wanted": "flat"}, "flat", "state_layout_wanted", id="inventory"),
+    pytest.param(
+        host(), {"layout": "flat", "wanted": "nested", "override": True}, "flat", "layout",
+        id="override",
+    ),
+    pytest.param(
+        flat_host(), {"wanted": "undecided"}, None, "state_layout_wanted", id="undecided"
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("observed", "asked", "expected", "source"), TEST_CHOICE)
+def test_choose_layout(
+    observed: Host, asked: dict[str, Any], expected: str | None, source: str
+) -> None:
+    found, said = choose_layout(observed, **asked)
+    assert (found.name if found else None) == expected
+    assert said == source
+
+
+BOTH = {"/data/state": place(names=STATE), "/data-state": place(names=STATE)}
+NEWER = {"/data/state": place(names=STATE, marker={"format": 2}), "/data-state": ABSENT}
+
+TEST_REFUSALS: list[Any] = [
+    pytest.param(
+        host(), {"layout": "side"},
+        "AH001: unknown layout 'side' in layout; the layouts are nested, flat: name one of them",
+        id="unknown",
+    ),
+    pytest.param(
+        host(), {"wanted": "side"},
+        "AH001: unknown layout 'side' in state_layout_wanted; the layouts are nested, flat: "
+        "name one of them",
+        id="unknown-in-the-inventory",
+    ),
+    pytest.param(
+        host(), {"layout": "undecided"},
+        "AH001: unknown layout 'undecided' in layout; the layouts are nested, flat: "
+        "name one of them",
+        id="undecided-is-for-inventories",
+    ),
+    pytest.param(
+        host(), {"layout": "flat", "wanted": "nested"},
+        "AH002: layout 'flat' contradicts state_layout_wanted 'nested' of the inventory; make them "
+        "agree, or set state_layout_override_inventory: true for this run",
+        id="contradiction",
+    ),
+    pytest.param(
+        host(env=env(STATE_DIR="/srv/state")), {},
+        "AH003: /opt/agnes/.env puts state at '/srv/state', which no layout knows (they have "
+        "/data/state, /data-state); correct STATE_DIR or DATA_DIR there",
+        id="state-dir-of-no-layout",
+    ),
+    pytest.param(
+        flat_host(env=env(DATA_DIR="/data")), {},
+        "AH004: /opt/agnes/.env puts state at '/data/state', where none is, but state was found at "
+        "'/data-state'; set STATE_DIR=/data-state again if that is this host's state, and find out "
+        "what rewrote the file",
+        id="boot-script-took-state-dir-away",
+    ),
+    pytest.param(
+        host(state=BOTH), {},
+        "AH005: state was found at more than one place (/data/state, /data-state), and this "
+        "collection never chooses between two copies; move aside the one that is not in use",
+        id="two-copies",
+    ),
+    pytest.param(
+        nested_host(), {"layout": "flat"},
+        "AH006: this host has its state at '/data/state' (layout nested), and layout flat would "
+        "move it; this version does not move state: run with layout=nested, or without a layout",
+        id="move-to-flat",
+    ),
+    pytest.param(
+        flat_host(), {"wanted": "nested"},
+        "AH006: this host has its state at '/data-state' (layout flat), and layout nested would "
+        "move it; this version does not move state: run with layout=flat, or without a layout",
+        id="move-to-nested",
+    ),
+    pytest.param(
+        flat_host(
+            state={
+                "/data/state": place("link", target="/etc"),
+                "/data-state": place(mounted=True, names=STATE),
+            }
+        ), {},
+        "AH007: '/data/state' must be a link to '/data-state' or be absent, found a link to '/etc'; "
+        "find out who made it, then move it aside",
+        id="link-points-elsewhere",
+    ),
+    pytest.param(
+        host(state=NEWER), {},
+        "AH008: '/data/state' has format 2, this version reads format 1; use agnes.host 2.0.0 or "
+        "later on this host",
+        id="newer-marker",
+    ),
+    pytest.param(
+        host(env={**env(), "duplicates": [[7, "STATE_DIR"]]}), {},
+        "AH046: /opt/agnes/.env line 7: STATE_DIR is set again, to another value; write one plain "
+        "KEY=value a line",
+        id="state-dir-twice-in-env",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("observed", "asked", "message"), TEST_REFUSALS)
+def test_choose_layout_refuses(observed: Host, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        choose_layout(observed, **asked)
+    assert str(refused.value) == message
+
+
+def test_an_empty_data_directory_is_not_state() -> None:
+    observed = host(
+        mounts=[mount("/data", "8:16")], state={"/data/state": place(), "/data-state": ABSENT}
+    )
+    assert current_layout(observed) is None
