@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# make demo: a disposable host with two blank disks becomes a running Agnes. make test: everything.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LINK := .collections/ansible_collections/agnes/host
+REPORTS := .cache/reports
+SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
+
+.PHONY: help setup demo demo-clean test lint unit scenarios
+
+help:
+	@echo "make setup       a Docker engine if there is none, the tools in .venv"
+	@echo "make demo        a disposable host with two blank disks becomes a running Agnes"
+	@echo "make demo-clean  remove that host"
+	@echo "make test        lint, unit tests and all scenarios (make lint, make unit, make scenarios)"
+
+setup: .venv/stamp $(LINK)
+	@$(PYTHON) tests/lab/engine.py
+
+.venv/stamp: requirements/dev.txt
+	@echo "setup: the tools in .venv (about half a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt 2>&1 | grep -v '^WARNING: Location' || true
+	@$(BIN)/ansible --version >/dev/null
+	@touch $@
+
+$(LINK):
+	@mkdir -p $(dir $@)
+	@ln -sfn ../../.. $@
+
+demo: setup
+	@$(BIN)/python tests/lab/build.py
+	@ansible-playbook molecule/shared/create.yml molecule/shared/prepare.yml
+	@ansible-playbook site.yml -e layout=flat
+	@$(BIN)/python tests/lab/explore.py
+
+demo-clean: setup
+	@ansible-playbook molecule/shared/destroy.yml
+
+test: setup
+	@$(BIN)/python tests/lab/suite.py lint unit $(SCENARIOS)
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	ansible-lint --offline
+
+unit: setup
+	@mkdir -p $(REPORTS)
+	pytest tests/unit --junit-xml=$(REPORTS)/unit.xml
+
+scenarios: setup
+	@$(BIN)/python tests/lab/suite.py $(SCENARIOS)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the checks of all scenarios share: the host, and its evidence when a check fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+import yaml
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+
+SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+HOSTS: dict[str, dict[str, Any]] = yaml.safe_load((SCENARIO / "inventory.yml").read_text())["agnes"][
+    "hosts"
+]
+
+EVIDENCE = (
+    "journalctl --no-pager --lines 60",
+    "findmnt --real",
+    "docker ps --all",
+    "for c in $(docker ps --all --quiet); do docker logs --tail 20 $c 2>&1; done",
+)
+
+
+@pytest.fixture(params=[*HOSTS], scope="session")
+def name(request: pytest.FixtureRequest) -> str:
+    """Each host of the scenario."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def host(name: str) -> Any:
+    """The host as testinfra sees it, by its container."""
+    return testinfra.get_host(f"docker://{name}")
+
+
+@pytest.fixture(scope="session")
+def layout(name: str) -> Layout:
+    """The layout that the scenario gave to the host."""
+    return LAYOUTS[HOSTS[name]["layout"]]
+
+
+@pytest.fixture(scope="session")
+def containers(host: Any) -> dict[str, Any]:
+    """Service -> what the engine says of its container."""
+    ids = host.check_output("docker ps --all --quiet").split()
+    found = json.loads(host.check_output(f"docker inspect {' '.join(ids)}"))
+    return {item["Config"]["Labels"]["com.docker.compose.service"]: item for item in found}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add the host's journal and the containers' logs to the report of a failed check."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    where = getattr(item, "funcargs", {}).get("host")
+    if report.when == "call" and report.failed and where is not None:
+        for command in EVIDENCE:
+            done = where.run(command)
+            report.sections.append((command, done.stdout + done.stderr))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A provisioned host, seen from outside its containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+    LAYOUTS,
+    Layout,
+    resolve_state_dir,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+SIX = {"app", "extract", "scheduler", "telegram-bot", "ws-gateway", "caddy"}
+
+
+def env_of(host: Any) -> dict[str, str]:
+    lines = host.file("/opt/agnes/.env").content_string.splitlines()
+    assert all(re.fullmatch(r"[A-Z_]+=\S*", line) for line in lines)
+    keys = [line.split("=")[0] for line in lines]
+    assert len(keys) == len(set(keys))
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_each_disk_is_mounted_where_the_layout_has_it_by_uuid(host: Any, layout: Layout) -> None:
+    record = json.loads(host.file("/var/lib/agnes-host/record.json").content_string)
+    for role, device in (("data", "/dev/sdb"), ("state", "/dev/sdc")):
+        uuid = host.check_output(f"blkid --probe --output value --match-tag UUID {device}")
+        assert record["disks"][role]["uuid"] == uuid
+        assert host.check_output(f"blkid -p -o value -s LABEL {device}") == f"agnes-{role}"
+        point = layout.mounts[role]
+        assert host.check_output(f"findmnt --noheadings --output SOURCE {point}") == device
+        fstab = host.file("/etc/fstab").content_string
+        assert len(re.findall(rf"^UUID={uuid} {point} ext4 \S+ 0 2$", fstab, re.M)) == 1
+    for path in layout.never_mounted:
+        assert not host.run(f"mountpoint --quiet {path}").succeeded
+
+
+def test_the_filesystems_pass_a_check(host: Any) -> None:
+    for device in ("/dev/sdb", "/dev/sdc"):
+        features = host.check_output(f"dumpe2fs -h {device} 2>/dev/null | grep '^Filesystem features'")
+        assert "orphan_file" not in features
+        assert "metadata_csum_seed" not in features
+
+
+def test_the_tree_has_its_owners_modes_marker_and_links(host: Any, layout: Layout) -> None:
+    for path in ("/data", "/data/analytics", "/data/extracts", "/data/uploads", "/data/tmp"):
+        assert (host.file(path).uid, host.file(path).gid) == (999, 999), path
+    assert host.file(layout.state_dir).uid == 999
+    assert host.file(f"{layout.state_dir}/certs").mode == 0o700
+    key = host.file(f"{layout.state_dir}/certs/privkey.pem")
+    assert (key.uid, key.mode) == (0, 0o600)
+    marker = json.loads(host.file(f"{layout.state_dir}/.agnes-state.json").content_string)
+    assert marker["format"] == 1
+    assert marker["layout"] == layout.name
+    assert marker["instance_id"]
+    for path, target in layout.links.items():
+        assert host.check_output(f"readlink {path}") == target
+
+
+def test_env_says_where_state_is_and_is_private(host: Any, layout: Layout) -> None:
+    file = host.file("/opt/agnes/.env")
+    assert file.mode == 0o600
+    env = env_of(host)
+    assert resolve_state_dir(env) == layout.state_dir
+    for key in ("JWT_SECRET_KEY", "SESSION_SECRET", "SCHEDULER_API_TOKEN"):
+        assert re.fullmatch(r"[A-Za-z0-9_-]{32,}", env[key])
+
+
+def test_exactly_one_layout_overlay_is_in_the_chain(host: Any, layout: Layout) -> None:
+    chain = env_of(host)["COMPOSE_FILE"].split(":")
+    assert [name for name in chain if name in {x.overlay for x in LAYOUTS.values()}] == [layout.overlay]
+    assert chain[:2] == ["docker-compose.yml", "docker-compose.prod.yml"]
+
+
+def test_compose_resolves_to_the_six_services_on_the_right_disks(host: Any, layout: Layout) -> None:
+    text = host.check_output("cd /opt/agnes && docker compose --profile '*' config --format json")
+    services = json.loads(text)["services"]
+    assert set(services) == SIX
+    binds = {
+        name: {
+            (v["source"], v["target"], bool(v.get("read_only")))
+            for v in service["volumes"]
+            if v["type"] == "bind"
+        }
+        for name, service in services.items()
+    }
+    disks = {("/data", "/data", False)}
+    if layout.needs_state_disk:
+        disks.add((layout.state_dir, layout.state_dir, False))
+    config = ("/opt/agnes/config", "/app/config", True)
+    for name in ("app", "extract", "scheduler"):
+        assert binds[name] == disks | {config}, name
+    for name in ("telegram-bot", "ws-gateway"):
+        assert binds[name] == disks, name
+    assert (f"{layout.state_dir}/certs", "/certs", True) in binds["caddy"]
+
+
+def test_no_stage_is_left_behind(host: Any) -> None:
+    assert host.check_output("ls /run/agnes-host") == ""
+
+
+def test_a_run_without_a_layout_changes_nothing(name: str, host: Any) -> None:
+    command = [
+        "ansible-playbook", "site.yml", "--limit", f"{name},localhost",
+        "-i", "molecule/shared/inventory.yml", "-i", "BARE",
+    ]  # fmt: skip
+    bare = ROOT / ".cache" / f"{name}.bare.yml"
+    bare.parent.mkdir(exist_ok=True)
+    bare.write_text(f"agnes:\n  hosts:\n    {name}:\n")
+    command[-1] = str(bare)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"^{name} .*changed=0 .*failed=0", done.stdout, re.M), done.stdout

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build what the lab's hosts are made of, and keep it in a cache: image, stack, certificates.
+
+Each thing is built again only when what it is made from changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from engine import cache  # noqa: E402
+
+TESTS = Path(__file__).resolve().parent.parent
+DOMAIN = "agnes.test"
+STACK_TAG = "agnes-demo:1"
+
+PACKAGES = (
+    "systemd,systemd-sysv,dbus,udev,python3,docker.io,iptables,rsync,e2fsprogs,xfsprogs,cron,sudo,"
+    "iproute2,ca-certificates,openssl,curl,mount,util-linux,procps"
+)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A Debian release that test hosts run."""
+
+    suite: str
+    more: str
+    """Packages beside PACKAGES."""
+
+
+RELEASES = (Release("trixie", "docker-cli,docker-compose"),)
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f"lab: {text}", flush=True)
+
+
+def _inputs_hash(paths: list[Path], *texts: str) -> str:
+    digest = hashlib.sha256("\0".join(texts).encode())
+    for path in sorted(paths):
+        digest.update(str(path.relative_to(TESTS)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _timed(what: str, build: Callable[[], None]) -> None:
+    started = time.monotonic()
+    say(f"building {what} ...")
+    build()
+    say(f"{what} built in {time.monotonic() - started:.0f} s")
+
+
+def host_image(release: Release) -> None:
+    """The image of a test host: Debian with systemd, an engine and Compose."""
+    folder = TESTS / "lab" / "host"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    key = _inputs_hash(files, PACKAGES, release.more, release.suite)
+    stable, exact = f"agnes-lab-host:{release.suite}", f"agnes-lab-host:{release.suite}-{key}"
+    have = subprocess.run(["docker", "image", "inspect", exact], capture_output=True, check=False)
+    if have.returncode:
+        _timed(f"test host image ({release.suite})", lambda: _import(release, folder, exact))
+    subprocess.run(["docker", "tag", exact, stable], check=True)
+
+
+def _import(release: Release, folder: Path, tag: str) -> None:
+    log = cache() / f"host-{release.suite}.log"
+    command = [
+        "mmdebstrap", "--quiet", "--variant=minbase",
+        f"--include={PACKAGES},{release.more}",
+        f"--customize-hook=copy-in {folder}/lab-mounts.service /etc/systemd/system",
+        '--customize-hook=chroot "$1" systemctl enable -q lab-mounts.service docker.service',
+        '--customize-hook=rm -f "$1"/etc/machine-id && touch "$1"/etc/machine-id',
+        release.suite, "-",
+    ]  # fmt: skip
+    with log.open("wb") as errors:
+        make = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+        load = subprocess.run(
+            ["docker", "import", "-", tag], stdin=make.stdout, capture_output=True, check=False
+        )
+        if make.wait() or load.returncode:
+            sys.exit(f"lab: the test host image can't be built; see {log}")
+
+
+def stack() -> None:
+    """The demo stack's image, as a tarball that test hosts load."""
+    folder = TESTS / "stack"
+    files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    target = cache() / f"stack-{_inputs_hash(files, STACK_TAG)}.tar"
+    if not target.exists():
+        command = [sys.executable, str(folder / "build.py"), "--output", str(target), "--tag", STACK_TAG]
+        _timed("demo stack image", lambda: _quietly(command, cache() / "stack.log"))
+    link = cache() / "stack.tar"
+    link.unlink(missing_ok=True)
+    link.hardlink_to(target)
+
+
+def _quietly(command: list[str], log: Path) -> None:
+    with log.open("wb") as output:
+        if subprocess.run(command, stdout=output, stderr=output, check=False).returncode:
+            sys.exit(f"lab: '{command[1]}' failed; see {log}")
+
+
+def certificates() -> None:
+    """A certificate authority of the lab's own, and a certificate for DOMAIN from it."""
+    folder = cache() / "tls"
+    leaf = folder / "fullchain.pem"
+    valid = ["openssl", "x509", "-in", str(leaf), "-noout", "-checkend", "604800"]
+    if leaf.exists() and not subprocess.run(valid, capture_output=True, check=False).returncode:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "leaf.cnf").write_text(f"subjectAltName=DNS:{DOMAIN}\nbasicConstraints=CA:FALSE\n")
+    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    for command in (
+        ["req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-days", "90", "-subj", "/CN=agnes lab"],
+        ["req", *ec, "-keyout", "privkey.pem", "-out", "leaf.csr", "-subj", f"/CN={DOMAIN}"],
+        ["x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+         "-days", "60", "-extfile", "leaf.cnf", "-out", "fullchain.pem"],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
+    say(f"certificates for {DOMAIN} made")
+
+
+def main() -> None:
+    """Entry point: everything, side by side."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(host_image, release) for release in RELEASES]
+        jobs += [pool.submit(stack), pool.submit(certificates)]
+        for job in jobs:
+            job.result()
+
+
+if __name__ == "__main__":
+    main()
