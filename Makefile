@@ -32,7 +32,7 @@ $(LINK):
 	@ln -sfn ../../.. $@
 
 demo: setup
-	@$(BIN)/python tests/lab/build.py
+	@$(BIN)/python tests/lab/images.py
 	@ansible-playbook molecule/shared/create.yml molecule/shared/prepare.yml
 	@ansible-playbook site.yml -e layout=flat
 	@$(BIN)/python tests/lab/explore.py

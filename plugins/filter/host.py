@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.agnes.host.plugins.module_utils.core import chain as chains
 from ansible_collections.agnes.host.plugins.module_utils.core import overlay as overlays
 from ansible_collections.agnes.host.plugins.module_utils.core.choice import choose_layout

@@ -62,6 +62,7 @@ import uuid as uuids
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import LABELS
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.system import (

@@ -92,6 +92,7 @@ import secrets as random
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
 from ansible_collections.agnes.host.plugins.module_utils.core.chain import chain_for, split
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (

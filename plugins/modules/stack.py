@@ -86,6 +86,7 @@ proved:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import NoEngine, Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.stack import say_state, selected

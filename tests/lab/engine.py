@@ -15,7 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-TOOLS = {"mmdebstrap": "mmdebstrap", "losetup": "mount", "openssl": "openssl", "mke2fs": "e2fsprogs"}
+TOOLS = {
+    "mmdebstrap": "mmdebstrap",
+    "losetup": "mount",
+    "openssl": "openssl",
+    "mke2fs": "e2fsprogs",
+}
 """Command -> Debian package that has it."""
 
 ENGINE_PACKAGE = "docker.io"
@@ -58,13 +63,20 @@ def ask(packages: list[str]) -> None:
 def install(packages: list[str]) -> None:
     """Install packages with apt."""
     if not shutil.which("apt-get"):
-        sys.exit(f"setup: {', '.join(packages)} missing, and there is no apt-get: install them yourself")
+        sys.exit(
+            f"setup: {', '.join(packages)} missing, and there is no apt-get: install them yourself"
+        )
     if os.geteuid():
-        sys.exit(f"setup: {', '.join(packages)} missing, and only root can install them: run as root")
+        sys.exit(
+            f"setup: {', '.join(packages)} missing, and only root can install them: run as root"
+        )
     ask(packages)
     print(f"setup: installing {', '.join(packages)} (about a minute)", flush=True)
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+    for command in (
+        ["update", "-qq"],
+        ["install", "-y", "-qq", "--no-install-recommends", *packages],
+    ):
         done = subprocess.run(
             ["apt-get", *command], env=env, capture_output=True, text=True, check=False
         )
@@ -76,7 +88,9 @@ def install(packages: list[str]) -> None:
 def start() -> None:
     """Start the engine: by systemd where it runs, else as a process of its own."""
     if os.geteuid():
-        sys.exit("setup: the Docker engine does not answer, and only root can start it: run as root")
+        sys.exit(
+            "setup: the Docker engine does not answer, and only root can start it: run as root"
+        )
     if Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "start", "docker"], check=True)
     else:
@@ -84,7 +98,11 @@ def start() -> None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("ab") as log:
             subprocess.Popen(
-                ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                ["dockerd"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
     end = time.monotonic() + START_SECONDS
     while not engine_answers():

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from build import DOMAIN  # noqa: E402
-from engine import cache  # noqa: E402
+from engine import cache
+from images import DOMAIN
 
 PORT = 8443
 
@@ -26,10 +26,14 @@ def main() -> None:
         sys.exit(f"demo: the app does not answer through Caddy: {answer.stderr.strip()}")
     print("\nThe demo host is yours. Through Caddy, over TLS, the app says:")
     print(f"  {answer.stdout.strip()}\n")
-    print("  look around   docker exec -it agnes-demo bash        (then: cd /opt/agnes; docker compose ps)")
+    print(
+        "  look around   docker exec -it agnes-demo bash        (then: cd /opt/agnes; docker compose ps)"
+    )
     print(f"  ask the app   {' '.join(curl)}")
     print(f"  add a row     {' '.join(curl[:-1])} -X POST https://{DOMAIN}:{PORT}/api/rows")
-    print("  run it again  . .venv/bin/activate && ansible-playbook site.yml   (changes nothing, stays flat)")
+    print(
+        "  run it again  . .venv/bin/activate && ansible-playbook site.yml   (changes nothing, stays flat)"
+    )
     print("  remove it     make demo-clean\n")
 
 

@@ -1,146 +1,152 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build what the lab's hosts are made of, unless it is there already: two things, in parallel.
+"""Build what the lab's hosts are made of, and keep it in a cache: image, stack, certificates.
 
-The host image (Debian with systemd and a Docker engine of its own) goes into the machine's engine;
-the demo stack is kept as a tarball in the cache, for `docker load` inside a host.
+Each thing is built again only when what it is made from changes.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import os
+import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from common import CHECKOUT, VENV, LabError, cache, lock, run, say, script, succeeds
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from engine import cache
 
-HERE = Path(__file__).resolve().parent
-UNIT = HERE / "image" / "lab-mounts.service"
-STACK = CHECKOUT / "tests" / "stack"
+TESTS = Path(__file__).resolve().parent.parent
+DOMAIN = "agnes.test"
 STACK_TAG = "agnes-demo:1"
-KEY_LABEL = "org.agnes.host.image-key"
-BASE = (
-    "ca-certificates cron curl dbus e2fsprogs iproute2 iptables openssl procps python3 rsync"
-    " sudo systemd systemd-sysv udev xfsprogs"
-).split()
-# Debian release: the engine's packages there.
-RELEASES = {
-    "trixie": ["docker.io", "docker-cli", "docker-compose"],
-}
-DEFAULT_RELEASE = "trixie"
+
+PACKAGES = (
+    "systemd,systemd-sysv,dbus,udev,python3,docker.io,iptables,rsync,e2fsprogs,xfsprogs,cron,sudo,"
+    "iproute2,ca-certificates,openssl,curl,mount,util-linux,procps"
+)
 
 
-def image_name(release: str) -> str:
-    """The host image of a release."""
-    return f"agnes-lab-host:{release}"
+@dataclass(frozen=True)
+class Release:
+    """A Debian release that test hosts run."""
+
+    suite: str
+    more: str
+    """Packages beside PACKAGES."""
 
 
-def stack_tar() -> Path:
-    """The demo stack's tarball."""
-    return cache() / "stack.tar"
+RELEASES = (Release("trixie", "docker-cli,docker-compose"),)
 
 
-def digest(parts: Iterable[bytes]) -> str:
-    """One key for inputs."""
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(hashlib.sha256(part).digest())
-    return total.hexdigest()[:16]
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f"lab: {text}", flush=True)
 
 
-def bootstrap_command(release: str, target: str) -> list[str]:
-    """The mmdebstrap command; with UNIT, all that the host image depends on."""
-    packages = ",".join(sorted([*BASE, *RELEASES[release]]))
-    return [
-        "mmdebstrap",
-        "--variant=minbase",
-        f"--include={packages}",
-        "--aptopt=Apt::Install-Recommends false",
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-exclude=/usr/share/man/*",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        f"--customize-hook=upload {UNIT} /etc/systemd/system/{UNIT.name}",
-        f'--customize-hook=chroot "$1" systemctl enable {UNIT.name} docker.service',
-        # Each host gets an id and a name of its own.
-        '--customize-hook=rm -f "$1/etc/machine-id" "$1/etc/hostname"',
-        release,
-        target,
-    ]
+def _inputs_hash(paths: list[Path], *texts: str) -> str:
+    digest = hashlib.sha256("\0".join(texts).encode())
+    for path in sorted(paths):
+        digest.update(str(path.relative_to(TESTS)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
-def host_key(release: str) -> str:
-    """The key of the host image; the checkout's place must not be part of it."""
-    recipe = repr(bootstrap_command(release, "")).replace(str(UNIT), UNIT.name)
-    return digest([recipe.encode(), UNIT.read_bytes()])
+def _timed(what: str, build: Callable[[], None]) -> None:
+    started = time.monotonic()
+    say(f"building {what} ...")
+    build()
+    say(f"{what} built in {time.monotonic() - started:.0f} s")
 
 
-def build_host(release: str) -> None:
-    """The host image, if the engine has none of this key."""
-    name, key = image_name(release), host_key(release)
-    query = ["docker", "image", "inspect", "--format"]
-    known = succeeds([*query, "{{.Id}}", name])
-    if known and run([*query, f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}', name]).strip() == key:
-        say(f"host image {name}: there")
+def host_image(release: Release) -> None:
+    """The image of a test host: Debian with systemd, an engine and Compose."""
+    folder = TESTS / "lab" / "host"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    key = _inputs_hash(files, PACKAGES, release.more, release.suite)
+    stable, exact = f"agnes-lab-host:{release.suite}", f"agnes-lab-host:{release.suite}-{key}"
+    have = subprocess.run(["docker", "image", "inspect", exact], capture_output=True, check=False)
+    if have.returncode:
+        _timed(f"test host image ({release.suite})", lambda: _import(release, folder, exact))
+    subprocess.run(["docker", "tag", exact, stable], check=True)
+
+
+def _import(release: Release, folder: Path, tag: str) -> None:
+    log = cache() / f"host-{release.suite}.log"
+    command = [
+        "mmdebstrap", "--quiet", "--variant=minbase",
+        f"--include={PACKAGES},{release.more}",
+        f"--customize-hook=copy-in {folder}/lab-mounts.service /etc/systemd/system",
+        '--customize-hook=chroot "$1" systemctl enable -q lab-mounts.service docker.service',
+        '--customize-hook=rm -f "$1"/etc/machine-id && touch "$1"/etc/machine-id',
+        release.suite, "-",
+    ]  # fmt: skip
+    with log.open("wb") as errors:
+        make = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+        load = subprocess.run(
+            ["docker", "import", "-", tag], stdin=make.stdout, capture_output=True, check=False
+        )
+        if make.wait() or load.returncode:
+            sys.exit(f"lab: the test host image can't be built; see {log}")
+
+
+def stack() -> None:
+    """The demo stack's image, as a tarball that test hosts load."""
+    folder = TESTS / "stack"
+    files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    target = cache() / f"stack-{_inputs_hash(files, STACK_TAG)}.tar"
+    if not target.exists():
+        command = [
+            sys.executable,
+            str(folder / "build.py"),
+            "--output",
+            str(target),
+            "--tag",
+            STACK_TAG,
+        ]
+        _timed("demo stack image", lambda: _quietly(command, cache() / "stack.log"))
+    link = cache() / "stack.tar"
+    link.unlink(missing_ok=True)
+    link.hardlink_to(target)
+
+
+def _quietly(command: list[str], log: Path) -> None:
+    with log.open("wb") as output:
+        if subprocess.run(command, stdout=output, stderr=output, check=False).returncode:
+            sys.exit(f"lab: '{command[1]}' failed; see {log}")
+
+
+def certificates() -> None:
+    """A certificate authority of the lab's own, and a certificate for DOMAIN from it."""
+    folder = cache() / "tls"
+    leaf = folder / "fullchain.pem"
+    valid = ["openssl", "x509", "-in", str(leaf), "-noout", "-checkend", "604800"]
+    if leaf.exists() and not subprocess.run(valid, capture_output=True, check=False).returncode:
         return
-    old = run([*query, "{{.Id}}", name]).strip() if known else ""
-    with tempfile.TemporaryDirectory(prefix="image-", dir=cache()) as scratch:
-        # mmdebstrap may drop privileges on the way.
-        os.chmod(scratch, 0o755)
-        tree = str(Path(scratch) / "root.tar")
-        run(bootstrap_command(release, tree), f"host image {name}: Debian packages")
-        change = f"LABEL {KEY_LABEL}={key}"
-        run(["docker", "import", "--change", change, tree, name], f"host image {name}: import")
-    if old:
-        succeeds(["docker", "image", "rm", old])  # refused while a host uses it: that is fine
-
-
-def stack_key() -> str:
-    """The key of the demo stack: all that is in its directory."""
-    files = sorted(p for p in STACK.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    parts = [str(path.relative_to(STACK)).encode() + b"\0" + path.read_bytes() for path in files]
-    return digest([STACK_TAG.encode(), *parts])
-
-
-def build_stack() -> None:
-    """The stack's tarball, if the one in the cache has another key."""
-    target, key = stack_tar(), stack_key()
-    mark = target.with_suffix(".key")
-    if target.exists() and mark.exists() and mark.read_text() == key:
-        say("demo stack: there")
-        return
-    mark.unlink(missing_ok=True)
-    # The venv's interpreter has pip, the machine's own may not.
-    python = VENV / "bin" / "python"
-    command = [str(python) if python.exists() else sys.executable, str(STACK / "build.py")]
-    run([*command, "--output", str(target), "--tag", STACK_TAG], "demo stack")
-    mark.write_text(key)
-
-
-def build(releases: Iterable[str]) -> None:
-    """Everything that is missing, in parallel."""
-    with lock("images"), ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(build_stack)]
-        jobs += [pool.submit(build_host, release) for release in releases]
-        errors = [error for error in (job.exception() for job in jobs) if error is not None]
-    if errors:
-        raise LabError("; ".join(str(error) for error in errors)) from errors[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "leaf.cnf").write_text(f"subjectAltName=DNS:{DOMAIN}\nbasicConstraints=CA:FALSE\n")
+    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    for command in (
+        ["req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-days", "90", "-subj", "/CN=agnes lab"],
+        ["req", *ec, "-keyout", "privkey.pem", "-out", "leaf.csr", "-subj", f"/CN={DOMAIN}"],
+        ["x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+         "-days", "60", "-extfile", "leaf.cnf", "-out", "fullchain.pem"],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
+    say(f"certificates for {DOMAIN} made")
 
 
 def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description="Build the lab's images.")
-    parser.add_argument("releases", nargs="*", default=[DEFAULT_RELEASE], help="Debian releases")
-    releases: list[str] = parser.parse_args().releases
-    unknown = sorted(set(releases) - set(RELEASES))
-    if unknown:
-        raise LabError(f"unknown release {unknown[0]}; known: {', '.join(RELEASES)}")
-    build(releases)
+    """Entry point: everything, side by side."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(host_image, release) for release in RELEASES]
+        jobs += [pool.submit(stack), pool.submit(certificates)]
+        for job in jobs:
+            job.result()
 
 
 if __name__ == "__main__":
-    script(main)
+    main()

@@ -96,7 +96,9 @@ def main(parts: list[str]) -> int:
     total, lines = Count(), []
     for part in parts:
         started = time.monotonic()
-        run = {"lint": run_lint, "unit": run_unit}.get(part) or (lambda name=part: run_scenario(name))
+        run = {"lint": run_lint, "unit": run_unit}.get(part) or (
+            lambda name=part: run_scenario(name)
+        )
         found = run()
         total.add(found)
         lines.append(f"  {part:<20} {found}  ({time.monotonic() - started:.0f} s)")

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import testinfra
 import yaml
+
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-HOSTS: dict[str, dict[str, Any]] = yaml.safe_load((SCENARIO / "inventory.yml").read_text())["agnes"][
-    "hosts"
-]
+HOSTS: dict[str, dict[str, Any]] = yaml.safe_load((SCENARIO / "inventory.yml").read_text())[
+    "agnes"
+]["hosts"]
 
 EVIDENCE = (
     "journalctl --no-pager --lines 60",

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from typing import Any
 
 import pytest
+from engine import cache
+
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
 
 RUNNING = ("app", "scheduler", "telegram-bot", "ws-gateway", "caddy")
@@ -20,10 +23,6 @@ CURL = (
 @pytest.fixture(scope="module", autouse=True)
 def lab_ca(host: Any) -> None:
     """The lab's own authority: the chain that Caddy serves must verify against it."""
-    import base64
-
-    from build import cache
-
     text = base64.b64encode((cache() / "tls" / "ca.pem").read_bytes()).decode()
     host.check_output(f"echo {text} | base64 -d > /tmp/lab-ca.pem")
 

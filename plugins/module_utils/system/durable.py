@@ -64,7 +64,7 @@ def write(path: str, content: str, mode: int = 0o644, keep_owner: bool = True) -
 
 
 def read_stat(path: str) -> Optional[os.stat_result]:
-    """lstat of ``path``, or None where nothing is."""
+    """Lstat of ``path``, or None where nothing is."""
     try:
         return os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

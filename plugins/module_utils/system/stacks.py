@@ -37,9 +37,7 @@ class Stack:
         that ``up`` compares for a service with an env_file.
         """
         arguments = ("--dry-run", "up", "--detach", "--no-start", "--no-color")
-        done = run(
-            [self.docker, "compose", "--profile", "*", *arguments], cwd=self.project_dir
-        )
+        done = run([self.docker, "compose", "--profile", "*", *arguments], cwd=self.project_dir)
         return recreated(done.err + done.out)
 
     def by_service(self) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.agnes.host.plugins.module_utils.core.choice import (
     choose_layout,
     current_layout,

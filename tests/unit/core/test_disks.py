@@ -4,12 +4,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import plan_disks
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .hosts import (
     GIB,
@@ -234,7 +235,9 @@ DEVICES = st.builds(
 )
 
 
-@given(st.lists(DEVICES, max_size=3, unique_by=lambda item: item["path"]), st.sampled_from([*LAYOUTS]))
+@given(
+    st.lists(DEVICES, max_size=3, unique_by=lambda item: item["path"]), st.sampled_from([*LAYOUTS])
+)
 def test_what_is_formatted_is_always_proved_blank(found: list[Any], layout: str) -> None:
     try:
         plans = plan_disks(host(devices=found), LAYOUTS[layout], "ext4", MINIMUM)

@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import EnvValueUnsafe
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import EnvValueUnsafe
 
 TEST_READ: list[tuple[str, dict[str, str]]] = [
     ("", {}),
@@ -69,7 +70,9 @@ KEYS = st.sampled_from(["A", "B", "STATE_DIR", "_X9"])
 VALUES = st.text(st.sampled_from("abAB09_./:,@%+=-"), max_size=6)
 LINES = st.lists(
     st.one_of(
-        st.builds("{}={}".format, KEYS, st.text(st.characters(exclude_characters="\n\r"), max_size=6)),
+        st.builds(
+            "{}={}".format, KEYS, st.text(st.characters(exclude_characters="\n\r"), max_size=6)
+        ),
         st.sampled_from(["# comment", "", "export A=1", "garbage", "A='q'"]),
     ),
     max_size=8,

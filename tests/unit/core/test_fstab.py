@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.agnes.host.plugins.module_utils.core import fstab
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.agnes.host.plugins.module_utils.core import fstab
 
 TODAY = (
     "# /etc/fstab\n"
@@ -34,7 +35,9 @@ def test_with_line_keeps_a_line_that_has_the_mount_point() -> None:
     assert fstab.with_line(TODAY, fstab.line_for("data", "u-1", "/data", "ext4")) == TODAY
 
 
-@given(st.text(st.characters(exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), max_size=80))
+@given(
+    st.text(st.characters(exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), max_size=80)
+)
 def test_with_line_keeps_every_other_byte_and_is_idempotent(text: str) -> None:
     line = fstab.line_for("data", "u-1", "/mnt-of-test", "ext4")
     after = fstab.with_line(text, line)

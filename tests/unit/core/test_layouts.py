@@ -4,6 +4,9 @@ from __future__ import annotations
 import posixpath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
     DEFAULT_LAYOUT,
     LAYOUTS,
@@ -12,8 +15,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
     layout_at,
     resolve_state_dir,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 TEST_RESOLVE: list[tuple[dict[str, str], str]] = [
     ({}, "/data/state"),
