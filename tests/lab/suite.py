@@ -96,10 +96,10 @@ def main(parts: list[str]) -> int:
     total, lines = Count(), []
     for part in parts:
         started = time.monotonic()
-        run = {"lint": run_lint, "unit": run_unit}.get(part) or (
-            lambda name=part: run_scenario(name)
-        )
-        found = run()
+        if part == "lint":
+            found = run_lint()
+        else:
+            found = run_unit() if part == "unit" else run_scenario(part)
         total.add(found)
         lines.append(f"  {part:<20} {found}  ({time.monotonic() - started:.0f} s)")
     print("\nWhat ran:", *lines, sep="\n")
