@@ -107,6 +107,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
     wanted_mounts,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
+    GENERATED_SECRETS,
     missing_secrets,
     wanted_env,
 )
@@ -175,8 +176,8 @@ class ProjectManager:
         """The keys of .env that this run writes."""
         given = {**self.params["env"], **self.params["secrets"]}
         in_state = [
-            name for name in (".jwt_secret", ".session_secret")
-            if os.path.lexists(os.path.join(self.layout.state_dir, name))
+            name for name in GENERATED_SECRETS.values()
+            if name and os.path.lexists(os.path.join(self.layout.state_dir, name))
         ]  # fmt: skip
         made = {key: random.token_urlsafe(48) for key in missing_secrets(current, in_state)}
         return wanted_env(

@@ -52,7 +52,7 @@ def count_report(path: Path) -> Count:
         return Count(failed=1)
     found = Count()
     for suite in ET.parse(path).getroot().iter("testsuite"):
-        total, bad = int(suite.get("tests", 0)), 0
+        total = int(suite.get("tests", 0))
         bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
         skipped = int(suite.get("skipped", 0))
         found.add(Count(total - bad - skipped, bad, skipped))

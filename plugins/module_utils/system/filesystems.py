@@ -9,7 +9,7 @@ import stat
 from ..core import fstab
 from ..core.disks import LABELS, not_blank_because, only_ours
 from ..core.errors import NotBlank, NotMounted
-from ..core.facts import Device, Mount
+from ..core.facts import Device
 from . import devices, durable
 from .commands import run
 
@@ -92,8 +92,3 @@ def check_mounted(mount_point: str, maj_min: str) -> None:
     found = devices.maj_min_of(os.stat(mount_point).st_dev)
     if found != maj_min:
         raise NotMounted(mount_point=mount_point, found=f"device {found}, not {maj_min}")
-
-
-def is_mounted(mount_point: str, mounts: list[Mount]) -> bool:
-    """Whether anything is mounted there."""
-    return any(item["target"] == mount_point for item in mounts)

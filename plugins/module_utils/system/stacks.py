@@ -11,7 +11,7 @@ from typing import Any
 from ..core.errors import NotHealthy, NotMounted, WrongDiskInContainer
 from ..core.layouts import Layout, is_below, resolve_state_dir
 from ..core.stack import recreated, step_for, trouble_with
-from .commands import Failed, run
+from .commands import Done, Failed, run
 from .devices import maj_min_of
 from .engine import containers, project_name
 
@@ -26,9 +26,9 @@ class Stack:
         self.project_dir = project_dir
         self.project = project_name(project_dir)
 
-    def _compose(self, *arguments: str, seconds: float = 120) -> str:
+    def _compose(self, *arguments: str, seconds: float = 120) -> Done:
         argv = [self.docker, "compose", "--profile", "*", *arguments]
-        return run(argv, cwd=self.project_dir, seconds=seconds).out
+        return run(argv, cwd=self.project_dir, seconds=seconds)
 
     def recreated(self) -> set[str]:
         """Containers whose configuration or image differs from what they were made with.
@@ -36,8 +36,7 @@ class Stack:
         A dry run, because the hash that ``config --hash`` prints is not the one
         that ``up`` compares for a service with an env_file.
         """
-        arguments = ("--dry-run", "up", "--detach", "--no-start", "--no-color")
-        done = run([self.docker, "compose", "--profile", "*", *arguments], cwd=self.project_dir)
+        done = self._compose("--dry-run", "up", "--detach", "--no-start", "--no-color")
         return recreated(done.err + done.out)
 
     def by_service(self) -> dict[str, dict[str, Any]]:
