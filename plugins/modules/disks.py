@@ -9,8 +9,9 @@ version_added: "0.1.0"
 description:
   - Takes the part C(disks) of what P(agnes.host.plan#filter) returns, formats what is to be formatted
     and mounts it by UUID, in order.
-  - A device is formatted only while it is proved blank at that moment, or holds nothing but a
-    filesystem that an earlier run of this module was making when it was killed.
+  - A device is formatted only while it is proved blank at that moment, or shows exactly what the
+    plan has consent to lose, or holds nothing but a filesystem that an earlier run of this module
+    was making when it was killed.
   - The new filesystem's UUID is chosen and recorded in C(/var/lib/agnes-host/record.json) before
     the device is touched, so a run that was killed anywhere can be repeated.
 author:
@@ -31,6 +32,10 @@ options:
     type: list
     elements: dict
     required: true
+  selinux_type:
+    description: SELinux type of everything on the filesystems that this module mounts; nothing is relabelled.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -65,6 +70,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import LABELS
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.facts import Device
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     durable,
     filesystems,
@@ -77,9 +83,10 @@ from ansible_collections.agnes.host.plugins.module_utils.system.commands import 
 class DisksManager:
     """Carries out the plan for each disk, in order."""
 
-    def __init__(self, disks: list[dict[str, Any]], actions: Actions) -> None:
+    def __init__(self, disks: list[dict[str, Any]], actions: Actions, selinux_type: str) -> None:
         self.disks = [disk for disk in disks if disk["action"] != "directory"]
         self.actions = actions
+        self.selinux_type = selinux_type
         self.record = record.load()
         self.record.setdefault("instance_id", str(uuids.uuid4()))
 
@@ -88,7 +95,7 @@ class DisksManager:
         for disk in self.disks:
             if disk["action"] == "format":
                 device = filesystems.probe(disk["device"], disk["maj_min"])
-                filesystems.check_formattable(device, disk["mount_point"], disk["uuid"])
+                self.check_formattable(disk, device)
         for disk in self.disks:
             if disk["action"] == "format":
                 self.format(disk)
@@ -97,13 +104,24 @@ class DisksManager:
             else:
                 self.mount(disk)
 
+    def check_formattable(self, disk: dict[str, Any], device: Device) -> None:
+        """Raise unless the device is now what the plan says it is."""
+        filesystems.check_formattable(device, disk["mount_point"], disk["uuid"], disk["lost"])
+
+    def spend(self, disk: dict[str, Any]) -> None:
+        """Note that the consent to lose what is on the disk is used up; saved by ``remember``."""
+        if disk["lost"]:
+            consent = {"identity": disk["identity"], "found": disk["lost"]}
+            self.record.setdefault("spent", []).append({"device": disk["device"], **consent})
+
     def remember(self, disk: dict[str, Any], phase: str) -> None:
         """Record a disk as this host's own; what is said here outlives a crash."""
         self.record["disks"][disk["role"]] = {
             "uuid": disk["uuid"],
             "fstype": disk["fstype"],
             "device": disk["device"],
-            "serial": disk.get("serial"),
+            "identity": disk["identity"],
+            "lost": disk["lost"],
             "maj_min": disk["maj_min"],
             "size": disk["size"],
             "boot_id": record.boot_id(),
@@ -117,20 +135,24 @@ class DisksManager:
 
         def act() -> None:
             device = filesystems.probe(disk["device"], disk["maj_min"])
-            filesystems.check_formattable(device, disk["mount_point"], disk["uuid"])
-            disk["uuid"] = disk["uuid"] or str(uuids.uuid4())
-            disk["serial"] = device["serial"]
+            self.check_formattable(disk, device)
+            if not disk["uuid"]:
+                disk["uuid"] = str(uuids.uuid4())
+                self.spend(disk)
             self.remember(disk, "formatting")
             filesystems.make(disk["role"], disk["fstype"], disk["uuid"], device)
             self.remember(disk, "formatted")
 
-        self.actions.take(disk["device"], "blank", f"{disk['fstype']} labelled {label}", act)
+        before = disk["lost"] or "blank"
+        self.actions.take(disk["device"], before, f"{disk['fstype']} labelled {label}", act)
 
     def mount(self, disk: dict[str, Any]) -> None:
         """The mount point, the line in fstab, the mount."""
         point = disk["mount_point"]
         uuid = disk["uuid"] or "(chosen at formatting)"
-        line = filesystems.missing_fstab_line(disk["role"], uuid, point, disk["fstype"])
+        line = filesystems.missing_fstab_line(
+            disk["role"], uuid, point, disk["fstype"], self.selinux_type
+        )
         if line:
             shown = line.replace(uuid, "...")
             self.actions.take(
@@ -147,10 +169,16 @@ class DisksManager:
             disk["device"],
             lambda: filesystems.mount(point, disk["maj_min"]),
         )
+        if disk["action"] == "mount":
+            self.keep_recorded(disk)
 
     def adopt(self, disk: dict[str, Any]) -> None:
         """Prove what is mounted, and record it if it is not recorded."""
         filesystems.check_mounted(disk["mount_point"], disk["maj_min"])
+        self.keep_recorded(disk)
+
+    def keep_recorded(self, disk: dict[str, Any]) -> None:
+        """Record a disk that was not made here."""
         if disk["role"] not in self.record["disks"]:
             self.actions.take(
                 f"{record.PATH} {disk['role']}",
@@ -163,12 +191,15 @@ class DisksManager:
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={"disks": {"type": "list", "elements": "dict", "required": True}},
+        argument_spec={
+            "disks": {"type": "list", "elements": "dict", "required": True},
+            "selinux_type": {"type": "str", "default": ""},
+        },
         supports_check_mode=True,
     )
     actions = Actions(module.check_mode)
     try:
-        DisksManager(module.params["disks"], actions).run()
+        DisksManager(module.params["disks"], actions, module.params["selinux_type"]).run()
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
     module.exit_json(**actions.result())

@@ -25,7 +25,8 @@ attributes:
     support: full
 options:
   data_device:
-    description: The disk for data, as a path such as C(/dev/sdb) or a link in C(/dev/disk/by-id). Empty for none.
+    description: The disk for data, as a path such as C(/dev/sdb) or a link in C(/dev/disk/by-id), as
+      C(UUID=), C(LABEL=), or as a serial. Empty for none.
     type: str
     default: ""
   state_device:

@@ -187,7 +187,7 @@ class ProjectManager:
     def proved_overlay(self, stage: Stage, chain: list[str]) -> tuple[str, dict[str, Any]]:
         """The overlay to write (empty when the one that is there is right), and the configuration."""
         name = self.layout.overlay
-        rest = [file for file in chain if file != name]
+        rest = [file for file in chain if file not in overlays()]
         base = stage.resolve(rest)
         wanted = wanted_mounts(base, self.layout)
         if name in self.present():

@@ -27,13 +27,18 @@ def join(files: Sequence[str]) -> str:
     return SEPARATOR.join(files)
 
 
+def layout_overlays(files: Sequence[str]) -> list[str]:
+    """The files of a chain that are overlays of the table, in order."""
+    return [name for name in files if name in overlays()]
+
+
 def chain_for(
     layout: Layout,
     current: Sequence[str] = (),
     profiles: Collection[str] = (),
     available: Collection[str] = (),
 ) -> list[str]:
-    """The chain with exactly one layout overlay: that of ``layout``.
+    """The chain with one layout overlay, that of ``layout``, or as it is if that one is last.
 
     current: the files that COMPOSE_FILE names now; files of others keep their place.
     profiles: the profiles that are to run; ``tls`` brings its overlay if it exists.
@@ -41,10 +46,13 @@ def chain_for(
 
     The layout's overlay comes last, because it replaces mounts that the files
     before it made; one that is in the chain already keeps its place, and the
-    proof of the resolved chain decides whether that is right.
+    proof of the resolved chain decides whether that is right. The product's own
+    upgrade puts the default layout's overlay before ours, every few minutes: that
+    chain stands, because the last overlay replaces what an earlier one says.
     """
-    others = set(overlays()) - {layout.overlay}
-    files = [name for name in (current or BASE) if name not in others]
+    files = list(current or BASE)
+    if layout_overlays(files)[-1:] != [layout.overlay]:
+        files = [name for name in files if name not in overlays() or name == layout.overlay]
     if TLS_PROFILE in profiles and TLS_OVERLAY in available and TLS_OVERLAY not in files:
         position = files.index(layout.overlay) if layout.overlay in files else len(files)
         files.insert(position, TLS_OVERLAY)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any, Optional
 
 from .errors import (
@@ -15,6 +16,7 @@ from .errors import (
     StateTwice,
     UnknownLayout,
     UnknownStateDir,
+    Unreadable,
 )
 from .facts import Host, StatePlace
 from .layouts import (
@@ -27,7 +29,7 @@ from .layouts import (
     resolve_state_dir,
     state_dirs,
 )
-from .tree import MARKER_FORMAT
+from .tree import MARKER, MARKER_FORMAT
 
 
 def _holds_state(place: Optional[StatePlace]) -> bool:
@@ -41,15 +43,15 @@ def _is_mounted(place: Optional[StatePlace]) -> bool:
 def _check_markers(host: Host) -> None:
     for path, place in host["state"].items():
         found: Any = (place["marker"] or {}).get("format", MARKER_FORMAT)
+        if not isinstance(found, int):
+            raise Unreadable(path=posixpath.join(path, MARKER), found=str(found))
         if found != MARKER_FORMAT:
-            raise NewerFormat(path=path, found=found, known=MARKER_FORMAT)
+            raise NewerFormat(path=posixpath.join(path, MARKER), found=found, known=MARKER_FORMAT)
 
 
 def _check_env(host: Host) -> None:
-    for line, key in host["env"]["duplicates"]:
-        raise EnvUnreadable(
-            path=host["env"]["path"], line=line, found=f"{key} is set again, to another value"
-        )
+    for line, found in host["env"]["trouble"]:
+        raise EnvUnreadable(path=host["env"]["path"], line=line, found=found)
 
 
 def current_layout(host: Host) -> Optional[Layout]:

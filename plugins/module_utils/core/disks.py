@@ -4,13 +4,31 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from .devices import (
+    GIB,
+    MOUNTABLE,
+    NO_IDENTITY,
+    WHOLE_DISKS,
+    consent_text,
+    consented,
+    disks_here,
+    identity_of,
+    is_free,
+    mounts_on,
+    not_blank_because,
+    only_ours,
+    was_spent,
+)
 from .errors import (
+    ConsentSpent,
     ForbiddenMount,
     FstabConflict,
     MountPointInUse,
+    NewerFormat,
     NoStateDevice,
     NoSuchDevice,
     NotBlank,
@@ -19,20 +37,46 @@ from .errors import (
     SameDevice,
     SystemDisk,
     TooSmall,
+    Unreadable,
     WrongDiskMounted,
 )
 from .facts import Device, Host, Mount
 from .layouts import DISKS, Layout
 
-GIB = 1024**3
-
-WHOLE_DISKS = ("disk", "loop")
-"""Kinds that may be formatted."""
-
 LABELS = {"data": "agnes-data", "state": "agnes-state"}
 """Label of each filesystem that we make; ext4 allows 16 bytes, xfs 12."""
 
+COMFORTABLE_GIB = 16
+"""A smaller disk is formatted with a warning."""
+
 RECORD_FORMAT = 1
+
+
+RECORD_PATH = "/var/lib/agnes-host/record.json"
+
+
+def check_record(record: Mapping[str, Any]) -> None:
+    """Raise unless this version reads the host's record."""
+    found = record.get("format")
+    if not isinstance(found, int):
+        raise Unreadable(path=RECORD_PATH, found=str(record.get("error") or "no format"))
+    if found != RECORD_FORMAT:
+        raise NewerFormat(path=RECORD_PATH, found=found, known=RECORD_FORMAT)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks of the disks.
+
+    min_gib: smallest size in GiB of a disk that is formatted, by role; adopt:
+    UUIDs of filesystems that may be mounted as they are; format: what may be lost,
+    each ``device``, ``identity`` and ``found`` as the refusal names them.
+    """
+
+    fstype: str = "ext4"
+    min_gib: Mapping[str, float] = field(default_factory=dict)
+    adopt: Sequence[str] = ()
+    format: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +96,11 @@ class DiskPlan:
     size: int = 0
     uuid: str = ""
     fstype: str = ""
+    identity: str = ""
+    lost: str = ""
+    """What is on a disk that is formatted by consent; empty when it is blank."""
+    note: str = ""
+    """What the operator should know of it."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -61,10 +110,11 @@ class DiskPlan:
     def sentence(self) -> str:
         """For people, before it is done."""
         gib = f"{self.size / GIB:.0f} GiB"
+        now = f"LOSING {self.lost}, by consent" if self.lost else "blank"
         return {
-            "format": f"format {self.device} ({gib}, blank) as {self.fstype} labelled "
+            "format": f"format {self.device} ({gib}, {now}) as {self.fstype} labelled "
             f"{LABELS[self.role]} and mount it at {self.mount_point}",
-            "mount": f"mount {self.device} (UUID {self.uuid}, formatted by an earlier run) "
+            "mount": f"mount {self.device} ({self.fstype}, UUID {self.uuid}) as it is "
             f"at {self.mount_point}",
             "adopt": f"keep {self.mount_point} as it is mounted (UUID {self.uuid or 'none'})",
             "directory": f"keep {self.mount_point} a directory of the data disk",
@@ -79,83 +129,6 @@ def mounted_at(host: Host, path: str) -> Optional[Mount]:
 def device_of(host: Host, maj_min: str) -> Optional[Device]:
     """The device with this MAJ:MIN, or None."""
     return next((device for device in host["devices"] if device["maj_min"] == maj_min), None)
-
-
-def _disks_here(host: Host) -> str:
-    return (
-        ", ".join(
-            f"{device['path']} ({device['size'] / GIB:.0f} GiB)"
-            for device in host["devices"]
-            if device["kind"] in WHOLE_DISKS
-        )
-        or "none"
-    )
-
-
-def not_blank_because(device: Device) -> str:
-    """Why a device is not proved blank, for a message; empty when it is.
-
-    All must hold: no signature by low-level probes, no partition, no holder,
-    opened exclusively, and zeros wherever samples were read.
-    """
-    reasons = list(device["signatures"])
-    if device["partitions"]:
-        reasons.append(f"partitions {', '.join(device['partitions'])}")
-    if device["holders"]:
-        reasons.append(f"in use by {', '.join(device['holders'])}")
-    if not reasons and not device["exclusive"]:
-        reasons.append("something that keeps it open")
-    if not reasons and not device["zeros"]:
-        reasons.append("bytes that are not zero, of no known format")
-    return ", ".join(reasons)
-
-
-def only_ours(device: Device, uuid: str) -> bool:
-    """Whether all that is on the device can be our own mkfs with this UUID, cut short."""
-    if device["partitions"] or device["holders"] or not device["exclusive"]:
-        return False
-    return not device["signatures"] or device["filesystem"].get("uuid") == uuid
-
-
-def _cut_short_uuid(host: Host, role: str, device: Device) -> str:
-    """The UUID of our mkfs that was killed on this very device, or empty.
-
-    Without a serial, a device is only known to be the same within one boot.
-    """
-    recorded = _recorded(host, role)
-    if recorded.get("phase") != "formatting" or recorded.get("size") != device["size"]:
-        return ""
-    serial = device["serial"]
-    same = (
-        recorded.get("serial") == serial
-        if serial
-        else recorded.get("boot_id") == host["boot_id"]
-        and recorded.get("maj_min") == device["maj_min"]
-    )
-    uuid = str(recorded.get("uuid") or "")
-    return uuid if same and only_ours(device, uuid) else ""
-
-
-def _asked_device(host: Host, role: str) -> Device:
-    asked = host["asked"][role]
-    variable = f"disks_{role}_device"
-    found = asked["found"]
-    device = device_of(host, asked["maj_min"]) if not found else None
-    if device is None:
-        raise NoSuchDevice(
-            variable=variable,
-            device=asked["device"],
-            found=found or "is no disk this host shows",
-            disks=_disks_here(host),
-        )
-    used = [m["target"] for m in host["mounts"] if m["maj_min"] == device["maj_min"]]
-    if used:
-        raise SystemDisk(
-            variable=variable, device=asked["device"], found=f"the mounted {', '.join(used)}"
-        )
-    if device["kind"] not in WHOLE_DISKS:
-        raise NotWholeDisk(variable=variable, device=asked["device"], found=device["kind"])
-    return device
 
 
 def _recorded(host: Host, role: str) -> dict[str, Any]:
@@ -173,15 +146,45 @@ def _with_uuid(host: Host, uuid: str) -> Optional[Device]:
     return found[0] if len(found) == 1 else None
 
 
-def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
-    recorded = _recorded_uuid(host, role)
-    if recorded and mount["uuid"] and recorded != mount["uuid"]:
-        raise WrongDiskMounted(mount_point=mount["target"], found=mount["uuid"], wanted=recorded)
-    device = device_of(host, mount["maj_min"])
-    return DiskPlan(
-        role, "adopt", mount["target"], mount["source"], mount["maj_min"],
-        device["size"] if device else 0, mount["uuid"], mount["fstype"],
-    )  # fmt: skip
+def _same_device(host: Host, recorded: Mapping[str, Any], device: Device) -> bool:
+    """Whether a record's disk is this one. Without an identity only within one boot."""
+    if recorded.get("size") != device["size"]:
+        return False
+    identity = identity_of(device, host["devices"])
+    if identity != NO_IDENTITY:
+        return bool(recorded.get("identity") == identity)
+    here = (host["boot_id"], device["maj_min"])
+    return (recorded.get("boot_id"), recorded.get("maj_min")) == here
+
+
+def _cut_short(host: Host, role: str, device: Device) -> Mapping[str, Any]:
+    """The record of our formatting that was killed on this very device, or an empty one."""
+    recorded = _recorded(host, role)
+    if recorded.get("phase") != "formatting" or not _same_device(host, recorded, device):
+        return {}
+    lost = recorded.get("lost") or ""
+    untouched = bool(lost) and lost == not_blank_because(device) and is_free(device)
+    return recorded if untouched or only_ours(device, str(recorded.get("uuid") or "")) else {}
+
+
+def _asked_device(host: Host, role: str) -> Device:
+    asked = host["asked"][role]
+    variable = f"disks_{role}_device"
+    found = asked["found"]
+    device = device_of(host, asked["maj_min"]) if not found else None
+    if device is None:
+        raise NoSuchDevice(
+            variable=variable,
+            device=asked["device"],
+            found=found or "is no disk this host shows",
+            disks=disks_here(host["devices"]),
+        )
+    used = mounts_on(host, device)
+    if used:
+        raise SystemDisk(
+            variable=variable, device=asked["device"], found=f"the mounted {', '.join(used)}"
+        )
+    return device
 
 
 def _check_mount_point(host: Host, mount_point: str, uuid: str) -> None:
@@ -193,35 +196,95 @@ def _check_mount_point(host: Host, mount_point: str, uuid: str) -> None:
         raise MountPointInUse(mount_point=mount_point, found=", ".join(names[:5]))
 
 
-def _plan_disk(host: Host, role: str, mount_point: str, fstype: str, minimum: int) -> DiskPlan:
+def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
+    recorded = _recorded_uuid(host, role)
+    if recorded and mount["uuid"] and recorded != mount["uuid"]:
+        raise WrongDiskMounted(mount_point=mount["target"], found=mount["uuid"], wanted=recorded)
+    device = device_of(host, mount["maj_min"])
+    asked = host["asked"][role]
+    other = asked["maj_min"] and asked["maj_min"] != mount["maj_min"]
+    return DiskPlan(
+        role, "adopt", mount["target"], mount["source"], mount["maj_min"],
+        device["size"] if device else 0, mount["uuid"], mount["fstype"],
+        identity_of(device, host["devices"]) if device else NO_IDENTITY,
+        note=f"disks_{role}_device names '{asked['device']}', but {mount['source']} is mounted at "
+        f"{mount['target']} and is kept" if other else "",
+    )  # fmt: skip
+
+
+def _plan_mount(host: Host, role: str, mount_point: str, device: Device) -> DiskPlan:
+    """Mount a filesystem as it is: our own, or one that the user adopts."""
+    found = device["filesystem"]
+    _check_mount_point(host, mount_point, found["uuid"])
+    return DiskPlan(
+        role, "mount", mount_point, device["path"], device["maj_min"], device["size"],
+        found["uuid"], found["type"], identity_of(device, host["devices"]),
+    )  # fmt: skip
+
+
+def _may_adopt(host: Host, device: Device, request: Request) -> bool:
+    uuid, alone = device["filesystem"].get("uuid", ""), len(device["signatures"]) == 1
+    mountable = device["filesystem"].get("type") in MOUNTABLE and is_free(device)
+    return alone and mountable and uuid in request.adopt and _with_uuid(host, uuid) is not None
+
+
+def _what_is_lost(host: Host, role: str, mount_point: str, device: Device, request: Request) -> str:
+    """What consent allows to lose by formatting; empty for a blank disk. Raises NotBlank."""
+    found, identity = not_blank_because(device), identity_of(device, host["devices"])
+    if not found:
+        return ""
+    names = (device["path"], host["asked"][role]["device"])
+    if is_free(device) and consented(request.format, names, identity, found):
+        if was_spent(host["record"].get("spent") or [], device["path"], identity, found):
+            raise ConsentSpent(device=device["path"], found=found, identity=identity)
+        return found
+    raise NotBlank(
+        device=device["path"], mount_point=mount_point, found=found,
+        consent=consent_text(device, identity, found),
+    )  # fmt: skip
+
+
+def _plan_format(
+    host: Host, role: str, mount_point: str, device: Device, request: Request
+) -> DiskPlan:
+    resumed = _cut_short(host, role, device)
+    lost = str(resumed.get("lost") or "")
+    if not resumed:
+        lost = _what_is_lost(host, role, mount_point, device, request)
+    if device["kind"] not in WHOLE_DISKS:
+        raise NotWholeDisk(
+            variable=f"disks_{role}_device", device=host["asked"][role]["device"],
+            found=device["kind"],
+        )  # fmt: skip
+    if device["read_only"]:
+        raise ReadOnlyDevice(device=device["path"], mount_point=mount_point)
+    minimum = request.min_gib.get(role) or 0
+    if device["size"] < minimum * GIB:
+        raise TooSmall(
+            device=device["path"], mount_point=mount_point, found=f"{device['size'] / GIB:.1f} GiB",
+            wanted=f"{minimum:.0f} GiB", variable=f"disks_{role}_min_gib",
+        )  # fmt: skip
+    _check_mount_point(host, mount_point, "")
+    small = device["size"] < COMFORTABLE_GIB * GIB
+    return DiskPlan(
+        role, "format", mount_point, device["path"], device["maj_min"], device["size"],
+        str(resumed.get("uuid") or ""), request.fstype, identity_of(device, host["devices"]), lost,
+        note=f"{device['path']} for {role} has {device['size'] / GIB:.0f} GiB, which is little "
+        f"(under {COMFORTABLE_GIB})" if small else "",
+    )  # fmt: skip
+
+
+def _plan_disk(host: Host, role: str, mount_point: str, request: Request) -> DiskPlan:
     mount = mounted_at(host, mount_point)
     if mount:
         return _plan_mounted(host, role, mount)
     ours = _with_uuid(host, _recorded_uuid(host, role))
     if ours and not ours["holders"]:
-        found = ours["filesystem"]
-        _check_mount_point(host, mount_point, found["uuid"])
-        return DiskPlan(
-            role, "mount", mount_point, ours["path"], ours["maj_min"], ours["size"],
-            found["uuid"], found["type"],
-        )  # fmt: skip
+        return _plan_mount(host, role, mount_point, ours)
     device = _asked_device(host, role)
-    cut_short = _cut_short_uuid(host, role, device)
-    reason = "" if cut_short else not_blank_because(device)
-    if reason:
-        raise NotBlank(device=device["path"], mount_point=mount_point, found=reason)
-    if device["read_only"]:
-        raise ReadOnlyDevice(device=device["path"], mount_point=mount_point)
-    if device["size"] < minimum:
-        raise TooSmall(
-            device=device["path"], mount_point=mount_point, found=f"{device['size'] / GIB:.1f} GiB",
-            wanted=f"{minimum / GIB:.0f} GiB", variable=f"disks_{role}_min_gib",
-        )  # fmt: skip
-    _check_mount_point(host, mount_point, "")
-    return DiskPlan(
-        role, "format", mount_point, device["path"], device["maj_min"], device["size"],
-        cut_short, fstype,
-    )  # fmt: skip
+    if _may_adopt(host, device, request):
+        return _plan_mount(host, role, mount_point, device)
+    return _plan_format(host, role, mount_point, device, request)
 
 
 def _stays_directory(host: Host, layout: Layout) -> bool:
@@ -233,13 +296,9 @@ def _stays_directory(host: Host, layout: Layout) -> bool:
     return holds or not host["asked"]["state"]["device"]
 
 
-def plan_disks(
-    host: Host, layout: Layout, fstype: str = "ext4", min_gib: Optional[dict[str, float]] = None
-) -> list[DiskPlan]:
-    """What to do for each disk, in mounting order; raises a Refusal, and then nothing is done.
-
-    min_gib: smallest size in GiB of a disk that is formatted, by role.
-    """
+def plan_disks(host: Host, layout: Layout, request: Optional[Request] = None) -> list[DiskPlan]:
+    """What to do for each disk, in mounting order; raises a Refusal, and then nothing is done."""
+    request = request or Request()
     for path in layout.never_mounted:
         if mounted_at(host, path):
             raise ForbiddenMount(mount_point=path, layout=layout.name)
@@ -252,10 +311,8 @@ def plan_disks(
         raise SameDevice(data=data["device"], state=state["device"], found=data["maj_min"])
     plans = []
     for role in DISKS:
-        mount_point = layout.mounts[role]
         if role == "state" and _stays_directory(host, layout):
             plans.append(DiskPlan(role, "directory", posixpath.normpath(layout.state_dir)))
-            continue
-        minimum = int(((min_gib or {}).get(role) or 0) * GIB)
-        plans.append(_plan_disk(host, role, mount_point, fstype, minimum))
+        else:
+            plans.append(_plan_disk(host, role, layout.mounts[role], request))
     return plans

@@ -14,6 +14,10 @@ from collections.abc import Iterable, Mapping
 from .errors import EnvValueUnsafe
 
 _LINE = re.compile(r"^(?P<export>\s*export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)$")
+_LOOSE_LINE = re.compile(
+    r"^\s*(export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)$", re.DOTALL
+)
+"""What Compose takes for an assignment, though the product's scripts may not."""
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9_./:,@%+=-]*")
 
 PLAIN_KEYS = (
@@ -68,14 +72,40 @@ def plain(values: Mapping[str, str]) -> dict[str, str]:
     return {key: values[key] for key in PLAIN_KEYS if key in values}
 
 
-def duplicates(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
-    """(line number, key) of each repeated assignment of ``keys`` with another value."""
+def _misread(line: str, key: str) -> str:
+    """Why the readers take a line for ``key`` differently, for a message; empty when they agree."""
+    value = line.partition("=")[2]
+    if not line.startswith(f"{key}="):
+        return f"{key} does not start the line, so the product's scripts do not see it"
+    if value.endswith("\r"):
+        return (
+            f"{key} ends with a carriage return, which the product's scripts take for a part of it"
+        )
+    bad = sorted(set(re.sub(_SAFE_VALUE.pattern[:-1], "", _unquote(value))))
+    if bad:
+        shown = " ".join(repr(char) for char in bad)
+        return f"{key} holds {shown}, which the product's scripts and Compose read differently"
+    return ""
+
+
+def trouble(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
+    """(line number, what) for each line of ``keys`` that is not one plain ``KEY=value``.
+
+    A key that is set again to the same value is no trouble: all readers agree.
+    """
     first: dict[str, str] = {}
     wanted = set(keys)
     found = []
-    for number, key, value in assignments(text):
-        if key in wanted and first.setdefault(key, value) != value:
-            found.append((number, key))
+    for number, line in enumerate(text.split("\n"), start=1):
+        match = _LOOSE_LINE.match(line)
+        if match is None or match["key"] not in wanted:
+            continue
+        key, value = match["key"], _unquote(match["value"])
+        what = _misread(line, key)
+        if not what and first.setdefault(key, value) != value:
+            what = f"{key} is set again, to another value"
+        if what:
+            found.append((number, what))
     return found
 
 
@@ -104,7 +134,7 @@ def upsert(text: str, values: Mapping[str, str]) -> str:
             result.append(line)
         elif key in pending:
             wanted = pending.pop(key)
-            same = not match["export"] and _unquote(match["value"]) == wanted
+            same = _unquote(match["value"]) == wanted and not _misread(line, key)
             result.append(line if same else f"{key}={wanted}")
     if pending:
         while result and result[-1] == "":

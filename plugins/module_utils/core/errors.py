@@ -88,6 +88,22 @@ class NewerFormat(Refusal):
     )
 
 
+class BootScriptRewrites(Refusal):
+    code = "AH009"
+    sentence = (
+        "layout {layout} would not outlive the next boot, because {found} writes {env_path} anew "
+        "without {keys}; change that as docs/boot-script.md shows, then set state_layout_boot_script: handled"
+    )
+
+
+class Unreadable(Refusal):
+    code = "AH010"
+    sentence = (
+        "'{path}' can't be read ({found}); find out what wrote it, then move it aside: "
+        "the next run makes it anew from what is mounted"
+    )
+
+
 # 020 to 039: disks
 
 
@@ -108,7 +124,7 @@ class NotBlank(Refusal):
     code = "AH022"
     sentence = (
         "refusing to format '{device}' for {mount_point}: it is not proved blank, found {found}; "
-        "attach a blank disk, or move what is on it elsewhere and wipe it yourself"
+        "attach a blank disk, or {consent}"
     )
 
 
@@ -175,6 +191,22 @@ class FstabConflict(Refusal):
 class NotMounted(Refusal):
     code = "AH032"
     sentence = "'{mount_point}' is not mounted (found {found}), so nothing is written there; run the disks role first"
+
+
+class ConsentSpent(Refusal):
+    code = "AH033"
+    sentence = (
+        "the consent to format '{device}' (identity '{identity}', found {found}) is spent: this host has "
+        "formatted it once; take it out of disks_format, and look what wrote to the disk since"
+    )
+
+
+class SelinuxLabels(Refusal):
+    code = "AH034"
+    sentence = (
+        "SELinux is enforcing and the engine confines containers by labels, so they could not use {mount_points}; "
+        "set disks_selinux_type to the type to mount them with, such as container_file_t (nothing is relabelled)"
+    )
 
 
 # 040 to 059: engine and stack
@@ -253,3 +285,8 @@ class EnvKeyOwned(Refusal):
     sentence = (
         "{key} in agnes_compose_env is decided by the layout; take it out, and choose with layout"
     )
+
+
+class UnsuitableEngine(Refusal):
+    code = "AH051"
+    sentence = "the Docker engine here is {found}, where {why}; use the distribution's docker.io or docker-ce"

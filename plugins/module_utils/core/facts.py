@@ -22,6 +22,8 @@ class Device(TypedDict):
     read_only: bool
     serial: Optional[str]
     wwn: Optional[str]
+    by_path: Optional[str]
+    """Its name in /dev/disk/by-path: the slot that it is in."""
     partitions: list[str]
     holders: list[str]
     signatures: list[str]
@@ -74,17 +76,51 @@ class Env(TypedDict):
     path: str
     exists: bool
     values: dict[str, str]
-    duplicates: list[list[Any]]
+    trouble: list[list[Any]]
+    """[line, what] for each line of a key of ours that its readers would read differently."""
 
 
 class Engine(TypedDict):
     """The engine and Compose; ``error`` is empty when both answer."""
 
     docker: str
+    """Path of the client."""
     version: str
+    platform: str
+    """What the server calls itself: Docker or Podman."""
+    endpoint: str
+    """Where the client looks for the engine."""
+    root_dir: str
+    security: list[str]
+    """Names of the engine's security options: rootless, selinux and others."""
+    swarm: str
+    """State of this node in a swarm; ``inactive`` when it is in none."""
     compose: str
     compose_version: str
     error: str
+
+
+class Accounts(TypedDict):
+    """Who has the product's uid and gid on this host; empty where nobody does."""
+
+    user: str
+    group: str
+
+
+class Volume(TypedDict):
+    """The project's named data volume if it exists, else empty values."""
+
+    name: str
+    bind: str
+    """The host path that its driver options bind; empty for a plain volume."""
+
+
+class BootScript(TypedDict):
+    """A script that runs at boot and writes ``.env``."""
+
+    path: str
+    lines: list[int]
+    """The lines that write it, from 1; empty when only the script's log is there."""
 
 
 class Host(TypedDict):
@@ -103,4 +139,8 @@ class Host(TypedDict):
     compose_files: list[str]
     engine: Engine
     containers: list[dict[str, Any]]
+    accounts: Accounts
+    data_volume: Volume
+    boot_scripts: list[BootScript]
+    selinux_enforcing: bool
     record: dict[str, Any]

@@ -54,9 +54,10 @@ def at(text: str, mount_point: str) -> Optional[Entry]:
     return next((entry for entry in entries(text) if entry.mount_point == mount_point), None)
 
 
-def line_for(role: str, uuid: str, mount_point: str, fstype: str) -> str:
-    """Our line for a disk: by UUID, tagged with its role."""
-    options = ",".join((*OPTIONS, f"{TAG}={role}"))
+def line_for(role: str, uuid: str, mount_point: str, fstype: str, selinux_type: str = "") -> str:
+    """Our line for a disk: by UUID, tagged with its role; selinux_type labels the whole mount."""
+    context = (f'context="system_u:object_r:{selinux_type}:s0"',) if selinux_type else ()
+    options = ",".join((*OPTIONS, *context, f"{TAG}={role}"))
     passno = 2 if fstype.startswith("ext") else 0
     return f"UUID={uuid} {mount_point} {fstype} {options} 0 {passno}"
 

@@ -6,48 +6,61 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from .chain import chain_for, split
+from .boot import check_boot
+from .chain import chain_for, layout_overlays, split
 from .choice import choose_layout
-from .disks import DiskPlan, plan_disks
-from .errors import ComposeTooOld, NewerFormat, NoEngine, Refusal
+from .disks import DiskPlan, Request, check_record, plan_disks
+from .engine import check_engine, check_selinux
+from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
 from .layouts import Layout
+from .tree import AGNES_UID
 
-COMPOSE_MINIMUM = (2, 24, 4)
-"""From this version on ``!override`` replaces a service's volumes."""
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """The numbers of a version such as ``v2.26.1-4``; empty when there are none."""
-    numbers = []
-    for part in text.lstrip("v").replace("-", ".").replace("+", ".").split("."):
-        if not part.isdigit():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)
+AGNES_ACCOUNT = "agnes-applier"
+"""The product's account on the host; it has the uid and gid of its containers."""
 
 
-def check_engine(host: Host) -> None:
-    """Raise unless the engine answers and Compose is new enough."""
-    engine = host["engine"]
-    if engine["error"]:
-        raise NoEngine(found=engine["error"])
-    if version_of(engine["compose_version"]) < COMPOSE_MINIMUM:
-        wanted = ".".join(map(str, COMPOSE_MINIMUM))
-        raise ComposeTooOld(found=engine["compose_version"] or "(none)", wanted=wanted)
+def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
+    """What an operator should know, though it stops nothing."""
+    notes = [disk.note for disk in disks if disk.note]
+    user, group = host["accounts"]["user"], host["accounts"]["group"]
+    if user not in ("", AGNES_ACCOUNT):
+        notes.append(
+            f"uid {AGNES_UID} is account '{user}' on this host, which can read state files"
+        )
+    if group not in ("", AGNES_ACCOUNT):
+        notes.append(f"gid {AGNES_UID} is group '{group}' on this host (files of state have it)")
+    volume = host["data_volume"]
+    if volume["bind"]:
+        notes.append(
+            f"volume '{volume['name']}' is left over and binds {volume['bind']}: its options can't be "
+            f"changed, no service may use it; 'docker volume rm {volume['name']}' takes it away"
+        )
+    both = layout_overlays(split(host["env"]["values"].get("COMPOSE_FILE", "")))
+    if len(both) > 1 and both[-1] == layout.overlay:
+        notes.append(
+            f"COMPOSE_FILE names {' and '.join(both)}, as the product's own upgrade writes it; "
+            "the last one counts, and is proved"
+        )
+    return notes
 
 
-def _sentences(layout: Layout, source: str, disks: Sequence[DiskPlan]) -> list[str]:
-    return [
-        f"layout {layout.name} ({source}): state in {layout.state_dir}",
-        *(disk.sentence for disk in disks),
-    ]
+def _disk_request(request: Mapping[str, Any]) -> Request:
+    return Request(
+        fstype=str(request.get("fstype") or "ext4"),
+        min_gib=request.get("min_gib") or {},
+        adopt=[str(uuid) for uuid in request.get("adopt") or []],
+        format=list(request.get("format") or []),
+    )
 
 
 def _decided(host: Host, layout: Layout, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    disks = plan_disks(host, layout, str(request.get("fstype") or "ext4"), request.get("min_gib"))
+    check_selinux(host, layout, str(request.get("selinux_type") or ""))
+    check_boot(host, layout, str(request.get("boot_script") or ""))
+    disks = plan_disks(host, layout, _disk_request(request))
     profiles = list(request.get("profiles") or [])
     current = split(host["env"]["values"].get("COMPOSE_FILE", ""))
+    notes = _notes(host, layout, disks)
     return {
         "layout": layout.name,
         "source": source,
@@ -56,7 +69,12 @@ def _decided(host: Host, layout: Layout, source: str, request: Mapping[str, Any]
         "disks": [disk.as_dict() for disk in disks],
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
         "chain": chain_for(layout, current, profiles, host["compose_files"]),
-        "sentences": _sentences(layout, source, disks),
+        "notes": notes,
+        "sentences": [
+            f"layout {layout.name} ({source}): state in {layout.state_dir}",
+            *(disk.sentence for disk in disks),
+            *(f"note: {note}" for note in notes),
+        ],
     }
 
 
@@ -64,7 +82,8 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     """What a run would do on ``host``; never raises a Refusal but returns it.
 
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
-    ``min_gib`` (see plan_disks), ``profiles``.
+    ``min_gib``, ``adopt``, ``format`` (see disks.Request), ``selinux_type``,
+    ``boot_script`` (see check_boot), ``profiles``.
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None
     when undecided or refused) and, when there is a layout, what _decided gives.
     """
@@ -73,6 +92,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     try:
         if host["format"] != FORMAT:
             raise NewerFormat(path="the observation", found=host["format"], known=FORMAT)
+        check_record(host["record"])
         layout, source = choose_layout(
             host,
             str(request.get("layout") or ""),

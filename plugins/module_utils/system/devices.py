@@ -8,11 +8,13 @@ import os
 import stat
 from typing import Optional
 
+from ..core.devices import carriers, not_one
 from ..core.facts import Asked, Device, Mount
 from .commands import Failed, run
 
 SYS = "/sys/dev/block"
 MIB = 1024 * 1024
+_BY_PATH = "/dev/disk/by-path"
 SAMPLES = 64
 """How many 4 KiB samples between the first and the last MiB must be zero."""
 
@@ -39,10 +41,18 @@ def maj_min_of(rdev: int) -> str:
     return f"{os.major(rdev)}:{os.minor(rdev)}"
 
 
-def resolve(named: str) -> Asked:
-    """What a disk variable names, as a MAJ:MIN; never by parsing a name."""
+def resolve(named: str, known: list[Device]) -> Asked:
+    """What a disk variable names, as the MAJ:MIN of exactly one device; never by parsing a path.
+
+    named: a path, ``UUID=``, ``LABEL=``, or a serial (``SERIAL=`` or as it is).
+    """
     asked: Asked = {"device": named, "found": "", "maj_min": ""}
     if not named:
+        return asked
+    if not named.startswith("/"):
+        found = carriers(named, known)
+        asked["found"] = not_one(named, found)
+        asked["maj_min"] = "" if asked["found"] else found[0]["maj_min"]
         return asked
     try:
         info = os.stat(named)
@@ -71,6 +81,17 @@ def _nodes() -> dict[str, str]:
                 continue
             if stat.S_ISBLK(info.st_mode):
                 found.setdefault(maj_min_of(info.st_rdev), path)
+    return found
+
+
+def _slots() -> dict[str, str]:
+    """MAJ:MIN -> name in /dev/disk/by-path, which udev makes."""
+    found = {}
+    for name in _names(_BY_PATH):
+        try:
+            found[maj_min_of(os.stat(os.path.join(_BY_PATH, name)).st_rdev)] = name
+        except OSError:
+            continue
     return found
 
 
@@ -145,8 +166,10 @@ def zeros(path: str, size: int) -> bool:
         os.close(fd)
 
 
-def device(maj_min: str, path: str, prove_blank: bool = False) -> Optional[Device]:
-    """One device, or None where it has no size. ``prove_blank``: read samples too."""
+def device(
+    maj_min: str, path: str, slots: Optional[dict[str, str]] = None, samples: bool = False
+) -> Optional[Device]:
+    """One device, or None where it has no size. ``samples``: read some, to prove it blank."""
     sys = os.path.join(SYS, maj_min)
     size = int(_read(os.path.join(sys, "size")) or 0) * 512
     if not size:
@@ -160,7 +183,7 @@ def device(maj_min: str, path: str, prove_blank: bool = False) -> Optional[Devic
         signatures, filesystem = _signatures(path)
     except Failed as error:
         signatures, filesystem = [f"something unreadable ({error})"], {}
-    blank_so_far = prove_blank and not signatures and not parts and not holders
+    blank_so_far = samples and not signatures and not parts and not holders
     serial = _read(os.path.join(sys, "device/serial")) or _read(os.path.join(sys, "serial"))
     return {
         "path": path,
@@ -171,6 +194,7 @@ def device(maj_min: str, path: str, prove_blank: bool = False) -> Optional[Devic
         "read_only": _read(os.path.join(sys, "ro")) == "1",
         "serial": serial or _vpd_serial(sys) or None,
         "wwn": _read(os.path.join(sys, "device/wwid")) or _read(os.path.join(sys, "wwid")) or None,
+        "by_path": (_slots() if slots is None else slots).get(maj_min),
         "partitions": parts,
         "holders": sorted(set(holders)),
         "signatures": signatures,
@@ -180,15 +204,20 @@ def device(maj_min: str, path: str, prove_blank: bool = False) -> Optional[Devic
     }
 
 
-def devices(asked: dict[str, Asked]) -> list[Device]:
-    """All block devices that have a node in /dev; blank is proved for the asked ones only."""
+def devices() -> list[Device]:
+    """All block devices that have a node in /dev; none is proved blank yet."""
+    slots = _slots()
+    found = [device(maj_min, path, slots) for maj_min, path in sorted(_nodes().items())]
+    return [item for item in found if item is not None]
+
+
+def prove_blank(known: list[Device], asked: dict[str, Asked]) -> None:
+    """Read samples of the devices that are asked for: only those may come to be formatted."""
     wanted = {item["maj_min"] for item in asked.values()}
-    found = []
-    for maj_min, path in sorted(_nodes().items()):
-        item = device(maj_min, path, prove_blank=maj_min in wanted)
-        if item is not None:
-            found.append(item)
-    return found
+    for item in known:
+        if item["maj_min"] in wanted:
+            nothing = not (item["signatures"] or item["partitions"] or item["holders"])
+            item["zeros"] = nothing and zeros(item["path"], item["size"])
 
 
 def mounts(known: list[Device]) -> list[Mount]:

@@ -8,7 +8,9 @@ import os
 import shutil
 from typing import Any
 
-from ..core.facts import Engine
+from ..core.engine import security_names
+from ..core.facts import Engine, Volume
+from ..core.overlay import DATA_VOLUME
 from .commands import Failed, last_line, run
 
 PROJECT_LABEL = "com.docker.compose.project"
@@ -21,30 +23,72 @@ def project_name(project_dir: str) -> str:
 
 
 def observe_engine() -> Engine:
-    """Paths and versions; ``error`` says in a few words why there is no usable engine."""
+    """What the engine and Compose are; ``error`` says in a few words why there is no usable one."""
     docker = shutil.which("docker")
     found: Engine = {
-        "docker": docker or "", "version": "", "compose": "", "compose_version": "", "error": "",
+        "docker": docker or "", "version": "", "platform": "",
+        "endpoint": "", "root_dir": "", "security": [], "swarm": "", "compose": "",
+        "compose_version": "", "error": "",
     }  # fmt: skip
-    if docker is None:
-        found["error"] = "the docker command is not installed"
-        return found
     try:
-        answer = run([docker, "version", "--format", "{{.Server.Version}}"], codes=(), seconds=30)
-        if answer.code:
-            found["error"] = f"the engine does not answer ({last_line(answer.err)})"
-            return found
-        found["version"] = answer.out.strip()
-        compose = run([docker, "compose", "version", "--short"], codes=(), seconds=30)
+        if docker is None:
+            found["error"] = "the docker command is not installed"
+        else:
+            _ask_engine(docker, found)
+            _ask_compose(docker, found)
     except Failed as error:
         found["error"] = str(error)
-        return found
-    if compose.code:
-        found["error"] = "'docker compose' is not installed"
-        return found
-    found["compose"] = f"{docker} compose"
-    found["compose_version"] = compose.out.strip()
     return found
+
+
+def _ask_engine(docker: str, found: Engine) -> None:
+    endpoint = os.environ.get("DOCKER_HOST") or ""
+    if not endpoint:
+        context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+        endpoint = run([docker, *context], codes=(), seconds=30).out.strip()
+    found["endpoint"] = endpoint
+    answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=30)
+    try:
+        info = json.loads(answer.out)
+    except ValueError:
+        info = {}
+    errors = info.get("ServerErrors") or []
+    if answer.code or errors or not info.get("ServerVersion"):
+        reason = errors[0] if errors else last_line(answer.err)
+        found["error"] = f"the engine does not answer ({reason})"
+        return
+    # podman's answer to 'docker info' has other fields; its version says who it is.
+    banner = run([docker, "--version"], codes=(), seconds=30).out
+    found["platform"] = "Podman" if "podman" in banner.lower() else "Docker"
+    found["version"] = str(info.get("ServerVersion") or "")
+    found["root_dir"] = str(info.get("DockerRootDir") or "")
+    found["security"] = security_names(info.get("SecurityOptions"))
+    found["swarm"] = str((info.get("Swarm") or {}).get("LocalNodeState") or "")
+
+
+def _ask_compose(docker: str, found: Engine) -> None:
+    compose = run([docker, "compose", "version", "--short"], codes=(), seconds=30)
+    if compose.code == 0:
+        found["compose"] = f"{docker} compose"
+        found["compose_version"] = compose.out.strip()
+        return
+    # Version 1 is a program of its own; it is named, because it is what the host has.
+    if shutil.which("docker-compose"):
+        old = run(["docker-compose", "version", "--short"], codes=(), seconds=30)
+        found["compose"], found["compose_version"] = "docker-compose", old.out.strip()
+    elif not found["error"]:
+        found["error"] = "'docker compose' is not installed"
+
+
+def data_volume(docker: str, project: str) -> Volume:
+    """The project's named data volume with what its driver options bind, if there is one."""
+    name = f"{project}_{DATA_VOLUME}"
+    done = run([docker, "volume", "inspect", name], codes=(), seconds=30)
+    if done.code:
+        return {"name": "", "bind": ""}
+    options = json.loads(done.out)[0].get("Options") or {}
+    bind = "bind" in str(options.get("o", "")).split(",")
+    return {"name": name, "bind": str(options.get("device", "")) if bind else ""}
 
 
 def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import os
 import stat
 
 from ..core import fstab
-from ..core.disks import LABELS, not_blank_because, only_ours
+from ..core.devices import is_free, not_blank_because, only_ours
+from ..core.disks import LABELS
 from ..core.errors import NotBlank, NotMounted
 from ..core.facts import Device
 from . import devices, durable
@@ -35,23 +36,33 @@ def probe(path: str, maj_min: str) -> Device:
     """The device at ``path`` as it is now, proved to be the one that was planned for."""
     info = os.stat(path)
     found = devices.maj_min_of(info.st_rdev) if stat.S_ISBLK(info.st_mode) else "no block device"
-    device = devices.device(maj_min, path, prove_blank=True) if found == maj_min else None
+    device = devices.device(maj_min, path, samples=True) if found == maj_min else None
     if device is None:
-        raise NotBlank(device=path, mount_point="a disk", found=f"{found} in place of {maj_min}")
+        raise NotBlank(
+            device=path, mount_point="a disk", found=f"{found} in place of {maj_min}",
+            consent="run again: the kernel has numbered the disks anew",
+        )  # fmt: skip
     return device
 
 
-def check_formattable(device: Device, mount_point: str, resumed_uuid: str = "") -> None:
-    """Raise NotBlank unless the device is blank now, or half made by us (``resumed_uuid``)."""
-    if resumed_uuid and only_ours(device, resumed_uuid):
+def check_formattable(device: Device, mount_point: str, resumed_uuid: str, lost: str) -> None:
+    """Raise NotBlank unless the device is blank now, half made by us, or just what was consented.
+
+    resumed_uuid: that of our own formatting, cut short; lost: what the plan says is on the disk.
+    """
+    found = not_blank_because(device)
+    if not found or (resumed_uuid and only_ours(device, resumed_uuid)):
         return
-    reason = not_blank_because(device)
-    if reason:
-        raise NotBlank(device=device["path"], mount_point=mount_point, found=reason)
+    if not lost or lost != found or not is_free(device):
+        consent = "see what writes to it, and run again"
+        raise NotBlank(device=device["path"], mount_point=mount_point, found=found, consent=consent)
 
 
 def make(role: str, fstype: str, uuid: str, device: Device) -> None:
     """Make the filesystem and flush it; its UUID is checked by a fresh probe."""
+    if not_blank_because(device):
+        # Half made by us, or consented: nothing of it may be found beside the new filesystem.
+        run(["wipefs", "--all", device["path"]])
     run(_mkfs(fstype, role, uuid, device["path"]), seconds=1800)
     fd = os.open(device["path"], os.O_RDONLY)
     try:
@@ -64,13 +75,18 @@ def make(role: str, fstype: str, uuid: str, device: Device) -> None:
             device=device["path"],
             mount_point=role,
             found="another filesystem after mkfs than the one made",
+            consent="look at the kernel's log for errors of the disk",
         )
 
 
-def missing_fstab_line(role: str, uuid: str, mount_point: str, fstype: str) -> str:
+def missing_fstab_line(
+    role: str, uuid: str, mount_point: str, fstype: str, selinux_type: str = ""
+) -> str:
     """The line that /etc/fstab lacks for this mount point, or empty."""
     text = durable.read_text(FSTAB) or ""
-    return "" if fstab.at(text, mount_point) else fstab.line_for(role, uuid, mount_point, fstype)
+    if fstab.at(text, mount_point):
+        return ""
+    return fstab.line_for(role, uuid, mount_point, fstype, selinux_type)
 
 
 def add_fstab_line(line: str) -> None:

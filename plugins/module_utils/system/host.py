@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 import stat
 from typing import Any, Optional
 
 from ..core import dotenv, fstab
-from ..core.facts import FORMAT, Env, Host, Mount, StatePlace
+from ..core.facts import FORMAT, Accounts, Env, Host, Mount, StatePlace
 from ..core.layouts import DISKS, LAYOUTS, state_dirs
-from ..core.tree import MARKER
-from . import devices, durable, engine, record
+from ..core.tree import AGNES_UID, MARKER
+from . import boot, devices, durable, engine, record
 
 _LOST_AND_FOUND = "lost+found"
 _NAMES_SHOWN = 20
@@ -72,20 +74,43 @@ def read_env(path: str) -> Env:
         "path": path,
         "exists": text is not None,
         "values": dotenv.plain(dotenv.read(text or "")),
-        "duplicates": [list(item) for item in dotenv.duplicates(text or "", _ENV_KEYS_ONCE)],
+        "trouble": [list(item) for item in dotenv.trouble(text or "", _ENV_KEYS_ONCE)],
     }
+
+
+def accounts() -> Accounts:
+    """Who has the product's uid and gid here."""
+    try:
+        user = pwd.getpwuid(AGNES_UID).pw_name
+    except KeyError:
+        user = ""
+    try:
+        group = grp.getgrgid(AGNES_UID).gr_name
+    except KeyError:
+        group = ""
+    return {"user": user, "group": group}
+
+
+def selinux_enforcing() -> bool:
+    """Whether the kernel enforces SELinux."""
+    try:
+        with open("/sys/fs/selinux/enforce", encoding="ascii") as file:
+            return file.read().strip() == "1"
+    except OSError:
+        return False
 
 
 def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     """Everything that decisions need of this host."""
-    asked = {
-        role: devices.resolve(named) for role, named in zip(DISKS, (data_device, state_device))
-    }
-    known = devices.devices(asked)
+    known = devices.devices()
+    names = zip(DISKS, (data_device, state_device))
+    asked = {role: devices.resolve(named, known) for role, named in names}
+    devices.prove_blank(known, asked)
     mounts = devices.mounts(known)
     targets = {mount["target"] for mount in mounts}
-    found = engine.observe_engine()
     points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
+    found, project = engine.observe_engine(), engine.project_name(project_dir)
+    docker = "" if found["error"] else found["docker"]
     return {
         "format": FORMAT,
         "boot_id": record.boot_id(),
@@ -98,8 +123,10 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
         "compose_files": _compose_files(project_dir),
         "engine": found,
-        "containers": []
-        if found["error"]
-        else engine.containers(found["docker"], engine.project_name(project_dir)),
-        "record": record.load(),
+        "containers": engine.containers(docker, project) if docker else [],
+        "accounts": accounts(),
+        "data_volume": engine.data_volume(docker, project) if docker else {"name": "", "bind": ""},
+        "boot_scripts": boot.boot_scripts(project_dir),
+        "selinux_enforcing": selinux_enforcing(),
+        "record": record.read(),
     }

@@ -7,21 +7,25 @@ import json
 import os
 from typing import Any
 
-from ..core.disks import RECORD_FORMAT
-from ..core.errors import NewerFormat
+from ..core.disks import RECORD_FORMAT, check_record
+from ..core.disks import RECORD_PATH as PATH
 from . import durable
 
-PATH = "/var/lib/agnes-host/record.json"
+
+def read() -> dict[str, Any]:
+    """The record as it is, or an empty one; one that can't be read says why in ``error``."""
+    try:
+        text = durable.read_text(PATH)
+        record = {"format": RECORD_FORMAT, "disks": {}} if text is None else json.loads(text)
+    except (OSError, ValueError) as error:
+        return {"error": str(error)}
+    return record if isinstance(record, dict) else {"error": "it is no object"}
 
 
 def load() -> dict[str, Any]:
-    """The record, or an empty one. Raises NewerFormat for one that this version can't read."""
-    text = durable.read_text(PATH)
-    if text is None:
-        return {"format": RECORD_FORMAT, "disks": {}}
-    record: dict[str, Any] = json.loads(text)
-    if record.get("format") != RECORD_FORMAT:
-        raise NewerFormat(path=PATH, found=record.get("format"), known=RECORD_FORMAT)
+    """The record. Raises a Refusal for one that this version can't read."""
+    record = read()
+    check_record(record)
     return record
 
 

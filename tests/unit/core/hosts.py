@@ -21,6 +21,7 @@ def device(path: str = "/dev/sdb", **differs: Any) -> Device:
         "read_only": False,
         "serial": None,
         "wwn": None,
+        "by_path": None,
         "partitions": [],
         "holders": [],
         "signatures": [],
@@ -80,18 +81,27 @@ def host(**differs: Any) -> Host:
         },
         "mounts": [],
         "fstab": [],
-        "env": {"path": "/opt/agnes/.env", "exists": False, "values": {}, "duplicates": []},
+        "env": {"path": "/opt/agnes/.env", "exists": False, "values": {}, "trouble": []},
         "state": {"/data/state": place("absent"), "/data-state": place("absent")},
         "mount_points": {},
         "compose_files": [],
         "engine": {
             "docker": "/usr/bin/docker",
             "version": "26.1.5",
+            "platform": "Docker",
+            "endpoint": "unix:///var/run/docker.sock",
+            "root_dir": "/var/lib/docker",
+            "security": ["seccomp"],
+            "swarm": "inactive",
             "compose": "/usr/bin/docker compose",
             "compose_version": "2.26.1",
             "error": "",
         },
         "containers": [],
+        "accounts": {"user": "", "group": ""},
+        "data_volume": {"name": "", "bind": ""},
+        "boot_scripts": [],
+        "selinux_enforcing": False,
         "record": {"format": 1, "disks": {}},
     }
     made.update(differs)
@@ -100,7 +110,7 @@ def host(**differs: Any) -> Host:
 
 def env(**values: str) -> dict[str, Any]:
     """A .env that exists."""
-    return {"path": "/opt/agnes/.env", "exists": True, "values": values, "duplicates": []}
+    return {"path": "/opt/agnes/.env", "exists": True, "values": values, "trouble": []}
 
 
 def nested_host(**differs: Any) -> Host:

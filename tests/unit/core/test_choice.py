@@ -139,12 +139,12 @@ TEST_REFUSALS: list[Any] = [
     ),
     pytest.param(
         host(state=NEWER), {},
-        "AH008: '/data/state' has format 2, this version reads format 1; use agnes.host 2.0.0 or "
+        "AH008: '/data/state/.agnes-state.json' has format 2, this version reads format 1; use agnes.host 2.0.0 or "
         "later on this host",
         id="newer-marker",
     ),
     pytest.param(
-        host(env={**env(), "duplicates": [[7, "STATE_DIR"]]}), {},
+        host(env={**env(), "trouble": [[7, "STATE_DIR is set again, to another value"]]}), {},
         "AH046: /opt/agnes/.env line 7: STATE_DIR is set again, to another value; write one plain "
         "KEY=value a line",
         id="state-dir-twice-in-env",

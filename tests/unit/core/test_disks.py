@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import plan_disks
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request, plan_disks
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
@@ -26,6 +26,7 @@ from .hosts import (
 )
 
 MINIMUM = {"data": 10.0, "state": 4.0}
+REQUEST = Request(min_gib=MINIMUM)
 
 
 def recorded(role: str, **disk: Any) -> dict[str, Any]:
@@ -36,7 +37,8 @@ CUT_SHORT = {
     "phase": "formatting",
     "uuid": "u-new",
     "size": 16 * GIB,
-    "serial": None,
+    "identity": "none",
+    "lost": "",
     "maj_min": "8:16",
     "boot_id": "boot-1",
 }
@@ -98,10 +100,10 @@ TEST_ACTIONS: list[Any] = [
 def test_plan_disks(observed: Host, layout: str, expected: Any) -> None:
     if isinstance(expected, str):
         with pytest.raises(Refusal) as refused:
-            plan_disks(observed, LAYOUTS[layout], "ext4", MINIMUM)
+            plan_disks(observed, LAYOUTS[layout], REQUEST)
         assert str(refused.value) == expected
         return
-    plans = plan_disks(observed, LAYOUTS[layout], "ext4", MINIMUM)
+    plans = plan_disks(observed, LAYOUTS[layout], REQUEST)
     assert [f"{plan.action} {plan.mount_point}" for plan in plans] == expected
 
 
@@ -116,42 +118,54 @@ def with_data(found: Any, **differs: Any) -> Host:
 
 BLANK = (
     "AH022: refusing to format '/dev/sdb' for /data: it is not proved blank, found {}; attach a "
-    "blank disk, or move what is on it elsewhere and wipe it yourself"
+    "blank disk, or {}"
 )
+
+
+def lose(found: str) -> str:
+    return (
+        "to lose what is on it set disks_format: "
+        f"[{{device: '/dev/sdb', identity: 'none', found: '{found}'}}]"
+    )
+
+
+NO_FORMAT = "bytes that are not zero, of no known format"
+ADOPT_ELSE = "to mount it unchanged set disks_adopt: [u-else], or "
+ADOPT = "to mount it unchanged set disks_adopt: [u-1], or "
 
 TEST_REFUSALS: list[Any] = [
     pytest.param(
-        with_data(ext4("/dev/sdb", "u-1")), "flat", BLANK.format("ext4"), id="filesystem"
+        with_data(ext4("/dev/sdb", "u-1")), "flat", BLANK.format("ext4", ADOPT + lose("ext4")), id="filesystem"
     ),
     pytest.param(
         with_data(device(signatures=["dos"], partitions=["sdb1"])), "flat",
-        BLANK.format("dos, partitions sdb1"), id="partitions",
+        BLANK.format("dos, partitions sdb1", lose("dos, partitions sdb1")), id="partitions",
     ),
     pytest.param(
         with_data(device(holders=["dm-0"], exclusive=False)), "flat",
-        BLANK.format("in use by dm-0"), id="holder",
+        BLANK.format("in use by dm-0", "free it first"), id="holder",
     ),
     pytest.param(
         with_data(device(exclusive=False)), "flat",
-        BLANK.format("something that keeps it open"), id="open",
+        BLANK.format("something that keeps it open", "free it first"), id="open",
     ),
     pytest.param(
         with_data(device(zeros=False)), "flat",
-        BLANK.format("bytes that are not zero, of no known format"), id="random-bytes",
+        BLANK.format(NO_FORMAT, lose(NO_FORMAT)), id="random-bytes",
     ),
     pytest.param(
         with_data(HALF_MADE, record=recorded("data", **{**CUT_SHORT, "boot_id": "boot-0"})),
-        "flat", BLANK.format("bytes that are not zero, of no known format"),
+        "flat", BLANK.format(NO_FORMAT, lose(NO_FORMAT)),
         id="half-made-in-another-boot-without-serial",
     ),
     pytest.param(
         with_data(HALF_MADE, record=recorded("data", **{**CUT_SHORT, "size": GIB})),
-        "flat", BLANK.format("bytes that are not zero, of no known format"),
+        "flat", BLANK.format(NO_FORMAT, lose(NO_FORMAT)),
         id="half-made-on-a-disk-of-another-size",
     ),
     pytest.param(
         with_data(ext4("/dev/sdb", "u-else"), record=recorded("data", **CUT_SHORT)),
-        "flat", BLANK.format("ext4"), id="foreign-filesystem-on-a-half-made-disk",
+        "flat", BLANK.format("ext4", ADOPT_ELSE + lose("ext4")), id="foreign-filesystem-on-a-half-made-disk",
     ),
     pytest.param(
         with_data(device(size=8 * GIB)), "flat",
@@ -217,7 +231,7 @@ TEST_REFUSALS: list[Any] = [
 @pytest.mark.parametrize(("observed", "layout", "message"), TEST_REFUSALS)
 def test_plan_disks_refuses(observed: Host, layout: str, message: str) -> None:
     with pytest.raises(Refusal) as refused:
-        plan_disks(observed, LAYOUTS[layout], "ext4", MINIMUM)
+        plan_disks(observed, LAYOUTS[layout], REQUEST)
     assert str(refused.value) == message
 
 
@@ -240,7 +254,7 @@ DEVICES = st.builds(
 )
 def test_what_is_formatted_is_always_proved_blank(found: list[Any], layout: str) -> None:
     try:
-        plans = plan_disks(host(devices=found), LAYOUTS[layout], "ext4", MINIMUM)
+        plans = plan_disks(host(devices=found), LAYOUTS[layout], REQUEST)
     except Refusal:
         return
     for plan in plans:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +99,40 @@ def test_shown_hides_every_value_that_is_not_known_to_be_plain() -> None:
     assert dotenv.shown(text) == "DATA_DIR=/data\nJWT_SECRET_KEY=(hidden)\nFOREIGN=(hidden)\n"
 
 
-def test_duplicates_are_found_by_their_line() -> None:
-    text = "A=1\nSTATE_DIR=/x\nA=2\nSTATE_DIR=/x\nSTATE_DIR=/y\n"
-    assert dotenv.duplicates(text, ["STATE_DIR"]) == [(5, "STATE_DIR")]
+TEST_TROUBLE: list[Any] = [
+    pytest.param("A=1\nSTATE_DIR=/x\nA=2\nSTATE_DIR=/x\n", [], id="the-same-again"),
+    pytest.param("STATE_DIR='/x'\n#STATE_DIR=/y\n", [], id="quotes-and-comments"),
+    pytest.param(
+        "STATE_DIR=/x\n\nSTATE_DIR=/y", [(3, "STATE_DIR is set again, to another value")],
+        id="another-value",
+    ),
+    pytest.param(
+        "export STATE_DIR=/x\n",
+        [(1, "STATE_DIR does not start the line, so the product's scripts do not see it")],
+        id="export",
+    ),
+    pytest.param(
+        "A=1\nSTATE_DIR =/x\n",
+        [(2, "STATE_DIR does not start the line, so the product's scripts do not see it")],
+        id="space",
+    ),
+    pytest.param(
+        "STATE_DIR=/x\r\n",
+        [(1, "STATE_DIR ends with a carriage return, which the product's scripts take for a part of it")],
+        id="carriage-return",
+    ),
+    pytest.param(
+        "STATE_DIR=$HOME/`x`\n",
+        [(1, "STATE_DIR holds '$' '`', which the product's scripts and Compose read differently")],
+        id="expansion",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), TEST_TROUBLE)
+def test_trouble(text: str, expected: list[tuple[int, str]]) -> None:
+    assert dotenv.trouble(text, ["STATE_DIR"]) == expected
+
+
+def test_a_line_that_ends_with_a_carriage_return_is_written_anew() -> None:
+    assert dotenv.upsert("A=1\r\nSTATE_DIR=/x\r\n", {"STATE_DIR": "/x"}) == "A=1\r\nSTATE_DIR=/x\n"
