@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.agnes.host.plugins.module_utils.core import chain as chains
 from ansible_collections.agnes.host.plugins.module_utils.core import overlay as overlays
+from ansible_collections.agnes.host.plugins.module_utils.core import rollout as rollouts
 from ansible_collections.agnes.host.plugins.module_utils.core.choice import choose_layout
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal, UnknownLayout
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
@@ -60,6 +61,35 @@ def chain(
     return chains.chain_for(_layout(name), current, profiles, available)
 
 
+_RESULTS = (
+    "__disks_done",
+    "__state_layout_done",
+    "__agnes_compose_project",
+    "__agnes_compose_stack",
+)
+"""Where the roles leave what their modules did, in the order of the run."""
+
+
+def _planned(host: Mapping[str, Any]) -> dict[str, Any]:
+    """What a rollout needs of a host's variables after a check run of the roles."""
+    refusal = str(host.get("rollout_refusal") or "")
+    results = [host.get(name) or {} for name in _RESULTS]
+    project = host.get("__agnes_compose_project") or {}
+    return {
+        "deployment": str(host.get("agnes_deployment") or "agnes"),
+        "canary": bool(host.get("rollout_canary")),
+        "refusal": refusal,
+        "layout": project.get("layout"),
+        "changes": [action for result in results for action in result.get("actions") or []],
+    }
+
+
+def rollout(hosts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The stage of each host, and a line for each."""
+    planned = {str(host["inventory_hostname"]): _planned(host) for host in hosts}
+    return {"stages": rollouts.stages(planned), "lines": rollouts.lines(planned)}
+
+
 def _refusing(decide: Callable[..., Any]) -> Callable[..., Any]:
     """A filter raises its own kind of error; the sentence stays the same."""
 
@@ -89,5 +119,6 @@ class FilterModule:
             "overlay": _refusing(overlay),
             "chain": _refusing(chain),
             "plan": plan,
+            "rollout": rollout,
             "summary": summarise,
         }

@@ -14,6 +14,7 @@ description:
     that is there does not resolve to the same mounts.
   - In C(.env) only the keys of the layout, those of O(env) and O(secrets), and secrets that are
     missing are written; all other lines stay byte for byte.
+  - A file that is replaced is kept in C(/var/lib/agnes-host/replaced), root's only.
 author:
   - The Agnes host maintainers (@agnes-host)
 extends_documentation_fragment:
@@ -80,6 +81,10 @@ services:
   description: The services of the resolved chain, with their profiles and restart policies.
   returned: success
   type: dict
+layout:
+  description: Name of the layout.
+  returned: success
+  type: str
 chain:
   description: The files of the chain, in order.
   returned: success
@@ -89,7 +94,7 @@ chain:
 
 import os
 import secrets as random
-from typing import Any
+from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -116,6 +121,9 @@ from ansible_collections.agnes.host.plugins.module_utils.system.actions import A
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
 from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage, staged
+
+REPLACED = "/var/lib/agnes-host/replaced"
+"""Where files are kept that a run replaced, each under its path and a hash."""
 
 
 class ProjectManager:
@@ -154,7 +162,7 @@ class ProjectManager:
             name: {"profiles": service["profiles"], "restart": service["restart"]}
             for name, service in config["services"].items()
         }
-        return {"services": services, "chain": chain}
+        return {"layout": self.layout.name, "services": services, "chain": chain}
 
     def present(self) -> list[str]:
         """Names in the project directory."""
@@ -204,7 +212,9 @@ class ProjectManager:
         prove(full, wanted, chain)
         return text, full
 
-    def publish(self, files: dict[str, artifacts.File], env_before: Any, env_after: str) -> None:
+    def publish(
+        self, files: dict[str, artifacts.File], env_before: Optional[str], env_after: str
+    ) -> None:
         """Write what differs, .env last: it is what switches the project to the new files."""
         for name, file in sorted(files.items()):
             path = os.path.join(self.dir, name)
@@ -215,8 +225,14 @@ class ProjectManager:
                 self.env_path,
                 "absent" if before is None else _lines_missing_in(before, dotenv.shown(env_after)),
                 _lines_missing_in(dotenv.shown(env_after), before or ""),
-                lambda: durable.write(self.env_path, env_after, 0o600),
+                lambda: self.write_env(env_before, env_after),
             )
+
+    def write_env(self, before: Optional[str], after: str) -> None:
+        """Write .env durably; the one that it replaces is kept."""
+        if before is not None:
+            durable.keep_aside(self.env_path, REPLACED)
+        durable.write(self.env_path, after, 0o600)
 
     def publish_file(self, path: str, file: artifacts.File) -> None:
         """Write one file durably unless it is there already."""
@@ -230,6 +246,8 @@ class ProjectManager:
 
         def act() -> None:
             durable.make_directory(os.path.dirname(path))
+            if info is not None:
+                durable.keep_aside(path, REPLACED)
             text = file.content.decode("utf-8", "surrogateescape")
             durable.write(path, text, file.mode)
 

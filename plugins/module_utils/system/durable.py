@@ -7,6 +7,7 @@ an fsync error is fatal, because the kernel reports it only once.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
@@ -61,6 +62,20 @@ def write(path: str, content: str, mode: int = 0o644, keep_owner: bool = True) -
         write_at(fd, name, content.encode("utf-8", "surrogateescape"), mode, uid, gid)
     finally:
         os.close(fd)
+
+
+def keep_aside(path: str, folder: str) -> None:
+    """Keep what a file is now below ``folder``, under its path and the hash of its content.
+
+    For files that others made and that are about to be replaced: nothing of theirs
+    is lost, and the same content is kept once. Root's only, since it may hold secrets.
+    """
+    content = (read_text(path, 64 * 1024 * 1024) or "").encode("utf-8", "surrogateescape")
+    kept = f"{folder}{path}.{hashlib.sha256(content).hexdigest()[:12]}"
+    if read_stat(kept) is None:
+        make_directory(folder, 0o700)
+        make_directory(os.path.dirname(kept), 0o700)
+        write(kept, content.decode("utf-8", "surrogateescape"), 0o600)
 
 
 def read_stat(path: str) -> Optional[os.stat_result]:

@@ -20,7 +20,7 @@ from ..core.chain import SEPARATOR
 from ..core.errors import ComposeInvalid
 from ..core.overlay import cut
 from .artifacts import File
-from .commands import last_line, run
+from .commands import Done, last_line, run
 
 _PARENT = "/run/agnes-host"
 
@@ -42,20 +42,24 @@ class Stage:
         with open(target, "wb") as file:
             file.write(content)
 
-    def _compose(self, chain: Sequence[str], arguments: Sequence[str]) -> str:
+    def _run(self, chain: Sequence[str], arguments: Sequence[str]) -> Done:
         files = [part for name in chain for part in ("--file", os.path.join(self.path, name))]
         env_file = os.path.join(self.path, ".env")
         project = os.path.basename(self.project_dir.rstrip("/"))
-        done = run(
+        return run(
             [self.docker, "compose", "--project-name", project, "--project-directory", self.path,
              "--env-file", env_file, "--profile", "*", *files, *arguments],
             codes=(), cwd=self.path,
         )  # fmt: skip
-        if done.code:
-            raise ComposeInvalid(
-                files=SEPARATOR.join(chain), found=self._redacted(last_line(done.err))
-            )
-        return done.out
+
+    def _invalid(self, chain: Sequence[str], error: str) -> ComposeInvalid:
+        """The refusal of a chain; it names the one file that Compose can't read alone, if any."""
+        alone = ["config", "--quiet", "--no-consistency", "--no-interpolate"]
+        for name in chain:
+            done = self._run([name], alone)
+            if done.code:
+                return ComposeInvalid(files=name, found=self._redacted(last_line(done.err)))
+        return ComposeInvalid(files=SEPARATOR.join(chain), found=self._redacted(error))
 
     def _redacted(self, text: str) -> str:
         with open(os.path.join(self.path, ".env"), encoding="utf-8", errors="replace") as file:
@@ -67,7 +71,10 @@ class Stage:
 
     def resolve(self, chain: Sequence[str]) -> dict[str, Any]:
         """The configuration of ``chain``, cut to mounts and profiles, with the project's paths."""
-        config = cut(json.loads(self._compose(chain, ["config", "--format", "json"])))
+        done = self._run(chain, ["config", "--format", "json"])
+        if done.code:
+            raise self._invalid(chain, last_line(done.err))
+        config = cut(json.loads(done.out))
         for service in config["services"].values():
             for mount in service["volumes"]:
                 source = mount.get("source") or ""

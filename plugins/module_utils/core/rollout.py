@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In which order a fleet is rolled out, and one line a host that says what would be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CANARY, WAVE, REFUSED, UNDECIDED = "canary", "wave", "refused", "undecided"
+
+_SHOWN = 4
+"""How many changes of a host its line names."""
+
+
+def _stage_of(host: Mapping[str, Any]) -> str:
+    if host["refusal"]:
+        return REFUSED
+    return WAVE if host["layout"] else UNDECIDED
+
+
+def stages(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Host -> ``canary``, ``wave``, ``refused`` or ``undecided``.
+
+    hosts: for each, in inventory order, ``deployment``, ``canary`` (asked to be
+    one), ``refusal`` (empty when there is none) and ``layout``. Each deployment
+    has exactly one canary among the hosts that are not refused: the first that is
+    asked to be, else the first.
+    """
+    found = {name: _stage_of(host) for name, host in hosts.items()}
+    for deployment in dict.fromkeys(host["deployment"] for host in hosts.values()):
+        able = [
+            name
+            for name, host in hosts.items()
+            if host["deployment"] == deployment and found[name] == WAVE
+        ]
+        asked = [name for name in able if hosts[name]["canary"]]
+        for name in (asked or able)[:1]:
+            found[name] = CANARY
+    return found
+
+
+def _what(changes: Sequence[Mapping[str, str]]) -> str:
+    if not changes:
+        return "nothing to change"
+    shown = [change["what"] for change in changes[:_SHOWN]]
+    more = len(changes) - len(shown)
+    return f"{len(changes)} changes: {', '.join(shown)}{f' and {more} more' if more else ''}"
+
+
+def lines(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One line a host: its deployment, stage, layout, and what would change or why not.
+
+    hosts: as for ``stages``, and ``changes``, the actions that a check run announced.
+    """
+    stage = stages(hosts)
+    width = max((len(name) for name in hosts), default=0)
+    return [
+        f"{name:<{width}}  {host['deployment']}  {stage[name]:<9}  "
+        + (host["refusal"] or f"{host['layout'] or 'no layout'}: {_what(host['changes'])}")
+        for name, host in hosts.items()
+    ]
