@@ -81,6 +81,11 @@ services:
   description: The services of the resolved chain, with their profiles and restart policies.
   returned: success
   type: dict
+recreates:
+  description: In check mode, the containers that M(agnes.host.stack) will recreate because of the changes announced.
+  returned: success
+  type: list
+  elements: str
 layout:
   description: Name of the layout.
   returned: success
@@ -155,14 +160,25 @@ class ProjectManager:
         env_after = dotenv.upsert(env_before or "", self.env_values(chain, current))
         with staged(self.docker, self.dir, files, env_after) as stage:
             overlay, config = self.proved_overlay(stage, chain)
-        if overlay:
-            files[self.layout.overlay] = artifacts.File(overlay.encode(), False)
-        self.publish(files, env_before, env_after)
+            if overlay:
+                files[self.layout.overlay] = artifacts.File(overlay.encode(), False)
+            self.publish(files, env_before, env_after)
+            recreates = self.announced_recreations(stage)
         services = {
             name: {"profiles": service["profiles"], "restart": service["restart"]}
             for name, service in config["services"].items()
         }
-        return {"layout": self.layout.name, "services": services, "chain": chain}
+        return {
+            "layout": self.layout.name,
+            "services": services,
+            "chain": chain,
+            "recreates": sorted(recreates),
+        }
+
+    def announced_recreations(self, stage: Stage) -> set[str]:
+        """In check mode, what starting the stack will recreate because of the changes announced here."""
+        pending = self.actions.check and self.actions.items and os.path.isdir(self.dir)
+        return stage.recreated() if pending else set()
 
     def present(self) -> list[str]:
         """Names in the project directory."""

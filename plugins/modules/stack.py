@@ -19,8 +19,7 @@ extends_documentation_fragment:
   - agnes.host.attributes
 attributes:
   check_mode:
-    support: partial
-    details: While changes to the project are pending, a service that they will recreate is not announced.
+    support: full
   diff_mode:
     support: full
   idempotent:
@@ -48,10 +47,11 @@ options:
     description: The compose project's directory.
     type: str
     default: /opt/agnes
-  pending:
-    description: Whether M(agnes.host.project) has announced changes in check mode, so that nothing can be resolved yet.
-    type: bool
-    default: false
+  recreates:
+    description: In check mode, what M(agnes.host.project) returned, which knows the project as it will be.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds that starting, and then becoming healthy, may each take. The product's first start can take 180.
     type: int
@@ -106,7 +106,7 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
         stacks.check_mounts(params["mounted"])
     stack = stacks.Stack(engine["docker"], params["project_dir"])
     names = selected(services, params["profiles"])
-    steps = stack.steps(services, names, resolve=not params["pending"])
+    steps = stack.steps(services, names, params["recreates"] if actions.check else None)
     if steps and not actions.check:
         stack.up(sorted(steps), params["timeout"])
     for name, step in sorted(steps.items()):
@@ -130,7 +130,7 @@ def main() -> None:
             "services": {"type": "dict", "required": True},
             "profiles": {"type": "list", "elements": "str", "default": []},
             "project_dir": {"type": "str", "default": "/opt/agnes"},
-            "pending": {"type": "bool", "default": False},
+            "recreates": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

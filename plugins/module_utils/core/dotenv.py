@@ -18,7 +18,7 @@ _LOOSE_LINE = re.compile(
     r"^\s*(export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)$", re.DOTALL
 )
 """What Compose takes for an assignment, though the product's scripts may not."""
-_SAFE_VALUE = re.compile(r"[A-Za-z0-9_./:,@%+=-]*")
+_SAFE_VALUE = re.compile(r"[A-Za-z0-9_./:,@%+= -]*")
 
 PLAIN_KEYS = (
     "DATA_DIR",
@@ -72,6 +72,11 @@ def plain(values: Mapping[str, str]) -> dict[str, str]:
     return {key: values[key] for key in PLAIN_KEYS if key in values}
 
 
+def _bad_characters(value: str) -> str:
+    """The characters that readers take differently, for a message."""
+    return " ".join(repr(char) for char in sorted(set(re.sub(_SAFE_VALUE.pattern[:-1], "", value))))
+
+
 def _misread(line: str, key: str) -> str:
     """Why the readers take a line for ``key`` differently, for a message; empty when they agree."""
     value = line.partition("=")[2]
@@ -81,11 +86,12 @@ def _misread(line: str, key: str) -> str:
         return (
             f"{key} ends with a carriage return, which the product's scripts take for a part of it"
         )
-    bad = sorted(set(re.sub(_SAFE_VALUE.pattern[:-1], "", _unquote(value))))
-    if bad:
-        shown = " ".join(repr(char) for char in bad)
-        return f"{key} holds {shown}, which the product's scripts and Compose read differently"
-    return ""
+    bad = _bad_characters(_unquote(value))
+    return (
+        f"{key} holds {bad}, which the product's scripts and Compose read differently"
+        if bad
+        else ""
+    )
 
 
 def trouble(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
@@ -111,9 +117,14 @@ def trouble(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
 
 def check_value(key: str, value: str) -> None:
     """Raise EnvValueUnsafe unless every reader takes ``value`` as it stands."""
-    if not _SAFE_VALUE.fullmatch(value):
-        bad = sorted(set(re.sub(_SAFE_VALUE.pattern[:-1], "", value)))
-        raise EnvValueUnsafe(key=key, found=" ".join(repr(char) for char in bad))
+    bad = _bad_characters(value) or ("spaces at an end" if value != value.strip() else "")
+    if bad:
+        raise EnvValueUnsafe(key=key, found=bad)
+
+
+def _line(key: str, value: str) -> str:
+    """One plain line; quotes only where a space needs them, which all readers take off."""
+    return f'{key}="{value}"' if " " in value else f"{key}={value}"
 
 
 def upsert(text: str, values: Mapping[str, str]) -> str:
@@ -135,11 +146,11 @@ def upsert(text: str, values: Mapping[str, str]) -> str:
         elif key in pending:
             wanted = pending.pop(key)
             same = _unquote(match["value"]) == wanted and not _misread(line, key)
-            result.append(line if same else f"{key}={wanted}")
+            result.append(line if same else _line(key, wanted))
     if pending:
         while result and result[-1] == "":
             result.pop()
-        result += [f"{key}={value}" for key, value in pending.items()] + [""]
+        result += [_line(key, value) for key, value in pending.items()] + [""]
     return "\n".join(result)
 
 

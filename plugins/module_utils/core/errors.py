@@ -263,7 +263,7 @@ class EnvValueUnsafe(Refusal):
     code = "AH047"
     sentence = (
         "the value for {key} holds {found}, which the product's scripts and Compose read differently; "
-        "use letters, digits and _ . / : , @ % + = - only"
+        "use letters, digits, spaces inside and _ . / : , @ % + = - only"
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from ..core.errors import NotHealthy, NotMounted, WrongDiskInContainer
 from ..core.layouts import Layout, is_below, resolve_state_dir
@@ -44,11 +44,14 @@ class Stack:
         return {item["service"]: item for item in containers(self.docker, self.project)}
 
     def steps(
-        self, services: Mapping[str, Any], names: Sequence[str], resolve: bool
+        self, services: Mapping[str, Any], names: Sequence[str], announced: Optional[Sequence[str]]
     ) -> dict[str, str]:
-        """Service -> create, recreate or start, for those of ``names`` that need it."""
+        """Service -> create, recreate or start, for those of ``names`` that need it.
+
+        announced: containers known to be recreated; None, or none known, to ask Compose.
+        """
         found = self.by_service()
-        recreate = self.recreated() if resolve and found else set()
+        recreate = set(announced or (self.recreated() if found else ()))
         steps = {name: step_for(services[name], found.get(name), recreate) for name in names}
         return {name: step for name, step in steps.items() if step}
 

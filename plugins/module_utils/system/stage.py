@@ -19,28 +19,50 @@ from ..core import dotenv
 from ..core.chain import SEPARATOR
 from ..core.errors import ComposeInvalid
 from ..core.overlay import cut
+from ..core.stack import recreated
 from .artifacts import File
 from .commands import Done, last_line, run
 
 _PARENT = "/run/agnes-host"
 
+_AT_ITS_PATH = """
+mount -t overlay overlay -o "lowerdir=$1:$2" "$2" && cd "$2" &&
+exec "$3" compose --profile '*' --dry-run up --detach --no-start --no-color
+"""
+
 
 class Stage:
     """A directory like the project's, with some files replaced; see ``staged``."""
 
-    def __init__(self, docker: str, project_dir: str, path: str) -> None:
+    def __init__(self, docker: str, project_dir: str, parent: str) -> None:
         self.docker = docker
         self.project_dir = project_dir
-        self.path = path
+        self.path = os.path.join(parent, "view")
+        self.differs = os.path.join(parent, "differs")
+        os.mkdir(self.path)
+        os.mkdir(self.differs)
 
     def put(self, name: str, content: bytes) -> None:
         """Put a file into the stage, in place of the project's."""
-        target = os.path.join(self.path, name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if os.path.lexists(target):
-            os.unlink(target)
-        with open(target, "wb") as file:
-            file.write(content)
+        for directory in (self.path, self.differs):
+            target = os.path.join(directory, name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            if os.path.lexists(target):
+                os.unlink(target)
+            with open(target, "wb") as file:
+                file.write(content)
+
+    def recreated(self) -> set[str]:
+        """The containers that Compose would recreate if the stage were the project.
+
+        For that the stage must stand at the project's own path, because paths are a
+        part of what Compose compares: in a mount namespace of its own, it does.
+        """
+        done = run(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _AT_ITS_PATH, "sh",
+             self.differs, self.project_dir, self.docker]
+        )  # fmt: skip
+        return recreated(done.err + done.out)
 
     def _run(self, chain: Sequence[str], arguments: Sequence[str]) -> Done:
         files = [part for name in chain for part in ("--file", os.path.join(self.path, name))]
@@ -89,16 +111,16 @@ def staged(
 ) -> Iterator[Stage]:
     """A stage of ``project_dir`` with ``files`` and ``.env`` replaced; gone at the end."""
     os.makedirs(_PARENT, mode=0o700, exist_ok=True)
-    path = tempfile.mkdtemp(dir=_PARENT, prefix="stage-")
+    parent = tempfile.mkdtemp(dir=_PARENT, prefix="stage-")
     try:
-        stage = Stage(docker, project_dir, path)
+        stage = Stage(docker, project_dir, parent)
         if os.path.isdir(project_dir):
             tops = {name.split("/")[0] for name in files} | {".env"}
             for name in set(os.listdir(project_dir)) - tops:
-                os.symlink(os.path.join(project_dir, name), os.path.join(path, name))
+                os.symlink(os.path.join(project_dir, name), os.path.join(stage.path, name))
         for name, file in files.items():
             stage.put(name, file.content)
         stage.put(".env", env_text.encode("utf-8", "surrogateescape"))
         yield stage
     finally:
-        shutil.rmtree(path)
+        shutil.rmtree(parent)

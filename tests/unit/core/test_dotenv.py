@@ -48,7 +48,7 @@ def test_upsert(text: str, values: dict[str, str], expected: str) -> None:
 
 
 TEST_UNSAFE: list[tuple[str, str]] = [
-    ("a b", "' '"),
+    (" a", "spaces at an end"),
     ("a$b", "'$'"),
     ("`id`", "'`'"),
     ('"x"', "'\"'"),
@@ -64,7 +64,7 @@ def test_upsert_refuses_a_value_that_readers_read_differently(value: str, found:
         dotenv.upsert("", {"KEY": value})
     assert str(refused.value) == (
         f"AH047: the value for KEY holds {found}, which the product's scripts and Compose read "
-        "differently; use letters, digits and _ . / : , @ % + = - only"
+        "differently; use letters, digits, spaces inside and _ . / : , @ % + = - only"
     )
 
 
@@ -136,3 +136,9 @@ def test_trouble(text: str, expected: list[tuple[int, str]]) -> None:
 
 def test_a_line_that_ends_with_a_carriage_return_is_written_anew() -> None:
     assert dotenv.upsert("A=1\r\nSTATE_DIR=/x\r\n", {"STATE_DIR": "/x"}) == "A=1\r\nSTATE_DIR=/x\n"
+
+
+def test_a_value_with_a_space_is_quoted_and_left_alone_once_it_is() -> None:
+    text = dotenv.upsert("", {"CADDY_TLS": "tls internal"})
+    assert text == 'CADDY_TLS="tls internal"\n'
+    assert dotenv.upsert(text, {"CADDY_TLS": "tls internal"}) == text
