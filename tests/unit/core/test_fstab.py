@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +45,78 @@ def test_with_line_keeps_every_other_byte_and_is_idempotent(text: str) -> None:
     assert after.startswith(text)
     assert fstab.at(after, "/mnt-of-test") is not None
     assert fstab.with_line(after, line) == after
+
+
+WORDS = st.text(st.sampled_from("aU=/#\\040-é,"), min_size=1, max_size=8)
+GAPS = st.sampled_from([" ", "\t", "  \t"])
+FOREIGN_LINES = st.one_of(
+    st.builds(lambda gap, *words: gap.join(words), GAPS, WORDS, WORDS, WORDS, WORDS),
+    st.builds("# {}".format, WORDS),
+    st.sampled_from(["", "   ", "\t", "one", "tmpfs /tmp tmpfs size=1G 0 0", "x /y z\r"]),
+)
+
+
+@given(st.lists(FOREIGN_LINES), st.sampled_from(["", "\n"]))
+def test_with_line_adds_one_line_at_the_end_and_foreign_lines_stay(
+    lines: list[str], end: str
+) -> None:
+    text = "\n".join(lines) + end
+    line = fstab.line_for("state", "u-1", "/mnt-of-test", "ext4")
+    after = fstab.with_line(text, line)
+    kept = text.split("\n")
+    if kept[-1] == "":
+        kept.pop()
+    assert after.split("\n") == [*kept, line, ""]
+    assert fstab.entries(after)[:-1] == fstab.entries(text)
+    assert fstab.entries(after)[-1].tag == "state"
+
+
+@given(st.lists(FOREIGN_LINES), st.sampled_from(["/data", "/data-state"]))
+def test_with_line_leaves_a_file_alone_that_has_the_mount_point(
+    lines: list[str], point: str
+) -> None:
+    text = "\n".join([*lines, f"UUID=other\t{point}  xfs"])
+    assert fstab.with_line(text, fstab.line_for("data", "u-1", point, "ext4")) == text
+
+
+TEST_AT: list[tuple[str, str, int | None]] = [
+    ("UUID=1 /data ext4 defaults 0 2\n", "/data", 1),
+    ("# UUID=1 /data ext4\n", "/data", None),
+    ("#UUID=1 /data ext4\n", "/data", None),
+    ("  # x /data ext4\n", "/data", None),
+    ("UUID=1 /data-state ext4\n", "/data", None),
+    ("UUID=1 /data/state ext4\n", "/data", None),
+    ("\n\nUUID=1 /data ext4\nUUID=2 /data ext4\n", "/data", 3),
+    ("UUID=1 /data\n", "/data", None),
+    ("\tUUID=1\t/data\text4", "/data", 1),
+    ("UUID=1 /d\\141ta ext4", "/data", 1),
+]
+
+
+@pytest.mark.parametrize(("text", "point", "line"), TEST_AT)
+def test_at(text: str, point: str, line: int | None) -> None:
+    entry = fstab.at(text, point)
+    assert (entry.line if entry else None) == line
+
+
+@pytest.mark.parametrize(
+    ("options", "tag"),
+    [
+        ("defaults", None),
+        ("defaults,x-agnes.host=data", "data"),
+        ("x-agnes.hosting=data", None),
+        ("x-agnes.host", None),
+    ],
+)
+def test_tag(options: str, tag: str | None) -> None:
+    assert fstab.entries(f"UUID=1 /data ext4 {options} 0 2\n")[0].tag == tag
+
+
+@given(st.sampled_from(["data", "state"]), st.sampled_from(["ext4", "xfs"]), st.uuids().map(str))
+def test_a_line_of_ours_reads_back(role: str, fstype: str, uuid: str) -> None:
+    (entry,) = fstab.entries(fstab.line_for(role, uuid, "/data", fstype))
+    assert (entry.tag, entry.spec, entry.mount_point, entry.fstype) == (
+        role, f"UUID={uuid}", "/data", fstype,
+    )  # fmt: skip
+    assert "nofail" in entry.options
+    assert "x-systemd.before=docker.service" in entry.options

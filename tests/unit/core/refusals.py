@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that are refused: the class, the host, the request, and the whole sentence."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ansible_collections.agnes.host.plugins.module_utils.core import errors
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
+
+from .hosts import STATE, device, env, ext4, flat_host, host, mount, nested_host, place
+
+NO_STATE_DISK = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
+FLAT: dict[str, Any] = {"layout": "flat"}
+
+
+LOG = "/var/log/agnes-startup.log"
+CONSENT = {"device": "/dev/sdc", "identity": "serial:S1", "found": "ext4"}
+
+
+def engine(**differs: Any) -> dict[str, Any]:
+    return {**host()["engine"], **differs}
+
+
+class Planned(NamedTuple):
+    """A host whose plan is a refusal."""
+
+    cls: type[Refusal]
+    host: Host
+    request: dict[str, Any]
+    message: str
+
+
+PLANNED = [
+    Planned(
+        errors.UnknownLayout, host(), {"layout": "side"},
+        "AH001: unknown layout 'side' in layout; the layouts are nested, flat: name one of them",
+    ),
+    Planned(
+        errors.LayoutContradiction, host(), {"layout": "flat", "wanted": "nested"},
+        "AH002: layout 'flat' contradicts state_layout_wanted 'nested' of the inventory; make them "
+        "agree, or set state_layout_override_inventory: true for this run",
+    ),
+    Planned(
+        errors.UnknownStateDir, host(env=env(DATA_DIR="/srv/agnes")), {},
+        "AH003: /opt/agnes/.env puts state at '/srv/agnes/state', which no layout knows (they have "
+        "/data/state, /data-state); correct STATE_DIR or DATA_DIR there",
+    ),
+    Planned(
+        errors.StateElsewhere, flat_host(env=env(STATE_DIR="")), {},
+        "AH004: /opt/agnes/.env puts state at '/data/state', where none is, but state was found at "
+        "'/data-state'; set STATE_DIR=/data-state again if that is this host's state, and find out "
+        "what rewrote the file",
+    ),
+    Planned(
+        errors.StateTwice,
+        nested_host(
+            state={
+                "/data/state": place(mounted=True, names=STATE),
+                "/data-state": place(names=["system.duckdb"]),
+            }
+        ), {},
+        "AH005: state was found at more than one place (/data/state, /data-state), and this "
+        "collection never chooses between two copies; move aside the one that is not in use",
+    ),
+    Planned(
+        errors.MoveNotSupported, nested_host(), FLAT,
+        "AH006: this host has its state at '/data/state' (layout nested), and layout flat would "
+        "move it; this version does not move state: run with layout=nested, or without a layout",
+    ),
+    Planned(
+        errors.StateLinkForeign,
+        host(state={"/data/state": place(), "/data-state": place("absent")}), FLAT,
+        "AH007: '/data/state' must be a link to '/data-state' or be absent, found a directory; find "
+        "out who made it, then move it aside",
+    ),
+    Planned(
+        errors.NewerFormat, host(format=2), {},
+        "AH008: 'the observation' has format 2, this version reads format 1; use agnes.host 2.0.0 "
+        "or later on this host",
+    ),
+    Planned(
+        errors.BootScriptRewrites,
+        host(boot_scripts=[{"path": "/opt/boot.sh", "lines": [3, 7]}, {"path": LOG, "lines": []}]),
+        FLAT,
+        "AH009: layout flat would not outlive the next boot, because /opt/boot.sh (lines 3, 7) and "
+        "the boot script that logs to /var/log/agnes-startup.log writes /opt/agnes/.env anew "
+        "without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as docs/boot-script.md shows, "
+        "then set state_layout_boot_script: handled",
+    ),
+    Planned(
+        errors.Unreadable, host(record={"format": "x", "error": "Expecting value"}), {},
+        "AH010: '/var/lib/agnes-host/record.json' can't be read (Expecting value); find out what "
+        "wrote it, then move it aside: the next run makes it anew from what is mounted",
+    ),
+    Planned(
+        errors.NoSuchDevice,
+        host(
+            asked={
+                **host()["asked"],
+                "data": {"device": "/dev/sdz", "found": "does not exist", "maj_min": ""},
+            }
+        ), FLAT,
+        "AH020: disks_data_device names '/dev/sdz', which does not exist; the disks here are "
+        "/dev/sdb (16 GiB), /dev/sdc (16 GiB)",
+    ),
+    Planned(
+        errors.SameDevice,
+        host(
+            asked={
+                "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
+                "state": {"device": "/dev/disk/by-id/x", "found": "", "maj_min": "8:16"},
+            }
+        ), FLAT,
+        "AH021: disks_data_device and disks_state_device are the same disk ('/dev/sdb' and "
+        "'/dev/disk/by-id/x' are 8:16); name two disks",
+    ),
+    Planned(
+        errors.NotBlank,
+        host(devices=[device("/dev/sdb"), ext4("/dev/sdc", "u-1")]), FLAT,
+        "AH022: refusing to format '/dev/sdc' for /data-state: it is not proved blank, found ext4; "
+        "attach a blank disk, or to mount it unchanged set disks_adopt: [u-1], or to lose what is on "
+        "it set disks_format: [{device: '/dev/sdc', identity: 'none', found: 'ext4'}]",
+    ),
+    Planned(
+        errors.SystemDisk, host(mounts=[mount("/", "8:32"), mount("/boot", "8:32")]), FLAT,
+        "AH023: disks_state_device names '/dev/sdc', which holds the mounted /, /boot; name another "
+        "disk",
+    ),
+    Planned(
+        errors.NotWholeDisk,
+        host(devices=[device("/dev/sdb", kind="part"), device("/dev/sdc")]), FLAT,
+        "AH024: disks_data_device names '/dev/sdb', which is a part; only whole disks are "
+        "formatted: name the disk",
+    ),
+    Planned(
+        errors.TooSmall, host(), {**FLAT, "min_gib": {"data": 10, "state": 20}},
+        "AH025: '/dev/sdc' for /data-state is too small (found 16.0 GiB, wanted at least 20 GiB); "
+        "attach a larger disk, or lower disks_state_min_gib",
+    ),
+    Planned(
+        errors.NoStateDevice, host(asked=NO_STATE_DISK), FLAT,
+        "AH026: layout flat needs a state disk of its own, and disks_state_device is not set; "
+        "attach a disk and name it there",
+    ),
+    Planned(
+        errors.WrongDiskMounted,
+        nested_host(
+            record={"format": 1, "disks": {"data": {"uuid": "u-old", "phase": "formatted"}}}
+        ), {},
+        "AH027: '/data' has filesystem u-data mounted, this host's record says u-old; mount the "
+        "right disk, or find out why it changed",
+    ),
+    Planned(
+        errors.ForbiddenMount, nested_host(mounts=[mount("/data-state", "8:32")]), {},
+        "AH028: '/data-state' is a mount point, which layout nested must not have; unmount it and "
+        "take it out of /etc/fstab",
+    ),
+    Planned(
+        errors.MountPointInUse, host(mount_points={"/data-state": ["a", *"bcdef"]}), FLAT,
+        "AH029: '/data-state' is not mounted but holds files, which a mount would hide (found a, b, "
+        "c, d, e); move them to the disk, or aside",
+    ),
+    Planned(
+        errors.ReadOnlyDevice,
+        host(devices=[device("/dev/sdb", read_only=True), device("/dev/sdc")]), FLAT,
+        "AH030: '/dev/sdb' for /data is read-only; attach it read-write",
+    ),
+    Planned(
+        errors.FstabConflict,
+        host(fstab=[{"line": 2, "mount_point": "/data", "spec": "LABEL=x", "fstype": "xfs"}]), FLAT,
+        "AH031: /etc/fstab line 2 already gives '/data' to 'LABEL=x', which is not mounted; mount "
+        "it, or take the line out",
+    ),
+    Planned(
+        errors.ConsentSpent,
+        host(
+            devices=[device("/dev/sdb"), ext4("/dev/sdc", "u-1", serial="S1")],
+            record={"format": 1, "disks": {}, "spent": [CONSENT]},
+        ),
+        {**FLAT, "format": [CONSENT]},
+        "AH033: the consent to format '/dev/sdc' (identity 'serial:S1', found ext4) is spent: this "
+        "host has formatted it once; take it out of disks_format, and look what wrote to the disk "
+        "since",
+    ),
+    Planned(
+        errors.SelinuxLabels,
+        host(selinux_enforcing=True, engine=engine(security=["seccomp", "selinux"])), FLAT,
+        "AH034: SELinux is enforcing and the engine confines containers by labels, so they could "
+        "not use /data and /data-state; set disks_selinux_type to the type to mount them with, such "
+        "as container_file_t (nothing is relabelled)",
+    ),
+    Planned(
+        errors.NoEngine, host(engine=engine(error="the docker command is not installed")), {},
+        "AH040: no usable Docker engine: the docker command is not installed; install and start one "
+        "(the distribution's docker.io or docker-ce)",
+    ),
+    Planned(
+        errors.ComposeTooOld, host(engine=engine(compose_version="2.24.3")), {},
+        "AH041: Docker Compose 2.24.3 is too old (wanted 2.24.4 or later, older ones ignore "
+        "'!override' and would mount the wrong disk); install a newer one",
+    ),
+    Planned(
+        errors.EnvUnreadable, host(env={**env(), "trouble": [[3, "COMPOSE_FILE is set again, to another value"]]}), {},
+        "AH046: /opt/agnes/.env line 3: COMPOSE_FILE is set again, to another value; write one "
+        "plain KEY=value a line",
+    ),
+    Planned(
+        errors.UnsuitableEngine, host(engine=engine(swarm="active", error="later")), {},
+        "AH051: the Docker engine here is a swarm node (active), where the swarm may start "
+        "containers by itself; use the distribution's docker.io or docker-ce",
+    ),
+]  # fmt: skip

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
+    BASE,
+    TLS_OVERLAY,
+    TLS_PROFILE,
+    chain_for,
+    join,
+    layout_overlays,
+    split,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+    LAYOUTS,
+    Layout,
+    overlays,
+)
+
+NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
+HOST_MOUNT, FLAT_MOUNT = NESTED.overlay, FLAT.overlay
+A, B = "docker-compose.gcp-logging.yml", "docker-compose.override.yml"
+TLS = {"profiles": ["full", TLS_PROFILE], "available": [*BASE, TLS_OVERLAY]}
+
+TEST_CHAIN: list[Any] = [
+    pytest.param(NESTED, [], {}, [*BASE, HOST_MOUNT], id="fresh-nested"),
+    pytest.param(FLAT, [], {}, [*BASE, FLAT_MOUNT], id="fresh-flat"),
+    pytest.param(FLAT, [*BASE, HOST_MOUNT], {}, [*BASE, FLAT_MOUNT], id="other-layout-goes"),
+    pytest.param(
+        FLAT, [*BASE, HOST_MOUNT, A, FLAT_MOUNT], {}, [*BASE, HOST_MOUNT, A, FLAT_MOUNT],
+        id="chain-that-the-product-computed-stands",
+    ),
+    pytest.param(
+        FLAT, [*BASE, FLAT_MOUNT, A, HOST_MOUNT], {}, [*BASE, FLAT_MOUNT, A],
+        id="other-layout-last-goes",
+    ),
+    pytest.param(
+        NESTED, [*BASE, HOST_MOUNT, A, FLAT_MOUNT], {}, [*BASE, HOST_MOUNT, A],
+        id="other-layout-last-goes-from-nested-too",
+    ),
+    pytest.param(
+        FLAT, [*BASE, FLAT_MOUNT, A], {}, [*BASE, FLAT_MOUNT, A], id="overlay-keeps-its-place"
+    ),
+    pytest.param(FLAT, [*BASE, A], {}, [*BASE, A, FLAT_MOUNT], id="overlay-comes-last"),
+    pytest.param(FLAT, [], TLS, [*BASE, TLS_OVERLAY, FLAT_MOUNT], id="tls-before-the-overlay"),
+    pytest.param(
+        FLAT, [*BASE, FLAT_MOUNT, A], TLS, [*BASE, TLS_OVERLAY, FLAT_MOUNT, A],
+        id="tls-before-the-overlay-that-is-there",
+    ),
+    pytest.param(
+        FLAT, [BASE[0], TLS_OVERLAY, A], TLS, [BASE[0], TLS_OVERLAY, A, FLAT_MOUNT],
+        id="tls-keeps-its-place",
+    ),
+    pytest.param(
+        FLAT, [], {**TLS, "available": BASE}, [*BASE, FLAT_MOUNT], id="tls-file-does-not-exist"
+    ),
+    pytest.param(
+        FLAT, [], {**TLS, "profiles": ["full"]}, [*BASE, FLAT_MOUNT], id="tls-not-asked-for"
+    ),
+    pytest.param(
+        FLAT, [*BASE, TLS_OVERLAY], {}, [*BASE, TLS_OVERLAY, FLAT_MOUNT],
+        id="tls-stays-without-its-profile",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layout", "current", "more", "expected"), TEST_CHAIN)
+def test_chain_for(
+    layout: Layout, current: list[str], more: dict[str, Any], expected: list[str]
+) -> None:
+    assert chain_for(layout, current, **more) == expected
+
+
+LAYOUT = st.sampled_from([*LAYOUTS.values()])
+FOREIGN = st.text(st.sampled_from("abx.-/"), min_size=1, max_size=5)
+FILES = st.lists(st.sampled_from([*BASE, TLS_OVERLAY, *overlays()]) | FOREIGN, unique=True)
+MORE = st.fixed_dictionaries(
+    {
+        "profiles": st.lists(st.sampled_from([TLS_PROFILE, "full", "extract"]), unique=True),
+        "available": st.lists(st.sampled_from([*BASE, TLS_OVERLAY]), unique=True),
+    }
+)
+
+
+@given(LAYOUT, FILES, MORE)
+def test_the_layouts_overlay_is_the_only_one_or_the_last_of_a_chain_that_had_it_last(
+    layout: Layout, current: list[str], more: dict[str, Any]
+) -> None:
+    found = layout_overlays(chain_for(layout, current, **more))
+    had = layout_overlays(current)
+    assert found == (had if had[-1:] == [layout.overlay] else [layout.overlay])
+
+
+@given(LAYOUT, FILES, MORE)
+def test_files_of_others_keep_their_order_and_none_is_added(
+    layout: Layout, current: list[str], more: dict[str, Any]
+) -> None:
+    ours = {*overlays(), TLS_OVERLAY}
+    chain = chain_for(layout, current, **more)
+    foreign = [name for name in current or BASE if name not in ours]
+    assert [name for name in chain if name not in ours] == foreign
+
+
+@given(LAYOUT, FILES, MORE)
+def test_the_overlay_is_last_unless_it_had_a_place(
+    layout: Layout, current: list[str], more: dict[str, Any]
+) -> None:
+    chain = chain_for(layout, current, **more)
+    if layout.overlay not in current:
+        assert chain[-1] == layout.overlay
+        return
+    after = current[current.index(layout.overlay) + 1 :]
+    kept = [name for name in after if name not in overlays()]
+    assert chain[chain.index(layout.overlay) + 1 :] == kept
+
+
+@given(LAYOUT, FILES, MORE)
+def test_a_chain_of_ours_stays_as_it_is(
+    layout: Layout, current: list[str], more: dict[str, Any]
+) -> None:
+    chain = chain_for(layout, current, **more)
+    assert chain_for(layout, chain, **more) == chain
+
+
+@given(LAYOUT, FILES, MORE)
+def test_tls_is_there_when_asked_for_and_never_behind_the_overlay_unless_it_was(
+    layout: Layout, current: list[str], more: dict[str, Any]
+) -> None:
+    chain = chain_for(layout, current, **more)
+    asked = TLS_PROFILE in more["profiles"] and TLS_OVERLAY in more["available"]
+    assert (TLS_OVERLAY in chain) is (asked or TLS_OVERLAY in current)
+    if TLS_OVERLAY in chain and TLS_OVERLAY not in current:
+        assert chain.index(TLS_OVERLAY) + 1 == chain.index(layout.overlay)
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [("", []), ("a", ["a"]), ("a:b", ["a", "b"]), (":a::b:", ["a", "b"])],
+)
+def test_split(text: str, files: list[str]) -> None:
+    assert split(text) == files
+
+
+@given(st.lists(st.text(st.characters(exclude_characters=":"), min_size=1)))
+def test_split_undoes_join(files: list[str]) -> None:
+    assert split(join(files)) == files

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.agnes.host.plugins.module_utils.core.engine import (
+    check_engine,
+    version_of,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+
+from .hosts import env, flat_host, host, nested_host, one_disk_host
+from .refusals import PLANNED, Planned, engine
+
+
+@pytest.mark.parametrize("case", PLANNED, ids=lambda case: case.cls.__name__)
+def test_a_refusal_is_data_and_leaves_nothing_to_be_done(case: Planned) -> None:
+    assert make_plan(case.host, case.request) == {
+        "refusal": case.message,
+        "code": case.message[:5],
+        "layout": None,
+        "sentences": [case.message],
+        "disks": [],
+    }
+
+
+TEST_UNDECIDED: list[Any] = [
+    pytest.param(host(), id="untouched"),
+    pytest.param(flat_host(), id="flat"),
+    pytest.param(host(engine=engine(error="none")), id="without-an-engine"),
+    pytest.param(host(env=env(STATE_DIR="/srv")), id="state-dir-of-no-layout"),
+]
+
+
+@pytest.mark.parametrize("observed", TEST_UNDECIDED)
+def test_undecided_is_no_refusal_and_no_plan(observed: Any) -> None:
+    assert make_plan(observed, {"wanted": "undecided"}) == {
+        "refusal": "",
+        "code": "",
+        "layout": None,
+        "sentences": ["layout undecided (state_layout_wanted): observe and report, change nothing"],
+        "disks": [],
+    }
+
+
+def test_the_runs_own_choice_decides_an_undecided_host_only_with_the_override() -> None:
+    request = {"layout": "flat", "wanted": "undecided"}
+    assert make_plan(host(), request)["code"] == "AH002"
+    assert make_plan(host(), {**request, "override": True})["layout"] == "flat"
+
+
+TEST_SENTENCES: list[Any] = [
+    pytest.param(
+        host(), {"layout": "flat"},
+        [
+            "layout flat (layout): state in /data-state",
+            "format /dev/sdb (16 GiB, blank) as ext4 labelled agnes-data and mount it at /data",
+            "format /dev/sdc (16 GiB, blank) as ext4 labelled agnes-state and mount it at "
+            "/data-state",
+        ],
+        id="fresh-flat",
+    ),
+    pytest.param(
+        host(), {"fstype": "xfs"},
+        [
+            "layout nested (the default for a host without state): state in /data/state",
+            "format /dev/sdb (16 GiB, blank) as xfs labelled agnes-data and mount it at /data",
+            "format /dev/sdc (16 GiB, blank) as xfs labelled agnes-state and mount it at "
+            "/data/state",
+        ],
+        id="fresh-nested-xfs",
+    ),
+    pytest.param(
+        flat_host(), {"wanted": "flat"},
+        [
+            "layout flat (state_layout_wanted): state in /data-state",
+            "keep /data as it is mounted (UUID u-data)",
+            "keep /data-state as it is mounted (UUID u-state)",
+        ],
+        id="flat-again",
+    ),
+    pytest.param(
+        one_disk_host(), {},
+        [
+            "layout nested (what the host has): state in /data/state",
+            "keep /data as it is mounted (UUID u-data)",
+            "keep /data/state a directory of the data disk",
+        ],
+        id="one-disk",
+    ),
+    pytest.param(
+        flat_host(
+            mounts=flat_host()["mounts"][:1],
+            env=env(),
+            state=host()["state"],
+            record={"format": 1, "disks": {"state": {"uuid": "u-state", "phase": "formatted"}}},
+        ),
+        {"layout": "flat"},
+        [
+            "layout flat (layout): state in /data-state",
+            "keep /data as it is mounted (UUID u-data)",
+            "mount /dev/sdc (ext4, UUID u-state) as it is at /data-state",
+        ],
+        id="killed-before-the-second-mount",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("observed", "request_", "sentences"), TEST_SENTENCES)
+def test_sentences(observed: Any, request_: dict[str, Any], sentences: list[str]) -> None:
+    assert make_plan(observed, request_)["sentences"] == sentences
+
+
+TEST_PARTS: list[Any] = [
+    pytest.param(
+        flat_host(), "flat", ["/data", "/data-state"],
+        ["docker-compose.yml", "docker-compose.prod.yml", "docker-compose.flat-mount.yml"],
+        id="flat",
+    ),
+    pytest.param(
+        one_disk_host(env=env(COMPOSE_FILE="a.yml:docker-compose.flat-mount.yml")), "nested",
+        ["/data"], ["a.yml", "docker-compose.host-mount.yml"], id="one-disk",
+    ),
+    pytest.param(
+        nested_host(compose_files=["docker-compose.tls.yml"]), "nested", ["/data", "/data/state"],
+        [
+            "docker-compose.yml", "docker-compose.prod.yml", "docker-compose.tls.yml",
+            "docker-compose.host-mount.yml",
+        ],
+        id="nested-tls",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("observed", "layout", "mounted", "chain"), TEST_PARTS)
+def test_what_a_plan_says(observed: Any, layout: str, mounted: list[str], chain: list[str]) -> None:
+    plan = make_plan(observed, {"profiles": ["tls"]})
+    assert (plan["layout"], plan["mounted"], plan["chain"]) == (layout, mounted, chain)
+    assert plan["state_dir"] == {"flat": "/data-state", "nested": "/data/state"}[layout]
+    assert plan["overlay"] == chain[-1]
+    assert [disk["role"] for disk in plan["disks"]] == ["data", "state"]
+    assert (plan["refusal"], plan["code"]) == ("", "")
+    assert json.loads(json.dumps(plan)) == plan
+
+
+def test_a_plan_needs_no_request() -> None:
+    assert make_plan(flat_host()) == make_plan(flat_host(), {}) == make_plan(
+        flat_host(), {"layout": None, "wanted": None, "override": None, "fstype": None}
+    )  # fmt: skip
+
+
+TEST_VERSIONS: list[tuple[str, tuple[int, ...]]] = [
+    ("2.26.1", (2, 26, 1)),
+    ("v2.26.1-4", (2, 26, 1, 4)),
+    ("2.24.4+ds1-0ubuntu1", (2, 24, 4)),
+    ("2.24.4~rc1", (2, 24)),
+    ("5.0", (5, 0)),
+    ("", ()),
+    ("dev", ()),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TEST_VERSIONS)
+def test_version_of(text: str, expected: tuple[int, ...]) -> None:
+    assert version_of(text) == expected
+
+
+TEST_ENGINES: list[tuple[dict[str, str], str]] = [
+    ({"compose_version": "2.24.4"}, ""),
+    ({"compose_version": "v2.24.4-desktop.1"}, ""),
+    ({"compose_version": "2.100.0"}, ""),
+    ({"compose_version": "5.0.0"}, ""),
+    ({"compose_version": "2.24.3"}, "AH041"),
+    ({"compose_version": "2.9.99"}, "AH041"),
+    ({"compose_version": "1.29.2"}, "AH041"),
+    ({"compose_version": ""}, "AH041"),
+    ({"compose_version": "5.0.0", "error": "the engine does not answer (x)"}, "AH040"),
+]
+
+
+@pytest.mark.parametrize(("differs", "code"), TEST_ENGINES)
+def test_check_engine(differs: dict[str, str], code: str) -> None:
+    observed = host(engine=engine(**differs))
+    if not code:
+        check_engine(observed)
+        return
+    with pytest.raises(Refusal) as refused:
+        check_engine(observed)
+    assert refused.value.code == code
+
+
+@given(st.tuples(st.integers(0, 30), st.integers(0, 40), st.integers(0, 40)))
+def test_versions_are_compared_as_numbers(version: tuple[int, int, int]) -> None:
+    observed = host(engine=engine(compose_version=".".join(map(str, version))))
+    assert (make_plan(observed)["code"] == "AH041") is (version < (2, 24, 4))

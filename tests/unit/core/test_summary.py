@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.summary import summarise
+
+from .hosts import flat_host, one_disk_host
+
+STACK = {
+    "services": {"scheduler": "running (no health check)", "app": "healthy"},
+    "proved": {"agnes-scheduler-1": ["/data-state"], "agnes-app-1": ["/data-state"]},
+}
+
+
+def test_summary_of_a_flat_host() -> None:
+    plan = make_plan(flat_host())
+    assert summarise(plan, STACK, "https://agnes.example.org") == [
+        "layout     flat, STATE_DIR=/data-state, overlay docker-compose.flat-mount.yml",
+        "disk       data: /dev/sdX at /data",
+        "disk       state: /dev/sdX at /data-state",
+        "service    app: healthy",
+        "service    scheduler: running (no health check)",
+        "proof      STATE_DIR is on the state disk in 2 containers: agnes-app-1, agnes-scheduler-1",
+        "url        https://agnes.example.org",
+    ]
+
+
+def test_summary_of_a_host_with_one_disk_before_its_stack() -> None:
+    assert summarise(make_plan(one_disk_host()), {}) == [
+        "layout     nested, STATE_DIR=/data/state, overlay docker-compose.host-mount.yml",
+        "disk       data: /dev/sdX at /data",
+        "disk       state: (a directory of the data disk) at /data/state",
+    ]
