@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -128,10 +129,9 @@ def consent_text(device: Device, identity: str, found: str) -> str:
     if filesystem.get("type") in MOUNTABLE:
         ways.append(f"to mount it unchanged set disks_adopt: [{filesystem['uuid']}]")
     if device["kind"] in WHOLE_DISKS:
-        ways.append(
-            "to lose what is on it set disks_format: "
-            f"[{{device: '{device['path']}', identity: '{identity}', found: '{found}'}}]"
-        )
+        # As JSON, which YAML takes as it is: a label may hold any quote.
+        consent = {"device": device["path"], "identity": identity, "found": found}
+        ways.append(f"to lose what is on it set disks_format: [{json.dumps(consent)}]")
     return ", or ".join(ways) or "name the whole disk"
 
 

@@ -121,7 +121,7 @@ PLANNED = [
         host(devices=[device("/dev/sdb"), ext4("/dev/sdc", "u-1")]), FLAT,
         "AH022: refusing to format '/dev/sdc' for /data-state: it is not proved blank, found ext4; "
         "attach a blank disk, or to mount it unchanged set disks_adopt: [u-1], or to lose what is on "
-        "it set disks_format: [{device: '/dev/sdc', identity: 'none', found: 'ext4'}]",
+        'it set disks_format: [{"device": "/dev/sdc", "identity": "none", "found": "ext4"}]',
     ),
     Planned(
         errors.SystemDisk, host(mounts=[mount("/", "8:32"), mount("/boot", "8:32")]), FLAT,

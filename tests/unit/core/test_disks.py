@@ -125,7 +125,7 @@ BLANK = (
 def lose(found: str) -> str:
     return (
         "to lose what is on it set disks_format: "
-        f"[{{device: '/dev/sdb', identity: 'none', found: '{found}'}}]"
+        f'[{{"device": "/dev/sdb", "identity": "none", "found": "{found}"}}]'
     )
 
 
