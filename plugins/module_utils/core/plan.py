@@ -67,6 +67,7 @@ def _decided(host: Host, layout: Layout, source: str, request: Mapping[str, Any]
         "state_dir": layout.state_dir,
         "overlay": layout.overlay,
         "disks": [disk.as_dict() for disk in disks],
+        "touches_disks": any(disk.action in ("format", "mount") for disk in disks),
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
         "chain": chain_for(layout, current, profiles, host["compose_files"]),
         "notes": notes,
