@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-from pathlib import Path
 from typing import Any
+
+from play import play
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
     LAYOUTS,
@@ -16,7 +15,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
     resolve_state_dir,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
 SIX = {"app", "extract", "scheduler", "telegram-bot", "ws-gateway", "caddy"}
 
 
@@ -26,30 +24,6 @@ def env_of(host: Any) -> dict[str, str]:
     keys = [line.split("=")[0] for line in lines]
     assert len(keys) == len(set(keys))
     return dict(line.split("=", 1) for line in lines)
-
-
-def test_each_disk_is_mounted_where_the_layout_has_it_by_uuid(host: Any, layout: Layout) -> None:
-    record = json.loads(host.file("/var/lib/agnes-host/record.json").content_string)
-    for role, device in (("data", "/dev/sdb"), ("state", "/dev/sdc")):
-        uuid = host.check_output(f"blkid --probe --output value --match-tag UUID {device}")
-        assert record["disks"][role]["uuid"] == uuid
-        assert host.check_output(f"blkid -p -o value -s LABEL {device}") == f"agnes-{role}"
-        point = layout.mounts[role]
-        assert host.check_output(f"findmnt --noheadings --output SOURCE {point}") == device
-        fstab = host.file("/etc/fstab").content_string
-        assert len(re.findall(rf"^UUID={uuid} {point} ext4 \S+ 0 2$", fstab, re.M)) == 1
-    for path in layout.never_mounted:
-        # Not by mountpoint(1), which follows the link that flat has at such a path.
-        assert not host.run(f"grep --quiet ' {path} ' /proc/self/mountinfo").succeeded
-
-
-def test_the_filesystems_have_no_feature_that_an_older_e2fsck_lacks(host: Any) -> None:
-    for device in ("/dev/sdb", "/dev/sdc"):
-        features = host.check_output(
-            f"dumpe2fs -h {device} 2>/dev/null | grep '^Filesystem features'"
-        )
-        assert "orphan_file" not in features
-        assert "metadata_csum_seed" not in features
 
 
 def test_the_tree_has_its_owners_modes_marker_and_links(host: Any, layout: Layout) -> None:
@@ -107,19 +81,11 @@ def test_compose_resolves_to_the_six_services_on_the_right_disks(host: Any, layo
     assert (f"{layout.state_dir}/certs", "/certs", True) in binds["caddy"]
 
 
-def test_a_run_without_a_layout_changes_nothing_and_leaves_no_stage(name: str, host: Any) -> None:
-    command = [
-        "ansible-playbook", "site.yml", "--limit", f"{name},localhost",
-        "-i", "molecule/shared/inventory.yml", "-i", "BARE",
-    ]  # fmt: skip
-    bare = ROOT / ".cache" / f"{name}.bare.yml"
-    bare.parent.mkdir(exist_ok=True)
-    bare.write_text(f"agnes:\n  hosts:\n    {name}:\n")
-    command[-1] = str(bare)
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-    )  # fmt: skip
+def test_a_run_without_a_layout_changes_nothing_and_leaves_no_stage(
+    name: str, facts: dict[str, Any], host: Any
+) -> None:
+    bare = {key: value for key, value in facts.items() if key != "layout"}
+    done = play(f"{name}-bare", {name: bare})
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^{name} .*changed=0 .*failed=0", done.stdout, re.M), done.stdout
     # The run above made its stage there; the restart before it had emptied /run.

@@ -41,9 +41,15 @@ def host(name: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def layout(name: str) -> Layout:
-    """The layout that the scenario gave to the host."""
-    return LAYOUTS[HOSTS[name]["layout"]]
+def facts(name: str) -> dict[str, Any]:
+    """The host's variables in the scenario's inventory."""
+    return HOSTS[name] or {}
+
+
+@pytest.fixture(scope="session")
+def layout(facts: dict[str, Any]) -> Layout:
+    """The layout that the host must have: what the scenario asks for, or expects without asking."""
+    return LAYOUTS[facts.get("layout") or facts["lab_layout"]]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the collection's playbooks on hosts of the lab, as a test does between its looks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from records import RECORDED, ROOT
+
+LAB_VARIABLES = ROOT / "molecule" / "shared" / "inventory.yml"
+
+
+def play(
+    name: str,
+    hosts: Mapping[str, Mapping[str, Any]],
+    *arguments: str,
+    playbook: Path = ROOT / "site.yml",
+) -> subprocess.CompletedProcess[str]:
+    """Run ``playbook`` on ``hosts`` (name -> variables); what ran is recorded as ``name``."""
+    inventory = ROOT / ".cache" / f"{name}.json"
+    inventory.parent.mkdir(exist_ok=True)
+    inventory.write_text(json.dumps({"agnes": {"hosts": {h: dict(v) for h, v in hosts.items()}}}))
+    folder = RECORDED / name
+    for old in folder.glob("*.jsonl"):
+        old.unlink()
+    command = [
+        "ansible-playbook", str(playbook), *arguments,
+        "--inventory", str(LAB_VARIABLES), "--inventory", str(inventory),
+    ]  # fmt: skip
+    env = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests" / "lab" / "callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "recorded",
+        "AGNES_LAB_RECORDED": str(folder),
+    }
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
