@@ -290,3 +290,11 @@ class EnvKeyOwned(Refusal):
 class UnsuitableEngine(Refusal):
     code = "AH051"
     sentence = "the Docker engine here is {found}, where {why}; use the distribution's docker.io or docker-ce"
+
+
+class StateHidden(Refusal):
+    code = "AH052"
+    sentence = (
+        "service '{service}' mounts something else ({found}) at '{path}', where it would hide the state; "
+        "find the file of the chain that does it and take it out"
+    )

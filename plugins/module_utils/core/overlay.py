@@ -14,7 +14,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from .errors import OverlayUnproved, VolumeLeftOver
+from .errors import OverlayUnproved, StateHidden, VolumeLeftOver
 from .layouts import Layout, is_below, state_dirs
 
 DATA_VOLUME = "data"
@@ -49,12 +49,13 @@ def cut(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"services": services, "volumes": volumes}
 
 
-def _bind(source: str, target: str, read_only: bool) -> Mount:
+def _bind(source: str, target: str, like: Mapping[str, Any]) -> Mount:
+    """A bind with the mode and the options of the mount that it takes the place of."""
     mount: Mount = {"type": "bind", "source": source, "target": target}
-    if read_only:
+    if like.get("read_only"):
         mount["read_only"] = True
     # Never let the engine create a missing directory: it would be on the wrong disk.
-    mount["bind"] = {"create_host_path": False}
+    mount["bind"] = {**(like.get("bind") or {}), "create_host_path": False}
     return mount
 
 
@@ -67,50 +68,70 @@ def _moved(path: str, layout: Layout) -> Optional[str]:
     return None
 
 
-def mounts_of(volumes: Sequence[Mount], layout: Layout) -> list[Mount]:
+def _on_data_disk(mount: Mapping[str, Any], data: str) -> Optional[str]:
+    """The path on the data disk that a mount of the whole disk or of the data volume means."""
+    source = mount.get("source", "")
+    if mount["type"] == "volume" and source == DATA_VOLUME:
+        subpath = (mount.get("volume") or {}).get("subpath") or ""
+        return posixpath.normpath(posixpath.join(data, subpath))
+    if mount["type"] == "bind" and posixpath.normpath(source) == data:
+        return data
+    return None
+
+
+def mounts_of(volumes: Sequence[Mount], layout: Layout, service: str = "") -> list[Mount]:
     """The mounts that a service with ``volumes`` must have in ``layout``.
 
     - a use of the named data volume becomes a bind of the data mount;
-    - a service that has it read-write gets the state mount too, unless the
-      state mount lies below the data mount and so comes with it;
+    - a service that has it read-write gets the state mount too, unless it has one
+      already, or the state mount lies below the data mount and so comes with it;
     - a host path under a state directory moves to this layout's;
-    - every other mount is restated as it is.
+    - every other mount is restated as it is. Raises StateHidden for one that would
+      stand where the state mount does.
     """
     data, state = layout.mounts["data"], layout.mounts["state"]
     result: list[Mount] = []
+    after_data = 0
     for mount in volumes:
-        kind, source, target = mount["type"], mount.get("source", ""), mount["target"]
-        read_only = bool(mount.get("read_only"))
-        moved = _moved(source, layout) if kind == "bind" else None
-        uses_data = (kind == "volume" and source == DATA_VOLUME) or (
-            kind == "bind" and posixpath.normpath(source) == data
-        )
-        if uses_data:
-            result.append(_bind(data, target, read_only))
-            if not read_only and not is_below(state, data):
-                result.append(_bind(state, layout.state_dir, False))
+        on_data = _on_data_disk(mount, data)
+        moved = _moved(mount.get("source", ""), layout) if mount["type"] == "bind" else None
+        if on_data is not None:
+            result.append(_bind(on_data, mount["target"], mount))
+            if on_data == data and not mount.get("read_only"):
+                after_data = after_data or len(result)
         elif moved is not None:
-            follows = source == target or target in state_dirs()
-            result.append(_bind(moved, moved if follows else target, read_only))
+            result.append(_bind(moved, _moved(mount["target"], layout) or mount["target"], mount))
+        elif posixpath.normpath(mount["target"]) == layout.state_dir:
+            raise StateHidden(service=service, found=say([mount]), path=layout.state_dir)
         else:
             result.append(dict(mount))
+    has_state = any(mount["target"] == layout.state_dir for mount in result)
+    if after_data and not has_state and not is_below(state, data):
+        result.insert(after_data, _bind(state, layout.state_dir, {}))
     return list({mount["target"]: mount for mount in result}.values())
 
 
 def wanted_mounts(config: Mapping[str, Any], layout: Layout) -> dict[str, list[Mount]]:
     """Service -> its mounts in ``layout``, for each service of a cut configuration."""
     return {
-        name: mounts_of(service["volumes"], layout) for name, service in config["services"].items()
+        name: mounts_of(service["volumes"], layout, name)
+        for name, service in config["services"].items()
     }
 
 
-def _scalar(value: Any) -> Any:
-    """``value`` with ``$`` doubled in strings, or Compose would expand it."""
-    if isinstance(value, str):
-        return value.replace("$", "$$")
-    if isinstance(value, dict):
-        return {key: _scalar(item) for key, item in value.items()}
-    return value
+def _text(value: object) -> str:
+    """``value`` as JSON that is YAML too: characters outside ASCII as YAML escapes them.
+
+    A ``$`` needs nothing: Compose prints it doubled already, as a file has to have it.
+    """
+    return "".join(
+        char
+        if " " <= char <= "~"
+        else f"\\u{ord(char):04x}"
+        if char <= "\uffff"
+        else f"\\U{ord(char):08x}"
+        for char in json.dumps(value, ensure_ascii=False)
+    )
 
 
 def render(config: Mapping[str, Any], layout: Layout, chain: Sequence[str] = ()) -> str:
@@ -130,8 +151,8 @@ def render(config: Mapping[str, Any], layout: Layout, chain: Sequence[str] = ())
         if not same(wanted[name], config["services"][name]["volumes"])
     ]
     for name in changed:
-        lines.append(f"  {json.dumps(name)}:\n    volumes: !override\n")
-        lines += [f"      - {json.dumps(_scalar(mount))}\n" for mount in wanted[name]]
+        lines.append(f"  {_text(name)}:\n    volumes: !override\n")
+        lines += [f"      - {_text(mount)}\n" for mount in wanted[name]]
     return "".join(lines) if changed else lines[0] + "services: {}\n"
 
 
