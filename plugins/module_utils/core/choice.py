@@ -11,6 +11,7 @@ from .errors import (
     LayoutContradiction,
     MoveNotSupported,
     NewerFormat,
+    NoStateDevice,
     StateElsewhere,
     StateLinkForeign,
     StateTwice,
@@ -105,6 +106,13 @@ def _check_links(host: Host, layout: Layout) -> None:
         raise StateLinkForeign(path=path, wanted=target, found=found)
 
 
+def _check_state_disk(host: Host, current: Layout, chosen: Layout) -> None:
+    """Raise NoStateDevice when no disk for state is named, and state is on none of its own."""
+    has_one = host["asked"]["state"]["device"] or _is_mounted(host["state"].get(current.state_dir))
+    if chosen.needs_state_disk and not has_one:
+        raise NoStateDevice(layout=chosen.name)
+
+
 def choose_layout(
     host: Host, layout: str = "", wanted: str = "", override: bool = False
 ) -> tuple[Optional[Layout], str]:
@@ -135,6 +143,7 @@ def choose_layout(
     )
     chosen = LAYOUTS[name]
     if current and current != chosen:
+        _check_state_disk(host, current, chosen)
         raise MoveNotSupported(found=current.state_dir, current=current.name, wanted=chosen.name)
     _check_links(host, chosen)
     return chosen, source

@@ -138,6 +138,12 @@ TEST_REFUSALS: list[Any] = [
         id="link-points-elsewhere",
     ),
     pytest.param(
+        one_disk_host(asked={**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}),
+        {"layout": "flat"},
+        "AH026: layout flat needs a state disk of its own, and disks_state_device is not set; "
+        "attach a disk and name it there", id="flat-without-a-state-disk",
+    ),
+    pytest.param(
         host(state=NEWER), {},
         "AH008: '/data/state/.agnes-state.json' has format 2, this version reads format 1; use agnes.host 2.0.0 or "
         "later on this host",
