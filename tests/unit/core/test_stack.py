@@ -42,6 +42,7 @@ TEST_RECREATED: list[Any] = [
     pytest.param(
         'level=warning msg="Container agnes-app-1 asked to Recreate it"\n', set(), id="prose"
     ),
+    pytest.param(" Container agnes-app-1  Recreate refused\n", set(), id="another-word-behind"),
     pytest.param(" Container agnes-app-1 Recreate \n", {"agnes-app-1"}, id="other-spacing"),
 ]  # fmt: skip
 
