@@ -15,6 +15,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import EnvValueUnsafe
 
 from .env_readers import Rejected, compose, product, product_by_bash
 
@@ -198,7 +199,7 @@ def test_where_there_is_no_trouble_the_readers_agree(text: str) -> None:
 def test_a_value_is_written_only_if_both_readers_read_it_back(value: str) -> None:
     try:
         after = dotenv.upsert("X=0\n", {"A": value})
-    except dotenv.EnvValueUnsafe:
+    except EnvValueUnsafe:
         assert not re.fullmatch(r"[A-Za-z0-9_.-]*", value)
         return
     assert product(after, "A") == value

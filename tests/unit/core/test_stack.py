@@ -139,7 +139,7 @@ TEST_SELECTED: list[tuple[list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("profiles", "expected"), TEST_SELECTED)
 def test_selected(profiles: list[str], expected: list[str]) -> None:
-    services = {
+    services: dict[str, dict[str, Any]] = {
         "extract": {"profiles": ["extract"]},
         "caddy": {"profiles": ["tls", "apps"]},
         "bot": {"profiles": ["full"]},
