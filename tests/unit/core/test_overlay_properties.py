@@ -83,7 +83,7 @@ CONFIGS = st.dictionaries(
 
 def is_data(mount: Mount) -> bool:
     if mount["type"] == "volume":
-        return mount.get("source") == "data"
+        return bool(mount.get("source") == "data")
     return mount["type"] == "bind" and posixpath.normpath(mount["source"]) == "/data"
 
 

@@ -42,6 +42,7 @@ TEST_RECREATED: list[Any] = [
     pytest.param(
         'level=warning msg="Container agnes-app-1 asked to Recreate it"\n', set(), id="prose"
     ),
+    pytest.param(" Container agnes-app-1  Recreate refused\n", set(), id="another-word-behind"),
     pytest.param(" Container agnes-app-1 Recreate \n", {"agnes-app-1"}, id="other-spacing"),
 ]  # fmt: skip
 
@@ -138,7 +139,7 @@ TEST_SELECTED: list[tuple[list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("profiles", "expected"), TEST_SELECTED)
 def test_selected(profiles: list[str], expected: list[str]) -> None:
-    services = {
+    services: dict[str, dict[str, Any]] = {
         "extract": {"profiles": ["extract"]},
         "caddy": {"profiles": ["tls", "apps"]},
         "bot": {"profiles": ["full"]},

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules that hold of the sources themselves."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import PurePath
+from typing import Any
+
+import pytest
+import yaml
+
+from .repo import Loader, below, files, read
+
+UTILS = [name for name in below("plugins/module_utils") if name.endswith(".py")]
+ON_TARGETS = UTILS + [name for name in below("plugins/modules") if name.endswith(".py")]
+
+NAMED_IN = re.compile(
+    r"README\.md|CHANGELOG\.md|docs/.*|tests/.*|molecule/[^/]+/tests/.*"
+    r"|plugins/module_utils/core/layouts\.py"
+)
+"""Where the state mount of flat may be spelled: docs, tests and the one table."""
+
+
+def without_descriptions(value: Any) -> Any:
+    """A document without what it says for people."""
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if k not in ("description", "short_description")}
+        return {key: without_descriptions(item) for key, item in kept.items()}
+    return [without_descriptions(item) for item in value] if isinstance(value, list) else value
+
+
+def spelled(name: str) -> bool:
+    """Whether a file spells the state mount of flat outside descriptions."""
+    text = read(name)
+    if name.endswith("argument_specs.yml"):
+        text = repr(without_descriptions(yaml.load(text, Loader)))
+    return "/data-state" in text
+
+
+def test_only_the_table_of_layouts_spells_the_state_mount_of_flat() -> None:
+    assert [name for name in files() if not NAMED_IN.fullmatch(name) and spelled(name)] == []
+    assert spelled("plugins/module_utils/core/layouts.py")
+
+
+def imported(name: str) -> list[tuple[int, str]]:
+    """(level, module) of each import in a file, wherever it stands."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(read(name))):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or ""))
+    return found
+
+
+NEWER_THAN_3_9 = {"tomllib"}
+OWN = "ansible_collections.agnes.host.plugins.module_utils"
+
+
+@pytest.mark.parametrize("name", UTILS)
+def test_module_utils_import_only_the_standard_library_and_themselves(name: str) -> None:
+    depth = len(PurePath(name).parts) - len(PurePath("plugins/module_utils").parts)
+    for level, module in imported(name):
+        if level:
+            assert level <= depth, f"from {'.' * level}{module} leaves module_utils"
+        elif not module.startswith(OWN):
+            top = module.partition(".")[0]
+            assert top in sys.stdlib_module_names and top not in NEWER_THAN_3_9, module
+
+
+PURE = {
+    "__future__", "collections.abc", "dataclasses", "fnmatch", "functools", "itertools", "json",
+    "posixpath", "re", "shlex", "string", "textwrap", "typing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in UTILS if "/core/" in name])
+def test_the_core_does_no_input_or_output_and_knows_no_system(name: str) -> None:
+    for level, module in imported(name):
+        assert level == 1 or (level == 0 and module in PURE), module
+    calls = [n.func for n in ast.walk(ast.parse(read(name))) if isinstance(n, ast.Call)]
+    assert not {f.id for f in calls if isinstance(f, ast.Name)} & {"open", "print", "input", "exec"}
+
+
+@pytest.mark.parametrize("name", ON_TARGETS)
+def test_what_runs_on_targets_is_python_3_9(name: str) -> None:
+    text = read(name)
+    tree = ast.parse(text, name, feature_version=(3, 9))
+    future = [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
+    # With it an annotation such as `str | None` is never evaluated.
+    assert not tree.body[1:] or "annotations" in [a.name for node in future for a in node.names]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            given = {keyword.arg for keyword in node.keywords}
+            called = ast.unparse(node.func)
+            assert called != "zip" or "strict" not in given
+            assert "dataclass" not in called or not given & {"slots", "kw_only"}
+
+
+def test_the_parser_knows_what_3_9_lacks() -> None:
+    with pytest.raises(SyntaxError):
+        ast.parse("match x:\n    case 1: pass\n", feature_version=(3, 9))
+
+
+def lines(name: str) -> int:
+    return len(read(name).splitlines())
+
+
+def is_text(name: str) -> bool:
+    return not name.endswith((".png", ".ico", ".gz"))
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    kept = [n for n in below("plugins", "roles", "playbooks", "tests", "molecule") if is_text(n)]
+    written = [n for n in kept if PurePath(n).name != "requirements.txt"]
+    assert {name: lines(name) for name in written if lines(name) > 400} == {}
+    assert len(written) > 50
+
+
+def test_task_files_stay_under_80_lines() -> None:
+    tasks = [name for name in files() if "tasks" in PurePath(name).parts[:-1]]
+    assert {name: lines(name) for name in tasks if lines(name) >= 80} == {}
+    assert len(tasks) > 5
+
+
+LICENSED = (".py", ".yml", ".yaml", ".sh", ".toml", ".cfg", ".service", ".timer", ".j2", ".mk")
+
+
+def test_every_source_names_its_licence() -> None:
+    sources = [
+        name
+        for name in files()
+        if name.endswith(LICENSED) or name in ("Makefile", ".ci/run", ".ansible-lint")
+    ]
+    lacking = [
+        n for n in sources if "SPDX-License-Identifier: GPL-3.0-or-later" not in read(n)[:300]
+    ]
+    assert lacking == []
+    assert len(sources) > 50
