@@ -8,6 +8,7 @@ Each thing is built again only when what it is made from changes.
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -107,9 +108,11 @@ def stack() -> None:
             STACK_TAG,
         ]
         _timed("demo stack image", lambda: _quietly(command, cache() / "stack.log"))
-    link = cache() / "stack.tar"
-    link.unlink(missing_ok=True)
-    link.hardlink_to(target)
+    # In one rename: another checkout's hosts may be starting with it.
+    link, new = cache() / "stack.tar", cache() / f"stack.tar.{os.getpid()}"
+    new.hardlink_to(target)
+    new.replace(link)
+    new.unlink(missing_ok=True)  # a rename onto another link of the same file does nothing
 
 
 def _quietly(command: list[str], log: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks that the collection formatted itself."""
+"""A host that was blank: disks that the collection formatted, a tree that it made itself."""
 
 from __future__ import annotations
 
@@ -32,3 +32,16 @@ def test_the_filesystems_have_no_feature_that_an_older_e2fsck_lacks(host: Any) -
         )
         assert "orphan_file" not in features
         assert "metadata_csum_seed" not in features
+
+
+def test_the_private_key_is_roots(host: Any, layout: Layout) -> None:
+    key = host.file(f"{layout.state_dir}/certs/privkey.pem")
+    assert (key.uid, key.gid, key.mode) == (0, 0, 0o600)
+
+
+def test_the_one_shot_ended_well_and_wrote_to_the_data_disk(
+    host: Any, containers: dict[str, Any]
+) -> None:
+    assert containers["extract"]["State"]["Status"] == "exited"
+    assert containers["extract"]["State"]["ExitCode"] == 0
+    assert host.check_output("ls /data/extracts")

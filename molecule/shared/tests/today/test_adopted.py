@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host of today, before and after the collection took it over: only marker and record are new."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+import records
+from play import play
+
+SCENARIO = os.environ["MOLECULE_SCENARIO_NAME"]
+MARKER = "/data/state/.agnes-state.json"
+RECORD = "/var/lib/agnes-host/record.json"
+
+
+def snapshot(host: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(host.check_output("lab-snapshot"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def before(host: Any) -> dict[str, Any]:
+    """The host as it was made by hand."""
+    found: dict[str, Any] = json.loads(host.file("/srv/before.json").content_string)
+    assert len(found["containers"]) == 5
+    return found
+
+
+@pytest.fixture(scope="module")
+def after(host: Any) -> dict[str, Any]:
+    """The host after check, converge and idempotence, before it was restarted."""
+    found: dict[str, Any] = json.loads(host.file("/srv/after.json").content_string)
+    return found
+
+
+def test_only_marker_and_record_were_written(name: str, facts: dict[str, Any]) -> None:
+    done = records.actions(records.read(SCENARIO, "converge"), name)
+    roles = ["data", "state"] if facts["lab_state_disk"] else ["data"]
+    assert {what for _module, what, _before, _after in done} == {
+        MARKER,
+        *(f"{RECORD} {role}" for role in roles),
+    }
+
+
+@pytest.mark.parametrize("part", ["files", "containers", "mounts"])
+def test_files_containers_and_mounts_are_as_they_were(
+    before: dict[str, Any], after: dict[str, Any], part: str
+) -> None:
+    assert before[part]
+    assert after[part] == before[part]
+
+
+def test_no_owner_or_mode_was_changed(before: dict[str, Any], after: dict[str, Any]) -> None:
+    kept = {path: after["tree"].get(path) for path in before["tree"]}
+    assert kept == before["tree"]
+    assert before["tree"]["/data/postgres"] == "d 70:70 0700"
+    assert set(after["tree"]) - set(before["tree"]) == {MARKER}
+
+
+def test_flat_is_refused_and_nothing_is_changed(
+    name: str, facts: dict[str, Any], host: Any
+) -> None:
+    found = snapshot(host)
+    done = play(f"{name}-flat", {name: {**facts, "layout": "flat"}})
+    assert done.returncode != 0
+    failed = [r for r in records.read(f"{name}-flat", "site") if r["status"] == "failed"]
+    assert [record["msg"] for record in failed] == [facts["lab_flat_refused"]]
+    now = snapshot(host)
+    assert {part: now[part] for part in ("files", "containers", "mounts")} == {
+        part: found[part] for part in ("files", "containers", "mounts")
+    }
+    assert set(found["tree"]) == set(now["tree"])
