@@ -9,13 +9,13 @@ Nothing is ever evaluated.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from .errors import EnvValueUnsafe
+from .errors import EnvUnreadable, EnvValueUnsafe
 
-_LINE = re.compile(r"^(?P<export>\s*export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)$")
-_LOOSE_LINE = re.compile(
-    r"^\s*(export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)$", re.DOTALL
+_ASSIGNMENT = re.compile(
+    r"^\s*(export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*[=:](?P<value>.*)$", re.DOTALL
 )
 """What Compose takes for an assignment, though the product's scripts may not."""
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9_./:,@%+= -]*")
@@ -49,14 +49,44 @@ def _unquote(value: str) -> str:
     return value
 
 
+class _Line(NamedTuple):
+    """A line: its number from 1, and the key and raw value if it looks like an assignment."""
+
+    number: int
+    text: str
+    key: str
+    value: str
+    inside: bool
+    """Whether it is a part of a quoted value that began on an earlier line."""
+
+
+def _closes(quote: str, text: str) -> bool:
+    return re.search(rf"(?<!\\){quote}", text) is not None
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    quote = ""
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=1):
+        match = _ASSIGNMENT.match(line)
+        key, value = (match["key"], match["value"]) if match else ("", "")
+        yield _Line(number, line, key, value, bool(quote))
+        if quote:
+            quote = "" if _closes(quote, line) else quote
+            continue
+        begin, rest = value.strip()[:1], value.strip()[1:]
+        # A quote that nothing closes is no value over lines: Compose refuses the file.
+        if begin in ("'", '"') and not _closes(begin, rest):
+            quote = begin if _closes(begin, "\n".join(lines[number:])) else ""
+
+
 def assignments(text: str) -> list[tuple[int, str, str]]:
     """Every assignment as (line number from 1, key, unquoted value), in order."""
-    found = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        match = _LINE.match(line.rstrip("\r"))
-        if match:
-            found.append((number, match["key"], _unquote(match["value"])))
-    return found
+    return [
+        (line.number, line.key, _unquote(line.value))
+        for line in _lines(text)
+        if line.key and not line.inside
+    ]
 
 
 def read(text: str) -> dict[str, str]:
@@ -77,16 +107,23 @@ def _bad_characters(value: str) -> str:
     return " ".join(repr(char) for char in sorted(set(re.sub(_SAFE_VALUE.pattern[:-1], "", value))))
 
 
-def _misread(line: str, key: str) -> str:
-    """Why the readers take a line for ``key`` differently, for a message; empty when they agree."""
-    value = line.partition("=")[2]
-    if not line.startswith(f"{key}="):
-        return f"{key} does not start the line, so the product's scripts do not see it"
+def _misread(line: _Line) -> str:
+    """Why the readers take a line for its key differently, for a message; empty when they agree."""
+    key, value = line.key, line.value
+    if line.inside:
+        seen = line.text.startswith(f"{key}=")
+        return (
+            f"{key} is inside the value of another key, where only the product's scripts see it"
+            if seen
+            else ""
+        )
+    if not line.text.startswith(f"{key}="):
+        return f"{key} is not written as {key}= from the line's start, so the product's scripts do not see it"
     if value.endswith("\r"):
         return (
             f"{key} ends with a carriage return, which the product's scripts take for a part of it"
         )
-    bad = _bad_characters(_unquote(value))
+    bad = "spaces at an end" if value != value.strip() else _bad_characters(_unquote(value))
     return (
         f"{key} holds {bad}, which the product's scripts and Compose read differently"
         if bad
@@ -102,16 +139,15 @@ def trouble(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
     first: dict[str, str] = {}
     wanted = set(keys)
     found = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        match = _LOOSE_LINE.match(line)
-        if match is None or match["key"] not in wanted:
+    for line in _lines(text):
+        if line.key not in wanted:
             continue
-        key, value = match["key"], _unquote(match["value"])
-        what = _misread(line, key)
-        if not what and first.setdefault(key, value) != value:
-            what = f"{key} is set again, to another value"
+        what = _misread(line)
+        value = _unquote(line.value)
+        if not what and not line.inside and first.setdefault(line.key, value) != value:
+            what = f"{line.key} is set again, to another value"
         if what:
-            found.append((number, what))
+            found.append((line.number, what))
     return found
 
 
@@ -122,7 +158,7 @@ def check_value(key: str, value: str) -> None:
         raise EnvValueUnsafe(key=key, found=bad)
 
 
-def _line(key: str, value: str) -> str:
+def _plain_line(key: str, value: str) -> str:
     """One plain line; quotes only where a space needs them, which all readers take off."""
     return f'{key}="{value}"' if " " in value else f"{key}={value}"
 
@@ -132,26 +168,30 @@ def upsert(text: str, values: Mapping[str, str]) -> str:
 
     Other lines, their order and comments stay byte for byte; a key that is new
     goes to the end. The result ends with a newline when it changed.
-    Raises EnvValueUnsafe for a value that the readers would read differently.
+    Raises EnvValueUnsafe for a value that the readers would read differently, and
+    EnvUnreadable where a line can't be written without breaking another key.
     """
     for key, value in values.items():
         check_value(key, value)
     pending = dict(values)
     result = []
-    for line in text.split("\n"):
-        match = _LINE.match(line.rstrip("\r"))
-        key = match["key"] if match else ""
-        if match is None or key not in values:
-            result.append(line)
-        elif key in pending:
-            wanted = pending.pop(key)
-            same = _unquote(match["value"]) == wanted and not _misread(line, key)
-            result.append(line if same else _line(key, wanted))
+    for line in _lines(text):
+        if line.key not in values:
+            result.append(line.text)
+        elif line.inside:
+            if _misread(line):
+                raise EnvUnreadable(path=".env", line=line.number, found=_misread(line))
+            result.append(line.text)
+        elif line.key in pending:
+            wanted = pending.pop(line.key)
+            same = _unquote(line.value) == wanted and not _misread(line)
+            result.append(line.text if same else _plain_line(line.key, wanted))
     if pending:
         while result and result[-1] == "":
             result.pop()
-        result += [_line(key, value) for key, value in pending.items()] + [""]
-    return "\n".join(result)
+        result += [_plain_line(key, value) for key, value in pending.items()]
+    changed = "\n".join(result)
+    return changed if changed == text or changed.endswith("\n") else f"{changed}\n"
 
 
 def shown(text: str) -> str:

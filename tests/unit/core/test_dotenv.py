@@ -108,12 +108,12 @@ TEST_TROUBLE: list[Any] = [
     ),
     pytest.param(
         "export STATE_DIR=/x\n",
-        [(1, "STATE_DIR does not start the line, so the product's scripts do not see it")],
+        [(1, "STATE_DIR is not written as STATE_DIR= from the line's start, so the product's scripts do not see it")],
         id="export",
     ),
     pytest.param(
         "A=1\nSTATE_DIR =/x\n",
-        [(2, "STATE_DIR does not start the line, so the product's scripts do not see it")],
+        [(2, "STATE_DIR is not written as STATE_DIR= from the line's start, so the product's scripts do not see it")],
         id="space",
     ),
     pytest.param(

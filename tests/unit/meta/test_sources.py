@@ -18,7 +18,7 @@ UTILS = [name for name in below("plugins/module_utils") if name.endswith(".py")]
 ON_TARGETS = UTILS + [name for name in below("plugins/modules") if name.endswith(".py")]
 
 NAMED_IN = re.compile(
-    r"README\.md|CHANGELOG\.md|docs/.*|tests/.*|molecule/[^/]+/tests/.*"
+    r"README\.md|CHANGELOG\.md|docs/.*|tests/.*|molecule/[^/]+/(tests|files)/.*"
     r"|plugins/module_utils/core/layouts\.py"
 )
 """Where the state mount of flat may be spelled: docs, tests and the one table."""

@@ -7,6 +7,54 @@ import re
 import subprocess
 from pathlib import Path
 
+REJECTED = "(rejected)"
+
+TEST_READERS: list[tuple[str, str, str]] = [
+    ("A=1\n", "1", "1"),
+    ("A=1", "1", "1"),
+    ("", "", ""),
+    ("AA=1\n#A=2\n", "", ""),
+    ("A=1\nA=2\n", "1", "2"),
+    ("A=1\r\n", "1\r", "1"),
+    ('A="1"\r\n', '1"\r', "1"),
+    ("A=`id`\n", "`id`", "`id`"),
+    ("B=3\nA=$B\n", "$B", "3"),
+    ('B=3\nA="$B"\n', "$B", "3"),
+    ("B=3\nA='$B'\n", "$B", "$B"),
+    ("A=1 # c\n", "1 # c", "1"),
+    ("A=1#c\n", "1#c", "1#c"),
+    ("A=#c\n", "#c", "#c"),
+    ("A= #c\n", " #c", "#c"),
+    ('A="1" # c\n', '1" # c', "1"),
+    ('A="1"2\n', '1"2', "1"),
+    ("export A=1\n", "", "1"),
+    ("  A=1\n", "", "1"),
+    ("A =1\n", "", "1"),
+    ("A: 1\n", "", "1"),
+    ("A= 1\n", " 1", "1"),
+    ("A=1 \n", "1 ", "1"),
+    ("A=1\n A=2\n", "1", "2"),
+    ("A=1\n\tA=2\n", "1", "2"),
+    ("A=1\nexport\tA=2\n", "1", "2"),
+    ("A=1\nA: 2\n", "1", "2"),
+    ("A=1\n\vA=2\n", "1", "2"),
+    ('A="tls internal"\n', "tls internal", "tls internal"),
+    ("A='x y'\n", "x y", "x y"),
+    ("A=a b c\n", "a b c", "a b c"),
+    ('B="x\nA=1\ny"\n', "1", ""),
+    ('A=1\nB="x\nA=2"\nA\n', "1", "1"),
+    ("A=\n", "", ""),
+    ("A=x=y\n", "x=y", "x=y"),
+    ("A==x\n", "=x", "=x"),
+    ('A=1"2"\n', '1"2', '1"2"'),
+    ('A="1\n', "1", REJECTED),
+    ("A='1\n", "1", REJECTED),
+    ("A='it''s'\n", "it''s", REJECTED),
+    ("A=1,2:3/@+=-%41\n", "1,2:3/@+=-%41", "1,2:3/@+=-%41"),
+    ("garbage\nA=1\n", "1", "1"),
+]
+"""Text, and what the product's pipeline and Compose 2.26.1 read for A: both were run."""
+
 PRODUCT = r"""
 value=$(grep -m1 "^$1=" "$2" | cut -d= -f2-)
 for quote in \" \'; do
