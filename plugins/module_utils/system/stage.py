@@ -7,13 +7,15 @@ It stands in /run, which is memory, in a directory of root's only, because its
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from ..core import dotenv
 from ..core.chain import SEPARATOR
@@ -105,13 +107,35 @@ class Stage:
         return config
 
 
+def _locked(path: str) -> Optional[int]:
+    """A descriptor that holds a lock on a directory, or None when a live run holds it."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _sweep() -> None:
+    """Remove stages of runs that were killed: they hold secrets."""
+    for path in glob.glob(os.path.join(_PARENT, "stage-*")):
+        fd = _locked(path)
+        if fd is not None:
+            shutil.rmtree(path)
+            os.close(fd)
+
+
 @contextmanager
 def staged(
     docker: str, project_dir: str, files: Mapping[str, File], env_text: str
 ) -> Iterator[Stage]:
     """A stage of ``project_dir`` with ``files`` and ``.env`` replaced; gone at the end."""
     os.makedirs(_PARENT, mode=0o700, exist_ok=True)
+    _sweep()
     parent = tempfile.mkdtemp(dir=_PARENT, prefix="stage-")
+    lock = _locked(parent)
     try:
         stage = Stage(docker, project_dir, parent)
         if os.path.isdir(project_dir):
@@ -124,3 +148,5 @@ def staged(
         yield stage
     finally:
         shutil.rmtree(parent)
+        if lock is not None:
+            os.close(lock)
