@@ -34,6 +34,7 @@ def test_the_models_read_as_the_readers_do(
 KEYS = ("A", "B", "STATE_DIR")
 KEY = st.sampled_from(KEYS)
 SAFE = st.text(st.sampled_from("abA09_./:,@%+=-"), max_size=5)
+QUOTE = st.sampled_from(["'", '"'])
 SPACED = st.builds("{}x y{}".format, SAFE, SAFE)
 VALUES = st.dictionaries(KEY, SAFE | SPACED, max_size=3)
 FOREIGN = st.one_of(
@@ -57,6 +58,16 @@ TEXTS = st.builds("".join, st.tuples(
     st.lists(FOREIGN | OWN, max_size=8).map("\n".join), st.sampled_from(["", "\n", "\n\n"])
 ))  # fmt: skip
 
+LOOSE = st.one_of(
+    st.builds("{}{}={}".format, st.sampled_from([" ", "\t", "\v"]), KEY, SAFE),
+    st.builds("{}{}{}".format, KEY, st.sampled_from([" =", " = ", ": ", ":", "= "]), SAFE),
+    st.builds("{}={} ".format, KEY, SAFE),
+    st.builds('{}="{}" '.format, KEY, SAFE),
+    st.builds("{}={}p\n{}={}\nq{}".format, st.just("X"), QUOTE, KEY, SAFE, QUOTE),
+    st.builds("# it's {}x\n{}={}".format, QUOTE, KEY, SAFE),
+)
+WILD = st.lists(FOREIGN | OWN | LOOSE, max_size=6).map("\n".join)
+
 
 def readable(text: str) -> bool:
     try:
@@ -66,10 +77,16 @@ def readable(text: str) -> bool:
     return True
 
 
-@given(TEXTS, VALUES)
+@given(WILD, VALUES)
 def test_after_upsert_both_readers_read_what_was_written(text: str, values: dict[str, str]) -> None:
     assume(readable(text))
-    after = dotenv.upsert(text, values)
+    try:
+        after = dotenv.upsert(text, values)
+    except EnvUnreadable:
+        # Only a line inside a quoted value of another key can't be written.
+        assert any(f"\n{key}=" in text for key in values)
+        assert re.search("[xX]=['\"]", text)
+        return
     by_compose = compose(after)
     for key, value in values.items():
         assert product(after, key) == value
@@ -103,7 +120,7 @@ def test_upsert_is_idempotent_and_keeps_the_place_of_a_key(
     assert order == first + [k for k in values if k not in first]
 
 
-@given(TEXTS)
+@given(WILD)
 @example("A=1\nA=1\n")
 def test_where_there_is_no_trouble_the_readers_agree(text: str) -> None:
     assume(readable(text))
@@ -178,3 +195,13 @@ def test_what_readers_read_differently_is_trouble(text: str) -> None:
 ])  # fmt: skip
 def test_a_file_that_changed_ends_with_a_newline(text: str) -> None:
     assert dotenv.upsert(text, {"A": "2"}).endswith("\n")
+
+
+@pytest.mark.xfail(strict=True, reason="only the first line of a value over lines is replaced")
+def test_a_value_over_lines_is_replaced_as_a_whole_or_refused() -> None:
+    text = 'A="p\nB=1\nq"\nC=2\n'
+    try:
+        after = dotenv.upsert(text, {"A": "3"})
+    except EnvUnreadable:
+        return
+    assert compose(after) == {"A": "3", "C": "2"}

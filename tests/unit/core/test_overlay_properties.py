@@ -84,7 +84,7 @@ CONFIGS = st.dictionaries(
 def is_data(mount: Mount) -> bool:
     if mount["type"] == "volume":
         return bool(mount.get("source") == "data")
-    return mount["type"] == "bind" and posixpath.normpath(mount["source"]) == "/data"
+    return bool(mount["type"] == "bind" and posixpath.normpath(mount["source"]) == "/data")
 
 
 def is_state(mount: Mount) -> bool:

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each refusal is really raised somewhere, says the whole sentence, and is documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import pkgutil
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils import core, system
+from ansible_collections.agnes.host.plugins.module_utils.core import errors
+from ansible_collections.agnes.host.plugins.module_utils.core.dotenv import upsert
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
+    cut,
+    prove,
+    wanted_mounts,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.settings import wanted_env
+from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    artifacts,
+    devices,
+    filesystems,
+    stacks,
+    trees,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
+
+from .refusals import PLANNED
+
+ROOT = Path(__file__).resolve().parents[3]
+FLAT = LAYOUTS["flat"]
+
+
+class Case(NamedTuple):
+    """What raises a refusal, and its sentence; ``{tmp}`` is the test's directory."""
+
+    cls: type[Refusal]
+    trigger: Callable[[Path], object]
+    message: str
+
+
+# Decisions that are no part of a plan.
+
+CONFIG = cut({"services": {"app": {"volumes": [
+    {"type": "volume", "source": "data", "target": "/data"}
+]}}})  # fmt: skip
+WANTED = wanted_mounts(CONFIG, FLAT)
+ONE_MORE = {"type": "bind", "source": "/etc", "target": "/etc", "read_only": True}
+HIDING = {"type": "volume", "source": "other", "target": FLAT.state_dir}
+
+
+def with_mounts(*volumes: Any) -> dict[str, Any]:
+    return {"services": {"app": {"volumes": [*volumes]}}}
+
+
+DECIDED = [
+    Case(
+        errors.OverlayUnproved,
+        lambda tmp: prove(with_mounts(*WANTED["app"], ONE_MORE), WANTED, ["a.yml", "b.yml"]),
+        "AH044: with a.yml:b.yml, service 'app' would mount /data-state:/data-state:rw, "
+        "/data:/data:rw, /etc:/etc:ro (wanted /data-state:/data-state:rw, /data:/data:rw); find the "
+        "file of the chain that does it and take it out",
+    ),
+    Case(
+        errors.VolumeLeftOver,
+        lambda tmp: prove(CONFIG, WANTED, ["a.yml"]),
+        "AH045: service 'app' would still use the named volume 'data' for data; find the file of "
+        "the chain that does it and take it out",
+    ),
+    Case(
+        errors.StateHidden,
+        lambda tmp: wanted_mounts(with_mounts(HIDING), FLAT),
+        "AH052: service 'app' mounts something else (other:/data-state:rw) at '/data-state', where "
+        "it would hide the state; find the file of the chain that does it and take it out",
+    ),
+    Case(
+        errors.EnvValueUnsafe,
+        lambda tmp: upsert("", {"DOMAIN": "a$b"}),
+        "AH047: the value for DOMAIN holds '$', which the product's scripts and Compose read "
+        "differently; use letters, digits, spaces inside and _ . / : , @ % + = - only",
+    ),
+    Case(
+        errors.EnvKeyOwned,
+        lambda tmp: wanted_env(FLAT, ["a.yml"], {}, {"STATE_DIR": "/srv"}, {}),
+        "AH050: STATE_DIR in agnes_compose_env is decided by the layout; take it out, and choose "
+        "with layout",
+    ),
+]  # fmt: skip
+
+# The functions that do input and output, on a temporary directory, with a docker that is a script.
+
+
+def docker(tmp: Path, body: str) -> str:
+    """A docker command that does what ``body`` says."""
+    path = tmp / "docker"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def resolve(tmp: Path, body: str) -> object:
+    (tmp / "project").mkdir()
+    (tmp / "stage").mkdir()
+    stage = Stage(docker(tmp, body), str(tmp / "project"), str(tmp / "stage"))
+    stage.put(".env", b"JWT_SECRET_KEY=topsecret\nLOG_LEVEL=info\n")
+    return stage.resolve(["a.yml", "b.yml"])
+
+
+def wait(tmp: Path) -> object:
+    clock = iter([0.0, 100.0])
+    stack = stacks.Stack(docker(tmp, "exit 0"), str(tmp))
+    services = {"app": {"restart": "always"}, "bot": {"restart": "always"}}
+    return stack.wait(services, ["bot", "app"], 60, lambda: next(clock))
+
+
+def keep_link(path: Path, target: str) -> None:
+    path.symlink_to("/etc")
+    entry = Entry(str(path), "link", 0, 0, 0o777, target=target)
+    trees.keep(entry, Actions(check=True))
+
+
+NUMBER = {path: devices.maj_min_of(os.stat(path).st_dev) for path in ("/proc", "/sys")}
+ODD = Layout("odd", {"data": "/proc", "state": "/sys"}, "/sys", "odd.yml")
+CONTAINER = {
+    "name": "agnes-app-1",
+    "status": "running",
+    "pid": os.getpid(),
+    "paths": {},
+    "mounts": [{"type": "bind", "source": "/sys", "target": "/proc"}],
+}
+
+DONE = [
+    Case(
+        errors.NotMounted,
+        lambda tmp: stacks.check_mounts(["/", str(tmp)]),
+        "AH032: '{tmp}' is not mounted (found a plain directory or nothing), so nothing is written "
+        "there; run the disks role first",
+    ),
+    Case(
+        errors.NotMounted,
+        lambda tmp: filesystems.check_mounted("/proc", "8:16"),
+        f"AH032: '/proc' is not mounted (found device {NUMBER['/proc']}, not 8:16), so nothing is "
+        "written there; run the disks role first",
+    ),
+    Case(
+        errors.StateLinkForeign,
+        lambda tmp: keep_link(tmp / "link", "/data-state"),
+        "AH007: '{tmp}/link' must be a link to '/data-state' or be absent, found a link to '/etc'; "
+        "find out who made it, then move it aside",
+    ),
+    Case(
+        errors.NoArtifacts,
+        lambda tmp: artifacts.from_directory(f"{tmp}/none"),
+        "AH042: no compose files: '{tmp}/none' is no directory on this host; set "
+        "agnes_compose_image to an image that carries /opt/agnes-host, or "
+        "agnes_compose_artifacts_dir to a directory on the host",
+    ),
+    Case(
+        errors.NoArtifacts,
+        lambda tmp: artifacts.from_image(
+            docker(tmp, '[ "$1" = cp ] || exit 0; echo >&2 "No such path"; exit 1'), "agnes:1"
+        ),
+        "AH042: no compose files: image 'agnes:1' has no /opt/agnes-host (No such path); set "
+        "agnes_compose_image to an image that carries /opt/agnes-host, or "
+        "agnes_compose_artifacts_dir to a directory on the host",
+    ),
+    Case(
+        errors.ComposeInvalid,
+        lambda tmp: resolve(tmp, 'case "$*" in *a.yml*--quiet*) exit 0;; esac; '
+                            'echo >&2 "$PWD/b.yml: bad topsecret at info"; exit 15'),
+        "AH043: Compose rejects b.yml: {tmp}/project/b.yml: bad (hidden) at info; correct the file",
+    ),
+    Case(
+        errors.NotHealthy,
+        wait,
+        "AH049: service 'app' is absent after 60 s; see 'docker compose logs app' in {tmp}",
+    ),
+    Case(
+        errors.NotHealthy,
+        lambda tmp: stacks.Stack(docker(tmp, "echo no disk >&2; exit 3"), str(tmp)).up(["app"], 9),
+        "AH049: service 'app' is not up ('{tmp}/docker compose --profile' failed (3): no disk) after "
+        "9 s; see 'docker compose logs app' in {tmp}",
+    ),
+    Case(
+        errors.WrongDiskInContainer,
+        lambda tmp: stacks.prove_disks([CONTAINER], ODD),
+        f"AH048: container 'agnes-app-1' has '/proc' on device {NUMBER['/proc']}, the state disk is "
+        f"{NUMBER['/sys']}; stop it, and see docs/state-dir.md",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "case", [*DECIDED, *DONE], ids=lambda case: f"{case.cls.code}-{case.cls.__name__}"
+)
+def test_a_refusal_says_its_whole_sentence(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(case.cls) as refused:
+        case.trigger(tmp_path)
+    assert type(refused.value) is case.cls
+    assert str(refused.value) == case.message.replace("{tmp}", str(tmp_path))
+
+
+@pytest.mark.parametrize("case", PLANNED, ids=lambda case: f"{case.cls.code}-{case.cls.__name__}")
+def test_a_planned_refusal_is_of_its_class(case: Any) -> None:
+    assert make_plan(case.host, case.request)["code"] == case.cls.code
+    assert case.message.startswith(f"{case.cls.code}: ")
+
+
+def subclasses(of: type[Refusal]) -> set[type[Refusal]]:
+    return {found for cls in of.__subclasses__() for found in (cls, *subclasses(cls))}
+
+
+def refusals() -> set[type[Refusal]]:
+    """Every class of refusal, wherever in module_utils it is defined."""
+    for package in (core, system):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    return subclasses(Refusal)
+
+
+def test_each_class_is_met_in_a_test_that_compares_its_sentence() -> None:
+    covered = {case.cls for case in PLANNED} | {case.cls for case in [*DECIDED, *DONE]}
+    assert {cls.__name__ for cls in refusals() - covered} == set()
+
+
+def constructed() -> set[str]:
+    """The names that are called in plugins, outside of the module that defines the refusals."""
+    found = set()
+    for path in (ROOT / "plugins").rglob("*.py"):
+        if path.name != "errors.py":
+            calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+            found |= {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+    return found
+
+
+def test_each_class_is_raised_somewhere() -> None:
+    assert {cls.__name__ for cls in refusals()} - constructed() == set()
+
+
+def test_codes_are_well_formed_and_each_is_used_once() -> None:
+    codes = [cls.code for cls in refusals()]
+    assert len(codes) == len(set(codes))
+    assert all(re.fullmatch(r"AH\d{3}", code) and code != "AH000" for code in codes)
+
+
+ALL: list[type[Refusal]] = sorted(refusals(), key=lambda cls: cls.code)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_a_sentence_is_one_line_without_a_full_stop_and_has_facts(cls: type[Refusal]) -> None:
+    assert "\n" not in cls.sentence
+    assert not cls.sentence.endswith(".")
+    assert re.search(r"\{\w+\}", cls.sentence)
+
+
+DOCUMENTATION = (ROOT / "docs" / "errors.md").read_text("utf-8")
+PARTS = ["What", "Why", "Do", "Verify"]
+
+
+def sections() -> dict[str, str]:
+    found = re.split(r"^### (AH\d{3}) ", DOCUMENTATION, flags=re.M)[1:]
+    return dict(zip(found[::2], found[1::2]))
+
+
+def test_each_code_is_documented_exactly_once_and_in_order() -> None:
+    headings = re.findall(r"^#+ .*?\b(AH\d{3})\b", DOCUMENTATION, re.M)
+    assert headings == [cls.code for cls in ALL]
+
+
+@pytest.mark.parametrize("code", [cls.code for cls in ALL])
+def test_what_why_do_and_verify_are_said_of_each_code(code: str) -> None:
+    parts = re.findall(r"^- \*(\w+)\.\* \S", sections()[code], re.M)
+    assert parts == PARTS
+
+
+def test_codes_that_other_documents_name_exist() -> None:
+    known = {cls.code for cls in refusals()}
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert set(re.findall(r"\bAH\d{3}\b", path.read_text("utf-8"))) <= known, path.name
