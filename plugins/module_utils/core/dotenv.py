@@ -56,8 +56,10 @@ class _Line(NamedTuple):
     text: str
     key: str
     value: str
-    inside: bool
+    inside: bool = False
     """Whether it is a part of a quoted value that began on an earlier line."""
+    opens: bool = False
+    """Whether its quoted value goes on on the next line."""
 
 
 def _closes(quote: str, text: str) -> bool:
@@ -70,14 +72,15 @@ def _lines(text: str) -> Iterator[_Line]:
     for number, line in enumerate(lines, start=1):
         match = _ASSIGNMENT.match(line)
         key, value = (match["key"], match["value"]) if match else ("", "")
-        yield _Line(number, line, key, value, bool(quote))
         if quote:
+            yield _Line(number, line, key, value, inside=True)
             quote = "" if _closes(quote, line) else quote
             continue
         begin, rest = value.strip()[:1], value.strip()[1:]
         # A quote that nothing closes is no value over lines: Compose refuses the file.
         if begin in ("'", '"') and not _closes(begin, rest):
             quote = begin if _closes(begin, "\n".join(lines[number:])) else ""
+        yield _Line(number, line, key, value, opens=bool(quote))
 
 
 def assignments(text: str) -> list[tuple[int, str, str]]:
@@ -117,6 +120,8 @@ def _misread(line: _Line) -> str:
             if seen
             else ""
         )
+    if line.opens:
+        return f"{key} has a value over several lines, of which the product's scripts see the first"
     if not line.text.startswith(f"{key}="):
         return f"{key} is not written as {key}= from the line's start, so the product's scripts do not see it"
     if value.endswith("\r"):
@@ -178,7 +183,8 @@ def upsert(text: str, values: Mapping[str, str]) -> str:
     for line in _lines(text):
         if line.key not in values:
             result.append(line.text)
-        elif line.inside:
+        elif line.inside or line.opens:
+            # Not ours to mend: what is between the quotes may be another key's, or a secret.
             if _misread(line):
                 raise EnvUnreadable(path=".env", line=line.number, found=_misread(line))
             result.append(line.text)

@@ -197,7 +197,6 @@ def test_a_file_that_changed_ends_with_a_newline(text: str) -> None:
     assert dotenv.upsert(text, {"A": "2"}).endswith("\n")
 
 
-@pytest.mark.xfail(strict=True, reason="only the first line of a value over lines is replaced")
 def test_a_value_over_lines_is_replaced_as_a_whole_or_refused() -> None:
     text = 'A="p\nB=1\nq"\nC=2\n'
     try:
