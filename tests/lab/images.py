@@ -31,15 +31,25 @@ PACKAGES = (
 
 
 @dataclass(frozen=True)
-class Release:
-    """A Debian release that test hosts run."""
+class Image:
+    """What a test host runs: a Debian release, and packages beside PACKAGES."""
 
     suite: str
     more: str
-    """Packages beside PACKAGES."""
 
 
-RELEASES = (Release("trixie", "docker-cli,docker-compose"),)
+TOOLS = "btrfs-progs,lvm2,cryptsetup-bin,genisoimage,fdisk,bcache-tools,dosfstools"
+"""What makes the signatures that a disk of another use has."""
+
+IMAGES = {
+    "trixie": Image("trixie", "docker-cli,docker-compose"),
+    "trixie-tools": Image("trixie", f"docker-cli,docker-compose,{TOOLS}"),
+    # The previous release: its docker-compose is the old program, no plugin of the client.
+    "bookworm": Image("bookworm", "docker-compose"),
+}
+"""By the name that a host's lab_image has; one is built when a host first wants it."""
+
+DEFAULT_IMAGE = "trixie"
 
 
 def say(text: str) -> None:
@@ -62,27 +72,27 @@ def _timed(what: str, build: Callable[[], None]) -> None:
     say(f"{what} built in {time.monotonic() - started:.0f} s")
 
 
-def host_image(release: Release) -> None:
+def host_image(name: str) -> None:
     """The image of a test host: Debian with systemd, an engine and Compose."""
-    folder = TESTS / "lab" / "host"
+    image, folder = IMAGES[name], TESTS / "lab" / "host"
     files = [path for path in folder.rglob("*") if path.is_file()]
-    key = _inputs_hash(files, PACKAGES, release.more, release.suite)
-    stable, exact = f"agnes-lab-host:{release.suite}", f"agnes-lab-host:{release.suite}-{key}"
+    key = _inputs_hash(files, PACKAGES, image.more, image.suite)
+    stable, exact = f"agnes-lab-host:{name}", f"agnes-lab-host:{name}-{key}"
     have = subprocess.run(["docker", "image", "inspect", exact], capture_output=True, check=False)
     if have.returncode:
-        _timed(f"test host image ({release.suite})", lambda: _import(release, folder, exact))
+        _timed(f"test host image ({name})", lambda: _import(name, image, folder, exact))
     subprocess.run(["docker", "tag", exact, stable], check=True)
 
 
-def _import(release: Release, folder: Path, tag: str) -> None:
-    log = cache() / f"host-{release.suite}.log"
+def _import(name: str, image: Image, folder: Path, tag: str) -> None:
+    log = cache() / f"host-{name}.log"
     command = [
         "mmdebstrap", "--quiet", "--variant=minbase",
-        f"--include={PACKAGES},{release.more}",
+        f"--include={PACKAGES},{image.more}",
         f"--customize-hook=copy-in {folder}/lab-mounts.service /etc/systemd/system",
         '--customize-hook=chroot "$1" systemctl enable -q lab-mounts.service docker.service',
         '--customize-hook=rm -f "$1"/etc/machine-id && touch "$1"/etc/machine-id',
-        release.suite, "-",
+        image.suite, "-",
     ]  # fmt: skip
     with log.open("wb") as errors:
         make = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
@@ -141,15 +151,15 @@ def certificates() -> None:
     say(f"certificates for {DOMAIN} made")
 
 
-def main() -> None:
-    """Entry point: everything, side by side."""
+def main(names: list[str]) -> None:
+    """Entry point: the named images (without a name the usual one) and the rest, side by side."""
     cache().mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(host_image, release) for release in RELEASES]
+        jobs = [pool.submit(host_image, name) for name in names or [DEFAULT_IMAGE]]
         jobs += [pool.submit(stack), pool.submit(certificates)]
         for job in jobs:
             job.result()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
