@@ -149,3 +149,13 @@ def test_split(text: str, files: list[str]) -> None:
 @given(st.lists(st.text(st.characters(exclude_characters=":"), min_size=1)))
 def test_split_undoes_join(files: list[str]) -> None:
     assert split(join(files)) == files
+
+
+@pytest.mark.xfail(strict=True, reason="an overlay is known by its bare name only, and once")
+@pytest.mark.parametrize(
+    "current",
+    [[*BASE, FLAT_MOUNT, A, FLAT_MOUNT], [*BASE, f"./{FLAT_MOUNT}"], [*BASE, f"./{HOST_MOUNT}", A]],
+)
+def test_an_overlay_by_another_spelling_or_twice_is_one(current: list[str]) -> None:
+    chain = [name.removeprefix("./") for name in chain_for(FLAT, current)]
+    assert layout_overlays(chain) == [FLAT_MOUNT]
