@@ -15,17 +15,37 @@ HANDLED = "handled"
 LOG = "/var/log/agnes-startup.log"
 """The log of the startup script with which the product's own provisioning makes hosts."""
 
-# A redirection or tee to a file called .env, however its directory is spelled.
-_WRITES = re.compile(r"""(>{1,2}|\btee\b(\s+-\S+)*)\s*["']?[^\s"'|;&<>]*\.env["']?(\s|$|[;&|)<])""")
+_FILE = r"""["']?[^\s"'|;&<>]*\.env["']?"""
+_END = r"(\s*$|\s*[;&|)<])"
+
+_WRITES = (
+    # a redirection or tee to the file, however its directory is spelled
+    re.compile(rf"(>{{1,2}}|\btee\b(\s+-\S+)*)\s*{_FILE}(\s|$|[;&|)<])"),
+    re.compile(rf"\b(mv|cp|install|ln)\s.*\s{_FILE}{_END}"),
+    re.compile(rf"\bsed\s+(-\S+\s+)*(-[a-zA-Z]*i\S*|--in-place\S*)\s.*{_FILE}{_END}"),
+)
+_NAMED = re.compile(rf"^\s*(?:export\s+|readonly\s+|local\s+)?(\w+)={_FILE}{_END}")
 
 
 def lines_that_write(script: str) -> list[int]:
-    """The numbers, from 1, of a shell script's lines that write a file called ``.env``."""
-    return [
-        number
-        for number, line in enumerate(script.splitlines(), start=1)
-        if not line.lstrip().startswith("#") and _WRITES.search(line)
-    ]
+    """The numbers, from 1, of a shell script's lines that write a file called ``.env``.
+
+    Also by a variable that was set to its name. What is hidden better is not found:
+    the log and a run after a boot are there for that.
+    """
+    names: list[str] = []
+    found = []
+    for number, line in enumerate(script.splitlines(), start=1):
+        if line.lstrip().startswith("#"):
+            continue
+        named = _NAMED.match(line)
+        if named:
+            names.append(named[1])
+        for name in names:
+            line = re.sub(rf"\$(\{{{name}\}}|{name}\b)", "/.env", line)
+        if any(pattern.search(line) for pattern in _WRITES):
+            found.append(number)
+    return found
 
 
 def say(script: BootScript) -> str:

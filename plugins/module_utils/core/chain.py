@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Sequence
 
 from .layouts import Layout, overlays
@@ -27,9 +28,15 @@ def join(files: Sequence[str]) -> str:
     return SEPARATOR.join(files)
 
 
+def _bare(name: str) -> str:
+    """An overlay of the table by its bare name, however it is spelled; other files as they are."""
+    plain = posixpath.normpath(name)
+    return plain if plain in overlays() else name
+
+
 def layout_overlays(files: Sequence[str]) -> list[str]:
     """The files of a chain that are overlays of the table, in order."""
-    return [name for name in files if name in overlays()]
+    return [_bare(name) for name in files if _bare(name) in overlays()]
 
 
 def chain_for(
@@ -50,9 +57,14 @@ def chain_for(
     upgrade puts the default layout's overlay before ours, every few minutes: that
     chain stands, because the last overlay replaces what an earlier one says.
     """
-    files = list(current or BASE)
-    if layout_overlays(files)[-1:] != [layout.overlay]:
-        files = [name for name in files if name not in overlays() or name == layout.overlay]
+    files = [_bare(name) for name in (current or BASE)]
+    stands = layout_overlays(files)[-1:] == [layout.overlay]
+    last = max((n for n, name in enumerate(files) if name == layout.overlay), default=-1)
+    files = [
+        name
+        for number, name in enumerate(files)
+        if name not in overlays() or number == last or (stands and name != layout.overlay)
+    ]
     if TLS_PROFILE in profiles and TLS_OVERLAY in available and TLS_OVERLAY not in files:
         position = files.index(layout.overlay) if layout.overlay in files else len(files)
         files.insert(position, TLS_OVERLAY)

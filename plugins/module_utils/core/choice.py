@@ -15,6 +15,7 @@ from .errors import (
     StateElsewhere,
     StateLinkForeign,
     StateTwice,
+    UnknownDataDir,
     UnknownLayout,
     UnknownStateDir,
     Unreadable,
@@ -27,6 +28,7 @@ from .layouts import (
     Layout,
     known_layouts,
     layout_at,
+    resolve_data_dir,
     resolve_state_dir,
     state_dirs,
 )
@@ -55,6 +57,13 @@ def _check_env(host: Host) -> None:
         raise EnvUnreadable(path=host["env"]["path"], line=line, found=found)
 
 
+def _check_data_dir(host: Host) -> None:
+    found = resolve_data_dir(host["env"]["values"])
+    known = list(dict.fromkeys(layout.mounts["data"] for layout in LAYOUTS.values()))
+    if posixpath.normpath(found) not in known:
+        raise UnknownDataDir(env_path=host["env"]["path"], found=found, known=", ".join(known))
+
+
 def current_layout(host: Host) -> Optional[Layout]:
     """The layout that the host has now, or None when it has no state.
 
@@ -79,6 +88,7 @@ def current_layout(host: Host) -> Optional[Layout]:
             raise StateElsewhere(
                 env_path=host["env"]["path"], expected=layout.state_dir, found=holding[0]
             )
+        _check_data_dir(host)
         if layout.state_dir in holding or layout.state_dir in mounted:
             return layout
     places = holding or mounted
@@ -100,8 +110,8 @@ def _check_links(host: Host, layout: Layout) -> None:
             continue
         if place["kind"] == "link" and place["target"] == target:
             continue
-        found = (
-            f"a link to '{place['target']}'" if place["kind"] == "link" else f"a {place['kind']}"
+        found = {"link": f"a link to '{place['target']}'", "directory": "a directory"}.get(
+            place["kind"], "a file"
         )
         raise StateLinkForeign(path=path, wanted=target, found=found)
 

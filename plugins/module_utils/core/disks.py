@@ -189,7 +189,10 @@ def _asked_device(host: Host, role: str) -> Device:
 
 def _check_mount_point(host: Host, mount_point: str, uuid: str) -> None:
     for entry in host["fstab"]:
-        if entry["mount_point"] == mount_point and entry["spec"] != f"UUID={uuid}":
+        if (
+            posixpath.normpath(entry["mount_point"]) == mount_point
+            and entry["spec"] != f"UUID={uuid}"
+        ):
             raise FstabConflict(line=entry["line"], mount_point=mount_point, found=entry["spec"])
     names = host["mount_points"].get(mount_point) or []
     if names:
@@ -261,8 +264,9 @@ def _plan_format(
     minimum = request.min_gib.get(role) or 0
     if device["size"] < minimum * GIB:
         raise TooSmall(
-            device=device["path"], mount_point=mount_point, found=f"{device['size'] / GIB:.1f} GiB",
-            wanted=f"{minimum:.0f} GiB", variable=f"disks_{role}_min_gib",
+            device=device["path"], mount_point=mount_point,
+            # Rounded down, or it might read as if it were enough.
+            found=f"{device['size'] * 10 // GIB / 10:.1f} GiB", wanted=f"{minimum:g} GiB", variable=f"disks_{role}_min_gib",
         )  # fmt: skip
     _check_mount_point(host, mount_point, "")
     small = device["size"] < COMFORTABLE_GIB * GIB

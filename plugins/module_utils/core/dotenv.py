@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .errors import EnvUnreadable, EnvValueUnsafe
 
 _ASSIGNMENT = re.compile(
-    r"^\s*(export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*[=:](?P<value>.*)$", re.DOTALL
+    r"^\s*(export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.\-\[\]]*)\s*[=:](?P<value>.*)$", re.DOTALL
 )
 """What Compose takes for an assignment, though the product's scripts may not."""
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9_./:,@%+= -]*")
@@ -96,7 +96,8 @@ def read(text: str) -> dict[str, str]:
     """The values as the product's scripts read them: the first line of a key wins."""
     values: dict[str, str] = {}
     for _number, key, value in assignments(text):
-        values.setdefault(key, value)
+        # An empty line of a key gives way: what a later line says is what containers get.
+        values[key] = values.get(key) or value
     return values
 
 

@@ -98,9 +98,14 @@ class BootScriptRewrites(Refusal):
 
 class Unreadable(Refusal):
     code = "AH010"
+    sentence = "'{path}' can't be read ({found}); find out what wrote it, then put it right or move it aside"
+
+
+class UnknownDataDir(Refusal):
+    code = "AH011"
     sentence = (
-        "'{path}' can't be read ({found}); find out what wrote it, then move it aside: "
-        "the next run makes it anew from what is mounted"
+        "{env_path} puts data at '{found}', where no layout mounts a disk (they have {known}); "
+        "correct DATA_DIR there"
     )
 
 

@@ -33,19 +33,28 @@ class Entry:
         return next((o[len(prefix) :] for o in self.options if o.startswith(prefix)), None)
 
 
-def _decode(value: str) -> str:
+def decode(value: str) -> str:
+    """A field of fstab or mountinfo without its octal escapes."""
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), value)
+
+
+def _point(path: str) -> str:
+    """A mount point as mount(8) takes it: without a slash at its end."""
+    return path.rstrip("/") or "/"
 
 
 def entries(text: str) -> list[Entry]:
     """The entries of an fstab; comments and broken lines are skipped, as mount does."""
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.split()
+    # Only spaces and tabs part fields, and only a newline ends a line: as mount(8) reads it.
+    for number, line in enumerate(text.split("\n"), start=1):
+        fields = [field for field in re.split(r"[ \t]+", line) if field]
         if len(fields) < 3 or fields[0].startswith("#"):
             continue
         options = tuple(fields[3].split(",")) if len(fields) > 3 else ("defaults",)
-        found.append(Entry(number, _decode(fields[0]), _decode(fields[1]), fields[2], options))
+        found.append(
+            Entry(number, decode(fields[0]), _point(decode(fields[1])), fields[2], options)
+        )
     return found
 
 

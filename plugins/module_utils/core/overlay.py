@@ -96,7 +96,7 @@ def mounts_of(volumes: Sequence[Mount], layout: Layout, service: str = "") -> li
         on_data = _on_data_disk(mount, data)
         moved = _moved(mount.get("source", ""), layout) if mount["type"] == "bind" else None
         if on_data is not None:
-            result.append(_bind(on_data, mount["target"], mount))
+            result.append(_bind(_moved(on_data, layout) or on_data, mount["target"], mount))
             if on_data == data and not mount.get("read_only"):
                 after_data = after_data or len(result)
         elif moved is not None:

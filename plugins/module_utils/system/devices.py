@@ -8,6 +8,7 @@ import os
 import stat
 from typing import Optional
 
+from ..core import fstab
 from ..core.devices import carriers, not_one
 from ..core.facts import Asked, Device, Mount
 from .commands import Failed, run
@@ -228,7 +229,7 @@ def mounts(known: list[Device]) -> list[Mount]:
         for line in file:
             left, _dash, right = line.partition(" - ")
             fields, (fstype, source) = left.split(" "), right.split(" ")[:2]
-            target = fields[4].encode("latin-1", "ignore").decode("unicode_escape")
+            target = fstab.decode(fields[4])
             topmost.pop(target, None)
             if not fields[2].startswith("0:"):
                 topmost[target] = {

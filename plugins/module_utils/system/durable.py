@@ -55,7 +55,7 @@ def write(path: str, content: str, mode: int = 0o644, keep_owner: bool = True) -
     directory, name = os.path.split(path)
     uid = gid = 0
     current = read_stat(path)
-    if current is not None and keep_owner:
+    if current is not None and keep_owner and not stat.S_ISLNK(current.st_mode):
         uid, gid, mode = current.st_uid, current.st_gid, stat.S_IMODE(current.st_mode)
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

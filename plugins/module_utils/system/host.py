@@ -11,6 +11,7 @@ import stat
 from typing import Any, Optional
 
 from ..core import dotenv, fstab
+from ..core.errors import Unreadable
 from ..core.facts import FORMAT, Accounts, Env, Host, Mount, StatePlace
 from ..core.layouts import DISKS, LAYOUTS, state_dirs
 from ..core.tree import AGNES_UID, MARKER
@@ -38,12 +39,12 @@ def read_marker(state_dir: str) -> Optional[dict[str, Any]]:
     """The marker of a state directory, or None; what can't be read has format ``unreadable``."""
     try:
         text = durable.read_text(os.path.join(state_dir, MARKER), limit=65536)
-        marker = None if text is None else json.loads(text)
+        if text is None:
+            return None
+        marker = json.loads(text)
     except (OSError, ValueError):
         return {"format": "unreadable"}
-    if marker is not None and not isinstance(marker, dict):
-        return {"format": "unreadable"}
-    return marker
+    return marker if isinstance(marker, dict) else {"format": "unreadable"}
 
 
 def state_place(path: str, mounts: list[Mount]) -> StatePlace:
@@ -69,7 +70,11 @@ def state_place(path: str, mounts: list[Mount]) -> StatePlace:
 
 def read_env(path: str) -> Env:
     """The project's .env without its secrets."""
-    text = durable.read_text(path)
+    try:
+        text = durable.read_text(path)
+    except OSError as error:
+        # A link, for one: it is followed by some readers and replaced by others.
+        raise Unreadable(path=path, found=error.strerror or str(error)) from error
     return {
         "path": path,
         "exists": text is not None,

@@ -13,8 +13,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import Any, Optional
 
 from ..core import dotenv
@@ -53,6 +54,17 @@ class Stage:
                 os.unlink(target)
             with open(target, "wb") as file:
                 file.write(content)
+
+    def mirror(self, differ: Collection[str]) -> None:
+        """Link what the project has and ``differ`` has not, beside each file of ``differ``."""
+        folders = {str(folder) for name in differ for folder in PurePosixPath(name).parents}
+        for folder in sorted(folders):
+            source, target = (os.path.join(top, folder) for top in (self.project_dir, self.path))
+            os.makedirs(target, exist_ok=True)
+            for name in os.listdir(source) if os.path.isdir(source) else ():
+                path = os.path.normpath(os.path.join(folder, name))
+                if path not in differ and path not in folders:
+                    os.symlink(os.path.join(source, name), os.path.join(target, name))
 
     def recreated(self) -> set[str]:
         """The containers that Compose would recreate if the stage were the project.
@@ -138,10 +150,7 @@ def staged(
     lock = _locked(parent)
     try:
         stage = Stage(docker, project_dir, parent)
-        if os.path.isdir(project_dir):
-            tops = {name.split("/")[0] for name in files} | {".env"}
-            for name in set(os.listdir(project_dir)) - tops:
-                os.symlink(os.path.join(project_dir, name), os.path.join(stage.path, name))
+        stage.mirror({*files, ".env"})
         for name, file in files.items():
             stage.put(name, file.content)
         stage.put(".env", env_text.encode("utf-8", "surrogateescape"))

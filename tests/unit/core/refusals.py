@@ -92,7 +92,12 @@ PLANNED = [
     Planned(
         errors.Unreadable, host(record={"format": "x", "error": "Expecting value"}), {},
         "AH010: '/var/lib/agnes-host/record.json' can't be read (Expecting value); find out what "
-        "wrote it, then move it aside: the next run makes it anew from what is mounted",
+        "wrote it, then put it right or move it aside",
+    ),
+    Planned(
+        errors.UnknownDataDir, flat_host(env=env(STATE_DIR="/data-state", DATA_DIR="/srv/x")), {},
+        "AH011: /opt/agnes/.env puts data at '/srv/x', where no layout mounts a disk (they have "
+        "/data); correct DATA_DIR there",
     ),
     Planned(
         errors.NoSuchDevice,

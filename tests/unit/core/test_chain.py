@@ -151,7 +151,6 @@ def test_split_undoes_join(files: list[str]) -> None:
     assert split(join(files)) == files
 
 
-@pytest.mark.xfail(strict=True, reason="an overlay is known by its bare name only, and once")
 @pytest.mark.parametrize(
     "current",
     [[*BASE, FLAT_MOUNT, A, FLAT_MOUNT], [*BASE, f"./{FLAT_MOUNT}"], [*BASE, f"./{HOST_MOUNT}", A]],

@@ -206,7 +206,6 @@ def test_a_value_over_lines_is_replaced_as_a_whole_or_refused() -> None:
     assert compose(after) == {"A": "3", "C": "2"}
 
 
-@pytest.mark.xfail(strict=True, reason="a key with a dot or a dash is not taken for one")
 @pytest.mark.parametrize("key", ["a.b", "a-b"])
 def test_a_value_over_lines_of_any_key_hides_its_lines(key: str) -> None:
     text = f'{key}="x\nA=1\ny"\n'

@@ -122,12 +122,10 @@ def test_a_line_of_ours_reads_back(role: str, fstype: str, uuid: str) -> None:
     assert "x-systemd.before=docker.service" in entry.options
 
 
-@pytest.mark.xfail(strict=True, reason="mount(8) takes /data/ for /data: there are two lines then")
 def test_a_mount_point_with_a_slash_at_its_end_is_the_same() -> None:
     text = "UUID=other /data/ ext4 defaults 0 2\n"
     assert fstab.with_line(text, fstab.line_for("data", "u-1", "/data", "ext4")) == text
 
 
-@pytest.mark.xfail(strict=True, reason="to mount(8) only a newline ends a line")
 def test_only_a_newline_ends_a_line() -> None:
     assert [entry.line for entry in fstab.entries("A=\x0c1 /a ext4\nB=2 /b ext4\n")][-1] == 2

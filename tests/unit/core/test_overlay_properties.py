@@ -320,7 +320,6 @@ def test_a_dollar_in_a_path_survives_both_ways_through_compose() -> None:
     assert (parsed[-1]["source"], parsed[-1]["target"]) == ("/x/$$y", "/y$$")
 
 
-@pytest.mark.xfail(strict=True, reason="in flat it is the other layout's state directory")
 def test_a_directory_of_state_on_the_data_volume_moves_with_state() -> None:
     mounts = [{**DATA, "target": "/certs", "volume": {"subpath": "state/certs"}}]
     assert mounts_of(mounts, FLAT)[0]["source"] == f"{FLAT.state_dir}/certs"

@@ -202,23 +202,16 @@ def test_versions_are_compared_as_numbers(version: tuple[int, int, int]) -> None
     assert (make_plan(observed)["code"] == "AH041") is (version < (2, 24, 4))
 
 
-def wrong(why: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=why)
-
-
-@wrong("DATA_DIR is not looked at when STATE_DIR is set: data would be written into containers")
 def test_a_data_dir_that_no_layout_mounts_is_refused() -> None:
     observed = flat_host(env=env(STATE_DIR="/data-state", DATA_DIR="/srv/agnes"))
     assert make_plan(observed)["refusal"]
 
 
-@wrong("mount(8) takes /data/ for /data")
 def test_an_fstab_line_with_a_slash_at_its_end_conflicts_too() -> None:
     line = {"line": 2, "mount_point": "/data/", "spec": "LABEL=x", "fstype": "xfs"}
     assert make_plan(host(fstab=[line]), {"layout": "flat"})["code"] == "AH031"
 
 
-@wrong("rounded, the wanted size is what was found")
 def test_too_small_says_sizes_that_differ() -> None:
     observed = host(devices=[device("/dev/sdb", size=int(20.4 * GIB)), device("/dev/sdc")])
     plan = make_plan(observed, {"layout": "flat", "min_gib": {"data": 20.45}})
@@ -226,7 +219,6 @@ def test_too_small_says_sizes_that_differ() -> None:
     assert float(found) < float(wanted)
 
 
-@wrong("'found a other'")
 def test_what_is_no_file_directory_or_link_is_named_in_words() -> None:
     observed = host(state={"/data/state": place("other"), "/data-state": place("absent")})
     assert "found a other" not in make_plan(observed, {"layout": "flat"})["refusal"]

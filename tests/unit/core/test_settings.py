@@ -109,7 +109,6 @@ def test_what_env_has_is_never_written_again_unless_it_was_given(
         assert values.get(key) or current.get(key) or key in given_
 
 
-@pytest.mark.xfail(strict=True, reason="the empty line counts, and upsert takes the other away")
 def test_a_secret_that_only_compose_sees_is_adopted() -> None:
     text = "JWT_SECRET_KEY=\nJWT_SECRET_KEY=the-one-in-use\n"
     assert "JWT_SECRET_KEY" not in missing_secrets(dotenv.read(text), [])

@@ -29,7 +29,6 @@ TEST_MOUNTS: list[Any] = [
     pytest.param([ACCENT], [("/mnt/é", "8:16", "/")], id="beyond-ascii"),
     pytest.param(
         [ARROW], [("/data→", "8:16", "/")], id="beyond-latin-1",
-        marks=pytest.mark.xfail(strict=True, reason="what latin-1 lacks is dropped: it is /data"),
     ),
 ]  # fmt: skip
 

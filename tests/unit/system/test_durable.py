@@ -88,7 +88,6 @@ def test_a_link_is_replaced_and_never_written_through(tmp_path: Path) -> None:
     assert not (tmp_path / "link").is_symlink()
 
 
-@pytest.mark.xfail(strict=True, reason="it gets the link's own mode, 0777")
 def test_what_takes_the_place_of_a_link_is_not_open_to_all(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("target")
     durable.write(f"{tmp_path}/link", "new", 0o644)

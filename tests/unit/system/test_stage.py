@@ -68,7 +68,6 @@ def test_a_stage_of_a_project_that_is_not_there_yet(project: Path) -> None:
         assert sorted(os.listdir(stage.path)) == [".env", "docker-compose.yml", "scripts"]
 
 
-@pytest.mark.xfail(strict=True, reason="a directory that the product has files in is the product's")
 def test_files_of_others_beside_the_products_are_in_the_stage(project: Path) -> None:
     with staged("docker", str(project), {"config/theirs": File(b"", False)}, ENV) as stage:
         assert (Path(stage.path) / "config" / "mine.env").exists()
