@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A script that writes .env at each boot; it has run at the restart before these checks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import records
+from play import play
+
+FILES = Path(__file__).resolve().parent.parent / "files"
+NAIVE, CHANGED = FILES / "agnes-startup.sh", FILES / "agnes-startup-changed.sh"
+SCRIPT = "/usr/local/sbin/agnes-startup.sh"
+WRITING_LINE = 'cat > "$APP_DIR/.env" <<ENV'
+
+
+def put(script: Path, name: str) -> None:
+    """Make ``script`` the one that runs at boot."""
+    subprocess.run(["docker", "cp", str(script), f"{name}:{SCRIPT}"], check=True)
+
+
+def restart(name: str, host: Any) -> None:
+    """Restart the host and wait for its app."""
+    subprocess.run(["docker", "restart", "--time", "60", name], check=True, capture_output=True)
+    health = "docker inspect --format '{{.State.Health.Status}}' agnes-app-1"
+    deadline = time.monotonic() + 120
+    while host.run(health).stdout.strip() != "healthy":
+        assert time.monotonic() < deadline, "the app is not healthy after the restart"
+        time.sleep(1)
+
+
+def refusals(run: str) -> list[str]:
+    """The messages of what failed in a run of site.yml."""
+    return [item["msg"] for item in records.read(run, "site") if item["status"] == "failed"]
+
+
+def env(host: Any) -> list[str]:
+    text: str = host.file("/opt/agnes/.env").content_string
+    return [line for line in text.splitlines() if line]
+
+
+def test_the_changed_script_is_what_the_docs_show() -> None:
+    docs = (records.ROOT / "docs" / "boot-script.md").read_text("utf-8")
+    lines = [line for line in CHANGED.read_text("utf-8").splitlines() if "$keep" in line]
+    lines += [line for line in CHANGED.read_text("utf-8").splitlines() if "keep=$(" in line]
+    assert len(lines) == 2
+    for line in lines:
+        assert line in docs
+
+
+def test_the_script_ran_at_boot_and_the_keys_of_the_layout_are_there_once(host: Any) -> None:
+    log = host.file("/var/log/agnes-startup.log").content_string
+    assert log.count("wrote /opt/agnes/.env") == 1, log
+    lines = env(host)
+    assert lines.count("STATE_DIR=/data-state") == 1
+    assert len([line for line in lines if line.startswith("COMPOSE_FILE=")]) == 1
+    assert "SESSION_SECRET=session-of-the-script-0123456789abcdef01" in lines
+
+
+def test_unless_it_is_said_to_be_handled_flat_is_refused_and_the_lines_are_named(
+    name: str, facts: dict[str, Any], host: Any
+) -> None:
+    put(NAIVE, name)
+    before = host.check_output("lab-snapshot")
+    unsaid = {key: value for key, value in facts.items() if key != "state_layout_boot_script"}
+    done = play("boot_script-unsaid", {name: unsaid})
+    number = NAIVE.read_text("utf-8").splitlines().index(WRITING_LINE) + 1
+    assert done.returncode != 0
+    assert refusals("boot_script-unsaid") == [
+        f"AH009: layout flat would not outlive the next boot, because {SCRIPT} (line {number}) writes "
+        "/opt/agnes/.env anew without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as "
+        "docs/boot-script.md shows, then set state_layout_boot_script: handled"
+    ], done.stdout + done.stderr
+    now = json.loads(host.check_output("lab-snapshot"))
+    for part in ("files", "containers", "mounts"):
+        assert now[part] == json.loads(before)[part]
+
+
+def test_a_script_that_was_not_changed_is_met_after_the_next_boot_and_state_is_not_moved(
+    name: str, facts: dict[str, Any], host: Any
+) -> None:
+    put(NAIVE, name)
+    restart(name, host)
+    assert "STATE_DIR=/data-state" not in env(host)
+    done = play("boot_script-after", {name: facts})
+    assert done.returncode != 0
+    assert refusals("boot_script-after") == [
+        "AH004: /opt/agnes/.env puts state at '/data/state', where none is, but state was found at "
+        "'/data-state'; set STATE_DIR=/data-state again if that is this host's state, and find out "
+        "what rewrote the file"
+    ], done.stdout + done.stderr
+    assert host.file("/data-state/system.duckdb").is_file
+    assert host.check_output("readlink /data/state") == "/data-state"
