@@ -16,9 +16,18 @@ import yaml
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-HOSTS: dict[str, dict[str, Any]] = yaml.safe_load((SCENARIO / "inventory.yml").read_text())[
-    "agnes"
-]["hosts"]
+
+
+def hosts_of(group: dict[str, Any], variables: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Host -> its variables, with those of the groups that it is in."""
+    own = {**variables, **(group.get("vars") or {})}
+    found = {name: {**own, **(said or {})} for name, said in (group.get("hosts") or {}).items()}
+    for child in (group.get("children") or {}).values():
+        found |= hosts_of(child, own)
+    return found
+
+
+HOSTS = hosts_of(yaml.safe_load((SCENARIO / "inventory.yml").read_text())["agnes"], {})
 
 EVIDENCE = (
     "journalctl --no-pager --lines 60",
@@ -43,7 +52,7 @@ def host(name: str) -> Any:
 @pytest.fixture(scope="session")
 def facts(name: str) -> dict[str, Any]:
     """The host's variables in the scenario's inventory."""
-    return HOSTS[name] or {}
+    return HOSTS[name]
 
 
 @pytest.fixture(scope="session")

@@ -17,14 +17,21 @@ LAB_VARIABLES = ROOT / "molecule" / "shared" / "inventory.yml"
 
 def play(
     name: str,
-    hosts: Mapping[str, Mapping[str, Any]],
+    hosts: Mapping[str, Mapping[str, Any]] | Path,
     *arguments: str,
     playbook: Path = ROOT / "site.yml",
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``playbook`` on ``hosts`` (name -> variables); what ran is recorded as ``name``."""
-    inventory = ROOT / ".cache" / f"{name}.json"
-    inventory.parent.mkdir(exist_ok=True)
-    inventory.write_text(json.dumps({"agnes": {"hosts": {h: dict(v) for h, v in hosts.items()}}}))
+    """Run ``playbook`` on ``hosts``; what ran is recorded as ``name``.
+
+    hosts: an inventory's path, or name -> variables of each host.
+    """
+    if isinstance(hosts, Path):
+        inventory = hosts
+    else:
+        inventory = ROOT / ".cache" / f"{name}.json"
+        inventory.parent.mkdir(exist_ok=True)
+        group = {"hosts": {host: dict(variables) for host, variables in hosts.items()}}
+        inventory.write_text(json.dumps({"agnes": group}), "utf-8")
     folder = RECORDED / name
     for old in folder.glob("*.jsonl"):
         old.unlink()

@@ -37,12 +37,12 @@ def hosts(records: list[Record]) -> set[str]:
     return {record["host"] for record in records} - {"localhost"}
 
 
-def actions(records: list[Record], host: str) -> set[Action]:
-    """What was done on a host, or announced: (module, what, before, after)."""
+def actions(records: list[Record], host: str, check: bool = False) -> set[Action]:
+    """What was done on a host, or with ``check`` announced: (module, what, before, after)."""
     return {
         (record["module"], action["what"], action["before"], action["after"])
         for record in records
-        if record["host"] == host
+        if record["host"] == host and record["check"] == check
         for action in record["actions"]
     }
 

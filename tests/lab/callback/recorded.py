@@ -51,6 +51,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         folder = os.environ.get(FOLDER_VARIABLE)
         self.folder = Path(folder) if folder else None
         self.file: Path | None = None
+        self.play = ""
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Begin the file of this step."""
@@ -64,15 +65,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.file = self.folder / f"{step}.jsonl"
         self.file.write_text("", "utf-8")
 
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Results are told apart by their play, too."""
+        self.play = play.get_name()
+
     def _record(self, result: Any, status: str) -> None:
         found: Mapping[str, Any] = result.result
         end_of_loop = "results" in found and result.task.loop
         if self.file is None or end_of_loop:
             return
         line = {
+            "play": self.play,
             "host": result.host.name,
             "task": result.task.get_name(),
             "module": result.task.resolved_action or result.task.action,
+            "check": bool(result.task.check_mode),
             "status": status,
             "changed": bool(found.get("changed")),
             "actions": found.get("actions") or [],
