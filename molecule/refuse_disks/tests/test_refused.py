@@ -73,7 +73,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     ),
     "small": (
         {"disks_state_device": "/dev/lab-small"},
-        r"AH025: '/dev/lab-small' for /data-state is too small \(found 0.1 GiB, wanted at least 4 GiB\); "
+        r"AH025: '/dev/lab-small' for /data-state is too small \(found 64 MiB, wanted at least 4 GiB\); "
         "attach a larger disk, or lower disks_state_min_gib",
     ),
 }

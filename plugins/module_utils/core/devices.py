@@ -21,6 +21,11 @@ NO_IDENTITY = "none"
 """Identity of a disk that nothing tells from others: loop devices, plain virtio."""
 
 
+def say_size(size: int) -> str:
+    """Bytes for a message: rounded down, or a disk that is too small might read as if it were not."""
+    return f"{size * 10 // GIB / 10:.1f} GiB" if size >= GIB else f"{size * 1024 // GIB} MiB"
+
+
 def disks_here(known: Sequence[Device]) -> str:
     """The whole disks, for a message."""
     return (

@@ -21,6 +21,7 @@ from .devices import (
     mounts_on,
     not_blank_because,
     only_ours,
+    say_size,
     was_spent,
 )
 from .errors import (
@@ -265,8 +266,7 @@ def _plan_format(
     if device["size"] < minimum * GIB:
         raise TooSmall(
             device=device["path"], mount_point=mount_point,
-            # Rounded down, or it might read as if it were enough.
-            found=f"{device['size'] * 10 // GIB / 10:.1f} GiB", wanted=f"{minimum:g} GiB", variable=f"disks_{role}_min_gib",
+            found=say_size(device["size"]), wanted=f"{minimum:g} GiB", variable=f"disks_{role}_min_gib",
         )  # fmt: skip
     _check_mount_point(host, mount_point, "")
     small = device["size"] < COMFORTABLE_GIB * GIB
