@@ -116,6 +116,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
     render,
     wanted_mounts,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.retired import REPLACED
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
     GENERATED_SECRETS,
     missing_secrets,
@@ -126,9 +127,6 @@ from ansible_collections.agnes.host.plugins.module_utils.system.actions import A
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
 from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage, staged
-
-REPLACED = "/var/lib/agnes-host/replaced"
-"""Where files are kept that a run replaced, each under its path and a hash."""
 
 
 class ProjectManager:

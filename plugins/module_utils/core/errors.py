@@ -303,3 +303,14 @@ class StateHidden(Refusal):
         "service '{service}' mounts something else ({found}) at '{path}', where it would hide the state; "
         "find the file of the chain that does it and take it out"
     )
+
+
+# 100 to 109: purge
+
+
+class NotRetired(Refusal):
+    code = "AH100"
+    sentence = (
+        "'{path}' is nothing that was set aside on this host (there is: {known}), so it is not deleted; "
+        "name one of these as it stands"
+    )

@@ -26,6 +26,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
     wanted_mounts,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import wanted_env
 from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
 from ansible_collections.agnes.host.plugins.module_utils.system import (
@@ -67,6 +68,12 @@ def with_mounts(*volumes: Any) -> dict[str, Any]:
 
 
 DECIDED = [
+    Case(
+        errors.NotRetired,
+        lambda tmp: check_named([str(tmp)], []),
+        "AH100: '{tmp}' is nothing that was set aside on this host (there is: none), so it is not "
+        "deleted; name one of these as it stands",
+    ),
     Case(
         errors.OverlayUnproved,
         lambda tmp: prove(with_mounts(*WANTED["app"], ONE_MORE), WANTED, ["a.yml", "b.yml"]),

@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: purge
+short_description: List what runs have set aside on an Agnes host, and delete what is named
+version_added: "0.1.0"
+description:
+  - Moves, quarantines and replaced files leave what was there before beside the new one. This module
+    lists it, and deletes exactly the paths that are named, no others, without following links.
+  - It does not prove that the live copy is good. P(agnes.host.purge#playbook) does that first.
+author:
+  - The Agnes host maintainers (@agnes-host)
+extends_documentation_fragment:
+  - agnes.host.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: none
+    details: A path that is named and is not there is refused, because it may be misspelt.
+options:
+  paths:
+    description: What to delete, as the list names it. Empty to list only.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: List what has been set aside
+  agnes.host.purge:
+  register: retired
+
+- name: Delete one of it
+  agnes.host.purge:
+    paths: [/data/.agnes-host-aside/state.1c9e]
+"""
+
+RETURN = r"""
+actions:
+  description: What was deleted, or in check mode would be; see M(agnes.host.disks).
+  returned: always
+  type: list
+  elements: dict
+found:
+  description: A line for each thing that was set aside, before anything was deleted.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named, say
+from ansible_collections.agnes.host.plugins.module_utils.system import retired
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+
+
+def purge(paths: list[str], actions: Actions) -> list[str]:
+    """Check all names first, then delete; returns what there was."""
+    found = retired.find()
+    check_named(paths, found)
+    for item in found:
+        if item["path"] in paths:
+            actions.take(
+                item["path"],
+                f"{item['files']} files, {item['bytes']} bytes",
+                "deleted",
+                lambda path=item["path"]: retired.delete(path),
+            )
+    return [say(item) for item in found]
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={"paths": {"type": "list", "elements": "str", "default": []}},
+        supports_check_mode=True,
+    )
+    actions = Actions(module.check_mode)
+    try:
+        found = purge(module.params["paths"], actions)
+    except (Refusal, OSError) as error:
+        module.fail_json(msg=str(error), **actions.result())
+    module.exit_json(**actions.result(found=found))
+
+
+if __name__ == "__main__":
+    main()

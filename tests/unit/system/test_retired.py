@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was set aside is listed and deleted by name; nothing else is ever deleted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core import retired as core
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotRetired
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.system import retired
+
+
+@pytest.fixture
+def aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with two things that were set aside, one with links that lead out of it."""
+    folder = tmp_path / core.ASIDE
+    (folder / "old" / "certs").mkdir(parents=True)
+    (folder / "old" / "certs" / "key.pem").write_text("secret")
+    (folder / "old" / "out").symlink_to(tmp_path / "live")
+    (folder / "kept").mkdir()
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "system.duckdb").write_text("rows")
+    os.utime(folder / "old" / "certs" / "key.pem", (0, 0))
+    missing = str(tmp_path / "nothing")
+    monkeypatch.setattr(retired, "folders", lambda: [str(folder), missing])
+    return folder
+
+
+def test_the_list_says_how_much_and_how_old(aside: Path) -> None:
+    assert retired.find() == [
+        {"path": f"{aside}/kept", "bytes": 0, "files": 0, "newest": ""},
+        {"path": f"{aside}/old", "bytes": 6, "files": 1, "newest": "1970-01-01 00:00"},
+    ]
+    assert core.say(retired.find()[1]) == (
+        f"{aside}/old (1 files, 0.0 MiB, newest of 1970-01-01 00:00)"
+    )
+
+
+def test_only_what_is_named_is_deleted_and_no_link_is_followed(aside: Path) -> None:
+    retired.delete(f"{aside}/old")
+    assert os.listdir(aside) == ["kept"]
+    assert (aside.parent / "live" / "system.duckdb").read_text() == "rows"
+
+
+def test_a_folder_that_is_a_link_is_not_looked_into(aside: Path, tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    aside.rename(real)
+    aside.symlink_to(real)
+    assert retired.find() == []
+
+
+@pytest.mark.parametrize("named", ["{}/old/certs", "{}/old/", "{}", "/", "{}/../live"])
+def test_anything_that_is_not_in_the_list_is_refused(aside: Path, named: str) -> None:
+    path = named.format(aside)
+    with pytest.raises(NotRetired) as refused:
+        core.check_named([f"{aside}/kept", path], retired.find())
+    assert str(refused.value) == (
+        f"AH100: '{path}' is nothing that was set aside on this host (there is: {aside}/kept, "
+        f"{aside}/old), so it is not deleted; name one of these as it stands"
+    )
+
+
+def test_no_folder_is_itself_a_mount_point_or_a_state_directory() -> None:
+    for layout in LAYOUTS.values():
+        assert not set(core.folders()) & {*layout.mounts.values(), layout.state_dir}
