@@ -54,7 +54,7 @@ def test_the_changed_script_is_what_the_docs_show() -> None:
 
 def test_the_script_ran_at_boot_and_the_keys_of_the_layout_are_there_once(host: Any) -> None:
     log = host.file("/var/log/agnes-startup.log").content_string
-    assert log.count("wrote /opt/agnes/.env") == 1, log
+    assert log.count("wrote /opt/agnes/.env") == 2, log
     lines = env(host)
     assert lines.count("STATE_DIR=/data-state") == 1
     assert len([line for line in lines if line.startswith("COMPOSE_FILE=")]) == 1

@@ -22,6 +22,7 @@ from .errors import (
 )
 from .facts import Host, StatePlace
 from .layouts import (
+    CERTIFICATES,
     DEFAULT_LAYOUT,
     LAYOUTS,
     UNDECIDED,
@@ -36,7 +37,10 @@ from .tree import MARKER, MARKER_FORMAT
 
 
 def _holds_state(place: Optional[StatePlace]) -> bool:
-    return bool(place and place["kind"] == "directory" and place["names"])
+    """Whether there is more than a run makes before the product's first start: it may have been cut short."""
+    return bool(
+        place and place["kind"] == "directory" and set(place["names"]) - {MARKER, CERTIFICATES}
+    )
 
 
 def _is_mounted(place: Optional[StatePlace]) -> bool:

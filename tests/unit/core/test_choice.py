@@ -34,6 +34,15 @@ TEST_CURRENT: list[Any] = [
         host(state={"/data/state": MOUNTED, "/data-state": ABSENT}, env=env()), "nested",
         id="killed-after-the-mount-with-env",
     ),
+    pytest.param(
+        host(
+            state={
+                "/data/state": place("link", target="/data-state"),
+                "/data-state": place(mounted=True, names=[".agnes-state.json", "certs"]),
+            },
+            env=env(DOMAIN="x"),
+        ), "flat", id="killed-after-the-tree-with-an-env-of-others",
+    ),
 ]  # fmt: skip
 
 
