@@ -43,6 +43,10 @@ TEST_CURRENT: list[Any] = [
             env=env(DOMAIN="x"),
         ), "flat", id="killed-after-the-tree-with-an-env-of-others",
     ),
+    pytest.param(
+        host(state={"/data/state": MOUNTED, "/data-state": MOUNTED}, env=env(STATE_DIR="/data-state")),
+        "flat", id="two-empty-disks-and-env-says-which",
+    ),
 ]  # fmt: skip
 
 
@@ -179,3 +183,21 @@ def test_an_empty_data_directory_is_not_state() -> None:
         mounts=[mount("/data", "8:16")], state={"/data/state": place(), "/data-state": ABSENT}
     )
     assert current_layout(observed) is None
+
+
+NO_DEVICE = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
+
+TEST_TO_FLAT: list[Any] = [
+    pytest.param(one_disk_host(asked=NO_DEVICE), "AH026", id="no-disk-for-state-at-all"),
+    pytest.param(one_disk_host(), "AH006", id="a-disk-is-named"),
+    pytest.param(nested_host(asked=NO_DEVICE), "AH006", id="state-is-on-a-disk-of-its-own"),
+]
+
+
+@pytest.mark.parametrize(("observed", "code"), TEST_TO_FLAT)
+def test_flat_asks_for_a_disk_before_it_says_that_state_would_move(
+    observed: Host, code: str
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        choose_layout(observed, "flat")
+    assert refused.value.code == code

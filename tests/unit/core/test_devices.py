@@ -12,6 +12,8 @@ from ansible_collections.agnes.host.plugins.module_utils.core.devices import (
     identity_of,
     mounts_on,
     not_one,
+    only_ours,
+    was_spent,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request, plan_disks
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
@@ -139,3 +141,46 @@ def test_a_clone_of_a_filesystem_is_not_adopted() -> None:
     observed = host(devices=[ext4("/dev/sdb", "u-1"), ext4("/dev/sdd", "u-1"), device("/dev/sdc")])
     with pytest.raises(Refusal, match=r"^AH022: "):
         plan_disks(observed, LAYOUTS["flat"], Request(adopt=["u-1"]))
+
+
+TEST_OURS: list[Any] = [
+    pytest.param(device(zeros=False), True, id="nothing-that-a-probe-knows"),
+    pytest.param(ext4("/dev/sdb", "u-1"), True, id="our-filesystem"),
+    pytest.param(ext4("/dev/sdb", "u-2"), False, id="another-filesystem"),
+    pytest.param(device(signatures=["gpt"]), False, id="another-signature"),
+    pytest.param(device(zeros=False, partitions=["sdb1"]), False, id="partitions"),
+    pytest.param(device(zeros=False, holders=["dm-0"]), False, id="held"),
+    pytest.param(device(zeros=False, exclusive=False), False, id="open"),
+]
+
+
+@pytest.mark.parametrize(("found", "ours"), TEST_OURS)
+def test_only_ours(found: Any, ours: bool) -> None:
+    assert only_ours(found, "u-1") is ours
+
+
+SPENT = [{"device": "/dev/sdb", "identity": "serial:1", "found": "ext4"},
+         {"device": "/dev/sdc", "identity": "none", "found": "xfs"}]  # fmt: skip
+
+TEST_SPENT: list[tuple[str, str, str, bool]] = [
+    ("/dev/sdb", "serial:1", "ext4", True),
+    ("/dev/sdz", "serial:1", "ext4", True),
+    ("/dev/sdb", "serial:1", "xfs", False),
+    ("/dev/sdb", "serial:2", "ext4", False),
+    ("/dev/sdc", "none", "xfs", True),
+    ("/dev/sdd", "none", "xfs", False),
+]
+
+
+@pytest.mark.parametrize(("path", "identity", "found", "spent"), TEST_SPENT)
+def test_was_spent(path: str, identity: str, found: str, spent: bool) -> None:
+    assert was_spent(SPENT, path, identity, found) is spent
+
+
+@pytest.mark.parametrize(
+    ("named", "count"),
+    [("S1", 1), ("SERIAL=S1", 1), ("SERIAL=", 0), ("OTHER=S1", 0), ("A=B", 1), ("UUID=", 0)],
+)
+def test_carriers(named: str, count: int) -> None:
+    known = [device(serial="S1"), device("/dev/sdc", serial="A=B"), device("/dev/sdd", kind="part")]
+    assert len(carriers(named, known)) == count

@@ -211,3 +211,16 @@ def test_a_value_over_lines_of_any_key_hides_its_lines(key: str) -> None:
     text = f'{key}="x\nA=1\ny"\n'
     assert product(text, "A") != compose(text).get("A", "")
     assert dotenv.trouble(text, ["A"])
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_every_line_inside_a_value_over_lines_is_seen_as_inside(quote: str) -> None:
+    text = f"B={quote}x\nA=1\nA=2\ny{quote}\nA=3\n"
+    assert dotenv.assignments(text)[1:] == [(5, "A", "3")]
+    assert [line for line, _what in dotenv.trouble(text, ["A"])] == [2, 3]
+    assert compose(text)["A"] == "3"
+
+
+@pytest.mark.parametrize("text", ['A=""\n', "A=''\n", "A=\n"])
+def test_empty_quotes_are_an_empty_value(text: str) -> None:
+    assert dotenv.read(text)["A"] == product(text, "A") == compose(text)["A"] == ""

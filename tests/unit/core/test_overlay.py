@@ -93,3 +93,22 @@ def test_prove_refuses_the_named_volume_and_a_mount_too_many() -> None:
     with pytest.raises(OverlayUnproved):
         prove(full, wanted, ["a.yml"])
     prove({"services": {"app": {"volumes": wanted["app"]}}}, wanted, ["a.yml"])
+
+
+def test_cut_says_what_silence_means() -> None:
+    config = {"services": {"a": {"profiles": None}, "b": {"restart": "always"}}}
+    assert cut(config)["services"] == {
+        "a": {"profiles": [], "restart": "no", "volumes": []},
+        "b": {"profiles": [], "restart": "always", "volumes": []},
+    }
+    assert cut({}) == {"services": {}, "volumes": {}}
+    volumes = {"x": None, "y": {"name": "p_y", "driver_opts": {"o": "bind"}}}
+    assert cut({"volumes": volumes})["volumes"] == {
+        "x": {"name": "x", "driver_opts": {}},
+        "y": {"name": "p_y", "driver_opts": {"o": "bind"}},
+    }
+
+
+def test_the_text_says_from_which_files_it_is_derived() -> None:
+    assert "derived from a.yml, b.yml.\n" in render(CONFIG, LAYOUTS["flat"], ["a.yml", "b.yml"])
+    assert "derived from its chain.\n" in render(CONFIG, LAYOUTS["flat"])

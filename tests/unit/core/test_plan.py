@@ -222,3 +222,30 @@ def test_too_small_says_sizes_that_differ() -> None:
 def test_what_is_no_file_directory_or_link_is_named_in_words() -> None:
     observed = host(state={"/data/state": place("other"), "/data-state": place("absent")})
     assert "found a other" not in make_plan(observed, {"layout": "flat"})["refusal"]
+
+
+TEST_TOUCHES: list[Any] = [
+    pytest.param(flat_host(), False, id="both-mounted"),
+    pytest.param(one_disk_host(), False, id="state-is-a-directory"),
+    pytest.param(host(), True, id="format"),
+    pytest.param(
+        flat_host(
+            mounts=flat_host()["mounts"][:1],
+            record={"format": 1, "disks": {"state": {"uuid": "u-state", "phase": "formatted"}}},
+        ),
+        True, id="mount",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("observed", "touches"), TEST_TOUCHES)
+def test_a_plan_says_whether_it_touches_disks(observed: Any, touches: bool) -> None:
+    assert make_plan(observed)["touches_disks"] is touches
+
+
+@pytest.mark.parametrize(
+    "files", ["", "docker-compose.yml", "docker-compose.yml:docker-compose.flat-mount.yml"]
+)
+def test_a_chain_with_one_overlay_or_none_needs_no_note(files: str) -> None:
+    observed = flat_host(env=env(STATE_DIR="/data-state", COMPOSE_FILE=files))
+    assert make_plan(observed)["notes"] == []
