@@ -85,7 +85,7 @@ class CanaryLost(Refusal):
 
 class CanNotLook(Refusal):
     code = "AH072"
-    sentence = "can't look beneath the mount at '{path}' ({found}), so nothing is moved; Linux 5.2 or later can"
+    sentence = "can't look at '{path}' beneath its mount ({found}), so nothing is moved; Linux 5.2 or later can"
 
 
 class StrayContainers(Refusal):

@@ -21,6 +21,7 @@ from .facts import Host
 from .layouts import LAYOUTS, Layout
 from .move_errors import (
     BackendNotMovable,
+    CanNotLook,
     HiddenState,
     MountInside,
     MovePlaceInUse,
@@ -133,7 +134,7 @@ STEPS: Mapping[str, Step] = {
         Step(
             "start", "start the services that ran before, and no others",
             "after this, going back is a move in the other direction", "",
-            lambda s: s.wanted <= s.running and "start" in s.fresh,
+            lambda s: s.wanted <= s.services and "start" in s.fresh,
         ),
         Step(
             "prove", "wait until they are healthy, and prove the disk in each container",
@@ -287,6 +288,9 @@ def facts_hash(host: Host) -> str:
 def check_movable(scene: Scene) -> None:
     """Raise a Refusal unless this version can move this state without risk."""
     facts, old, new = scene.facts, scene.old, scene.new
+    for path in (old, new):
+        if scene.bare(path)["kind"] == "unknown":
+            raise CanNotLook(path=path, found=scene.bare(path)["target"])
     if facts["backend"] != "duckdb":
         raise BackendNotMovable(path=scene.source.state_dir, found=facts["backend"])
     found = inside(facts, old) + inside(facts, new)
@@ -332,7 +336,7 @@ def _scene(host: Host, source: Layout, target: Layout) -> Scene:
         )  # fmt: skip
     return Scene(
         source, target, uuid, host["moving"], str(fence.get("id") or "new"),
-        running=frozenset(c["service"] for c in host["containers"] if c["status"] == "running"),
+        services=frozenset(c["service"] for c in host["containers"]),
         present=frozenset(c["name"] for c in host["containers"]),
         wanted=frozenset(fence.get("services") or ()),
     )  # fmt: skip

@@ -32,7 +32,7 @@ class Bare(TypedDict):
     """What is at a path on its parent's filesystem: below a mount, if one is there."""
 
     kind: str
-    """absent, directory, link or other."""
+    """absent, directory, link, other, or unknown: then ``target`` says why."""
     target: str
     entries: list[Leftover]
     """Up to 20 of them."""
@@ -88,8 +88,8 @@ class Scene:
     """Of the state disk."""
     facts: Moving
     move_id: str = ""
-    running: frozenset[str] = frozenset()
-    """Services that have a running container."""
+    services: frozenset[str] = frozenset()
+    """Services that have a container."""
     present: frozenset[str] = frozenset()
     """All containers of the project."""
     wanted: frozenset[str] = frozenset()

@@ -60,7 +60,7 @@ def applied(scene: Scene, step: str) -> Scene:
         point = {"target": scene.new, "uuid": scene.uuid, "root": "/", "maj_min": "8:32"}
         facts["points"].append(point)
     elif step == "stop":
-        changes.update(running=frozenset(), present=frozenset())
+        changes.update(services=frozenset(), present=frozenset())
     elif step == "commit":
         chain = [n for n in split(facts["env"].get("COMPOSE_FILE", "")) if n not in overlays()]
         facts["env"] = {**scene.target.env(), "COMPOSE_FILE": join([*chain, scene.target.overlay])}
@@ -73,7 +73,7 @@ def applied(scene: Scene, step: str) -> Scene:
         facts["bare"][scene.old] = bare("link", link) if link else bare("absent")
     elif step == "start":
         changes.update(
-            running=scene.wanted, present=frozenset(f"agnes-{n}-1" for n in scene.wanted)
+            services=scene.wanted, present=frozenset(f"agnes-{n}-1" for n in scene.wanted)
         )
     elif step == "marker":
         facts["marker"] = scene.target.name

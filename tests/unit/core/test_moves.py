@@ -51,7 +51,7 @@ def begun(source: Layout, target: Layout) -> Scene:
     """The scene at the beginning of a move whose intent is about to be written."""
     return Scene(
         source, target, "u-state", host_with(source)["moving"], "move-1",
-        running=frozenset({"app"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
+        services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
         wanted=frozenset({"app"}),
     )  # fmt: skip
 
@@ -233,7 +233,7 @@ def test_killed_anywhere_it_leads_on_to_the_same_place_and_then_nothing_remains(
             _check(scene)
     assert scene.committed
     assert scene.placed()
-    assert scene.running == {"app"}
+    assert scene.services == {"app"}
     assert not scene.mounted(scene.old)
     assert scene.facts["fence"] is None
 
