@@ -245,6 +245,7 @@ class MovePlan:
         return {
             "source": self.scene.source.name,
             "target": self.scene.target.name,
+            "now": (self.scene.target if self.scene.committed else self.scene.source).name,
             "direction": self.direction,
             "uuid": self.scene.uuid,
             "bytes": self.scene.facts["used"],
