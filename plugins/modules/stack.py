@@ -52,6 +52,11 @@ options:
     type: list
     elements: str
     default: []
+  resting:
+    description: In check mode, services that a move before this would leave as they are, not running.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds that starting, and then becoming healthy, may each take. The product's first start can take 180.
     type: int
@@ -111,6 +116,7 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     stack = stacks.Stack(engine["docker"], params["project_dir"])
     wanted = selected(services, params["profiles"])
     names = awake(wanted, stack.by_service(), record.read().get("resting") or ())
+    names = [name for name in names if name not in params["resting"]]
     steps = stack.steps(services, names, params["recreates"] if actions.check else None)
     if steps and not actions.check:
         stack.up(sorted(steps), params["timeout"])
@@ -139,6 +145,7 @@ def main() -> None:
             "profiles": {"type": "list", "elements": "str", "default": []},
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "recreates": {"type": "list", "elements": "str", "default": []},
+            "resting": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

@@ -211,6 +211,8 @@ class MovePlan:
     """forward, or back when a move that has not been committed is given up."""
     steps: tuple[tuple[str, str], ...]
     facts_hash: str
+    resting: tuple[str, ...] = ()
+    """Services that do not run now, and will not after the move."""
 
     @property
     def downtime(self) -> str:
@@ -251,6 +253,7 @@ class MovePlan:
             "bytes": self.scene.facts["used"],
             "downtime": self.downtime,
             "facts_hash": self.facts_hash,
+            "resting": list(self.resting),
             "steps": [
                 {
                     "id": step,
@@ -350,7 +353,9 @@ def plan_move(host: Host, source: Layout, target: Layout) -> MovePlan:
     """
     scene = _scene(host, source, target)
     check_movable(scene)
-    return MovePlan(scene, "forward", tuple(remaining(scene)), facts_hash(host))
+    running = {c["service"] for c in host["containers"] if c["status"] == "running"}
+    resting = tuple(sorted(scene.services - running - scene.wanted))
+    return MovePlan(scene, "forward", tuple(remaining(scene)), facts_hash(host), resting)
 
 
 def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
