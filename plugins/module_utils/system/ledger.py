@@ -108,10 +108,10 @@ def now() -> str:
 
 
 @contextmanager
-def locked(who: str) -> Iterator[None]:
+def locked(who: str, path: str = LOCK) -> Iterator[None]:
     """Hold the host's lock; raises MoveUnderWay and names the holder when another process has it."""
-    durable.make_directory(os.path.dirname(LOCK), 0o700)
-    fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    durable.make_directory(os.path.dirname(path), 0o700)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

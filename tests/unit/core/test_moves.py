@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     COMMIT,
@@ -24,27 +22,11 @@ from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene, is_harmless
 
-from .hosts import env, flat_host, nested_host
-from .moving import applied, bare, leftover, moving_of
+from .move_refusals import host_with
+from .moving import applied, bare, leftover
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED, id="to-nested")]
-HOSTS = {"nested": nested_host, "flat": flat_host}
-RUNNING = [
-    {"service": "app", "name": "agnes-app-1", "status": "running"},
-    {"service": "extract", "name": "agnes-extract-1", "status": "exited"},
-]
-
-
-def host_with(layout: Layout, **moving: Any) -> Any:
-    """A host in ``layout`` with a stack, and what differs in the facts of a move."""
-    fstab = [{"mount_point": layout.mounts["state"], "spec": "UUID=u-state"}]
-    values = {**layout.env(), "COMPOSE_FILE": f"docker-compose.yml:{layout.overlay}"}
-    made: Any = HOSTS[layout.name](
-        fstab=fstab, env=env(**values), containers=RUNNING,
-    )  # fmt: skip
-    made["moving"] = {**moving_of(made), **moving}
-    return made
 
 
 def begun(source: Layout, target: Layout) -> Scene:
@@ -105,7 +87,6 @@ def test_a_run_without_a_layout_moves_nothing() -> None:
     assert make_plan(host_with(NESTED), {})["move"] == {}
 
 
-HIDDEN = bare("directory", "", leftover("system.duckdb", size=12288))
 HARMLESS = bare(
     "directory", "",
     leftover("instance.yaml", size=30, backend="duckdb"), leftover("agnes-state-applier.tick"),
@@ -113,68 +94,12 @@ HARMLESS = bare(
 )  # fmt: skip
 
 
-def beneath(path: str, found: dict[str, Any]) -> dict[str, Any]:
-    return {**host_with(NESTED)["moving"]["bare"], path: found}
-
-
-TEST_REFUSALS: list[Any] = [
-    pytest.param(
-        errors.BackendNotMovable, {"backend": "side_car"},
-        "AH060: instance.yaml in '/data/state' names database backend 'side_car', and the product's "
-        "scripts for it know the nested layout only; move hosts with backend duckdb (see docs/moving.md)",
-        id="backend",
-    ),
-    pytest.param(
-        errors.HiddenState, {"bare": beneath("/data/state", HIDDEN)},
-        "AH062: beneath the mount at '/data/state' the data disk holds files (found system.duckdb), "
-        "perhaps a second copy of the state; look at them through a bind mount of /data, and move "
-        "aside what is not in use",
-        id="hidden-state",
-    ),
-    pytest.param(
-        errors.StateDiskShared, {"others": ["backup-agent-1"]},
-        "AH063: containers of other projects have the state disk at '/data/state' mounted (found "
-        "backup-agent-1); stop them first",
-        id="other-project",
-    ),
-    pytest.param(
-        errors.MountInside,
-        {"points": [*host_with(NESTED)["moving"]["points"],
-                    {"target": "/data/state/certs", "uuid": "", "root": "/"}]},
-        "AH064: below '/data/state' other things are mounted (found /data/state/certs); unmount them "
-        "first",
-        id="mount-inside",
-    ),
-    pytest.param(
-        errors.MovePlaceInUse, {"bare": beneath("/data-state", HIDDEN)},
-        "AH065: '/data-state' can't become the state disk's mount point, found system.duckdb (wanted: "
-        "nothing, or an empty directory); move it aside",
-        id="place-in-use",
-    ),
-    pytest.param(
-        errors.MovePlaceInUse, {"bare": beneath("/data-state", bare("link", "/srv"))},
-        "AH065: '/data-state' can't become the state disk's mount point, found a link to '/srv' "
-        "(wanted: nothing, or an empty directory); move it aside",
-        id="place-is-a-link",
-    ),
-    pytest.param(
-        errors.MovePlaceInUse, {"lines": {"/data-state": "LABEL=old"}},
-        "AH065: '/data-state' can't become the state disk's mount point, found LABEL=old in /etc/fstab "
-        "(wanted: nothing, or an empty directory); move it aside",
-        id="place-in-fstab",
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("cls", "moving", "message"), TEST_REFUSALS)
-def test_refusals(cls: type[Refusal], moving: dict[str, Any], message: str) -> None:
-    with pytest.raises(cls) as refused:
-        plan_move(host_with(NESTED, **moving), NESTED, FLAT)
-    assert str(refused.value) == message
-
-
 def test_what_the_products_scripts_leave_by_themselves_is_no_hidden_state() -> None:
-    assert plan_move(host_with(NESTED, bare=beneath("/data/state", HARMLESS)), NESTED, FLAT).steps
+    assert plan_move(
+        host_with(NESTED, bare={**host_with(NESTED)["moving"]["bare"], "/data/state": HARMLESS}),
+        NESTED,
+        FLAT,
+    ).steps
 
 
 @pytest.mark.parametrize(
