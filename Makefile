@@ -8,13 +8,14 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup demo demo-clean test lint unit scenarios
+.PHONY: help setup demo demo-clean test lint unit scenarios torture
 
 help:
 	@echo "make setup       a Docker engine if there is none, the tools in .venv"
 	@echo "make demo        a disposable host with two blank disks becomes a running Agnes"
 	@echo "make demo-clean  remove that host"
-	@echo "make test        lint, unit tests and all scenarios (make lint, make unit, make scenarios)"
+	@echo "make test        lint, unit tests, torture in short and all scenarios (make lint, make unit, make scenarios)"
+	@echo "make torture     a move that fails at every step in every way, and is run again"
 
 setup: .venv/stamp $(LINK)
 	@$(PYTHON) tests/lab/engine.py
@@ -39,7 +40,10 @@ demo-clean: setup
 	@ansible-playbook molecule/shared/destroy.yml
 
 test: setup
-	@$(BIN)/python tests/lab/suite.py lint unit $(SCENARIOS)
+	@$(BIN)/python tests/lab/suite.py lint unit torture $(SCENARIOS)
+
+torture: setup
+	@TORTURE=full $(BIN)/python tests/lab/suite.py torture
 
 lint unit: setup
 	@$(BIN)/python tests/lab/suite.py $@

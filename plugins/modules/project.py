@@ -111,11 +111,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
     Refusal,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, overlays
-from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
-    prove,
-    render,
-    wanted_mounts,
-)
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import REPLACED
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
     GENERATED_SECRETS,
@@ -126,6 +121,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import artifacts
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
+from ansible_collections.agnes.host.plugins.module_utils.system.overlays import proved_overlay
 from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage, staged
 
 
@@ -157,7 +153,7 @@ class ProjectManager:
                 raise NoArtifacts(found=f"the chain names {name}, which is not there")
         env_after = dotenv.upsert(env_before or "", self.env_values(chain, current))
         with staged(self.docker, self.dir, files, env_after) as stage:
-            overlay, config = self.proved_overlay(stage, chain)
+            overlay, config = proved_overlay(stage, self.layout, chain, self.present())
             if overlay:
                 files[self.layout.overlay] = artifacts.File(overlay.encode(), False)
             self.publish(files, env_before, env_after)
@@ -205,26 +201,6 @@ class ProjectManager:
         return wanted_env(
             self.layout, chain, current, {key: str(value) for key, value in given.items()}, made
         )
-
-    def proved_overlay(self, stage: Stage, chain: list[str]) -> tuple[str, dict[str, Any]]:
-        """The overlay to write (empty when the one that is there is right), and the configuration."""
-        name = self.layout.overlay
-        rest = [file for file in chain if file not in overlays()]
-        base = stage.resolve(rest)
-        wanted = wanted_mounts(base, self.layout)
-        if name in self.present():
-            try:
-                full = stage.resolve(chain)
-                prove(full, wanted, chain)
-                return "", full
-            except Refusal:
-                # Stale or broken: it is derived anew, and the new one must pass the same proof.
-                pass
-        text = render(base, self.layout, rest)
-        stage.put(name, text.encode())
-        full = stage.resolve(chain)
-        prove(full, wanted, chain)
-        return text, full
 
     def publish(
         self, files: dict[str, artifacts.File], env_before: Optional[str], env_after: str

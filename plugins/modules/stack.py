@@ -52,6 +52,11 @@ options:
     type: list
     elements: str
     default: []
+  resting:
+    description: In check mode, services that a move before this would leave as they are, not running.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds that starting, and then becoming healthy, may each take. The product's first start can take 180.
     type: int
@@ -89,8 +94,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import NoEngine, Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.stack import say_state, selected
-from ansible_collections.agnes.host.plugins.module_utils.system import stacks
+from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
+    awake,
+    say_state,
+    selected,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system import record, stacks
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
@@ -105,7 +114,9 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     if not actions.check:
         stacks.check_mounts(params["mounted"])
     stack = stacks.Stack(engine["docker"], params["project_dir"])
-    names = selected(services, params["profiles"])
+    wanted = selected(services, params["profiles"])
+    names = awake(wanted, stack.by_service(), record.read().get("resting") or ())
+    names = [name for name in names if name not in params["resting"]]
     steps = stack.steps(services, names, params["recreates"] if actions.check else None)
     if steps and not actions.check:
         stack.up(sorted(steps), params["timeout"])
@@ -116,7 +127,10 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
         return {}
     found = stack.wait(services, names, params["timeout"])
     return {
-        "services": {name: say_state(services[name], found[name]) for name in names},
+        "services": {
+            **dict.fromkeys(wanted, "not running, as it was before the last move"),
+            **{name: say_state(services[name], found[name]) for name in names},
+        },
         "proved": stacks.prove_disks(list(found.values()), layout),
     }
 
@@ -131,6 +145,7 @@ def main() -> None:
             "profiles": {"type": "list", "elements": "str", "default": []},
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "recreates": {"type": "list", "elements": "str", "default": []},
+            "resting": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

@@ -9,7 +9,6 @@ from typing import Any, Optional
 from .errors import (
     EnvUnreadable,
     LayoutContradiction,
-    MoveNotSupported,
     NewerFormat,
     NoStateDevice,
     StateElsewhere,
@@ -43,6 +42,16 @@ def _holds_state(place: Optional[StatePlace]) -> bool:
     )
 
 
+def _holding(host: Host) -> list[str]:
+    """The places that hold state; one disk mounted at two of them counts once."""
+    holding = [path for path in state_dirs() if _holds_state(host["state"].get(path))]
+    disks = {m["target"]: m["maj_min"] for m in host["mounts"] if m["target"] in holding}
+    if len(holding) > 1 and len(disks) == len(holding) and len(set(disks.values())) == 1:
+        named = resolve_state_dir(host["env"]["values"])
+        return [named if named in holding else holding[0]]
+    return holding
+
+
 def _is_mounted(place: Optional[StatePlace]) -> bool:
     return bool(place and place["kind"] == "directory" and place["mounted"])
 
@@ -68,6 +77,12 @@ def _check_data_dir(host: Host) -> None:
         raise UnknownDataDir(env_path=host["env"]["path"], found=found, known=", ".join(known))
 
 
+def check_trust(host: Host) -> None:
+    """Raise unless the markers and ``.env`` can be read as they stand."""
+    _check_markers(host)
+    _check_env(host)
+
+
 def current_layout(host: Host) -> Optional[Layout]:
     """The layout that the host has now, or None when it has no state.
 
@@ -75,9 +90,8 @@ def current_layout(host: Host) -> Optional[Layout]:
     mounted state disk counts when no place holds state: a run stopped there.
     Raises a Refusal when the evidence contradicts itself.
     """
-    _check_markers(host)
-    _check_env(host)
-    holding = [path for path in state_dirs() if _holds_state(host["state"].get(path))]
+    check_trust(host)
+    holding = _holding(host)
     if len(holding) > 1:
         raise StateTwice(found=", ".join(holding))
     mounted = [path for path in state_dirs() if _is_mounted(host["state"].get(path))]
@@ -127,6 +141,21 @@ def _check_state_disk(host: Host, current: Layout, chosen: Layout) -> None:
         raise NoStateDevice(layout=chosen.name)
 
 
+def asked_layout(
+    layout: str = "", wanted: str = "", override: bool = False
+) -> tuple[Optional[str], str]:
+    """The layout that is asked for, and where: empty when none is, None for undecided."""
+    if layout:
+        _named(layout, "layout")
+    if wanted and wanted != UNDECIDED:
+        _named(wanted, "state_layout_wanted")
+    if layout and wanted and layout != wanted and not override:
+        raise LayoutContradiction(asked=layout, wanted=wanted)
+    if not layout and wanted == UNDECIDED:
+        return None, "state_layout_wanted"
+    return (layout, "layout") if layout else (wanted, "state_layout_wanted" if wanted else "")
+
+
 def choose_layout(
     host: Host, layout: str = "", wanted: str = "", override: bool = False
 ) -> tuple[Optional[Layout], str]:
@@ -137,27 +166,20 @@ def choose_layout(
     a host without any state falls to the default: not naming a layout never
     moves anything. None means undecided. Raises a Refusal.
     """
-    if layout:
-        _named(layout, "layout")
-    if wanted and wanted != UNDECIDED:
-        _named(wanted, "state_layout_wanted")
-    if layout and wanted and layout != wanted and not override:
-        raise LayoutContradiction(asked=layout, wanted=wanted)
-    if not layout and wanted == UNDECIDED:
-        return None, "state_layout_wanted"
+    name, source = asked_layout(layout, wanted, override)
+    if name is None:
+        return None, source
     current = current_layout(host)
-    name, source = (
-        (layout, "layout")
-        if layout
-        else (wanted, "state_layout_wanted")
-        if wanted
-        else (current.name, "what the host has")
-        if current
-        else (DEFAULT_LAYOUT, "the default for a host without state")
-    )
+    if not name:
+        name, source = (
+            (current.name, "what the host has")
+            if current
+            else (DEFAULT_LAYOUT, "the default for a host without state")
+        )
     chosen = LAYOUTS[name]
     if current and current != chosen:
+        # Where state is to move, the move itself judges what else stands in its way.
         _check_state_disk(host, current, chosen)
-        raise MoveNotSupported(found=current.state_dir, current=current.name, wanted=chosen.name)
-    _check_links(host, chosen)
+    else:
+        _check_links(host, chosen)
     return chosen, source

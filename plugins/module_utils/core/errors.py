@@ -67,8 +67,9 @@ class StateTwice(Refusal):
 class MoveNotSupported(Refusal):
     code = "AH006"
     sentence = (
-        "this host has its state at '{found}' (layout {current}), and layout {wanted} would move it; "
-        "this version does not move state: run with layout={current}, or without a layout"
+        "this host has its state at '{found}' (layout {current}) {kind}, and layout {wanted} would move it; "
+        "this version moves the mount point of a state disk, not files: run with layout={current}, "
+        "or without a layout"
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Optional, TypedDict
 
+from .scenes import Moving
+
 FORMAT = 1
 """Format of the observation; a change that a reader would misread raises it."""
 
@@ -144,3 +146,4 @@ class Host(TypedDict):
     boot_scripts: list[BootScript]
     selinux_enforcing: bool
     record: dict[str, Any]
+    moving: Moving

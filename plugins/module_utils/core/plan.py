@@ -8,12 +8,13 @@ from typing import Any, Optional
 
 from .boot import check_boot
 from .chain import chain_for, layout_overlays, split
-from .choice import choose_layout
+from .choice import asked_layout, check_trust, choose_layout, current_layout
 from .disks import DiskPlan, Request, check_record, plan_disks
 from .engine import check_engine, check_selinux
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
-from .layouts import Layout
+from .layouts import LAYOUTS, Layout
+from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .tree import AGNES_UID
 
 AGNES_ACCOUNT = "agnes-applier"
@@ -54,10 +55,25 @@ def _disk_request(request: Mapping[str, Any]) -> Request:
     )
 
 
-def _decided(host: Host, layout: Layout, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
+def _disks(
+    host: Host, layout: Layout, request: Mapping[str, Any], move: Optional[MovePlan]
+) -> list[DiskPlan]:
+    """Until state has moved, the disks are those of the layout that the host has.
+
+    In the middle of a move they are the move's own matter.
+    """
+    if move and interrupted(host):
+        return []
+    now = current_layout(host) if move else layout
+    return plan_disks(host, now or layout, _disk_request(request))
+
+
+def _decided(
+    host: Host, layout: Layout, source: str, request: Mapping[str, Any], move: Optional[MovePlan]
+) -> dict[str, Any]:
     check_selinux(host, layout, str(request.get("selinux_type") or ""))
     check_boot(host, layout, str(request.get("boot_script") or ""))
-    disks = plan_disks(host, layout, _disk_request(request))
+    disks = _disks(host, layout, request, move)
     profiles = list(request.get("profiles") or [])
     current = split(host["env"]["values"].get("COMPOSE_FILE", ""))
     notes = _notes(host, layout, disks)
@@ -66,17 +82,43 @@ def _decided(host: Host, layout: Layout, source: str, request: Mapping[str, Any]
         "source": source,
         "state_dir": layout.state_dir,
         "overlay": layout.overlay,
+        "move": move.as_dict() if move else {},
         "disks": [disk.as_dict() for disk in disks],
         "touches_disks": any(disk.action in ("format", "mount") for disk in disks),
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
         "chain": chain_for(layout, current, profiles, host["compose_files"]),
         "notes": notes,
         "sentences": [
+            *(move.sentences() if move else ()),
             f"layout {layout.name} ({source}): state in {layout.state_dir}",
             *(disk.sentence for disk in disks),
             *(f"note: {note}" for note in notes),
         ],
     }
+
+
+def _layout_and_move(
+    host: Host, layout: str, wanted: str, override: bool
+) -> tuple[Optional[Layout], str, Optional[MovePlan]]:
+    """The layout to have, where that was said, and the move that leads there if one does."""
+    if interrupted(host):
+        check_trust(host)
+        asked, source = asked_layout(layout, wanted, override)
+        if asked is None:
+            return None, source, None
+        move = plan_interrupted(host, asked)
+        end = move.scene.source if move.direction == "back" else move.scene.target
+        return (
+            LAYOUTS[asked or end.name],
+            source or "where the move that was interrupted leads",
+            move,
+        )
+    chosen, source = choose_layout(host, layout, wanted, override)
+    current = current_layout(host) if chosen else None
+    if chosen is None or current in (None, chosen):
+        return chosen, source, None
+    assert current is not None
+    return chosen, source, plan_move(host, current, chosen)
 
 
 def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
@@ -94,7 +136,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
         if host["format"] != FORMAT:
             raise NewerFormat(path="the observation", found=host["format"], known=FORMAT)
         check_record(host["record"])
-        layout, source = choose_layout(
+        layout, source, move = _layout_and_move(
             host,
             str(request.get("layout") or ""),
             str(request.get("wanted") or ""),
@@ -104,7 +146,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
             plan["sentences"] = [f"layout undecided ({source}): observe and report, change nothing"]
             return plan
         check_engine(host)
-        plan.update(_decided(host, layout, source, request))
+        plan.update(_decided(host, layout, source, request, move))
     except Refusal as refusal:
         plan["refusal"], plan["code"] = str(refusal), refusal.code
         plan["sentences"] = [str(refusal)]

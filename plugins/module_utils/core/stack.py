@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
 _ENDED = ("exited", "dead")
@@ -21,6 +21,15 @@ def selected(services: Mapping[str, Mapping[str, Any]], profiles: Collection[str
         for name, service in services.items()
         if not service["profiles"] or set(service["profiles"]) & set(profiles)
     )
+
+
+def awake(names: Sequence[str], present: Collection[str], resting: Collection[str]) -> list[str]:
+    """The services of ``names`` that are to run.
+
+    present: services that have a container; resting: those that were not running when a
+    move took their containers away. They stay so until somebody starts them.
+    """
+    return [name for name in names if name in present or name not in resting]
 
 
 def recreated(dry_run: str) -> set[str]:

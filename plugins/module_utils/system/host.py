@@ -15,7 +15,7 @@ from ..core.errors import Unreadable
 from ..core.facts import FORMAT, Accounts, Env, Host, Mount, StatePlace
 from ..core.layouts import DISKS, LAYOUTS, state_dirs
 from ..core.tree import AGNES_UID, MARKER
-from . import boot, devices, durable, engine, record
+from . import boot, devices, durable, engine, moving, record
 
 _LOST_AND_FOUND = "lost+found"
 _NAMES_SHOWN = 20
@@ -134,4 +134,5 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "boot_scripts": boot.boot_scripts(project_dir),
         "selinux_enforcing": selinux_enforcing(),
         "record": record.read(),
+        "moving": moving.look(project_dir, docker, project),
     }

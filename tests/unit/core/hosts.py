@@ -7,6 +7,8 @@ from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Device, Host, StatePlace
 
+from .moving import moving_of
+
 GIB = 1024**3
 
 
@@ -105,6 +107,7 @@ def host(**differs: Any) -> Host:
         "record": {"format": 1, "disks": {}},
     }
     made.update(differs)
+    made.setdefault("moving", moving_of(made))
     return made  # type: ignore[return-value]
 
 

@@ -9,7 +9,18 @@ from ansible_collections.agnes.host.plugins.module_utils.core import errors
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
 
-from .hosts import STATE, device, env, ext4, flat_host, host, mount, nested_host, place
+from .hosts import (
+    STATE,
+    device,
+    env,
+    ext4,
+    flat_host,
+    host,
+    mount,
+    nested_host,
+    one_disk_host,
+    place,
+)
 
 NO_STATE_DISK = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
 FLAT: dict[str, Any] = {"layout": "flat"}
@@ -65,9 +76,10 @@ PLANNED = [
         "collection never chooses between two copies; move aside the one that is not in use",
     ),
     Planned(
-        errors.MoveNotSupported, nested_host(), FLAT,
-        "AH006: this host has its state at '/data/state' (layout nested), and layout flat would "
-        "move it; this version does not move state: run with layout=nested, or without a layout",
+        errors.MoveNotSupported, one_disk_host(), FLAT,
+        "AH006: this host has its state at '/data/state' (layout nested) with no disk of its own, and layout "
+        "flat would move it; this version moves the mount point of a state disk, not files: run with "
+        "layout=nested, or without a layout",
     ),
     Planned(
         errors.StateLinkForeign,

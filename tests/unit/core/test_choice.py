@@ -61,6 +61,10 @@ TEST_CHOICE: list[Any] = [
     pytest.param(flat_host(), {}, "flat", "what the host has", id="flat-stays-flat"),
     pytest.param(nested_host(), {}, "nested", "what the host has", id="nested-stays-nested"),
     pytest.param(host(), {"layout": "flat"}, "flat", "layout", id="asked"),
+    pytest.param(nested_host(), {"layout": "flat"}, "flat", "layout", id="move-to-flat"),
+    pytest.param(
+        flat_host(), {"wanted": "nested"}, "nested", "state_layout_wanted", id="move-to-nested"
+    ),
     pytest.param(host(), {"wanted": "flat"}, "flat", "state_layout_wanted", id="inventory"),
     pytest.param(
         host(), {"layout": "flat", "wanted": "nested", "override": True}, "flat", "layout",
@@ -126,18 +130,6 @@ TEST_REFUSALS: list[Any] = [
         "AH005: state was found at more than one place (/data/state, /data-state), and this "
         "collection never chooses between two copies; move aside the one that is not in use",
         id="two-copies",
-    ),
-    pytest.param(
-        nested_host(), {"layout": "flat"},
-        "AH006: this host has its state at '/data/state' (layout nested), and layout flat would "
-        "move it; this version does not move state: run with layout=nested, or without a layout",
-        id="move-to-flat",
-    ),
-    pytest.param(
-        flat_host(), {"wanted": "nested"},
-        "AH006: this host has its state at '/data-state' (layout flat), and layout nested would "
-        "move it; this version does not move state: run with layout=flat, or without a layout",
-        id="move-to-nested",
     ),
     pytest.param(
         flat_host(

@@ -39,6 +39,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
 
+from .move_refusals import MOVED
 from .refusals import PLANNED
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -211,7 +212,7 @@ DONE = [
 
 
 @pytest.mark.parametrize(
-    "case", [*DECIDED, *DONE], ids=lambda case: f"{case.cls.code}-{case.cls.__name__}"
+    "case", [*DECIDED, *DONE, *MOVED], ids=lambda case: f"{case.cls.code}-{case.cls.__name__}"
 )
 def test_a_refusal_says_its_whole_sentence(case: Case, tmp_path: Path) -> None:
     with pytest.raises(case.cls) as refused:
@@ -239,7 +240,7 @@ def refusals() -> set[type[Refusal]]:
 
 
 def test_each_class_is_met_in_a_test_that_compares_its_sentence() -> None:
-    covered = {case.cls for case in PLANNED} | {case.cls for case in [*DECIDED, *DONE]}
+    covered = {case.cls for case in PLANNED} | {case.cls for case in [*DECIDED, *DONE, *MOVED]}
     assert {cls.__name__ for cls in refusals() - covered} == set()
 
 

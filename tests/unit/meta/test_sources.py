@@ -72,8 +72,8 @@ def test_module_utils_import_only_the_standard_library_and_themselves(name: str)
 
 
 PURE = {
-    "__future__", "collections.abc", "dataclasses", "fnmatch", "functools", "itertools", "json",
-    "posixpath", "re", "shlex", "string", "textwrap", "typing",
+    "__future__", "collections.abc", "dataclasses", "fnmatch", "functools", "hashlib", "itertools",
+    "json", "posixpath", "re", "shlex", "string", "textwrap", "typing",
 }  # fmt: skip
 
 

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The refusals and failures of a move, AH060 to AH079; the others are in errors.py."""
+
+from __future__ import annotations
+
+from .errors import Refusal
+
+
+class BackendNotMovable(Refusal):
+    code = "AH060"
+    sentence = (
+        "instance.yaml in '{path}' names database backend '{found}', and the product's scripts for it know "
+        "the nested layout only; move hosts with backend duckdb (see docs/moving.md)"
+    )
+
+
+class HiddenState(Refusal):
+    code = "AH062"
+    sentence = (
+        "beneath the mount at '{path}' the data disk holds files (found {found}), perhaps a second copy of the "
+        "state; look at them through a bind mount of /data, and move aside what is not in use"
+    )
+
+
+class StateDiskShared(Refusal):
+    code = "AH063"
+    sentence = "containers of other projects have the state disk at '{path}' mounted (found {found}); stop them first"
+
+
+class MountInside(Refusal):
+    code = "AH064"
+    sentence = "below '{path}' other things are mounted (found {found}); unmount them first"
+
+
+class MovePlaceInUse(Refusal):
+    code = "AH065"
+    sentence = (
+        "'{path}' can't become the state disk's mount point, found {found} "
+        "(wanted: nothing, or an empty directory); move it aside"
+    )
+
+
+class MoveUnderWay(Refusal):
+    code = "AH066"
+    sentence = (
+        "another move is under way ({found}); wait for it, or see 'agnes-host explain' on the host"
+    )
+
+
+class StateDiskHeld(Refusal):
+    code = "AH067"
+    sentence = "the state disk at '{path}' is still used (found {found}); end that, then run again"
+
+
+class LockHeld(Refusal):
+    code = "AH068"
+    sentence = (
+        "'{path}' is locked by {found} for {seconds} s; wait until that has ended, then run again"
+    )
+
+
+class MoveGoneBack(Refusal):
+    code = "AH069"
+    sentence = (
+        "the move to layout {target} stopped at step '{step}' ({found}) and went back: state is at '{path}' as "
+        "before and what ran runs again; mend the cause, then run again"
+    )
+
+
+class MoveStuck(Refusal):
+    code = "AH070"
+    sentence = (
+        "the move to layout {target} stopped at step '{step}' ({found}); all state is on the state disk "
+        "(UUID {uuid}), and .env names '{path}': mend the cause, then run again, which goes on from there"
+    )
+
+
+class CanaryLost(Refusal):
+    code = "AH071"
+    sentence = (
+        "the canary row posted to {url} did not arrive on the state disk at '{path}' ({found}); "
+        "see 'docker compose logs app'"
+    )
+
+
+class CanNotLook(Refusal):
+    code = "AH072"
+    sentence = "can't look at '{path}' beneath its mount ({found}), so nothing is moved; Linux 5.2 or later can"
+
+
+class StrayContainers(Refusal):
+    code = "AH073"
+    sentence = (
+        "containers of the project are no service of it or did not stop (found {found}); "
+        "remove them, then run again"
+    )

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A move's scene: the facts that decide which of its steps are done.
+
+The same facts are part of the observation and are read again by the engine
+before and after each step, so planning and doing can't disagree.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional, TypedDict
+
+from .chain import split
+from .layouts import Layout, is_below, overlays, resolve_state_dir
+
+
+class Leftover(TypedDict):
+    """One thing in a bare directory."""
+
+    name: str
+    kind: str
+    """directory, file, link or other."""
+    size: int
+    """Bytes of a file, entries of a directory."""
+    backend: str
+    """Of an instance.yaml: the database backend that it names; else empty."""
+
+
+class Bare(TypedDict):
+    """What is at a path on its parent's filesystem: below a mount, if one is there."""
+
+    kind: str
+    """absent, directory, link, other, or unknown: then ``target`` says why."""
+    target: str
+    entries: list[Leftover]
+    """Up to 20 of them."""
+
+
+class Point(TypedDict):
+    """A mount at or below one of the table's state directories."""
+
+    target: str
+    source: str
+    fstype: str
+    maj_min: str
+    uuid: str
+    root: str
+
+
+class Moving(TypedDict):
+    """What a move is about, as found on the host."""
+
+    fence: Optional[dict[str, Any]]
+    """The intent of a move that has begun and not ended, or None."""
+    open_units: list[str]
+    """The product's units that a fence would not hold back."""
+    held_units: list[str]
+    """The product's units that have our drop-in."""
+    env: dict[str, str]
+    """The keys of .env that say where state is: DATA_DIR, STATE_DIR, COMPOSE_FILE."""
+    env_keys: list[str]
+    points: list[Point]
+    bare: dict[str, Bare]
+    """State directory -> what is there without its mount."""
+    lines: dict[str, str]
+    """Mount point -> spec, for the fstab lines at the table's state mount points."""
+    backend: str
+    """The database backend that instance.yaml in STATE_DIR names; ``duckdb`` when it names none."""
+    marker: str
+    """The layout that the marker on the state disk names, or empty."""
+    moved: str
+    """The last move that the host's record knows, by id."""
+    others: list[str]
+    """Containers of other projects that have the state disk mounted."""
+    used: int
+    """Bytes used on the state disk."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The facts, and the two layouts between which state moves."""
+
+    source: Layout
+    target: Layout
+    uuid: str
+    """Of the state disk."""
+    facts: Moving
+    move_id: str = ""
+    services: frozenset[str] = frozenset()
+    """Services that have a container."""
+    present: frozenset[str] = frozenset()
+    """All containers of the project."""
+    wanted: frozenset[str] = frozenset()
+    """Services that ran when the move began."""
+    fresh: frozenset[str] = field(default_factory=frozenset)
+    """Steps that this very process has carried out: proofs that leave no trace on the host."""
+
+    @property
+    def old(self) -> str:
+        """Where the state disk is mounted in the layout that is left."""
+        return self.source.mounts["state"]
+
+    @property
+    def new(self) -> str:
+        """Where it is mounted in the layout that is wanted."""
+        return self.target.mounts["state"]
+
+    @property
+    def fenced(self) -> bool:
+        """Whether the intent that is written down is that of this move."""
+        fence = self.facts["fence"]
+        return fence is not None and fence.get("id") == self.move_id
+
+    @property
+    def committed(self) -> bool:
+        """Whether ``.env``, the one commit point, names the target."""
+        return points_to(self.facts["env"], self.target)
+
+    @property
+    def late(self) -> bool:
+        """Whether the new mount point can only be made while the stack is down.
+
+        A link that running containers go through must not be swapped under them.
+        """
+        return self.new in self.source.links
+
+    def mounted(self, path: str) -> bool:
+        """Whether the state disk itself, not another one or a part of it, is mounted at ``path``."""
+        return any(is_disk(point, path, self.uuid) for point in self.facts["points"])
+
+    def bare(self, path: str) -> Bare:
+        """What is at ``path`` without its mount."""
+        return self.facts["bare"].get(path) or {"kind": "absent", "target": "", "entries": []}
+
+    def placed(self) -> bool:
+        """Whether the place of the old mount is as the target has it: its link, or nothing."""
+        found = self.bare(self.old)
+        wanted = self.target.links.get(self.old)
+        if wanted is None:
+            return found["kind"] == "absent"
+        return found["kind"] == "link" and found["target"] == wanted
+
+
+def is_disk(point: Point, path: str, uuid: str) -> bool:
+    """Whether a mount is the whole state disk at ``path``."""
+    return point["target"] == path and point["uuid"] == uuid and point["root"] == "/"
+
+
+def points_to(env: Mapping[str, str], layout: Layout) -> bool:
+    """Whether the keys of ``.env`` are those of ``layout``: state directory and overlay both."""
+    if posixpath.normpath(resolve_state_dir(env)) != layout.state_dir:
+        return False
+    named = [name for name in split(env.get("COMPOSE_FILE", "")) if name in overlays()]
+    # The last one wins, and the product's own tick puts another one before it.
+    return not named or named[-1] == layout.overlay
+
+
+def inside(facts: Moving, path: str) -> list[str]:
+    """Mount points strictly below ``path``."""
+    return sorted(
+        {
+            point["target"]
+            for point in facts["points"]
+            if point["target"] != path and is_below(point["target"], path)
+        }
+    )
+
+
+def is_harmless(entry: Leftover) -> bool:
+    """Whether a leftover in a hidden directory is one that the product's own scripts make by themselves.
+
+    They recreate them at every boot or tick, whatever STATE_DIR says; none holds state.
+    """
+    name, kind, size = entry["name"], entry["kind"], entry["size"]
+    if kind == "directory":
+        return name == "lost+found" or (name in ("certs", "db-jobs") and size == 0)
+    if kind != "file":
+        return False
+    if name == "instance.yaml":
+        return entry["backend"] == "duckdb" and size <= 4096
+    return name == "agnes-state-applier.tick" or (name.endswith(".lock") and size == 0)

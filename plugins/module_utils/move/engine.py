@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carrying out a move: one step after the other, from wherever the host is now.
+
+Up to the commit an error leads back to the old layout, with the stack started;
+after it, an error leads on: the move is tried again, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Optional
+
+from ..core.errors import Refusal
+from ..core.move_errors import MoveGoneBack, MoveStuck, MoveUnderWay
+from ..core.moves import COMMIT, STEPS, check_movable, order, undoable
+from ..core.scenes import Scene
+from ..system import ledger, moving
+from ..system.commands import Failed
+from .failpoints import reach
+from .steps import ACTS, product_lock
+from .world import BACK, FORWARD, World, new_intent
+
+UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
+"""The product's own upgrade holds it while it works; holding it keeps the upgrade away."""
+
+TRIES = 3
+"""How often the way forward is tried after the commit, before the run gives up for now."""
+
+_ASKS_CONTAINERS = ("stop", "start")
+_ERRORS = (Refusal, Failed, OSError, ValueError, KeyError)
+
+
+class StepFailed(Exception):
+    """A step did not come about."""
+
+    def __init__(self, step: str, error: Exception, committed: bool) -> None:
+        self.step = step
+        self.error = error
+        self.committed = committed
+        super().__init__(str(error))
+
+
+class Engine:
+    """One move, forward or back."""
+
+    def __init__(self, world: World, say: Callable[[str], None] = lambda _text: None) -> None:
+        self.world = world
+        self.say = say
+
+    def forward(self) -> None:
+        """Do what is not done. Raises MoveGoneBack or MoveStuck."""
+        failed: Optional[StepFailed] = None
+        for _try in range(TRIES):
+            try:
+                self._pass()
+                return
+            except StepFailed as error:
+                failed = error
+                if not error.committed and self.back(error.step, str(error.error)):
+                    raise self._gone_back(error.step, error.error) from error
+        assert failed is not None
+        self._start_anyway()
+        raise MoveStuck(
+            target=self.world.target.name, step=failed.step, found=failed.error,
+            uuid=self.world.intent["uuid"], path=self.world.target.state_dir,
+        ) from failed  # fmt: skip
+
+    def _gone_back(self, step: str, error: object) -> MoveGoneBack:
+        return MoveGoneBack(
+            target=self.world.target.name, step=step, found=error,
+            path=self.world.source.state_dir,
+        )  # fmt: skip
+
+    def _pass(self) -> None:
+        scene = self.world.look()
+        committed = scene.committed
+        if not committed:
+            try:
+                check_movable(scene)
+            except Refusal as refusal:
+                raise StepFailed("check", refusal, False) from refusal
+        for step, _phase in order(self.world.source, self.world.target):
+            try:
+                self._step(step)
+            except _ERRORS as error:
+                raise StepFailed(step, error, committed) from error
+            committed = committed or step == COMMIT
+
+    def _look(self, step: str) -> Scene:
+        return self.world.look(containers=step in _ASKS_CONTAINERS)
+
+    def _step(self, step: str) -> None:
+        world = self.world
+        scene = self._look(step)
+        if STEPS[step].done(scene):
+            return
+        self.say(STEPS[step].says(scene))
+        ledger.note(world.id, step, "begin")
+        reach(step, "before")
+        ACTS[step].act(world)
+        reach(step, "after")
+        world.fresh.add(step)
+        if not STEPS[step].done(self._look(step)):
+            raise Failed("it was carried out, and yet the host does not show it")
+        ledger.note(world.id, step, "done")
+
+    def back(self, step: str, because: str) -> bool:
+        """Undo what was done before the commit; the stack runs again. Raises MoveStuck.
+
+        False when ``.env`` names the target and can't be written: then only the way
+        forward leads to one place.
+        """
+        world = self.world
+        world.intent.update(phase=BACK, because=because, stopped_at=step)
+        with suppress(*_ERRORS):
+            # Should even this fail, the way back goes on all the same.
+            if ledger.read(ledger.FENCE) is not None:
+                world.save()
+        self.say(f"going back: {because}")
+        failed: list[tuple[str, Exception]] = []
+        for name in undoable(world.look()):
+            if failed and name == "fence":
+                break
+            try:
+                self._undo(name)
+            except _ERRORS as error:
+                failed.append((name, error))
+            if name == COMMIT and self._look(name).committed:
+                return False
+        if failed:
+            raise MoveStuck(
+                target=world.target.name, step=f"undo {failed[0][0]}", found=failed[0][1],
+                uuid=world.intent["uuid"], path=world.source.state_dir,
+            )  # fmt: skip
+        return True
+
+    def _undo(self, step: str) -> None:
+        """Each undo looks for itself what is there to be undone: a step may be done by half."""
+        undo = ACTS[step].undo
+        if undo is None:
+            return
+        with suppress(OSError):
+            ledger.note(self.world.id, step, "undo")
+        reach(step, "undo_before")
+        undo(self.world)
+        reach(step, "undo_after")
+
+    def _start_anyway(self) -> None:
+        """After the commit: if the disk is where .env points, the stack can run while the rest waits."""
+        scene = self.world.look()
+        if scene.committed and scene.mounted(scene.new):
+            with suppress(*_ERRORS):
+                self.world.project.up(
+                    self.world.wanted, self.world.intent["alone"], self.world.intent["timeout"]
+                )
+
+
+def _engine(intent: dict[str, Any], say: Callable[[str], None]) -> Engine:
+    return Engine(World(intent), say)
+
+
+def carry_out(
+    request: Optional[dict[str, Any]], say: Callable[[str], None] = lambda _text: None
+) -> dict[str, Any]:
+    """Do what is asked, after ending what was interrupted. Returns what the result file holds.
+
+    request: what a run asks for (see modules/move.py); None after a reboot.
+    """
+    fence = ledger.read(ledger.FENCE)
+    engine: Optional[Engine] = None
+    with product_lock(UPGRADE_LOCK):
+        if fence is not None and _goes_back(fence, request):
+            engine = _engine(fence, say)
+            engine.back(
+                str(fence.get("stopped_at") or "the request"), str(fence["because"] or "asked")
+            )
+            fence = None
+            if request is None or request["direction"] == BACK:
+                return _result(engine, engine.world.source.name)
+        if fence is not None and (request is None or request["target"] == fence["target"]):
+            engine = _engine(fence, say)
+        elif request is not None:
+            facts = moving.look(request["project_dir"])
+            engine = _engine(new_intent(request, facts, fence or {}), say)
+        if engine is None:
+            raise MoveUnderWay(found="nothing: there is neither a request nor an intent")
+        engine.forward()
+        return _result(engine, engine.world.target.name)
+
+
+def _goes_back(fence: dict[str, Any], request: Optional[dict[str, Any]]) -> bool:
+    """Whether a move that was interrupted is to be given up; once committed it never is."""
+    if World(fence).look(containers=False).committed:
+        return False
+    return fence["phase"] != FORWARD or bool(request and request["direction"] == BACK)
+
+
+def _result(engine: Engine, layout: str) -> dict[str, Any]:
+    return {
+        "layout": layout,
+        "move": engine.world.id,
+        "down_seconds": engine.world.down_seconds,
+        "steps": sorted(engine.world.fresh),
+    }
+
+
+def run_requested(say: Callable[[str], None]) -> int:
+    """What the unit runs: take the request, carry it out, leave the result. Returns the exit status."""
+    with ledger.locked("a move"):
+        request = ledger.read(ledger.REQUEST)
+        fence = ledger.read(ledger.FENCE) or {}
+        name = str((request or fence).get("id") if request else fence.get("request") or "")
+        result: dict[str, Any] = {
+            "request": name,
+            "ok": True,
+            "message": "",
+            "code": "",
+            "at": ledger.now(),
+        }
+        try:
+            result.update(carry_out(request, say))
+        except Refusal as refusal:
+            result.update(ok=False, message=str(refusal), code=refusal.code)
+        except (Failed, OSError) as error:
+            result.update(ok=False, message=str(error))
+        say(result["message"] or f"state is in layout {result['layout']}")
+        ledger.write(ledger.RESULT, {**result, "at": ledger.now()})
+        if os.path.exists(ledger.REQUEST):
+            ledger.remove(ledger.REQUEST)
+        return 0 if result["ok"] else 1

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator wants to know of a host, on one screen."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Optional
+
+from ..core.layouts import LAYOUTS, Layout, state_dirs
+from ..core.scenes import Moving, points_to
+from ..system import ledger, moving
+
+PROJECT_DIR = "/opt/agnes"
+JOURNAL_LINES = 8
+
+
+def _layout(facts: Moving) -> Optional[Layout]:
+    return next((each for each in LAYOUTS.values() if points_to(facts["env"], each)), None)
+
+
+def _mounts(facts: Moving) -> list[str]:
+    lines = [
+        f"mounted    {point['target']}: {point['source']} (UUID {point['uuid'] or 'none'})"
+        for point in facts["points"]
+    ]
+    return lines or ["mounted    no state disk; state is a plain directory"]
+
+
+def _places(facts: Moving) -> list[str]:
+    lines = []
+    for path in state_dirs():
+        found = facts["bare"][path]
+        what = f"a link to {found['target']}" if found["kind"] == "link" else f"a {found['kind']}"
+        names = ", ".join(entry["name"] for entry in found["entries"][:5])
+        if found["kind"] != "absent":
+            lines.append(f"beneath    {path}: {what}{', holds ' + names if names else ''}")
+    return lines
+
+
+def _next(facts: Moving, layout: Optional[Layout], result: dict[str, Any]) -> str:
+    fence = facts["fence"]
+    if fence:
+        way = "on" if fence["phase"] == "forward" else "back"
+        return (
+            f"a move from {fence['source']} to {fence['target']} is not ended: run site.yml again, or "
+            f"'systemctl start agnes-host-move'; it goes {way} from where it is"
+        )
+    if layout is None:
+        return ".env names a place that no layout has: see docs/state-dir.md"
+    at = {point["target"] for point in facts["points"]}
+    if layout.needs_state_disk and layout.mounts["state"] not in at:
+        return (
+            f"nothing is mounted at {layout.mounts['state']}: start nothing, mount the state disk"
+        )
+    if result and not result.get("ok"):
+        return f"the last move failed: {result.get('message')}"
+    return "nothing is to be done"
+
+
+def explain(project_dir: str = PROJECT_DIR) -> list[str]:
+    """The lines of the screen."""
+    facts = moving.look(project_dir)
+    layout = _layout(facts)
+    result = ledger.read(ledger.RESULT) or {}
+    name = layout.name if layout else "unknown"
+    state = layout.state_dir if layout else facts["env"].get("STATE_DIR", "?")
+    lines = [
+        f"host       {os.uname().nodename}",
+        f"layout     {name}: STATE_DIR={state}, by {project_dir}/.env",
+        *_mounts(facts),
+        *_places(facts),
+        *(f"fstab      {path}: {spec}" for path, spec in sorted(facts["lines"].items())),
+        f"marker     layout {facts['marker'] or 'none'}, database backend {facts['backend']}",
+    ]
+    if facts["held_units"]:
+        lines.append(f"held back  {', '.join(facts['held_units'])}")
+    for entry in ledger.tail(JOURNAL_LINES):
+        text = f": {entry['text']}" if entry.get("text") else ""
+        lines.append(f"journal    {entry['at']} {entry['step']} {entry['phase']}{text}")
+    return [*lines, f"next       {_next(facts, layout, result)}"]

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making, taking away and swapping mount points, by directory descriptors and without following links.
+
+uid 999 owns /data: a name in it may become something else between two calls. So each act
+goes by descriptors, and whatever is taken out of its place is renamed aside, never deleted;
+only an empty directory that is left over, and a link of ours, are removed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from ..core.move_errors import MovePlaceInUse
+from ..core.retired import ASIDE
+from ..system import kernel, trees
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+@contextmanager
+def _parent(path: str) -> Iterator[tuple[int, str]]:
+    parent, name = os.path.split(path)
+    with trees.opened(parent) as fd:
+        yield fd, name
+
+
+@contextmanager
+def _aside(parent: int) -> Iterator[int]:
+    """The directory of things set aside; gone again at the end if nothing is in it."""
+    with suppress(FileExistsError):
+        os.mkdir(ASIDE, 0o700, dir_fd=parent)
+        os.fsync(parent)
+    fd = os.open(ASIDE, _DIRECTORY, dir_fd=parent)
+    try:
+        info = os.fstat(fd)
+        if info.st_uid != 0 or stat.S_IMODE(info.st_mode) != 0o700:
+            raise MovePlaceInUse(path=ASIDE, found="a directory that is not root's only")
+        yield fd
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    with suppress(OSError):
+        os.rmdir(ASIDE, dir_fd=parent)
+        os.fsync(parent)
+
+
+def _kind(parent: int, name: str) -> str:
+    try:
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return "absent"
+    return "link" if stat.S_ISLNK(mode) else "directory" if stat.S_ISDIR(mode) else "file"
+
+
+def _immutable(parent: int, name: str, wanted: bool) -> None:
+    fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    try:
+        kernel.set_immutable(fd, wanted)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _drop_link(directory: int, name: str) -> None:
+    """Take away a link of ours; anything else with its name stays."""
+    if _kind(directory, name) == "link":
+        os.unlink(name, dir_fd=directory)
+
+
+def make_point(path: str, name_aside: str) -> None:
+    """A bare directory for a mount at ``path``, in place of nothing or of a link of ours.
+
+    Where a link is, it and the directory change places: at no moment is neither there.
+    """
+    with _parent(path) as (parent, name):
+        kind = _kind(parent, name)
+        if kind == "absent":
+            os.mkdir(name, 0o755, dir_fd=parent)
+        elif kind == "link":
+            with _aside(parent) as aside:
+                if _kind(aside, name_aside) == "absent":
+                    os.mkdir(name_aside, 0o755, dir_fd=aside)
+                kernel.exchange(name_aside, aside, name, parent)
+                _drop_link(aside, name_aside)
+        _immutable(parent, name, True)
+        os.fsync(parent)
+
+
+def unmake_point(path: str, link: str, name_aside: str) -> None:
+    """What undoes make_point: nothing again at ``path``, or the link that was there."""
+    with _parent(path) as (parent, name):
+        if _kind(parent, name) != "directory":
+            return
+        _immutable(parent, name, False)
+        if link:
+            with _aside(parent) as aside:
+                _exchange_for_link(parent, name, link, aside, name_aside)
+        else:
+            os.rmdir(name, dir_fd=parent)
+        os.fsync(parent)
+
+
+def retire(path: str, link: str, name_aside: str) -> None:
+    """Rename the directory at ``path`` aside; in its place comes ``link``, or nothing if it is empty.
+
+    A mount point that is still in use can't be renamed: the kernel refuses it.
+    """
+    with _parent(path) as (parent, name):
+        kind = _kind(parent, name)
+        if kind == "directory":
+            _immutable(parent, name, False)
+            with _aside(parent) as aside:
+                if link:
+                    _exchange_for_link(parent, name, link, aside, name_aside)
+                else:
+                    kernel.rename_new(name, parent, name_aside, aside)
+                    _settle(aside, name_aside)
+        elif kind != "absent":
+            raise MovePlaceInUse(path=path, found=f"a {kind}")
+        elif link:
+            os.symlink(link, name, dir_fd=parent)
+        os.fsync(parent)
+
+
+def _exchange_for_link(parent: int, name: str, link: str, aside: int, name_aside: str) -> None:
+    _drop_link(aside, name_aside)
+    os.symlink(link, name_aside, dir_fd=aside)
+    kernel.exchange(name_aside, aside, name, parent)
+    os.fsync(parent)
+    _settle(aside, name_aside)
+
+
+def _settle(aside: int, name: str) -> None:
+    """What was set aside stays, root's only, unless it is an empty directory."""
+    os.fsync(aside)
+    try:
+        os.rmdir(name, dir_fd=aside)
+    except OSError:
+        fd = os.open(name, _DIRECTORY, dir_fd=aside)
+        try:
+            os.fchown(fd, 0, 0)
+            os.fchmod(fd, 0o700)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def tidy(path: str, name_aside: str) -> None:
+    """Take away what a crash left between two of the calls above: a link of ours, an empty directory."""
+    with suppress(FileNotFoundError), _parent(path) as (parent, _name):
+        if _kind(parent, ASIDE) != "directory":
+            return
+        with _aside(parent) as aside:
+            kind = _kind(aside, name_aside)
+            _drop_link(aside, name_aside)
+            if kind == "directory":
+                _immutable(aside, name_aside, False)
+                _settle(aside, name_aside)

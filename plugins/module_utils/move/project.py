@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compose project during a move: what runs, stopping it, starting exactly that again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import NotHealthy
+from ..core.move_errors import StrayContainers
+from ..core.moves import GRACE_SECONDS
+from ..system.commands import run
+from ..system.engine import PROJECT_LABEL, SERVICE_LABEL, containers, project_name
+
+_SHAPE = "\t".join(
+    (
+        "{{.Names}}", "{{.State}}",
+        f'{{{{.Label "{SERVICE_LABEL}"}}}}',
+        '{{.Label "com.docker.compose.oneoff"}}',
+        '{{.Label "com.docker.compose.depends_on"}}',
+    )
+)  # fmt: skip
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the project, as a listing shows it."""
+
+    name: str
+    state: str
+    service: str
+    one_off: bool
+    needs: frozenset[str]
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is up, or about to be."""
+        return self.state in ("running", "restarting", "paused")
+
+
+class Project:
+    """The compose project in ``directory``; COMPOSE_FILE comes from its .env."""
+
+    def __init__(self, docker: str, directory: str) -> None:
+        self.docker = docker
+        self.directory = directory
+        self.name = project_name(directory)
+
+    def listing(self) -> list[Container]:
+        """All its containers, by one quick call."""
+        label = f"label={PROJECT_LABEL}={self.name}"
+        out = run([self.docker, "ps", "--all", "--filter", label, "--format", _SHAPE]).out
+        found = []
+        for line in out.splitlines():
+            name, state, service, one_off, needs = (*line.split("\t"), "", "", "")[:5]
+            names = frozenset(need.split(":")[0] for need in needs.split(",") if need)
+            found.append(Container(name, state, service, one_off == "True", names))
+        return found
+
+    def _compose(self, *arguments: str, seconds: float) -> None:
+        argv = [self.docker, "compose", "--profile", "*", *arguments]
+        run(argv, cwd=self.directory, seconds=seconds)
+
+    def running(self) -> set[str]:
+        """The services that have a container that is up."""
+        return {item.service for item in self.listing() if item.runs and not item.one_off}
+
+    def down(self) -> None:
+        """Stop and remove all containers, so that no restart policy can bring one back."""
+        grace = str(GRACE_SECONDS)
+        self._compose("down", "--timeout", grace, seconds=GRACE_SECONDS * 4 + 120)
+        left = [item.name for item in self.listing()]
+        if left:
+            raise StrayContainers(found=", ".join(left))
+
+    def up(self, services: Collection[str], alone: bool, seconds: float) -> None:
+        """Start services. ``alone``: without those that they depend on, which were not running."""
+        if not services:
+            return
+        options = ["--no-deps"] if alone else []
+        self._compose("up", "--detach", "--no-color", *options, *sorted(services), seconds=seconds)
+
+    def wait(
+        self,
+        services: Collection[str],
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> list[dict[str, Any]]:
+        """Wait until each service is healthy, or has ended well; returns the containers."""
+        end = clock() + seconds
+        while True:
+            found = containers(self.docker, self.name)
+            by_service = {item["service"]: item for item in found}
+            trouble = {name: _trouble(by_service.get(name)) for name in services}
+            waiting = {name: why for name, why in trouble.items() if why}
+            if not waiting:
+                return found
+            if clock() > end:
+                name = sorted(waiting)[0]
+                raise NotHealthy(
+                    service=name, found=waiting[name], seconds=int(seconds), project=self.directory
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+def _trouble(container: Any) -> str:
+    if container is None:
+        return "absent"
+    if container["status"] == "exited":
+        code = container["exit_code"]
+        return "" if code == 0 else f"ended with {code}"
+    if container["status"] != "running":
+        return str(container["status"])
+    return "" if container["health"] in ("", "healthy") else f"running, {container['health']}"

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each step of a move does, and what undoes it. Whether it is done, facts say: core/moves.py."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ..core import switch
+from ..core.errors import NotMounted
+from ..core.move_errors import LockHeld, StateDiskHeld, StateDiskShared, StrayContainers
+from ..core.moves import COMMIT
+from ..core.retired import REPLACED
+from ..core.tree import MARKER, MARKER_FORMAT
+from ..system import durable, filesystems, ledger, moving, record, stacks, trees, units
+from ..system.commands import run
+from ..system.holders import holders
+from ..system.overlays import proved_overlay
+from ..system.stage import staged
+from . import canary, places
+from .world import World
+
+IDLE_SECONDS = 30.0
+"""How long a process of the host may still use the state disk before the stop."""
+QUIET_SECONDS = 5.0
+"""The same after the stop: containers that have ended need a moment to go."""
+UNMOUNT_SECONDS = 10.0
+APPLIER_LOCK = "db-state-applier.lock"
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Act:
+    """A step's doing; ``undo`` is None where nothing needs to be undone."""
+
+    act: Callable[[World], None]
+    undo: Optional[Callable[[World], None]] = None
+
+
+def _until(check: Callable[[], bool], seconds: float) -> bool:
+    """Whether ``check`` comes true within ``seconds``."""
+    end = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _fence(world: World) -> None:
+    world.save()
+    if units.hold():
+        units.reload()
+
+
+def _unfence(world: World) -> None:
+    """The intent goes last: until then a crash is taken up again."""
+    units.let_go()
+    units.reload()
+    ledger.remove(ledger.FENCE)
+
+
+def _overlay(world: World) -> None:
+    text = world.read_env()
+    after = world.env_after(text)
+    directory, name = world.intent["project_dir"], world.target.overlay
+    chain = switch.chain_in(after)
+    with staged(world.project.docker, directory, {}, after) as stage:
+        overlay, _config = proved_overlay(stage, world.target, chain, os.listdir(directory))
+    path = os.path.join(directory, name)
+    if overlay:
+        if os.path.lexists(path):
+            durable.keep_aside(path, REPLACED)
+        durable.write(path, overlay)
+    durable.keep_aside(world.env_path, REPLACED)
+
+
+def _point(world: World) -> None:
+    places.make_point(world.look(containers=False).new, world.name_aside)
+
+
+def _point_undo(world: World) -> None:
+    new, was = world.target.mounts["state"], world.intent["point_was"]
+    if was != "directory":
+        places.unmake_point(new, world.source.links.get(new, ""), world.name_aside)
+
+
+def _fstab(world: World) -> None:
+    old, new = world.source.mounts["state"], world.target.mounts["state"]
+    text = durable.read_text(filesystems.FSTAB) or ""
+    uuid, fstype = world.intent["uuid"], world.intent["fstype"]
+    durable.write(filesystems.FSTAB, switch.with_state_line(text, uuid, old, new, fstype))
+
+
+def _fstab_undo(world: World) -> None:
+    if not world.intent["line_was"]:
+        text = durable.read_text(filesystems.FSTAB) or ""
+        after = switch.without_our_line(text, world.target.mounts["state"])
+        durable.write(filesystems.FSTAB, after)
+        units.reload()
+
+
+def _reload(world: World) -> None:
+    units.reload()
+
+
+def _mount(world: World) -> None:
+    new, device = world.target.mounts["state"], world.device()
+    if device:
+        filesystems.mount(new, device)
+    else:
+        # After a boot that mounted it nowhere: fstab names the UUID, and the check that follows too.
+        run(["mount", new])
+
+
+def _unmount(path: str) -> None:
+    """Unmount all that is stacked at ``path``; a short use by somebody is waited for."""
+
+    def gone() -> bool:
+        if not any(point["target"] == path for point in moving.points()):
+            return True
+        run(["umount", path], codes=(0, 32))
+        return not any(point["target"] == path for point in moving.points())
+
+    if not _until(gone, UNMOUNT_SECONDS):
+        run(["umount", path])
+
+
+def _mount_undo(world: World) -> None:
+    _unmount(world.target.mounts["state"])
+
+
+def _umount(world: World) -> None:
+    _unmount(world.source.mounts["state"])
+
+
+@contextmanager
+def product_lock(
+    path: str, directory: Optional[int] = None, seconds: float = 120
+) -> Iterator[None]:
+    """Hold one of the product's own locks; raises LockHeld when it does not come free."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags |= 0 if directory is not None else os.O_CREAT
+    fd = os.open(path, flags, 0o644, dir_fd=directory)
+
+    def taken() -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    try:
+        if not _until(taken, seconds):
+            raise LockHeld(path=path, found="one of the product's scripts", seconds=int(seconds))
+        yield
+    finally:
+        os.close(fd)
+
+
+def _idle(world: World) -> None:
+    strays = [c.name for c in world.project.listing() if c.one_off and c.runs]
+    if strays:
+        raise StrayContainers(found=", ".join(strays))
+    path = world.source.state_dir
+    with trees.opened(path) as directory:
+        try:
+            # Fenced, the applier can't start again; one that still runs is waited for.
+            with product_lock(APPLIER_LOCK, directory):
+                pass
+        except FileNotFoundError:
+            pass
+    shared = moving.others(world.project.docker, world.project.name, {world.device()})
+    if shared:
+        raise StateDiskShared(path=path, found=", ".join(shared))
+    _nobody(world, IDLE_SECONDS, containers=False)
+
+
+def _nobody(world: World, seconds: float, containers: bool) -> None:
+    device, found = world.device(), [""]
+    if not device:
+        raise NotMounted(mount_point=world.source.state_dir, found="no state disk")
+
+    def none() -> bool:
+        found[:] = holders(device, containers)
+        return not found
+
+    if not _until(none, seconds):
+        raise StateDiskHeld(path=world.source.state_dir, found=", ".join(found[:5]))
+
+
+def _stop(world: World) -> None:
+    # With its container goes the last sign that a service was ended, or stopped by somebody.
+    found = record.load()
+    found["resting"] = world.intent["resting"]
+    record.save(found)
+    world.went_down()
+    world.project.down()
+
+
+def _start_again(world: World) -> None:
+    world.project.up(world.wanted, world.intent["alone"], world.intent["timeout"])
+    world.came_up()
+
+
+def _stop_undo(world: World) -> None:
+    if not set(world.wanted) <= world.project.running():
+        _start_again(world)
+
+
+def _quiet(world: World) -> None:
+    _nobody(world, QUIET_SECONDS, containers=True)
+
+
+def _commit(world: World) -> None:
+    world.env_before = world.read_env()
+    durable.write(world.env_path, world.env_after(world.env_before))
+
+
+def _commit_undo(world: World) -> None:
+    """Only in the process whose commit failed, and before anything was started by it."""
+    if world.env_before:
+        durable.write(world.env_path, world.env_before)
+
+
+def _line(world: World) -> None:
+    old, new = world.source.mounts["state"], world.target.mounts["state"]
+    text = durable.read_text(filesystems.FSTAB) or ""
+    durable.write(filesystems.FSTAB, switch.without_line(text, old, new))
+
+
+def _place(world: World) -> None:
+    old = world.source.mounts["state"]
+    places.retire(old, world.target.links.get(old, ""), world.name_aside)
+
+
+def _start(world: World) -> None:
+    """No start without the proof that the state disk, and it alone, is where .env points."""
+    scene = world.look(containers=False)
+    if not scene.committed or not scene.mounted(scene.new) or scene.mounted(scene.old):
+        raise NotMounted(mount_point=scene.new, found="not the state disk alone")
+    _start_again(world)
+
+
+def _prove(world: World) -> None:
+    found = world.project.wait(world.wanted, world.intent["timeout"])
+    stacks.prove_disks(found, world.target)
+
+
+def _canary(world: World) -> None:
+    url = world.intent["canary_url"]
+    if url and world.wanted:
+        canary.send(url, world.target.state_dir, world.id)
+
+
+def _marker(world: World) -> None:
+    """The marker is root's, in a directory that is not: so by descriptor."""
+    with trees.opened(world.target.state_dir) as directory:
+        try:
+            fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+            with os.fdopen(fd, "rb") as file:
+                marker: dict[str, Any] = json.loads(file.read(65536))
+        except FileNotFoundError:
+            marker = {"instance_id": record.load().get("instance_id", ""), "epoch": 0}
+        marker.update(
+            format=MARKER_FORMAT, layout=world.target.name, role="active",
+            epoch=int(marker.get("epoch") or 0) + 1,
+        )  # fmt: skip
+        text = json.dumps(marker, indent=2) + "\n"
+        durable.write_at(directory, MARKER, text.encode(), 0o644)
+
+
+def _record(world: World) -> None:
+    for path in (world.source.mounts["state"], world.target.mounts["state"]):
+        places.tidy(path, world.name_aside)
+    found = record.load()
+    found["move"] = {
+        "id": world.id, "source": world.source.name, "target": world.target.name,
+        "uuid": world.intent["uuid"], "at": ledger.now(),
+    }  # fmt: skip
+    record.save(found)
+
+
+ACTS: Mapping[str, Act] = {
+    "fence": Act(_fence, _unfence),
+    "overlay": Act(_overlay),
+    "point": Act(_point, _point_undo),
+    "fstab": Act(_fstab, _fstab_undo),
+    "reload": Act(_reload),
+    "mount": Act(_mount, _mount_undo),
+    "idle": Act(_idle),
+    "stop": Act(_stop, _stop_undo),
+    "quiet": Act(_quiet),
+    COMMIT: Act(_commit, _commit_undo),
+    "umount": Act(_umount),
+    "line": Act(_line),
+    "place": Act(_place),
+    "start": Act(_start),
+    "prove": Act(_prove),
+    "canary": Act(_canary),
+    "marker": Act(_marker),
+    "record": Act(_record),
+    "unfence": Act(_unfence),
+}
+"""Every step of core/moves.py, by id."""

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the steps of a move work with: its intent, the host as it is now, the compose project."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid as uuids
+from typing import Any
+
+from ..core import dotenv
+from ..core.chain import chain_for, split
+from ..core.layouts import LAYOUTS, Layout
+from ..core.scenes import Moving, Scene
+from ..core.switch import switched_env
+from ..system import durable, ledger, moving, record
+from ..system.commands import Failed
+from .project import Project
+
+FORWARD, BACK = "forward", "back"
+
+
+class World:
+    """One move on this host. ``intent`` is what the fence holds, and outlives the process."""
+
+    def __init__(self, intent: dict[str, Any]) -> None:
+        self.intent = intent
+        self.source: Layout = LAYOUTS[intent["source"]]
+        self.target: Layout = LAYOUTS[intent["target"]]
+        self.project = Project(docker_path(), intent["project_dir"])
+        self.env_path = os.path.join(intent["project_dir"], ".env")
+        self.env_before: str = ""
+        self.fresh: set[str] = set()
+        self.down_at = 0.0
+        self.down_seconds = 0.0
+
+    @property
+    def id(self) -> str:
+        """The move's id."""
+        return str(self.intent["id"])
+
+    @property
+    def name_aside(self) -> str:
+        """The name under which what the move takes out of its place is kept."""
+        return f"{self.id[:8]}-state"
+
+    @property
+    def wanted(self) -> list[str]:
+        """The services that ran when the move began."""
+        return list(self.intent["services"])
+
+    def look(self, containers: bool = True) -> Scene:
+        """The scene as it is now; without ``containers`` those are not asked for, and none is known."""
+        found = self.project.listing() if containers else []
+        return Scene(
+            self.source, self.target, self.intent["uuid"],
+            moving.look(self.intent["project_dir"]), self.id,
+            services=frozenset(item.service for item in found),
+            present=frozenset(item.name for item in found),
+            wanted=frozenset(self.wanted), fresh=frozenset(self.fresh),
+        )  # fmt: skip
+
+    def device(self) -> str:
+        """MAJ:MIN of the state disk, from where it is mounted; empty when it is not."""
+        for point in moving.points():
+            if point["uuid"] == self.intent["uuid"] and point["root"] == "/":
+                return point["maj_min"]
+        return ""
+
+    def save(self) -> None:
+        """Write the intent down, durably."""
+        ledger.write(ledger.FENCE, self.intent)
+
+    def env_after(self, text: str) -> str:
+        """``.env`` of the target, made from that of the source."""
+        current = split(dotenv.read(text).get("COMPOSE_FILE", ""))
+        present = os.listdir(self.intent["project_dir"])
+        return switched_env(
+            text, self.source, self.target, chain_for(self.target, current, (), present)
+        )
+
+    def read_env(self) -> str:
+        """``.env`` as it is."""
+        text = durable.read_text(self.env_path)
+        if text is None:
+            raise Failed(f"'{self.env_path}' is not there")
+        return text
+
+    def went_down(self) -> None:
+        """The stack is about to stop."""
+        self.down_at = time.monotonic()
+
+    def came_up(self) -> None:
+        """The stack has been started."""
+        if self.down_at:
+            self.down_seconds = round(time.monotonic() - self.down_at, 3)
+
+
+def docker_path() -> str:
+    """The client; raises Failed when there is none."""
+    docker = shutil.which("docker")
+    if docker is None:
+        raise Failed("the docker command is not installed")
+    return docker
+
+
+def _needs_all(project: Project, services: set[str]) -> bool:
+    """Whether all that the services depend on is among them."""
+    needed = [item.needs for item in project.listing() if item.service in services]
+    return set().union(*needed) <= services
+
+
+def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) -> dict[str, Any]:
+    """The intent for a request: who ran, and what was at the new place before.
+
+    fence: the intent of a move that this one turns round; where the stack is down,
+    what ran before is known from there only.
+    """
+    project = Project(docker_path(), request["project_dir"])
+    found = project.listing()
+    services = project.running() | set(fence.get("services") or ())
+    here = {item.service for item in found if not item.one_off}
+    known = record.read().get("resting") or []
+    resting = (here | set(known) | set(fence.get("resting") or ())) - services
+    new = LAYOUTS[request["target"]].mounts["state"]
+    return {
+        "id": str(uuids.uuid4()),
+        "request": request["id"],
+        "source": request["source"],
+        "target": request["target"],
+        "uuid": request["uuid"],
+        "fstype": next(
+            (p["fstype"] for p in facts["points"] if p["uuid"] == request["uuid"]), "ext4"
+        ),
+        "project_dir": request["project_dir"],
+        "canary_url": request.get("canary_url") or "",
+        "timeout": int(request.get("timeout") or 600),
+        "services": sorted(services),
+        "resting": sorted(resting),
+        "alone": not _needs_all(project, services),
+        "point_was": facts["bare"][new]["kind"],
+        "line_was": new in facts["lines"],
+        "phase": FORWARD,
+        "because": "",
+        "began": ledger.now(),
+    }

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The few calls to the kernel that Python's os module lacks."""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+_SYS_OPEN_TREE = 428
+"""The same number on every architecture; Linux 5.2 and later."""
+_OPEN_TREE_CLONE = 1
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+_IMMUTABLE = 0x10
+_LONG = struct.calcsize("l")
+_GETFLAGS = 0x80006601 | _LONG << 16
+_SETFLAGS = 0x40006602 | _LONG << 16
+_NO_FLAGS = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
+    return result
+
+
+@contextmanager
+def uncovered(directory: str) -> Iterator[int]:
+    """A descriptor of ``directory`` in which nothing is mounted on anything.
+
+    A detached copy of the one mount that holds the directory, without those on top
+    of it: it is in no namespace, nobody else sees it, and it is gone at the end.
+    """
+    path = ctypes.c_char_p(os.fsencode(directory))
+    flags = ctypes.c_uint(_OPEN_TREE_CLONE | os.O_CLOEXEC)
+    fd = _check(
+        _LIBC.syscall(ctypes.c_long(_SYS_OPEN_TREE), ctypes.c_int(-100), path, flags), directory
+    )
+    try:
+        # The descriptor is an O_PATH one; names below it are looked up through it.
+        below = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+        try:
+            yield below
+        finally:
+            os.close(below)
+    finally:
+        os.close(fd)
+
+
+def _rename(source: str, source_fd: int, target: str, target_fd: int, flags: int) -> None:
+    _check(
+        _LIBC.renameat2(
+            ctypes.c_int(source_fd), ctypes.c_char_p(os.fsencode(source)),
+            ctypes.c_int(target_fd), ctypes.c_char_p(os.fsencode(target)), ctypes.c_uint(flags),
+        ),
+        source,
+    )  # fmt: skip
+
+
+def exchange(left: str, left_fd: int, right: str, right_fd: int) -> None:
+    """Let two names change places in one step: at no moment is either missing."""
+    _rename(left, left_fd, right, right_fd, _RENAME_EXCHANGE)
+
+
+def rename_new(source: str, source_fd: int, target: str, target_fd: int) -> None:
+    """Rename to a name that must be free."""
+    _rename(source, source_fd, target, target_fd, _RENAME_NOREPLACE)
+
+
+def is_immutable(fd: int) -> bool:
+    """Whether a file or directory has the immutable flag; no where flags are unknown."""
+    flags = array.array("i", [0])
+    try:
+        fcntl.ioctl(fd, _GETFLAGS, flags)
+    except OSError as error:
+        if error.errno in _NO_FLAGS:
+            return False
+        raise
+    return bool(flags[0] & _IMMUTABLE)
+
+
+def set_immutable(fd: int, wanted: bool) -> None:
+    """Set or clear the immutable flag where the filesystem has it; elsewhere do nothing."""
+    if is_immutable(fd) == wanted:
+        return
+    flags = array.array("i", [0])
+    try:
+        fcntl.ioctl(fd, _GETFLAGS, flags)
+        flags[0] = flags[0] | _IMMUTABLE if wanted else flags[0] & ~_IMMUTABLE
+        fcntl.ioctl(fd, _SETFLAGS, flags)
+    except OSError as error:
+        if error.errno not in _NO_FLAGS:
+            raise

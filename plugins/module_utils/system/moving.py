@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking at what a move is about: mounts, what is beneath them, .env, fstab, the intent. Read-only."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..core import dotenv, fstab
+from ..core.backend import UNKNOWN, backend_of
+from ..core.layouts import is_below, resolve_state_dir, state_dirs
+from ..core.move_errors import CanNotLook
+from ..core.scenes import Bare, Leftover, Moving, Point
+from ..core.tree import MARKER
+from . import durable, kernel, ledger, record, trees, units
+from .commands import run
+from .engine import PROJECT_LABEL
+
+_INSTANCE = "instance.yaml"
+_ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
+_SHOWN = 20
+_UUIDS: dict[tuple[str, str], str] = {}
+
+
+def _uuid(maj_min: str, source: str) -> str:
+    """The UUID of a mounted filesystem's device; asked once in a process."""
+    if maj_min.startswith("0:"):
+        return ""
+    key = (maj_min, source)
+    if key not in _UUIDS:
+        probe = ["blkid", "--probe", "--output", "value", "--match-tag", "UUID", source]
+        _UUIDS[key] = run(probe, codes=(0, 2, 8)).out.strip()
+    return _UUIDS[key]
+
+
+def mounts_in(path: str) -> list[tuple[str, list[str], list[str]]]:
+    """(target, fields before the dash, fields after it) of each line of a mountinfo file."""
+    found = []
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            left, _dash, right = line.rstrip("\n").partition(" - ")
+            fields = left.split(" ")
+            target = fields[4].encode("latin-1", "ignore").decode("unicode_escape")
+            found.append((target, fields, right.split(" ")))
+    return found
+
+
+def points() -> list[Point]:
+    """The mounts at or below the table's state directories."""
+    found: list[Point] = []
+    for target, fields, (fstype, source, *_options) in mounts_in("/proc/self/mountinfo"):
+        if any(is_below(target, path) for path in state_dirs()):
+            found.append(
+                {
+                    "target": target, "source": source, "fstype": fstype, "maj_min": fields[2],
+                    "uuid": _uuid(fields[2], source), "root": fields[3],
+                }
+            )  # fmt: skip
+    return found
+
+
+@contextmanager
+def parent_of(path: str) -> Iterator[int]:
+    """The directory that holds ``path``, as its filesystem has it, with no mount in it."""
+    parent = os.path.dirname(path)
+    # First without following links; the copy is then made of that very directory.
+    with trees.opened(parent) as fd:
+        try:
+            with kernel.uncovered(f"/proc/self/fd/{fd}") as below:
+                if os.fstat(below).st_ino != os.fstat(fd).st_ino:
+                    raise CanNotLook(path=path, found="another directory than the one opened")
+                yield below
+        except OSError as error:
+            if error.filename == f"/proc/self/fd/{fd}":
+                raise CanNotLook(path=path, found=error.strerror) from error
+            raise
+
+
+def _leftover(directory: int, name: str) -> Leftover:
+    info = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    found: Leftover = {"name": name, "kind": "other", "size": info.st_size, "backend": ""}
+    if stat.S_ISLNK(info.st_mode):
+        found["kind"] = "link"
+    elif stat.S_ISDIR(info.st_mode):
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+        try:
+            found["kind"], found["size"] = "directory", len(os.listdir(fd))
+        finally:
+            os.close(fd)
+    elif stat.S_ISREG(info.st_mode):
+        found["kind"] = "file"
+        if name == _INSTANCE:
+            found["backend"] = _backend_in(directory)
+    return found
+
+
+def bare(path: str) -> Bare:
+    """What is at ``path`` on its parent's filesystem, beneath whatever is mounted there."""
+    found: Bare = {"kind": "absent", "target": "", "entries": []}
+    try:
+        with parent_of(path) as parent:
+            return _bare_in(parent, os.path.basename(path), found)
+    except FileNotFoundError:
+        return found
+    except (CanNotLook, OSError) as error:
+        # Only a move must know; every other run goes on.
+        return {"kind": "unknown", "target": str(error), "entries": []}
+
+
+def _bare_in(parent: int, name: str, found: Bare) -> Bare:
+    info = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if stat.S_ISLNK(info.st_mode):
+        found["kind"], found["target"] = "link", os.readlink(name, dir_fd=parent)
+    elif stat.S_ISDIR(info.st_mode):
+        found["kind"] = "directory"
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            found["entries"] = [_leftover(fd, n) for n in sorted(os.listdir(fd))[:_SHOWN]]
+        finally:
+            os.close(fd)
+    else:
+        found["kind"] = "other"
+    return found
+
+
+def _backend_in(directory: int) -> str:
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        fd = os.open(_INSTANCE, flags, dir_fd=directory)
+    except FileNotFoundError:
+        return backend_of("")
+    except OSError:
+        return UNKNOWN
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return UNKNOWN
+        return backend_of(file.read(1 << 20).decode("utf-8", "replace"))
+
+
+def backend(state_dir: str) -> str:
+    """The database backend of the state in ``state_dir``."""
+    try:
+        with trees.opened(state_dir) as fd:
+            return _backend_in(fd)
+    except OSError:
+        return backend_of("")
+
+
+def marker_layout(state_dir: str) -> str:
+    """The layout that the marker names, or empty."""
+    try:
+        with trees.opened(state_dir) as directory:
+            fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+            with os.fdopen(fd, "rb") as file:
+                return str(json.loads(file.read(65536)).get("layout") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _used(state_dir: str) -> int:
+    try:
+        found = os.statvfs(state_dir)
+    except OSError:
+        return 0
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+
+def others(docker: str, project: str, disks: set[str]) -> list[str]:
+    """Running containers of other projects that have one of the disks (MAJ:MIN) mounted."""
+    shape = '{{.Names}} {{.ID}} {{.Label "' + PROJECT_LABEL + '"}}'
+    found = []
+    for line in run([docker, "ps", "--format", shape]).out.splitlines():
+        name, container_id, *label = line.split(" ")
+        if label and label[0] == project:
+            continue
+        pid = run([docker, "inspect", "--format", "{{.State.Pid}}", container_id], codes=())
+        if disks & _mounted_by(pid.out.strip()):
+            found.append(name)
+    return sorted(found)
+
+
+def _mounted_by(pid: str) -> set[str]:
+    try:
+        return {fields[2] for _target, fields, _rest in mounts_in(f"/proc/{int(pid)}/mountinfo")}
+    except (OSError, ValueError):
+        return set()
+
+
+def look(project_dir: str, docker: str = "", project: str = "") -> Moving:
+    """All of it. With ``docker``, containers of other projects are looked for too."""
+    values = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
+    entries = fstab.entries(durable.read_text("/etc/fstab") or "")
+    found = points()
+    state_dir = resolve_state_dir(values)
+    # By the table's path, never through a link.
+    state_dir = state_dir if state_dir in state_dirs() else state_dirs()[0]
+    disks = {point["maj_min"] for point in found if not point["maj_min"].startswith("0:")}
+    return {
+        "fence": ledger.read(ledger.FENCE),
+        "open_units": units.open_units(),
+        "held_units": units.held_units(),
+        "env": {key: values[key] for key in _ENV_KEYS if key in values},
+        "env_keys": sorted(values),
+        "points": found,
+        "bare": {path: bare(path) for path in state_dirs()},
+        "lines": {e.mount_point: e.spec for e in entries if e.mount_point in state_dirs()},
+        "backend": backend(state_dir),
+        "marker": marker_layout(state_dir),
+        "moved": str((record.read().get("move") or {}).get("id") or ""),
+        "others": others(docker, project, disks) if docker and disks else [],
+        "used": _used(state_dir) if disks else 0,
+    }

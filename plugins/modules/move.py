@@ -1,0 +1,170 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: move
+short_description: Move the live state of an Agnes host from one layout to another
+version_added: "0.1.0"
+description:
+  - Puts the engine of the move on the host (code, the command C(agnes-host), the unit
+    C(agnes-host-move.service)), starts the unit and waits for its end. The unit goes on when the
+    connection drops, when it is killed, and after a reboot; the next run picks it up.
+  - The state disk is mounted at the new place beside the old one, C(.env) is renamed into place,
+    the old mount goes. Nothing is copied, formatted or deleted; see docs/moving.md.
+  - An error before C(.env) was renamed leads back to the old layout, with the stack started.
+author:
+  - The Agnes host maintainers (@agnes-host)
+extends_documentation_fragment:
+  - agnes.host.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details: It is only called when P(agnes.host.plan#filter) has found something to move.
+options:
+  move:
+    description: The part C(move) of the plan.
+    type: dict
+    required: true
+  project_dir:
+    description: The compose project's directory.
+    type: str
+    default: /opt/agnes
+  canary_url:
+    description: Address to which a canary row is posted after the start, over this host's loopback. Empty for none.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds that starting, and then becoming healthy, may each take.
+    type: int
+    default: 600
+"""
+
+EXAMPLES = r"""
+- name: Move the state
+  agnes.host.move:
+    move: "{{ plan.move }}"
+  when: plan.move
+"""
+
+RETURN = r"""
+actions:
+  description: The steps that were done, or in check mode would be; see M(agnes.host.disks).
+  returned: always
+  type: list
+  elements: dict
+down_seconds:
+  description: From the stop of the stack until it was started again, its own time to stop and start included.
+  returned: success, outside check mode
+  type: float
+"""
+
+import os
+import time
+import uuid
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
+from ansible_collections.agnes.host.plugins.module_utils.move import command, publish
+from ansible_collections.agnes.host.plugins.module_utils.system import ledger
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, run
+
+PREFIX = command.__name__.rpartition(".move.")[0]
+_POLL_SECONDS = 0.2
+
+
+def is_active() -> bool:
+    """Whether the unit runs, or is about to run again."""
+    show = ["systemctl", "show", "--property", "ActiveState", "--value", publish.UNIT]
+    return run(show).out.strip() in ("active", "activating", "reloading", "deactivating")
+
+
+def ask(params: dict[str, Any]) -> str:
+    """Publish the engine if this version is not there, and start it; returns the request's id."""
+    move = params["move"]
+    modules = publish.sources(PREFIX)
+    if publish.missing(modules, ledger.REQUEST, ledger.FENCE):
+        publish.publish(modules, ledger.REQUEST, ledger.FENCE)
+    request = {
+        "id": str(uuid.uuid4()),
+        "source": move["source"],
+        "target": move["target"],
+        "direction": move["direction"],
+        "uuid": move["uuid"],
+        "project_dir": params["project_dir"].rstrip("/"),
+        "canary_url": params["canary_url"],
+        "timeout": params["timeout"],
+    }
+    ledger.write(ledger.REQUEST, request)
+    run(["systemctl", "reset-failed", publish.UNIT], codes=())
+    run(["systemctl", "start", "--no-block", publish.UNIT])
+    return str(request["id"])
+
+
+def attach(move: dict[str, Any]) -> str:
+    """The request of the move that runs already; raises MoveUnderWay when it goes elsewhere."""
+    found = ledger.read(ledger.FENCE) or ledger.read(ledger.REQUEST) or {}
+    if found.get("target") != move["target"]:
+        raise MoveUnderWay(found=f"to layout {found.get('target', 'unknown')}")
+    return str(found.get("request") or found.get("id"))
+
+
+def carry_out(params: dict[str, Any]) -> dict[str, Any]:
+    """Start the engine, or find it running, and wait for its result."""
+    if not os.path.isdir("/run/systemd/system"):
+        raise Failed("systemd does not run here, and the engine of a move is a unit of it")
+    request = attach(params["move"]) if is_active() else ask(params)
+    while is_active() or os.path.exists(ledger.REQUEST):
+        if not is_active() and _condition_failed():
+            break
+        time.sleep(_POLL_SECONDS)
+    result = ledger.read(ledger.RESULT) or {}
+    if result.get("request") != request:
+        raise Failed(f"the engine left no result; see 'journalctl --unit {publish.UNIT}'")
+    return result
+
+
+def _condition_failed() -> bool:
+    """Whether the unit ended without taking the request up; a start takes a moment to show."""
+    time.sleep(2)
+    return not is_active()
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "move": {"type": "dict", "required": True},
+            "project_dir": {"type": "str", "default": "/opt/agnes"},
+            "canary_url": {"type": "str", "default": ""},
+            "timeout": {"type": "int", "default": 600},
+        },
+        supports_check_mode=True,
+    )
+    actions = Actions(module.check_mode)
+    steps, result = module.params["move"]["steps"], {}
+    try:
+        if not module.check_mode:
+            result = carry_out(module.params)
+    except (Refusal, Failed, OSError) as error:
+        module.fail_json(msg=str(error), **actions.result())
+    done = result.get("steps")
+    for step in steps:
+        if done is None or step["id"] in done:
+            down = " (stack down)" if step["down"] else ""
+            actions.take(f"move: {step['id']}", "to be done", step["what"] + down)
+    if result and not result["ok"]:
+        module.fail_json(msg=result["message"], **actions.result())
+    module.exit_json(**actions.result(down_seconds=result.get("down_seconds")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One torture case: a move with failures planted, then plain runs, and what must hold after each.
+
+Run it through ``unshare``, see test_failpoints.py. Prints one JSON object: what was
+found at the end, for a comparison with a move that nothing disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import host
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.moves import remaining
+from ansible_collections.agnes.host.plugins.module_utils.move import (
+    engine,
+    failpoints,
+    places,
+    world,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system import kernel, ledger, moving
+
+LOG = "/run/engine.log"
+
+
+def once(target: Layout, source: Layout, armed: str, forget: bool) -> tuple[int, dict[str, Any]]:
+    """One run of the engine in a process of its own; its exit status and result.
+
+    forget: no request, as after a reboot.
+    """
+    Path("/run/agnes-host").mkdir(mode=0o700, exist_ok=True)
+    request = {
+        "id": str(uuid.uuid4()), "source": source.name, "target": target.name,
+        "direction": "forward", "uuid": host.UUIDS["state"], "project_dir": "/opt/agnes",
+        "canary_url": "", "timeout": 5,
+    }  # fmt: skip
+    if not forget:
+        ledger.write(ledger.REQUEST, request)
+    child = os.fork()
+    if child == 0:
+        log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        if armed:
+            os.environ[failpoints.VARIABLE] = armed
+        os._exit(engine.run_requested(lambda text: print(text, flush=True)))
+    _pid, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), ledger.read(ledger.RESULT) or {}
+
+
+def fired() -> list[str]:
+    """The points that fired so far."""
+    path = Path(failpoints.FIRED)
+    return path.read_text().split() if path.exists() else []
+
+
+def check(before: dict[str, Any]) -> None:
+    """What must hold whenever the engine is not running, however it ended."""
+    named = host.layout_named_by_env()
+    at = [p["target"] for p in moving.points() if p["uuid"] == host.UUIDS["state"]]
+    assert named.mounts["state"] in at, f".env names {named.state_dir}, the disk is at {at}"
+    found = host.manifest(named.state_dir)
+    assert found == before, f"state differs: {set(found.items()) ^ set(before.items())}"
+    fstab = Path("/etc/fstab").read_text()
+    assert f" {named.mounts['state']} ext4 " in fstab, fstab
+    assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n")
+    store = json.loads(Path("/run/stand-in.json").read_text())
+    number = os.stat(named.state_dir).st_dev
+    disk = [os.major(number), os.minor(number)]
+    assert all(start[1:3] == disk for start in store["starts"]), store["starts"]
+    assert all(start[0] in host.RUNNING for start in store["starts"]), store["starts"]
+    for path in ("/var/lib/agnes-host/journal.jsonl", LOG, ledger.RESULT):
+        if os.path.exists(path):
+            assert host.SECRET not in Path(path).read_text(), path
+
+
+def end_state(target: Layout) -> dict[str, Any]:
+    """All that a later run or an operator could tell apart."""
+    facts = moving.look("/opt/agnes")
+    store = json.loads(Path("/run/stand-in.json").read_text())
+    aside = {
+        parent: sorted(
+            f"{oct(os.lstat(os.path.join(parent, places.ASIDE, n)).st_mode)}:"
+            + ",".join(sorted(os.listdir(os.path.join(parent, places.ASIDE, n))))
+            for n in os.listdir(os.path.join(parent, places.ASIDE))
+        )
+        for parent in ("/", "/data")
+        if os.path.isdir(os.path.join(parent, places.ASIDE))
+    }
+    volatile = {"fence": facts["fence"], "moved": bool(facts["moved"])}
+    flags = {}
+    for path in moving.state_dirs():
+        with moving.parent_of(path) as parent:
+            name = os.path.basename(path)
+            if (
+                os.path.isdir(f"/proc/self/fd/{parent}/{name}")
+                and facts["bare"][path]["kind"] != "link"
+            ):
+                fd = os.open(name, os.O_RDONLY, dir_fd=parent)
+                flags[path] = kernel.is_immutable(fd)
+                os.close(fd)
+    return {
+        "immutable": flags,
+        **{key: value for key, value in facts.items() if key not in ("used", "moved", "points")},
+        **volatile,
+        "points": sorted([p["target"], p["uuid"]] for p in facts["points"]),
+        "fstab": Path("/etc/fstab").read_text(),
+        "dotenv": Path("/opt/agnes/.env").read_text(),
+        "containers": {n: c["state"] for n, c in store["containers"].items()},
+        "resting": json.loads(Path("/var/lib/agnes-host/record.json").read_text())["resting"],
+        "aside": aside,
+        "overlay": Path("/opt/agnes", target.overlay).read_text(),
+        "stages": [n for n in os.listdir("/run/agnes-host") if n.startswith("stage-")],
+    }
+
+
+def main() -> None:
+    """``case.py FOLDER SOURCE LEFTOVERS RUN...``: each RUN is armed points, empty for a plain run.
+
+    A RUN that begins with ``boot`` comes after a reboot: nothing is mounted but by fstab,
+    /run is empty, and nobody asks for anything.
+    """
+    folder, source_name, leftovers, *runs = sys.argv[1:]
+    signal.alarm(120)
+    source = LAYOUTS[source_name]
+    target = next(layout for layout in LAYOUTS.values() if layout is not source)
+    devices = host.enter(Path(folder))
+    host.provision(source, devices, leftovers == "leftovers")
+    before = host.manifest(source.state_dir)
+    history = []
+    for armed in runs:
+        forget = armed.startswith("boot")
+        points = armed.removeprefix("boot").lstrip(",")
+        if forget:
+            host.reboot()
+            try:
+                check(before)
+            except AssertionError as error:
+                sys.exit(f"after the reboot: {error}")
+            if ledger.read(ledger.FENCE) is None:
+                continue
+        status, result = once(target, source, points, forget)
+        history.append({"armed": armed, "status": status, "message": result.get("message", "")})
+        try:
+            check(before)
+        except AssertionError as error:
+            log = Path(LOG).read_text()
+            sys.exit(f"after '{armed}' ({status}, {result}): {error}\n{log}")
+    scene = world.World(
+        {"source": source.name, "target": target.name, "uuid": host.UUIDS["state"],
+         "project_dir": "/opt/agnes", "id": moving.look("/opt/agnes")["moved"],
+         "services": list(host.RUNNING)}
+    )  # fmt: skip
+    scene.fresh = {"start", "prove", "canary"}
+    left = remaining(scene.look())
+    end = end_state(target)
+    print(json.dumps({"fired": fired(), "history": history, "left": left, "end": end,
+                      "log": Path(LOG).read_text()}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

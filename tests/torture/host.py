@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host of its own for one torture case: a root file system to write on, two disks, a stack's stand-in.
+
+Only inside private mount and pid namespaces, see case.py. The root is an overlay over the
+machine's own, so every absolute path of the engine is real and nothing outside changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+
+UUIDS = {
+    "data": "11111111-1111-4111-8111-111111111111",
+    "state": "22222222-2222-4222-8222-222222222222",
+}
+HERE = Path(__file__).resolve().parent
+SECRET = "s3cr3t-that-must-not-show"
+RUNNING = ("app", "scheduler")
+RESTING = {"extract": ("exited", 0), "telegram-bot": ("exited", 137)}
+NEEDS = {"app": [], "scheduler": ["app"], "extract": [], "telegram-bot": ["app"]}
+
+
+def run(*argv: str) -> str:
+    """A command that must succeed."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{argv}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def enter(folder: Path) -> dict[str, str]:
+    """Make the root, go into it, and attach the disks; returns role -> device."""
+    root = folder / "root"
+    for name in ("root", "tmp"):
+        (folder / name).mkdir()
+    run("mount", "-t", "tmpfs", "tmpfs", str(folder / "tmp"))
+    for name in ("upper", "work"):
+        (folder / "tmp" / name).mkdir()
+    options = f"lowerdir=/,upperdir={folder}/tmp/upper,workdir={folder}/tmp/work"
+    run("mount", "-t", "overlay", "overlay", "-o", options, str(root))
+    run("mount", "--rbind", "/dev", f"{root}/dev")
+    run("mount", "-t", "proc", "proc", f"{root}/proc")
+    run("mount", "--rbind", "/sys", f"{root}/sys")
+    for name in ("run", "tmp", "opt", "usr/local", "var/lib"):
+        run("mount", "-t", "tmpfs", "tmpfs", f"{root}/{name}")
+    devices = {role: _disk(folder, role) for role in UUIDS}
+    shutil.copy(HERE / "docker_stand_in.py", folder / "tmp" / "docker")
+    for name in ("run/lock", "opt/agnes", "data", "usr/local/bin", "tmp"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / "tmp" / "docker", root / "usr/local/bin/docker")
+    os.chmod(root / "usr/local/bin/docker", 0o755)
+    os.chroot(root)
+    os.chdir("/")
+    os.environ["PATH"] = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    os.environ.pop("DOCKER_HOST", None)
+    return devices
+
+
+_KEPT: list[int] = []
+
+
+def _disk(folder: Path, role: str) -> str:
+    image = folder / f"{role}.img"
+    with image.open("wb") as file:
+        file.truncate(24 << 20)
+    run("mkfs.ext4", "-q", "-U", UUIDS[role], "-L", f"agnes-{role}", str(image))
+    device = run("losetup", "--find", "--show", str(image))
+    # Detached at once, which takes effect when the last user is gone: this process is one.
+    _KEPT.append(os.open(device, os.O_RDONLY | os.O_CLOEXEC))
+    run("losetup", "--detach", device)
+    return device
+
+
+def provision(layout: Layout, devices: dict[str, str], leftovers: bool) -> None:
+    """A host in ``layout`` with state, a stack, and the product's units."""
+    lines = ["# a comment", "proc /proc proc defaults 0 0"]
+    for role, device in devices.items():
+        point = layout.mounts[role]
+        Path(point).mkdir(exist_ok=True)
+        if role == "state" and leftovers:
+            Path(point, "instance.yaml").write_text("database:\n  backend: duckdb\n")
+            Path(point, "certs").mkdir()
+        run("mount", device, point)
+        lines.append(f"UUID={UUIDS[role]} {point} ext4 noatime,nofail 0 2")
+    os.chown("/data", 999, 999)
+    Path("/etc/fstab").write_text("\n".join(lines) + "\n")
+    for path, target in layout.links.items():
+        os.symlink(target, path)
+    _state(Path(layout.state_dir))
+    _project(layout)
+    unit = Path("/etc/systemd/system/agnes-db-backup.timer")
+    unit.parent.mkdir(parents=True, exist_ok=True)
+    unit.write_text("[Timer]\nOnCalendar=daily\n")
+
+
+def _state(state: Path) -> None:
+    (state / "certs").mkdir(mode=0o700)
+    for name, text, mode in (
+        ("system.duckdb", "d" * 300_000, 0o600), (".jwt_secret", SECRET, 0o600),
+        (".session_secret", SECRET, 0o600), (".oauth_enc_key", SECRET, 0o600),
+        ("instance.yaml", "database:\n  backend: duckdb  # the default\n", 0o640),
+        ("certs/privkey.pem", SECRET, 0o600), ("odd\nname", "x", 0o644),
+    ):  # fmt: skip
+        path = state / name
+        path.write_text(text)
+        path.chmod(mode)
+        os.chown(path, 999, 999)
+    marker = {"format": 1, "instance_id": "i", "layout": "?", "role": "active", "epoch": 1}
+    (state / ".agnes-state.json").write_text(json.dumps(marker))
+    os.chown(state, 999, 999)
+
+
+def _volumes(service: str) -> list[dict[str, Any]]:
+    caddy = {"type": "bind", "source": "/data/state/certs", "target": "/certs", "read_only": True}
+    data = {"type": "volume", "source": "data", "target": "/data"}
+    return [data, caddy] if service == "scheduler" else [data]
+
+
+def _project(layout: Layout) -> None:
+    project = Path("/opt/agnes")
+    services = {
+        name: {"volumes": _volumes(name), "needs": needs, "restart": "always"}
+        for name, needs in NEEDS.items()
+    }
+    (project / "base.json").write_text(json.dumps({"services": services, "volumes": {}}))
+    (project / "docker-compose.yml").write_text("services: {}\n")
+    (project / layout.overlay).write_text("services: {}\n")
+    keys = {"DATA_DIR": "/data", "SESSION_SECRET": SECRET, **layout.env(),
+            "COMPOSE_FILE": f"docker-compose.yml:{layout.overlay}", "DOMAIN": "agnes.test"}  # fmt: skip
+    env = project / ".env"
+    env.write_text("# secrets\n" + "".join(f"{key}={value}\n" for key, value in keys.items()))
+    env.chmod(0o600)
+    os.chown(env, 999, 999)
+    states = {**dict.fromkeys(RUNNING, ("running", 0)), **RESTING}
+    containers = {
+        f"agnes-{name}-1": {
+            "service": name, "state": state, "exit": code,
+            "needs": ",".join(f"{need}:service_started:false" for need in NEEDS[name]),
+        }
+        for name, (state, code) in states.items()
+    }  # fmt: skip
+    Path("/run/stand-in.json").write_text(json.dumps({"containers": containers, "starts": []}))
+
+
+def reboot() -> None:
+    """What a boot does: all is unmounted, /run is empty, and fstab is mounted, in its order."""
+    store = Path("/run/stand-in.json").read_text()
+    for point in ("/data/state", "/data-state", "/data"):
+        while subprocess.run(["umount", point], capture_output=True, check=False).returncode == 0:
+            pass
+    log = Path("/run/engine.log").read_text()
+    run("mount", "-t", "tmpfs", "tmpfs", "/run")
+    for name, text in (("stand-in.json", store), ("engine.log", log)):
+        Path("/run", name).write_text(text)
+    Path("/run/lock").mkdir()
+    run("mount", "--all", "--types", "ext4")
+
+
+def manifest(path: str) -> dict[str, list[Any]]:
+    """Every file below ``path`` but the marker: content, owner, mode, time."""
+    found = {}
+    for folder, folders, names in os.walk(path):
+        for name in folders + names:
+            full = os.path.join(folder, name)
+            info = os.lstat(full)
+            content = ""
+            if stat.S_ISREG(info.st_mode):
+                content = hashlib.sha256(Path(full).read_bytes()).hexdigest()
+            if name not in (".agnes-state.json", "lost+found"):
+                found[os.path.relpath(full, path)] = [
+                    content, info.st_uid, info.st_gid, oct(info.st_mode),
+                    info.st_mtime_ns if content else 0,
+                ]  # fmt: skip
+    return found
+
+
+def layout_named_by_env() -> Layout:
+    """The layout whose state directory .env names."""
+    lines = Path("/opt/agnes/.env").read_text().splitlines()
+    keys = [line.split("=")[0] for line in lines if "=" in line]
+    assert len(keys) == len(set(keys)), keys
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    state = values.get("STATE_DIR") or f"{values['DATA_DIR']}/state"
+    return next(layout for layout in LAYOUTS.values() if layout.state_dir == state)

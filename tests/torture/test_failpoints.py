@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every failpoint of a move, on real file systems: killed or failing anywhere, then run again.
+
+Each case ends in the same place as a move that nothing disturbed, with every byte of
+state there, and nothing is left to be done. TORTURE=full runs all of them (make
+torture); else a short form.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.moves import COMMIT, STEPS, order
+from ansible_collections.agnes.host.plugins.module_utils.move.failpoints import MODES
+from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
+
+HERE = Path(__file__).resolve().parent
+FULL = os.environ.get("TORTURE") == "full"
+UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--propagation", "private"]
+OTHER = {"nested": "flat", "flat": "nested"}
+STEPS_OF = {
+    source: [step for step, _phase in order(LAYOUTS[source], LAYOUTS[target])]
+    for source, target in OTHER.items()
+}
+
+
+def _possible() -> bool:
+    probe = subprocess.run(
+        [*UNSHARE, "sh", "-c", "losetup --find && mount -t tmpfs t /mnt"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    return probe.returncode == 0
+
+
+pytestmark = pytest.mark.skipif(
+    not _possible(), reason="needs root, mount namespaces and loop devices"
+)
+
+
+def play(folder: Path, source: str, leftovers: str, *runs: str) -> dict[str, Any]:
+    """Run a case; its report."""
+    command = [
+        *UNSHARE,
+        sys.executable,
+        str(HERE / "case.py"),
+        str(folder),
+        source,
+        leftovers,
+        *runs,
+    ]
+    path = os.pathsep.join([str(HERE), *sys.path])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=180,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    for image in folder.glob("*.img"):
+        image.unlink()
+    assert done.returncode == 0, f"{runs}: {done.stderr[-6000:]}"
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@cache
+def undisturbed(source: str, leftovers: str, parent: Path) -> dict[str, Any]:
+    """A move that nothing disturbs."""
+    folder = parent / f"reference-{source}-{leftovers}"
+    folder.mkdir(exist_ok=True)
+    found = play(folder, source, leftovers, "")
+    assert found["history"][0]["status"] == 0, found
+    return found
+
+
+def same_end(found: dict[str, Any], source: str, leftovers: str, tmp_path: Path) -> None:
+    """Assert the one end that every case must come to."""
+    wanted = undisturbed(source, leftovers, tmp_path.parent)
+    assert found["history"][-1]["status"] == 0, found["history"]
+    assert found["left"] == wanted["left"] == [["fence", "before"]]
+    assert json.dumps(found["end"], indent=1, sort_keys=True) == json.dumps(
+        wanted["end"], indent=1, sort_keys=True
+    )
+
+
+def points(source: str) -> list[str]:
+    """Every failpoint on the way forward."""
+    return [f"{step}.{when}" for step in STEPS_OF[source] for when in ("before", "after")]
+
+
+def before_commit(source: str, point: str) -> bool:
+    """Whether an error there leads back: the commit's own end is still on that side."""
+    steps = STEPS_OF[source]
+    return steps.index(point.split(".")[0]) <= steps.index(COMMIT)
+
+
+ONCE = [
+    pytest.param(source, point, mode, id=f"{source}-{point}-{mode}")
+    for source in OTHER
+    for mode in MODES
+    for point in points(source)
+    if FULL
+    or mode == "kill"
+    or (mode == "eio" and point.split(".")[0] in ("mount", COMMIT, "place"))
+]
+
+
+def test_every_step_has_an_act_and_every_act_is_a_step() -> None:
+    assert set(ACTS) == set(STEPS)
+    assert {step for steps in STEPS_OF.values() for step in steps} == set(STEPS)
+    for step in STEPS.values():
+        assert step.undo or ACTS[step.id].undo is None or step.id == "unfence"
+
+
+@pytest.mark.parametrize(("source", "point", "mode"), ONCE)
+def test_failed_once_then_run_plainly(tmp_path: Path, source: str, point: str, mode: str) -> None:
+    found = play(tmp_path, source, "leftovers", f"{point}:{mode}", "")
+    assert found["fired"] == [f"{point}:{mode}"]
+    first = found["history"][0]
+    if mode == "kill":
+        assert first["status"] == -9
+    elif before_commit(source, point):
+        assert first["status"] == 1
+        assert first["message"].startswith("AH069: the move to layout"), first
+    else:
+        # After the commit there is one direction only, and the engine tries it again by itself.
+        assert first["status"] == 0, first
+    same_end(found, source, "leftovers", tmp_path)
+
+
+UNDO = [
+    pytest.param(source, step, when, id=f"{source}-{step}-{when}")
+    for source in OTHER
+    for step in STEPS_OF[source]
+    for when in ("undo_before", "undo_after")
+    if ACTS[step].undo is not None and step != "unfence"
+    if FULL or step in ("mount", COMMIT)
+]
+
+
+@pytest.mark.parametrize(("source", "step", "when"), UNDO)
+@pytest.mark.parametrize("mode", ["kill", "eio"] if FULL else ["kill"])
+def test_failed_while_going_back_then_run_plainly(
+    tmp_path: Path, source: str, step: str, when: str, mode: str
+) -> None:
+    armed = f"{COMMIT}.after:eio,{step}.{when}:{mode}"
+    found = play(tmp_path, source, "none", armed, "")
+    assert found["fired"] == [f"{COMMIT}.after:eio", f"{step}.{when}:{mode}"]
+    same_end(found, source, "none", tmp_path)
+
+
+REBOOTS = [
+    pytest.param(source, point, id=f"{source}-{point}")
+    for source in OTHER
+    for point in points(source)
+    if FULL or point.split(".")[0] in ("stop", COMMIT, "line", "place", "start")
+]
+
+
+@pytest.mark.parametrize(("source", "point"), REBOOTS)
+def test_killed_then_booted_then_run_plainly(tmp_path: Path, source: str, point: str) -> None:
+    found = play(tmp_path, source, "none", f"{point}:kill", "boot", "")
+    assert found["fired"] == []  # /run is emptied by the boot
+    assert found["history"][0]["status"] == -9
+    same_end(found, source, "none", tmp_path)
+
+
+AROUND = ("quiet", "point", "fstab", "mount", COMMIT, "umount", "line", "place", "start")
+TWICE = [
+    pytest.param(source, first, second, id=f"{source}-{first}-{second}")
+    for source in OTHER
+    for first in points(source)
+    for second in points(source)
+    if first.split(".")[0] in AROUND and second.split(".")[0] in AROUND
+    if points(source).index(second) >= points(source).index(first)
+    if FULL or first == second == f"{COMMIT}.before"
+]
+
+
+@pytest.mark.parametrize(("source", "first", "second"), TWICE)
+def test_killed_again_in_the_recovery(tmp_path: Path, source: str, first: str, second: str) -> None:
+    found = play(tmp_path, source, "none", f"{first}:kill", f"{second}:kill", "")
+    assert found["fired"][0] == f"{first}:kill"
+    same_end(found, source, "none", tmp_path)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What raises each refusal of a move, and its whole sentence; ``{tmp}`` is the test's directory."""
+
+from __future__ import annotations
+
+import fcntl
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.moves import plan_move
+from ansible_collections.agnes.host.plugins.module_utils.move import canary, steps
+from ansible_collections.agnes.host.plugins.module_utils.move.engine import Engine, StepFailed
+from ansible_collections.agnes.host.plugins.module_utils.move.project import Project
+from ansible_collections.agnes.host.plugins.module_utils.system import ledger
+
+from .hosts import env, flat_host, nested_host
+from .moving import bare, leftover, moving_of
+
+NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
+HOSTS = {"nested": nested_host, "flat": flat_host}
+RUNNING = [
+    {"service": "app", "name": "agnes-app-1", "status": "running"},
+    {"service": "extract", "name": "agnes-extract-1", "status": "exited"},
+]
+
+
+def host_with(layout: Layout, **moving: Any) -> Any:
+    """A host in ``layout`` with a stack, and what differs in the facts of a move."""
+    fstab = [{"mount_point": layout.mounts["state"], "spec": "UUID=u-state"}]
+    values = {**layout.env(), "COMPOSE_FILE": f"docker-compose.yml:{layout.overlay}"}
+    made: Any = HOSTS[layout.name](
+        fstab=fstab, env=env(**values), containers=RUNNING,
+    )  # fmt: skip
+    made["moving"] = {**moving_of(made), **moving}
+    return made
+
+
+class Case(NamedTuple):
+    """As in test_errors.py."""
+
+    cls: type[Refusal]
+    trigger: Callable[[Path], object]
+    message: str
+
+
+HIDDEN = bare("directory", "", leftover("system.duckdb", size=12288))
+
+
+def beneath(path: str, found: dict[str, Any]) -> dict[str, Any]:
+    return {**host_with(NESTED)["moving"]["bare"], path: found}
+
+
+def planned(moving: dict[str, Any]) -> Callable[[Path], object]:
+    """Planning a move from nested to flat with what differs in its facts."""
+    return lambda tmp: plan_move(host_with(NESTED, **moving), NESTED, FLAT)
+
+
+WORLD: Any = SimpleNamespace(
+    target=FLAT, source=NESTED, intent={"uuid": "u-state"}, device=lambda: "8:32"
+)
+
+
+def locked(tmp: Path) -> object:
+    """Take the host's lock while somebody has it."""
+    path = tmp / "lock"
+    path.write_text("a move, process 7, since then\n")
+    with path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with ledger.locked("a test", str(path)):
+            return None
+
+
+def product_locked(tmp: Path) -> object:
+    """Take one of the product's locks while it works."""
+    with (tmp / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with steps.product_lock(str(tmp / "lock"), seconds=0):
+            return None
+
+
+def failing(step: str, committed: bool) -> Callable[[Path], object]:
+    """A move that fails at ``step``."""
+
+    def forward(tmp: Path) -> object:
+        engine = Engine(WORLD)
+        error = StepFailed(step, OSError("no space"), committed)
+        with (
+            patch.object(engine, "_pass", side_effect=error),
+            patch.object(engine, "back", return_value=True),
+            patch.object(engine, "_start_anyway"),
+        ):
+            return engine.forward()
+
+    return forward
+
+
+def held(tmp: Path) -> object:
+    """Look for holders where one is."""
+    with patch.object(steps, "holders", return_value=["backup (7): open files"]):
+        return steps._nobody(WORLD, 0, containers=True)
+
+
+def lost(tmp: Path) -> object:
+    """Send a canary where nobody listens."""
+    with patch.object(canary, "_SECONDS", 0.01):
+        return canary.send("http://app:1/rows", str(tmp), "m")
+
+
+def strays(tmp: Path) -> object:
+    """Stop a project that leaves a container."""
+    docker = tmp / "docker"
+    docker.write_text("#!/bin/sh\n[ $1 = compose ] || printf 'agnes-old-1\\trunning\\told\\n'\n")
+    docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
+    return Project(str(docker), str(tmp)).down()
+
+
+MOVED = [
+    Case(
+        errors.BackendNotMovable, planned({"backend": "side_car"}),
+        "AH060: instance.yaml in '/data/state' names database backend 'side_car', and the product's "
+        "scripts for it know the nested layout only; move hosts with backend duckdb (see docs/moving.md)",
+    ),
+    Case(
+        errors.HiddenState, planned({"bare": beneath("/data/state", HIDDEN)}),
+        "AH062: beneath the mount at '/data/state' the data disk holds files (found system.duckdb), "
+        "perhaps a second copy of the state; look at them through a bind mount of /data, and move "
+        "aside what is not in use",
+    ),
+    Case(
+        errors.StateDiskShared, planned({"others": ["backup-agent-1"]}),
+        "AH063: containers of other projects have the state disk at '/data/state' mounted (found "
+        "backup-agent-1); stop them first",
+    ),
+    Case(
+        errors.MountInside, planned({"points": [*host_with(NESTED)["moving"]["points"],
+                    {"target": "/data/state/certs", "uuid": "", "root": "/"}]}),
+        "AH064: below '/data/state' other things are mounted (found /data/state/certs); unmount them "
+        "first",
+    ),
+    Case(
+        errors.MovePlaceInUse, planned({"bare": beneath("/data-state", HIDDEN)}),
+        "AH065: '/data-state' can't become the state disk's mount point, found system.duckdb (wanted: "
+        "nothing, or an empty directory); move it aside",
+    ),
+    Case(
+        errors.MovePlaceInUse, planned({"bare": beneath("/data-state", bare("link", "/srv"))}),
+        "AH065: '/data-state' can't become the state disk's mount point, found a link to '/srv' "
+        "(wanted: nothing, or an empty directory); move it aside",
+    ),
+    Case(
+        errors.MovePlaceInUse, planned({"lines": {"/data-state": "LABEL=old"}}),
+        "AH065: '/data-state' can't become the state disk's mount point, found LABEL=old in /etc/fstab "
+        "(wanted: nothing, or an empty directory); move it aside",
+    ),
+    Case(
+        errors.CanNotLook, planned({"bare": beneath("/data/state", bare("unknown", "not allowed"))}),
+        "AH072: can't look at '/data/state' beneath its mount (not allowed), so nothing is moved; Linux "
+        "5.2 or later can",
+    ),
+    Case(
+        errors.MoveUnderWay, locked,
+        "AH066: another move is under way (a move, process 7, since then); wait for it, or see "
+        "'agnes-host explain' on the host",
+    ),
+    Case(
+        errors.StateDiskHeld, held,
+        "AH067: the state disk at '/data/state' is still used (found backup (7): open files); end that, "
+        "then run again",
+    ),
+    Case(
+        errors.LockHeld, product_locked,
+        "AH068: '{tmp}/lock' is locked by one of the product's scripts for 0 s; wait until that has "
+        "ended, then run again",
+    ),
+    Case(
+        errors.MoveGoneBack, failing("mount", committed=False),
+        "AH069: the move to layout flat stopped at step 'mount' (no space) and went back: state is at "
+        "'/data/state' as before and what ran runs again; mend the cause, then run again",
+    ),
+    Case(
+        errors.MoveStuck, failing("line", committed=True),
+        "AH070: the move to layout flat stopped at step 'line' (no space); all state is on the state "
+        "disk (UUID u-state), and .env names '/data-state': mend the cause, then run again, which goes "
+        "on from there",
+    ),
+    Case(
+        errors.CanaryLost, lost,
+        "AH071: the canary row posted to http://app:1/rows did not arrive on the state disk at '{tmp}' "
+        "([Errno 111] Connection refused); see 'docker compose logs app'",
+    ),
+    Case(
+        errors.StrayContainers, strays,
+        "AH073: containers of the project are no service of it or did not stop (found agnes-old-1); "
+        "remove them, then run again",
+    ),
+]  # fmt: skip

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The facts of a move as they follow from a small host, and what each step changes in them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ansible_collections.agnes.host.plugins.module_utils.core.chain import join, split
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import overlays
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
+
+
+def bare(kind: str = "directory", target: str = "", *entries: dict[str, Any]) -> dict[str, Any]:
+    """What is at a path without its mount."""
+    return {"kind": kind, "target": target, "entries": list(entries)}
+
+
+def leftover(name: str, kind: str = "file", size: int = 0, backend: str = "") -> dict[str, Any]:
+    """One thing in a bare directory."""
+    return {"name": name, "kind": kind, "size": size, "backend": backend}
+
+
+def moving_of(host: dict[str, Any]) -> dict[str, Any]:
+    """What the observation says of moving, for a host without anything special."""
+    mounts = [dict(m) for m in host["mounts"] if m["target"] in host["state"]]
+    targets = {mount["target"] for mount in mounts}
+    lines = {line["mount_point"]: line["spec"] for line in host["fstab"]}
+    return {
+        "fence": None,
+        "open_units": [],
+        "held_units": [],
+        "env": dict(host["env"]["values"]),
+        "env_keys": sorted(host["env"]["values"]),
+        "points": mounts,
+        "bare": {
+            path: bare() if path in targets else bare(place["kind"], place["target"])
+            for path, place in host["state"].items()
+        },
+        "lines": {path: spec for path, spec in lines.items() if path in host["state"]},
+        "backend": "duckdb",
+        "marker": "",
+        "moved": "",
+        "others": [],
+        "used": 10 << 20,
+    }
+
+
+def applied(scene: Scene, step: str) -> Scene:
+    """The scene after a step: what the engine does, in the smallest words."""
+    facts: Any = copy.deepcopy(scene.facts)
+    changes: dict[str, Any] = {"fresh": scene.fresh | {step}}
+    if step == "fence":
+        facts["fence"], facts["open_units"] = {"id": scene.move_id}, []
+    elif step == "point":
+        facts["bare"][scene.new] = bare()
+    elif step == "fstab":
+        facts["lines"][scene.new] = f"UUID={scene.uuid}"
+    elif step == "mount":
+        point = {"target": scene.new, "uuid": scene.uuid, "root": "/", "maj_min": "8:32"}
+        facts["points"].append(point)
+    elif step == "stop":
+        changes.update(services=frozenset(), present=frozenset())
+    elif step == "commit":
+        chain = [n for n in split(facts["env"].get("COMPOSE_FILE", "")) if n not in overlays()]
+        facts["env"] = {**scene.target.env(), "COMPOSE_FILE": join([*chain, scene.target.overlay])}
+    elif step == "umount":
+        facts["points"] = [p for p in facts["points"] if p["target"] != scene.old]
+    elif step == "line":
+        facts["lines"].pop(scene.old, None)
+    elif step == "place":
+        link = scene.target.links.get(scene.old)
+        facts["bare"][scene.old] = bare("link", link) if link else bare("absent")
+    elif step == "start":
+        changes.update(
+            services=scene.wanted, present=frozenset(f"agnes-{n}-1" for n in scene.wanted)
+        )
+    elif step == "marker":
+        facts["marker"] = scene.target.name
+    elif step == "record":
+        facts["moved"] = scene.move_id
+    elif step == "unfence":
+        facts["fence"], facts["held_units"] = None, []
+    return Scene(**{**vars(scene), "facts": facts, **changes})

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
+    COMMIT,
+    STEPS,
+    MovePlan,
+    facts_hash,
+    interrupted,
+    order,
+    plan_move,
+    remaining,
+    undoable,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene, is_harmless
+
+from .move_refusals import host_with
+from .moving import applied, bare, leftover
+
+NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
+BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED, id="to-nested")]
+
+
+def begun(source: Layout, target: Layout) -> Scene:
+    """The scene at the beginning of a move whose intent is about to be written."""
+    return Scene(
+        source, target, "u-state", host_with(source)["moving"], "move-1",
+        services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
+        wanted=frozenset({"app"}),
+    )  # fmt: skip
+
+
+def test_to_flat_all_but_the_flip_happens_before_the_stop() -> None:
+    assert [step for step, phase in order(NESTED, FLAT) if phase == "down"] == [
+        "stop", "quiet", "commit", "umount", "line", "place", "start",
+    ]  # fmt: skip
+
+
+def test_to_nested_the_link_in_use_is_replaced_only_while_the_stack_is_down() -> None:
+    assert [step for step, phase in order(FLAT, NESTED) if phase == "down"] == [
+        "stop", "quiet", "point", "fstab", "mount", "commit", "umount", "line", "place", "start",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "target"), BOTH_WAYS)
+def test_every_step_of_the_order_is_in_the_registry_once(source: Layout, target: Layout) -> None:
+    steps = [step for step, _phase in order(source, target)]
+    assert len(set(steps)) == len(steps)
+    assert set(steps) <= set(STEPS)
+    assert set(STEPS) - set(steps) <= {"reload"}
+
+
+@pytest.mark.parametrize(("source", "target"), BOTH_WAYS)
+def test_only_steps_up_to_the_commit_are_undone_and_the_last_comes_first(
+    source: Layout, target: Layout
+) -> None:
+    undone = undoable(begun(source, target))
+    assert undone[0] == COMMIT
+    assert undone[-2:] == ["overlay", "fence"]
+    assert not {"umount", "line", "place", "start"} & set(undone)
+
+
+@pytest.mark.parametrize(("source", "target"), BOTH_WAYS)
+def test_a_plan_says_its_steps_first_and_adopts_both_disks(source: Layout, target: Layout) -> None:
+    plan = make_plan(host_with(source), {"layout": target.name})
+    assert plan["refusal"] == ""
+    assert plan["move"]["direction"] == "forward"
+    assert [step["id"] for step in plan["move"]["steps"]] == [s for s, _p in order(source, target)]
+    assert [disk["action"] for disk in plan["disks"]] == ["adopt", "adopt"]
+    assert plan["sentences"][0] == (
+        f"move state from {source.mounts['state']} (layout {source.name}) to "
+        f"{target.mounts['state']} (layout {target.name}): 10.0 MiB stay where they are on the "
+        "state disk, only its mount point moves"
+    )
+    assert plan["sentences"][-4].startswith("expected downtime: that of 'docker compose down'")
+
+
+def test_a_run_without_a_layout_moves_nothing() -> None:
+    assert make_plan(host_with(NESTED), {})["move"] == {}
+
+
+HARMLESS = bare(
+    "directory", "",
+    leftover("instance.yaml", size=30, backend="duckdb"), leftover("agnes-state-applier.tick"),
+    leftover("db-state-applier.lock"), leftover("certs", "directory"),
+)  # fmt: skip
+
+
+def test_what_the_products_scripts_leave_by_themselves_is_no_hidden_state() -> None:
+    assert plan_move(
+        host_with(NESTED, bare={**host_with(NESTED)["moving"]["bare"], "/data/state": HARMLESS}),
+        NESTED,
+        FLAT,
+    ).steps
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        leftover("instance.yaml", size=30, backend="side_car"),
+        leftover("instance.yaml", size=30),
+        leftover("instance.yaml", size=9000, backend="duckdb"),
+        leftover("certs", "directory", 1),
+        leftover("other.lock", size=3),
+        leftover("instance.yaml", "link"),
+        leftover(".jwt_secret", size=64),
+    ],
+    ids=lambda entry: f"{entry['name']}-{entry['kind']}",
+)
+def test_is_harmless_is_false_for_what_may_be_state(entry: Any) -> None:
+    assert not is_harmless(entry)
+
+
+def _step(scene: Scene, step: str) -> Scene:
+    assert not STEPS[step].done(scene), step
+    after = applied(scene, step)
+    assert STEPS[step].done(after), step
+    return after
+
+
+def _check(scene: Scene) -> None:
+    """Never zero, never two active copies: .env names one place, and the state disk is there."""
+    named = [
+        each
+        for each in (scene.source, scene.target)
+        if scene.facts["env"].get("STATE_DIR", "/data/state") == each.state_dir
+    ]
+    assert len(named) == 1
+    assert scene.mounted(named[0].mounts["state"])
+    assert {point["uuid"] for point in scene.facts["points"]} == {"u-state"}
+
+
+@given(st.booleans(), st.data())
+def test_killed_anywhere_it_leads_on_to_the_same_place_and_then_nothing_remains(
+    flat: bool, data: st.DataObject
+) -> None:
+    source, target = (NESTED, FLAT) if flat else (FLAT, NESTED)
+    scene = begun(source, target)
+    for _kill in range(data.draw(st.integers(0, 4))):
+        for step, _phase in remaining(scene)[: data.draw(st.integers(0, 20))]:
+            scene = _step(scene, step)
+            _check(scene)
+        # What a process has proved dies with it.
+        scene = Scene(**{**vars(scene), "fresh": frozenset()})
+        if not scene.facts["fence"] and scene.committed:
+            break
+    if scene.facts["fence"] or not scene.committed:
+        for step, _phase in remaining(scene):
+            scene = _step(scene, step)
+            _check(scene)
+    assert scene.committed
+    assert scene.placed()
+    assert scene.services == {"app"}
+    assert not scene.mounted(scene.old)
+    assert scene.facts["fence"] is None
+
+
+@given(st.booleans(), st.integers(0, 20), st.sampled_from(["", "nested", "flat"]))
+def test_each_interrupted_state_is_planned_on_or_back(flat: bool, steps: int, asked: str) -> None:
+    source, target = (NESTED, FLAT) if flat else (FLAT, NESTED)
+    scene = begun(source, target)
+    intent = {"id": "move-1", "source": source.name, "target": target.name, "uuid": "u-state",
+              "services": ["app"]}  # fmt: skip
+    for step, _phase in remaining(scene)[:steps]:
+        scene = _step(scene, step)
+    if not scene.facts["fence"]:
+        return
+    observed: Any = host_with(source)
+    observed["moving"] = {**scene.facts, "fence": intent}
+    plan = make_plan(observed, {"layout": asked})
+    assert plan["refusal"] == ""
+    assert plan["disks"] == []
+    move = plan["move"]
+    if asked == source.name:
+        wanted = (target, source, "forward") if scene.committed else (source, target, "back")
+    else:
+        wanted = (source, target, "forward")
+    assert (move["source"], move["target"], move["direction"]) == (
+        wanted[0].name, wanted[1].name, wanted[2],
+    )  # fmt: skip
+    assert plan["layout"] == (asked or target.name)
+
+
+def test_a_disk_at_both_places_without_an_intent_is_a_move_to_where_env_points() -> None:
+    observed = host_with(FLAT)
+    second = {**observed["mounts"][1], "target": "/data/state"}
+    observed["mounts"].append(second)
+    observed["moving"]["points"].append(second)
+    assert interrupted(observed) == (NESTED, FLAT)
+
+
+@pytest.mark.parametrize(("source", "target"), BOTH_WAYS)
+def test_no_step_of_a_plan_formats_or_copies(source: Layout, target: Layout) -> None:
+    plan = make_plan(host_with(source), {"layout": target.name})
+    said = " ".join(plan["sentences"]).lower()
+    assert "format" not in said
+    assert "copy" not in said
+
+
+def test_the_facts_hash_changes_with_what_a_plan_hangs_on_and_with_nothing_else() -> None:
+    observed = host_with(NESTED)
+    first = facts_hash(observed)
+    observed["containers"][0]["id"] = "x"
+    assert facts_hash(observed) == first
+    observed["moving"]["env_keys"].append("NEW")
+    assert facts_hash(observed) != first
+
+
+def test_a_plan_back_says_what_it_gives_up() -> None:
+    plan = MovePlan(begun(NESTED, FLAT), "back", (("fence", "back"),), "")
+    assert plan.sentences() == [
+        "give up the move to layout flat, which has not been committed: everything back to "
+        "/data/state, and start what ran before"
+    ]
+    assert plan.downtime == "none"
