@@ -11,6 +11,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.choice import (
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
 from .hosts import STATE, env, flat_host, host, mount, nested_host, one_disk_host, place
 
@@ -182,7 +183,6 @@ NO_DEVICE = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": 
 TEST_TO_FLAT: list[Any] = [
     pytest.param(one_disk_host(asked=NO_DEVICE), "AH026", id="no-disk-for-state-at-all"),
     pytest.param(one_disk_host(), "AH006", id="a-disk-is-named"),
-    pytest.param(nested_host(asked=NO_DEVICE), "AH006", id="state-is-on-a-disk-of-its-own"),
 ]
 
 
@@ -190,6 +190,10 @@ TEST_TO_FLAT: list[Any] = [
 def test_flat_asks_for_a_disk_before_it_says_that_state_would_move(
     observed: Host, code: str
 ) -> None:
-    with pytest.raises(Refusal) as refused:
-        choose_layout(observed, "flat")
-    assert refused.value.code == code
+    assert make_plan(observed, {"layout": "flat"})["code"] == code
+
+
+def test_a_state_disk_that_is_mounted_needs_no_device_to_be_named() -> None:
+    chosen, _source = choose_layout(nested_host(asked=NO_DEVICE), "flat")
+    assert chosen is not None
+    assert chosen.name == "flat"
