@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Manifests as files: written as a tree is walked, compared line by line.
+
+They have names and keyed hashes in them: root's only, and never below a directory
+that others may read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ..core import manifest as core
+from ..core.manifest import FILE, GRAIN, RULES, Entry, Rules, Totals
+from .manifest import Reader, new_key, walk_with_stat
+
+
+@dataclass
+class _Sum:
+    """Adds a tree up."""
+
+    reader: Reader
+    entries: int = 0
+    files: int = 0
+    size: int = 0
+    allocated: int = 0
+    inodes: int = 0
+    flagged: list[str] = field(default_factory=list)
+    links: dict[bytes, list[int]] = field(default_factory=dict)
+    """First name -> how many names were seen, how many there are."""
+
+    def add(self, entry: Entry, info: os.stat_result) -> None:
+        """Count one entry."""
+        self.entries += 1
+        if entry.flags and len(self.flagged) < 5:
+            self.flagged.append(f"{core.show(entry.path)} {entry.flags}")
+        if entry.first is not None:
+            self.links.setdefault(entry.first, [0, info.st_nlink])[0] += 1
+        if entry.first in (None, entry.path):
+            self.inodes += 1
+            self.allocated += info.st_blocks * 512
+            self.size += entry.size
+            self.files += entry.kind == FILE
+
+    def totals(self, digest: str) -> Totals:
+        """The sum."""
+        outside = sorted(core.show(p) for p, (seen, names) in self.links.items() if seen < names)
+        return Totals(
+            self.entries, self.files, self.size, self.allocated, self.inodes, digest,
+            tuple(self.flagged), tuple(outside[:5]),
+        )  # fmt: skip
+
+
+def measure(root: int, rules: Rules = RULES) -> Totals:
+    """What a tree adds up to, without reading a file; somebody may be writing there."""
+    reader = Reader(rules, new_key(), content=False, quiet=False)
+    total = _Sum(reader)
+    for entry, info in walk_with_stat(root, reader):
+        total.add(entry, info)
+    return total.totals("")
+
+
+def record(root: int, file: BinaryIO, key: bytes, rules: Rules = RULES) -> Totals:
+    """Write the manifest of a quiet tree into ``file``: the rules, the entries, the totals."""
+    reader = Reader(rules, key, content=True, quiet=True)
+    total, digest = _Sum(reader), reader.hash()
+    file.write(json.dumps({"rules": core.header(rules)}).encode() + b"\n")
+    for entry, info in walk_with_stat(root, reader):
+        digest.update(core.essence(entry))
+        file.write(core.to_line(entry))
+        total.add(entry, info)
+    totals = total.totals(digest.hexdigest())
+    file.write(json.dumps({"totals": totals.as_dict()}).encode() + b"\n")
+    return totals
+
+
+def keep(root: int, path: str, key: bytes, rules: Rules = RULES) -> Totals:
+    """The manifest of a quiet tree as a file of root's only, whole or not there after a crash."""
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}.{secrets.token_hex(6)}.new")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(fd, "wb", buffering=1 << 20) as file:
+            totals = record(root, file, key, rules)
+            file.flush()
+            os.fsync(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    above = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(above)
+    finally:
+        os.close(above)
+    return totals
+
+
+def entries(file: BinaryIO) -> Iterator[Entry]:
+    """The entries of a manifest on disk; ValueError when it is cut short or of other rules."""
+    rules = json.loads(file.readline() or b"{}").get("rules")
+    if rules is None or rules.get("format") != core.FORMAT or rules.get("grain") != GRAIN:
+        raise ValueError("no manifest that this version reads")
+    for line in file:
+        if line.startswith(b"{"):
+            return
+        yield core.from_line(line)
+    raise ValueError("the manifest is cut short")
+
+
+def compare(source: BinaryIO, target: BinaryIO, limit: int = 5) -> tuple[int, list[str]]:
+    """How many differences two manifests on disk have, and the first of them for people."""
+    one, other = (
+        json.loads(file.readline() or b"{}").get("rules", {}) for file in (source, target)
+    )
+    if not core.same_rules(one, other):
+        raise ValueError("the two manifests were made by different rules")
+    source.seek(0)
+    target.seek(0)
+    return core.first_few(core.differences(entries(source), entries(target)), limit)
