@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copying state with rsync: rounds while the stack runs, one last pass, and the proof of the copy.
+
+Source and target are given to rsync as open directories: uid 999 may own what is
+above them, and a name that becomes a link in between leads nowhere. rsync does not
+flush; one syncfs after the last pass does, and its error spoils the copy for good.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from ..core import copying as core
+from ..core.copy_errors import (
+    CopyBusy,
+    CopyDiffers,
+    CopyFailed,
+    FlaggedFiles,
+    NoRoom,
+    RsyncUnusable,
+    SourceUnproved,
+    SyncFailed,
+    TreeCrosses,
+)
+from ..core.copying import Progress, Proof, Room, Stats
+from ..core.manifest import RULES, Rules, Totals
+from ..core.precopy import Decision, Round, decide
+from ..core.tree import MARKER
+from . import manifest_file, trees
+from .commands import Failed, last_line, run
+from .devices import maj_min_of
+
+VANISHED = 24
+"""rsync's exit code for files that were gone when their turn came: not unusual while the stack runs."""
+
+SOURCE_MANIFEST, TARGET_MANIFEST = "source.manifest", "target.manifest"
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+_SAY_SECONDS = 1.0
+
+
+def check_rsync(program: str = "rsync") -> None:
+    """Raise RsyncUnusable unless there is an rsync that copies all that state can have."""
+    try:
+        done = run([program, "--version"])
+    except Failed as error:
+        raise RsyncUnusable(found=str(error))
+    lacking = core.lacking(done.out)
+    if lacking:
+        raise RsyncUnusable(found=f"it was built without {', '.join(lacking)}")
+
+
+def _read_marker(directory: int) -> dict[str, Any]:
+    try:
+        fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    except OSError:
+        return {}
+    with os.fdopen(fd, "rb") as file:
+        try:
+            marker = json.loads(file.read(65536))
+        except (OSError, ValueError):
+            return {}
+    return marker if isinstance(marker, dict) else {}
+
+
+def mounts_below(path: str) -> list[str]:
+    """Mount points strictly below ``path``, of directories and of single files."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        targets = [line.split()[4] for line in file]
+    plain = [re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), t) for t in targets]
+    return sorted({target for target in plain if target.startswith(path.rstrip("/") + "/")})
+
+
+@contextmanager
+def proved_source(path: str, proof: Proof, rules: Rules = RULES) -> Iterator[int]:
+    """A descriptor of the directory at ``path``, proved to be the state that shall be copied.
+
+    Raises SourceUnproved for another device, an unmounted or empty directory, a link or
+    another marker, TreeCrosses for mounts inside it.
+    """
+    try:
+        with trees.opened(path) as fd:
+            info, above = os.fstat(fd), os.stat("..", dir_fd=fd)
+            names = [n for n in os.listdir(fd) if not rules.leaves_out(os.fsencode(n))]
+            is_mount = info.st_dev != above.st_dev
+            found = core.unproved(proof, maj_min_of(info.st_dev), is_mount, names, _read_marker(fd))
+            if found:
+                raise SourceUnproved(path=path, found=found[0], wanted=found[1])
+            inside = mounts_below(path)
+            if inside:
+                raise TreeCrosses(path=inside[0], root=path)
+            yield fd
+    except (NotADirectoryError, FileNotFoundError) as error:
+        if error.filename is None or os.sep in os.fsdecode(error.filename):
+            raise
+        found = ("no directory, or a link on the way", "state")
+        raise SourceUnproved(path=path, found=found[0], wanted=found[1])
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _silent(_progress: Progress) -> None:
+    """For callers that don't want to know."""
+
+
+@dataclass
+class Copy:
+    """A copy in the making; see ``opened_copy``."""
+
+    source: int
+    target: int
+    source_path: str
+    target_path: str
+    rules: Rules = RULES
+    program: str = "rsync"
+    say: Callable[[Progress], None] = _silent
+    """Told at most once a second how far a pass is."""
+    options: Sequence[str] = core.OPTIONS
+    entries: int = 0
+    """In the source, as found by the last pass: how much a pass may delete hangs on it."""
+    rounds: list[Round] = field(default_factory=list)
+
+    def check_room(self) -> Totals:
+        """What there is to copy. Raises NoRoom unless it fits, FlaggedFiles if no copy would be whole."""
+        totals = manifest_file.measure(self.source, self.rules)
+        there = manifest_file.measure(self.target, self.rules)
+        if totals.flagged:
+            raise FlaggedFiles(root=self.source_path, found=", ".join(totals.flagged))
+        has = os.statvfs(self.target)
+        room = Room(has.f_bavail * has.f_frsize, has.f_favail, has.f_files)
+        lacks = core.lacks_room(totals, room, there)
+        if lacks:
+            raise NoRoom(
+                source=self.source_path, target=self.target_path, found=lacks[0], wanted=lacks[1]
+            )
+        self.entries = totals.entries
+        return totals
+
+    def _failed(self, status: object, found: str) -> CopyFailed:
+        return CopyFailed(
+            source=self.source_path, target=self.target_path, status=status, found=found
+        )
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> str:
+        """Pass progress on; returns everything else that rsync prints."""
+        assert process.stdout is not None
+        rest, kept, said = b"", [], 0.0
+        while True:
+            block = os.read(process.stdout.fileno(), 65536)
+            *lines, rest = re.split(rb"[\r\n]", rest + block)
+            for line in lines if block else [*lines, rest]:
+                text = line.decode("utf-8", "replace")
+                progress = core.parse_progress(text)
+                if progress is None:
+                    kept.append(text)
+                elif time.monotonic() - said >= _SAY_SECONDS:
+                    said = time.monotonic()
+                    self.say(progress)
+            if not block:
+                return "\n".join(kept)
+
+    def _rsync(
+        self, more: Sequence[str], filters: Sequence[str] = (), codes: Sequence[int] = (0,)
+    ) -> str:
+        """One pass; returns what it printed beside progress. Raises CopyFailed."""
+        allowed = core.max_delete(self.entries)
+        argv = [self.program, *core.arguments(self.rules, allowed, more, filters, self.options)]
+        argv += ["./", f"/proc/self/fd/{self.target}/"]
+        errors = os.memfd_create("rsync")
+        try:
+            process = subprocess.Popen(
+                argv, cwd=f"/proc/self/fd/{self.source}", stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=errors, pass_fds=(self.source, self.target),
+                env={**os.environ, "LC_ALL": "C"}, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+            with process:
+                out = self._follow(process)
+            if process.returncode not in codes:
+                text = os.pread(errors, 1 << 20, 0).decode("utf-8", "replace")
+                raise self._failed(process.returncode, _cause(text))
+        except FileNotFoundError:
+            raise RsyncUnusable(found=f"'{self.program}' is not installed")
+        finally:
+            os.close(errors)
+        return out
+
+    def _pass(
+        self, more: Sequence[str], codes: Sequence[int], filters: Sequence[str] = ()
+    ) -> Stats:
+        stats = core.parse_stats(self._rsync([*more, "--stats"], filters, codes))
+        if not filters:
+            self.entries = stats.entries
+        return stats
+
+    def round(self) -> Round:
+        """Copy what has changed, and find out what is left by then. The stack may be running."""
+        started = time.monotonic()
+        codes = (0, VANISHED)
+        stats = self._pass(["--info=progress2", "--no-inc-recursive"], codes)
+        copied = time.monotonic()
+        rest = self._pass(["--dry-run"], codes)
+        done = Round(copied - started, stats.copied, rest.copied, time.monotonic() - copied)
+        self.rounds.append(done)
+        return done
+
+    def precopy(self, budget_seconds: float) -> Decision:
+        """Rounds until another one would not help. Raises CopyFailed."""
+        decision = decide(self.rounds, budget_seconds)
+        while not decision.stop:
+            self.round()
+            decision = decide(self.rounds, budget_seconds)
+        return decision
+
+    def final(self) -> Stats:
+        """The last pass, while nobody writes: what changed, and the database's files by checksum.
+
+        They are one group, copied in one pass at one moment. Then a dry run must find nothing
+        left to do. Raises CopyFailed, CopyDiffers.
+        """
+        stats = self._pass(["--info=progress2", "--no-inc-recursive"], (0,))
+        self._pass(["--checksum"], (0,), core.only(core.GROUP))
+        left = self._rsync(["--dry-run", "--itemize-changes"]).split("\n")
+        self._none_left([line for line in left if line.strip()])
+        return stats
+
+    def _none_left(self, left: Sequence[str], count: Optional[int] = None) -> None:
+        if left:
+            raise CopyDiffers(
+                source=self.source_path, target=self.target_path,
+                count=len(left) if count is None else count, found="; ".join(left[:5]),
+            )  # fmt: skip
+
+    def sync(self) -> None:
+        """Flush the target's filesystem. Raises SyncFailed, after which this copy must not be used."""
+        if _LIBC.syncfs(self.target) < 0:
+            found = os.strerror(ctypes.get_errno())
+            raise SyncFailed(source=self.source_path, target=self.target_path, found=found)
+
+    def make_cold(self) -> None:
+        """Take the target's files out of the page cache, so that they are read from the disk again.
+
+        After ``sync``: what is not on disk yet can't be dropped. Unmounting and mounting again
+        does more, where nothing else is on that filesystem.
+        """
+        for _path, _below, names, directory in os.fwalk(".", dir_fd=self.target):
+            for name in names:
+                _drop_cache(directory, name)
+
+    def prove(self, folder: str, key: bytes) -> Totals:
+        """Read both trees whole, and compare; the manifests are kept in ``folder``, root's only.
+
+        Returns the totals, whose digest is both trees'. Raises CopyDiffers, TreeChanged,
+        FlaggedFiles.
+        """
+        files = [os.path.join(folder, name) for name in (SOURCE_MANIFEST, TARGET_MANIFEST)]
+        totals = manifest_file.keep(self.source, files[0], key, self.rules)
+        if totals.flagged:
+            raise FlaggedFiles(root=self.source_path, found=", ".join(totals.flagged))
+        copied = manifest_file.keep(self.target, files[1], key, self.rules)
+        with open(files[0], "rb") as one, open(files[1], "rb") as other:
+            count, found = manifest_file.compare(one, other)
+        self._none_left(found, count)
+        if copied.digest != totals.digest:
+            self._none_left(["the digests of the two differ"])
+        return totals
+
+
+def _cause(text: str) -> str:
+    """The line of rsync's stderr that says why; the last one only says that it failed."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    own = [line for line in lines if not line.startswith("rsync error:")]
+    return own[0] if own else last_line(text)
+
+
+def _drop_cache(directory: int, name: str) -> None:
+    if not stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        return
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def opened_copy(
+    source_path: str, target_path: str, proof: Proof, rules: Rules = RULES,
+    say: Callable[[Progress], None] = _silent,
+) -> Iterator[Copy]:  # fmt: skip
+    """A Copy from a proved source to an open target that nobody else copies to.
+
+    The lock is on the open target, which rsync inherits: it is held until the last
+    process that may still write there is gone, even if this one is killed.
+    Raises CopyBusy, and what proved_source and check_rsync raise.
+    """
+    check_rsync()
+    with proved_source(source_path, proof, rules) as source, trees.opened(target_path) as target:
+        try:
+            fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CopyBusy(target=target_path, found="it holds the lock on that directory")
+        yield Copy(source, target, source_path, target_path, rules, say=say)
