@@ -18,7 +18,7 @@ import os
 import secrets
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -57,6 +57,8 @@ class Reader:
     """Whether files are read, or only looked at."""
     quiet: bool
     """Whether a change in the middle is refused, or only leaves the content unknown."""
+    wanted: Optional[Callable[[bytes, os.stat_result], bool]] = None
+    """Which of the files are read, when not all are."""
     device: int = -1
     mount: str = ""
     names: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -162,7 +164,7 @@ def _reopened(pin: int) -> int:
 def _file(pin: int, info: os.stat_result, path: bytes, reader: Reader) -> dict[str, Any]:
     fd = _reopened(pin)
     try:
-        if not reader.content:
+        if not reader.content or (reader.wanted and not reader.wanted(path, info)):
             return {"flags": _flags(fd)}
         segments = _segments(fd, info.st_size)
         content = _content(fd, info.st_size, segments, reader)
@@ -291,13 +293,15 @@ def walk_with_stat(root: int, reader: Reader) -> Iterator[tuple[Entry, os.stat_r
 
 
 def walk(
-    root: int, key: bytes, rules: Rules = RULES, content: bool = True, quiet: bool = True
-) -> Iterator[Entry]:
+    root: int, key: bytes, rules: Rules = RULES, quiet: bool = True,
+    read: Optional[Callable[[bytes, os.stat_result], bool]] = None,
+) -> Iterator[Entry]:  # fmt: skip
     """The entries of the tree below the directory open as ``root``, in the order of core/manifest.py.
 
     quiet: nobody writes there, so any change in the middle raises TreeChanged; without it
     an entry that is gone is passed over, and a file that changes has unknown content.
+    read: tells of each file by path and stat whether to read it; all are, without it.
     Raises TreeCrosses at another filesystem or mount, TreeTooDeep.
     """
-    for entry, _info in walk_with_stat(root, Reader(rules, key, content, quiet)):
+    for entry, _info in walk_with_stat(root, Reader(rules, key, True, quiet, read)):
         yield entry
