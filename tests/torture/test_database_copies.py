@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of a database whose writer was killed, opened with the demo stack's image in a real engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.copying import Proof
+from ansible_collections.agnes.host.plugins.module_utils.system import copying, duckdb_check
+from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
+
+DOCKER = ["docker"]
+IMAGE = os.environ.get("AGNES_CHECK_IMAGE", "agnes-demo:1")
+ROWS = 500
+
+WRITER = f"""
+import duckdb, os
+con = duckdb.connect("/state/system.duckdb")
+con.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, note VARCHAR)")
+con.execute('CREATE SCHEMA "odd ""name"'), con.execute('CREATE TABLE "odd ""name"."t.t" (a INT)')
+con.execute("CHECKPOINT")
+for n in range({ROWS}):
+    con.execute("INSERT INTO notes VALUES (?, ?)", [n, "x" * 100])
+os._exit(137)  # the end of process 1 by SIGKILL: nothing is closed
+"""
+
+
+def _usable() -> bool:
+    if os.geteuid() != 0 or not shutil.which("docker") or not shutil.which("rsync"):
+        return False
+    command = ["docker", "image", "inspect", IMAGE]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+pytestmark = pytest.mark.skipif(
+    not _usable(), reason=f"needs root, rsync, and an engine that has the image {IMAGE}"
+)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """State of a writer that was killed, with a log that is not checkpointed."""
+    path = tmp_path / "state"
+    path.mkdir()
+    os.chown(path, 999, 999)
+    done = subprocess.run(
+        [*DOCKER, "run", "--rm", "--network", "none", "--user", "999:999",
+         "--mount", f"type=bind,source={path},target=/state", "--entrypoint", "python3",
+         IMAGE, "-c", WRITER], capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 137, done.stderr
+    assert (path / "system.duckdb.wal").stat().st_size > 1000
+    yield path
+
+
+def copied(state: Path, tmp_path: Path) -> Path:
+    target, folder = tmp_path / "copy", tmp_path / "manifests"
+    target.mkdir()
+    folder.mkdir(mode=0o700)
+    proof = Proof(maj_min_of(state.stat().st_dev), is_mount=False)
+    with copying.opened_copy(str(state), str(target), proof) as copy:
+        copy.final()
+        copy.prove(str(folder), bytes(32))
+    return target
+
+
+def count(path: Path) -> duckdb_check.Rows:
+    return duckdb_check.count(DOCKER, IMAGE, str(path))
+
+
+def test_the_group_has_every_row_and_opening_it_changes_nothing(
+    state: Path, tmp_path: Path
+) -> None:
+    target = copied(state, tmp_path)
+    before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in target.iterdir()}
+    found = count(target)
+    assert dict(found.rows) == {"main.notes": ROWS, 'odd "name.t.t': 0}
+    duckdb_check.compare(count(state), found, (str(state), str(target)))
+    assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in target.iterdir()} == before
+
+
+def test_a_copy_without_its_log_has_other_rows(state: Path, tmp_path: Path) -> None:
+    target = copied(state, tmp_path)
+    (target / "system.duckdb.wal").unlink()
+    with pytest.raises(errors.DatabaseDiffers, match=f"table main.notes: {ROWS} and 0"):
+        duckdb_check.compare(count(state), count(target), ("/source", "/target"))
+
+
+def test_a_copy_with_a_log_cut_short_does_not_pass(state: Path, tmp_path: Path) -> None:
+    target = copied(state, tmp_path)
+    with open(target / "system.duckdb.wal", "r+b") as file:
+        file.truncate((target / "system.duckdb.wal").stat().st_size * 2 // 3)
+    with pytest.raises((errors.DatabaseDiffers, errors.DatabaseUnreadable)):
+        duckdb_check.compare(count(state), count(target), ("/source", "/target"))
+
+
+def test_a_damaged_database_is_refused(state: Path, tmp_path: Path) -> None:
+    target = copied(state, tmp_path)
+    with open(target / "system.duckdb", "r+b") as file:
+        file.write(b"\0" * 8192)
+    with pytest.raises(errors.DatabaseUnreadable, match="AH092"):
+        count(target)
+
+
+def test_an_image_that_is_not_here_is_refused_and_not_fetched(state: Path) -> None:
+    with pytest.raises(errors.DatabaseUnreadable, match="AH092"):
+        duckdb_check.count(DOCKER, "agnes-absent:1", str(state))
