@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from .copy_errors import FlaggedFiles, NoRoom
 from .manifest import Rules, Totals
 
 OPTIONS = ("-aHAXSx", "--numeric-ids", "--delete", "--modify-window=-1", "--no-human-readable")
@@ -150,6 +151,19 @@ def lacks_room(source: Totals, room: Room, there: Totals) -> Optional[tuple[str,
     if room.inodes and inodes < source.inodes:
         return f"{inodes} inodes", f"{source.inodes}: one for each file"
     return None
+
+
+def check_flags(path: str, source: Totals) -> None:
+    """Raise FlaggedFiles if there is a file that no copy is equal to."""
+    if source.flagged:
+        raise FlaggedFiles(root=path, found=", ".join(source.flagged))
+
+
+def check_room(paths: tuple[str, str], source: Totals, room: Room, there: Totals) -> None:
+    """Raise NoRoom unless a copy from the first of ``paths`` to the second fits."""
+    lacks = lacks_room(source, room, there)
+    if lacks:
+        raise NoRoom(source=paths[0], target=paths[1], found=lacks[0], wanted=lacks[1])
 
 
 @dataclass(frozen=True)

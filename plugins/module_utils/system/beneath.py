@@ -103,6 +103,11 @@ def without_mounts(path: str, action: Callable[[int], Any]) -> Any:
     with os.fdopen(read, "rb") as pipe:
         data = pipe.read()
     os.waitpid(child, 0)
+    return outcome(path, data)
+
+
+def outcome(path: str, data: bytes) -> Any:
+    """What a child wrote, returned or raised."""
     if not data:
         raise NoPrivateMounts(path=path, found="the process that looked ended without an answer")
     how, answer = pickle.loads(data)
@@ -179,7 +184,7 @@ def check(path: str, found: list[Found]) -> Verdict:
     return verdict
 
 
-def _own_directory(above: int, name: str) -> int:
+def own_directory(above: int, name: str, path: str) -> int:
     """A directory of root's only, made if it is not there; a link or somebody else's is refused."""
     try:
         os.mkdir(name, 0o700, dir_fd=above)
@@ -189,26 +194,29 @@ def _own_directory(above: int, name: str) -> int:
     try:
         fd = os.open(name, _DIRECTORY, dir_fd=above)
     except OSError:
-        raise QuarantineUnsafe(path=name, found="a link or a file")
+        raise QuarantineUnsafe(path=path, found="a link or a file")
     info = os.fstat(fd)
     if info.st_uid != 0 or stat.S_IMODE(info.st_mode) != 0o700:
         os.close(fd)
         found = f"owner {info.st_uid}, mode {stat.S_IMODE(info.st_mode):04o}"
-        raise QuarantineUnsafe(path=name, found=found)
+        raise QuarantineUnsafe(path=path, found=found)
     return fd
 
 
-def _move(above: int, name: str, names: tuple[bytes, ...], folder: str, key: bytes) -> list[bytes]:
-    """Rename ``names`` of the hidden directory into ``folder``; returns what is lost, which must be nothing."""
+def _move(
+    above: int, name: str, names: tuple[bytes, ...], target_path: str, key: bytes
+) -> list[bytes]:
+    """Rename ``names`` of the hidden directory into a new one; returns what is lost, which must be nothing."""
+    quarantine_path, folder = os.path.split(target_path)
     before = _entries(above, name, key)
-    quarantine = _own_directory(above, QUARANTINE)
-    target = _own_directory(quarantine, folder)
+    quarantine = own_directory(above, QUARANTINE, quarantine_path)
+    target = own_directory(quarantine, folder, target_path)
     source = os.open(name, _DIRECTORY, dir_fd=above)
     try:
         there = set(os.listdir(os.fsencode(f"/proc/self/fd/{target}")))
         for each in names:
             if each in there:
-                raise QuarantineUnsafe(path=folder, found=f"{show(each)} in it already")
+                raise QuarantineUnsafe(path=target_path, found=f"{show(each)} in it already")
             os.rename(each, each, src_dir_fd=source, dst_dir_fd=target)
         for fd in (target, source, quarantine):
             os.fsync(fd)
@@ -228,8 +236,12 @@ def quarantine(path: str, names: tuple[bytes, ...], folder: str = "") -> str:
     above, name = os.path.split(path)
     folder = folder or time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     target, key = os.path.join(above, QUARANTINE, folder), manifest.new_key()
-    lost = without_mounts(path, lambda fd: _move(fd, name, names, folder, key))
+    check_kept(path, target, without_mounts(path, lambda fd: _move(fd, name, names, target, key)))
+    return target
+
+
+def check_kept(path: str, target: str, lost: list[bytes]) -> None:
+    """Raise QuarantineIncomplete if something that was beneath ``path`` is nowhere now."""
     if lost:
         found = ", ".join(show(each) for each in lost[:5])
         raise QuarantineIncomplete(path=path, target=target, found=found)
-    return target

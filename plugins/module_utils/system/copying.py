@@ -27,8 +27,6 @@ from ..core.copy_errors import (
     CopyBusy,
     CopyDiffers,
     CopyFailed,
-    FlaggedFiles,
-    NoRoom,
     RsyncUnusable,
     SourceUnproved,
     SyncFailed,
@@ -139,15 +137,10 @@ class Copy:
         """What there is to copy. Raises NoRoom unless it fits, FlaggedFiles if no copy would be whole."""
         totals = manifest_file.measure(self.source, self.rules)
         there = manifest_file.measure(self.target, self.rules)
-        if totals.flagged:
-            raise FlaggedFiles(root=self.source_path, found=", ".join(totals.flagged))
+        core.check_flags(self.source_path, totals)
         has = os.statvfs(self.target)
         room = Room(has.f_bavail * has.f_frsize, has.f_favail, has.f_files)
-        lacks = core.lacks_room(totals, room, there)
-        if lacks:
-            raise NoRoom(
-                source=self.source_path, target=self.target_path, found=lacks[0], wanted=lacks[1]
-            )
+        core.check_room((self.source_path, self.target_path), totals, room, there)
         self.entries = totals.entries
         return totals
 
@@ -269,8 +262,7 @@ class Copy:
         """
         files = [os.path.join(folder, name) for name in (SOURCE_MANIFEST, TARGET_MANIFEST)]
         totals = manifest_file.keep(self.source, files[0], key, self.rules)
-        if totals.flagged:
-            raise FlaggedFiles(root=self.source_path, found=", ".join(totals.flagged))
+        core.check_flags(self.source_path, totals)
         copied = manifest_file.keep(self.target, files[1], key, self.rules)
         with open(files[0], "rb") as one, open(files[1], "rb") as other:
             count, found = manifest_file.compare(one, other)
@@ -297,6 +289,14 @@ def _drop_cache(directory: int, name: str) -> None:
         os.close(fd)
 
 
+def lock(target: int, path: str) -> None:
+    """Lock the directory open as ``target``, for as long as it is open. Raises CopyBusy."""
+    try:
+        fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CopyBusy(target=path, found="it holds the lock on that directory")
+
+
 @contextmanager
 def opened_copy(
     source_path: str, target_path: str, proof: Proof, rules: Rules = RULES,
@@ -310,8 +310,5 @@ def opened_copy(
     """
     check_rsync()
     with proved_source(source_path, proof, rules) as source, trees.opened(target_path) as target:
-        try:
-            fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CopyBusy(target=target_path, found="it holds the lock on that directory")
+        lock(target, target_path)
         yield Copy(source, target, source_path, target_path, rules, say=say)

@@ -39,6 +39,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
 
+from .copy_refusals import COPYING
 from .move_refusals import MOVED
 from .refusals import PLANNED
 
@@ -209,6 +210,8 @@ DONE = [
         f"{NUMBER['/sys']}; stop it, and see docs/state-dir.md",
     ),
 ]  # fmt: skip
+
+DONE += [Case(*each) for each in COPYING]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refusals of copying, and of what lies beneath mounts: the class, what raises it, the whole sentence."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core import copying as core
+from ansible_collections.agnes.host.plugins.module_utils.core.copying import Proof, Room
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Rules, Totals
+from ansible_collections.agnes.host.plugins.module_utils.core.shadow import Found
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    beneath,
+    copying,
+    duckdb_check,
+    manifest,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system.copying import Copy
+from ansible_collections.agnes.host.plugins.module_utils.system.duckdb_check import Rows
+
+KEY = bytes(32)
+STATE = ("/data/state", "/run/copy")
+ALL_BUT_PROC = Rules(without=tuple(name for name in os.listdir("/") if name != "proc"))
+DEPTH = manifest.MAX_DEPTH
+
+
+def script(tmp: Path, body: str) -> str:
+    path = tmp / "script"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def opened(path: Path) -> int:
+    path.mkdir(exist_ok=True)
+    return os.open(path, os.O_RDONLY)
+
+
+def changing(tmp: Path) -> None:
+    """The walk of a tree whose file is written to just before it is read."""
+    (tmp / "log").write_bytes(b"1")
+
+    def write(path: bytes, _info: object) -> bool:
+        (tmp / os.fsdecode(path)).write_bytes(b"12")
+        return True
+
+    list(manifest.walk(opened(tmp), KEY, read=write))
+
+
+def differing(tmp: Path) -> None:
+    source, target = opened(tmp / "a"), opened(tmp / "b")
+    (tmp / "a" / "new\nline").write_bytes(b"1")
+    Copy(source, target, *STATE).prove(str(tmp), KEY)
+
+
+def failing(tmp: Path) -> None:
+    body = "echo 'rsync: [receiver] write failed: No space left' >&2; echo 'rsync error: x' >&2; exit 11"
+    Copy(opened(tmp / "a"), opened(tmp / "b"), *STATE, program=script(tmp, body)).final()
+
+
+def linked(tmp: Path) -> None:
+    (tmp / "link").symlink_to(tmp)
+    with copying.proved_source(f"{tmp}/link", Proof("8:32", True)):
+        pass
+
+
+def locked_twice(tmp: Path) -> None:
+    copying.lock(opened(tmp), "/run/copy")
+    copying.lock(opened(tmp), "/run/copy")
+
+
+def beneath_file(tmp: Path) -> None:
+    (tmp / "aside").touch()
+    beneath.own_directory(opened(tmp), "aside", f"{tmp}/aside")
+
+
+def touching(tmp: Path) -> None:
+    (tmp / "system.duckdb").touch()
+    body = f"""echo >> '{tmp}/system.duckdb'; echo '{{"version": "1", "rows": {{}}}}'"""
+    duckdb_check.count([script(tmp, body)], "agnes:1", str(tmp))
+
+
+def deep(tmp: Path) -> None:
+    os.makedirs(tmp / "/".join(["d"] * (DEPTH + 1)))
+    list(manifest.walk(opened(tmp), KEY))
+
+
+Trigger = Callable[[Path], object]
+COPYING: list[tuple[type[Refusal], Trigger, str]] = [
+    (
+        errors.TreeChanged,
+        changing,
+        "AH080: 'log' changed while it was read (size 1 and then 2, or another time), so what was "
+        "read is of no moment in time; stop what writes there, and run again",
+    ),
+    (
+        errors.TreeCrosses,
+        lambda tmp: list(manifest.walk(opened(Path("/")), KEY, ALL_BUT_PROC, quiet=False)),
+        "AH081: 'proc' is on another filesystem than 'the top of the tree' or is mounted there, and "
+        "a copy stays on one; unmount it, or move it out of the way",
+    ),
+    (
+        errors.FlaggedFiles,
+        lambda tmp: core.check_flags("/data/state", Totals(flagged=("'old' immutable",))),
+        "AH082: '/data/state' has files with the immutable or append-only flag, which no copy "
+        "carries (found 'old' immutable); take the flag off with 'chattr -i -a', and run again",
+    ),
+    (
+        errors.CopyDiffers,
+        differing,
+        "AH083: the copy at '/run/copy' differs from '/data/state' (1 differences: 'new\\nline': is "
+        "missing in the copy); the copy is not used, state stays at '/data/state': run again, and "
+        "look at the kernel's log for errors of the disk",
+    ),
+    (
+        errors.CopyFailed,
+        failing,
+        "AH084: copying '/data/state' to '/run/copy' failed (rsync ended with 11: rsync: [receiver] "
+        "write failed: No space left); the copy is not used, state stays at '/data/state': correct "
+        "the cause, and run again",
+    ),
+    (
+        errors.RsyncUnusable,
+        lambda tmp: copying.check_rsync("/nonexistent/rsync"),
+        "AH085: rsync can't be used to copy state: '/nonexistent/rsync' is not installed; install "
+        "the distribution's rsync package",
+    ),
+    (
+        errors.RsyncUnusable,
+        lambda tmp: copying.check_rsync(
+            script(tmp, "echo '    symlinks, symtimes, hardlinks, no ACLs'")
+        ),
+        "AH085: rsync can't be used to copy state: it was built without ACLs, xattrs; install the "
+        "distribution's rsync package",
+    ),
+    (
+        errors.SourceUnproved,
+        linked,
+        "AH086: '{tmp}/link' is not proved to be the state that shall be copied (found no directory, "
+        "or a link on the way, wanted state), and a copy of it would delete what the target has; "
+        "mount the right disk, or find out what took the state away",
+    ),
+    (
+        errors.NoRoom,
+        lambda tmp: core.check_room(
+            STATE, Totals(allocated=100, inodes=9), Room(99, 9, 9), Totals()
+        ),
+        "AH087: '/run/copy' has no room for a copy of '/data/state' (found 99 bytes, wanted 110 "
+        "bytes: a tenth more than there is to copy); attach a larger disk, or make room",
+    ),
+    (
+        errors.SyncFailed,
+        lambda tmp: Copy(-1, -1, *STATE).sync(),
+        "AH088: the kernel could not write the copy at '/run/copy' to its disk (Bad file "
+        "descriptor), and tells so only once; the copy is spoilt and state stays at '/data/state': "
+        "replace the disk, or format it anew for another try",
+    ),
+    (
+        errors.ShadowConflict,
+        lambda tmp: beneath.check(
+            "/data/state", [Found(b"system.duckdb", "differ", "file", 5, 0, 999)]
+        ),
+        "AH089: beneath the mount at '/data/state' lies what may be state ('system.duckdb' (file, 5 "
+        "bytes, differ)), and this collection never chooses between two copies; compare them, then "
+        "name the authority for this host",
+    ),
+    (
+        errors.QuarantineUnsafe,
+        beneath_file,
+        "AH090: '{tmp}/aside' must be a directory of root's with mode 0700, found a link or a file; "
+        "find out who made it, then move it aside",
+    ),
+    (
+        errors.QuarantineIncomplete,
+        lambda tmp: beneath.check_kept("/data/state", "/data/aside/now", [b"a", b"b/c"]),
+        "AH091: after moving what was beneath '/data/state' to '/data/aside/now' something is "
+        "missing or differs ('a', 'b/c'); nothing was deleted: compare the two directories, and find "
+        "out what writes there",
+    ),
+    (
+        errors.DatabaseUnreadable,
+        lambda tmp: duckdb_check.count(["docker"], "agnes:1", str(tmp)),
+        "AH092: the database in '{tmp}' can't be opened read-only with agnes:1 (there is no "
+        "system.duckdb); the copy is not used: see whether the product opens the original, and run "
+        "again",
+    ),
+    (
+        errors.DatabaseDiffers,
+        lambda tmp: duckdb_check.compare(Rows("1", {"main.a": 2}), Rows("1", {}), STATE),
+        "AH093: the database in '/run/copy' has other rows than the one in '/data/state' (table "
+        "main.a: 2 and none); the copy is not used, state stays at '/data/state': run again",
+    ),
+    (
+        errors.NoPrivateMounts,
+        lambda tmp: beneath.outcome("/data/state", b""),
+        "AH094: can't look beneath the mount at '/data/state' (the process that looked ended without "
+        "an answer); run as root, on a kernel that lets root make a mount namespace",
+    ),
+    (
+        errors.DatabaseTouched,
+        touching,
+        "AH095: opening the database in '{tmp}' read-only changed its files (system.duckdb); the "
+        "copy is not used: see whether the image is the one that the product runs",
+    ),
+    (
+        errors.TreeTooDeep,
+        deep,
+        f"AH096: '{'/'.join(['d'] * DEPTH)[:80]}' has directories more than {DEPTH} deep, which no "
+        "state has; find out what made them, then move them out of the way",
+    ),
+    (
+        errors.CopyBusy,
+        locked_twice,
+        "AH097: another process is copying to '/run/copy' (it holds the lock on that directory); "
+        "wait until it has ended, or find out what it is",
+    ),
+]
