@@ -12,10 +12,11 @@ import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..core import manifest as core
 from ..core.manifest import FILE, GRAIN, RULES, Entry, Rules, Totals
+from . import durable
 from .manifest import Reader, new_key, walk_with_stat
 
 
@@ -92,19 +93,22 @@ def keep(root: int, path: str, key: bytes, rules: Rules = RULES) -> Totals:
     except BaseException:
         os.unlink(temporary)
         raise
-    above = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(above)
-    finally:
-        os.close(above)
+    durable.fsync_directory(directory)
     return totals
+
+
+def _rules(file: BinaryIO) -> dict[str, Any]:
+    """The first line; ValueError unless it is one of a manifest that this version reads."""
+    first = json.loads(file.readline() or b"{}")
+    rules = first.get("rules") if isinstance(first, dict) else None
+    if not rules or rules.get("format") != core.FORMAT or rules.get("grain") != GRAIN:
+        raise ValueError("no manifest that this version reads")
+    return dict(rules)
 
 
 def entries(file: BinaryIO) -> Iterator[Entry]:
     """The entries of a manifest on disk; ValueError when it is cut short or of other rules."""
-    rules = json.loads(file.readline() or b"{}").get("rules")
-    if rules is None or rules.get("format") != core.FORMAT or rules.get("grain") != GRAIN:
-        raise ValueError("no manifest that this version reads")
+    _rules(file)
     for line in file:
         if line.startswith(b"{"):
             return
@@ -114,10 +118,7 @@ def entries(file: BinaryIO) -> Iterator[Entry]:
 
 def compare(source: BinaryIO, target: BinaryIO, limit: int = 5) -> tuple[int, list[str]]:
     """How many differences two manifests on disk have, and the first of them for people."""
-    one, other = (
-        json.loads(file.readline() or b"{}").get("rules", {}) for file in (source, target)
-    )
-    if not core.same_rules(one, other):
+    if not core.same_rules(_rules(source), _rules(target)):
         raise ValueError("the two manifests were made by different rules")
     source.seek(0)
     target.seek(0)

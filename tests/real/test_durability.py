@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The order of durable acts, as the kernel sees it: data, then the name, then the directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry, to_line
+from ansible_collections.agnes.host.plugins.module_utils.system import copying, manifest_file
+
+from .conftest import Filesystem
+from .test_copying import KEY, copy_of
+
+KEEP = """
+import os, sys
+from ansible_collections.agnes.host.plugins.module_utils.system import manifest_file
+manifest_file.keep(os.open(sys.argv[1], os.O_RDONLY), sys.argv[2] + "/m", bytes(32))
+"""
+MOVE = """
+import sys
+import time
+from ansible_collections.agnes.host.plugins.module_utils.system import beneath
+beneath.quarantine(sys.argv[1] + "/point", (b"x",), "now")
+"""
+
+
+def durable_acts(program: str, *arguments: Path) -> list[str]:
+    """Fsync and rename calls, in order."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    command = [
+        "strace",
+        "-f",
+        "-y",
+        "-e",
+        "trace=fsync,rename,renameat,renameat2",
+        "-o",
+        "/dev/stderr",
+    ]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", program, *map(str, arguments)], capture_output=True,
+        text=True, check=True, env={**os.environ, "PYTHONPATH": ".collections"},
+    )  # fmt: skip
+    acts = re.findall(r"\b(fsync|rename)\w*\((.*?)\) += 0", done.stderr)
+    return [f"{act} {os.path.basename(what.rstrip('>'))}" for act, what in acts]
+
+
+def test_the_order_of_durable_acts_of_a_manifest(private_mounts: None, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    found = durable_acts(KEEP, tmp_path / "folder", folder)
+    assert [act.split()[0] for act in found] == ["fsync", "rename", "fsync"]
+    assert re.fullmatch(r"fsync \.m\.[0-9a-f]+\.new", found[0])
+    assert found[2] == "fsync folder"
+    assert (folder / "m").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_order_of_durable_acts_of_a_quarantine(private_mounts: None, tmp_path: Path) -> None:
+    (tmp_path / "point").mkdir()
+    (tmp_path / "point" / "x").touch()
+    found = [act.split()[0] for act in durable_acts(MOVE, tmp_path)]
+    # Two new directories in their parents; then the rename, and all three directories.
+    assert found == ["fsync", "fsync", "rename", "fsync", "fsync", "fsync"]
+
+
+def compared(one: Path, other: Path) -> tuple[int, list[str]]:
+    with open(one, "rb") as left, open(other, "rb") as right:
+        return manifest_file.compare(left, right)
+
+
+def test_a_manifest_that_is_cut_short_is_no_manifest(private_mounts: None, tmp_path: Path) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    manifest_file.keep(fd, str(tmp_path / "m"), KEY)
+    whole = (tmp_path / "m").read_bytes().splitlines(keepends=True)
+    assert json.loads(whole[-1])["totals"]["entries"] == len(whole) - 2
+    (tmp_path / "short").write_bytes(b"".join(whole[:-1]))
+    with pytest.raises(ValueError, match="cut short"):
+        compared(tmp_path / "m", tmp_path / "short")
+    (tmp_path / "other").write_bytes(to_line(Entry(b"", "directory")))
+    with pytest.raises(ValueError, match="no manifest"):
+        compared(tmp_path / "other", tmp_path / "other")
+
+
+ORPHAN = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, "tests")
+from real.test_copying import copy_of
+with copy_of(*map(Path, sys.argv[1:3])) as copy:
+    copy.program = sys.argv[3]
+    copy.round()
+"""
+
+
+def test_no_rsync_is_left_as_an_orphan(filesystem: Filesystem, tmp_path: Path) -> None:
+    source, target = filesystem("ext4", "source"), filesystem("ext4", "target")
+    (source / "system.duckdb").touch()
+    slow = tmp_path / "slow"
+    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    slow.chmod(0o755)
+    command = [sys.executable, "-c", ORPHAN, *map(str, (source, target, slow))]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": ".collections"}) as process:
+        _until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+        child = int((tmp_path / "pid").read_text())
+        assert Path(f"/proc/{child}").exists()
+        process.kill()
+    _until(lambda: not _runs(child))
+    with copy_of(source, target) as copy:
+        assert copying.mounts_below(copy.target_path) == []
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _until(check: object) -> None:
+    assert callable(check)
+    for _try in range(100):
+        if check():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not come to pass within 5 s")

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each safeguard of copying is taken out once; the tests on real filesystems must go red for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UTILS = "plugins/module_utils"
+
+
+class Mutation(NamedTuple):
+    """What is replaced in which file, and the tests that must see it."""
+
+    id: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTATIONS = [
+    Mutation("pin_follows_links", "system/manifest.py", "os.O_PATH | os.O_NOFOLLOW", "os.O_PATH", "swapped_for_a_link or has_everything"),
+    Mutation("changes_pass", "system/manifest.py", "if _moment(after) != _moment(info):", "if False:", "grows_without_end"),
+    Mutation("directories_change", "system/manifest.py", "if reader.quiet and _moment(after)", "if False and _moment(after)", "swapped_for_a_link"),
+    Mutation("mounts_inside", "system/manifest.py", "or _mount_id(fd) != reader.mount", "", "mount_inside"),
+    Mutation("depth", "system/manifest.py", "if len(stack) > MAX_DEPTH:", "if False:", "tree_without_end"),
+    Mutation("attributes", "system/manifest.py", "attributes=_attributes(pin, reader)", "attributes=()", "dropped_is_seen"),
+    Mutation("segments", "system/manifest.py", "segments = _segments(fd, info.st_size)", "segments = ((0, -(-info.st_size // GRAIN)),)", "dropped_is_seen"),
+    Mutation("hard_links", "system/manifest.py", "if info.st_nlink > 1:", "if False:", "dropped_is_seen"),
+    Mutation("flags", "system/manifest.py", "return {\"flags\": _flags(fd)}", "return {}", "immutable"),
+    Mutation("content", "system/manifest.py", "hashed.update(block)", "pass", "behind_the_same_time"),
+    Mutation("devices", "system/manifest.py", "os.major(info.st_rdev), os.minor(info.st_rdev)", "0, 0", "differs_is_refused"),
+    Mutation("no_digest_line", "system/manifest_file.py", "raise ValueError(\"the manifest is cut short\")", "return", "cut_short"),
+    Mutation("nanoseconds", "core/copying.py", ", \"--modify-window=-1\"", "", "has_everything or same_second"),
+    Mutation("attribute_rules", "core/copying.py", "(\"system.*\", *rules", "(*rules", "has_everything"),
+    Mutation("xfs_acls", "core/manifest.py", "\"trusted.SGI_ACL_FILE\",", "", "has_everything"),
+    Mutation("left_out", "core/copying.py", "f\"--exclude=/{name}\" for name in rules.without", "f\"--exclude=/{name}\" for name in rules.without[:1]", "has_everything"),
+    Mutation("max_delete", "core/copying.py", "f\"--max-delete={may_delete}\", ", "", "delete_most"),
+    Mutation("checksums", "system/copying.py", "self._pass([\"--checksum\"], (0,), core.only(core.GROUP))", "pass", "behind_the_same_time"),
+    Mutation("exit_codes", "system/copying.py", "if process.returncode not in codes:", "if False:", "runs_full or read_only"),
+    Mutation("syncfs", "system/copying.py", "if _LIBC.syncfs(self.target) < 0:", "if False:", "can_not_write"),
+    Mutation("cold", "system/copying.py", "os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)", "pass", "make_cold"),
+    Mutation("lock", "system/copying.py", "fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", "exclude_each_other"),
+    Mutation("proof", "system/copying.py", "        if found:\n                raise SourceUnproved", "        if False:\n                raise SourceUnproved", "no_source"),
+    Mutation("room", "core/copying.py", "    if lacks:\n        raise NoRoom", "    if False:\n        raise NoRoom", "room_and_inodes"),
+    Mutation("dies_with_parent", "system/copying.py", "_LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)", "pass", "orphan"),
+    Mutation("private", "system/beneath.py", "_call(_LIBC.unshare(_CLONE_NEWNS), \"unshare\")", "pass", "no_mount_changes"),
+    Mutation("recursive_bind", "system/beneath.py", "None, _MS_BIND)", "None, _MS_BIND | _MS_REC)", "no_mount_changes"),
+    Mutation("foreign_quarantine", "system/beneath.py", "if info.st_uid != 0 or", "if", "somebody_else"),
+    Mutation("open_quarantine", "system/beneath.py", "or stat.S_IMODE(info.st_mode) != 0o700", "", "somebody_else"),
+    Mutation("conflicts", "system/beneath.py", "if verdict.conflicts:", "if False:", "conflict_and_stays"),
+    Mutation("manifest_fsync", "system/manifest_file.py", "            os.fsync(fd)\n", "", "order_of_durable"),
+    Mutation("manifest_directory", "system/manifest_file.py", "    durable.fsync_directory(directory)\n", "", "order_of_durable"),
+    Mutation("quarantine_fsync", "system/beneath.py", "            os.fsync(fd)\n", "            pass\n", "order_of_durable"),
+    Mutation("database_touched", "system/duckdb_check.py", "if before != after:", "if False:", "goes_wrong"),
+]  # fmt: skip
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def run_tests(place: Path, tests: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "tests/real", "-k", tests],
+        cwd=place, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the tests need, in which sources can be changed."""
+    top = tmp_path_factory.mktemp("mutants")
+    for name in ("plugins", "tests/real"):
+        shutil.copytree(ROOT / name, top / name)
+    shutil.copy(ROOT / "pyproject.toml", top)
+    (top / ".collections/ansible_collections/agnes").mkdir(parents=True)
+    (top / ".collections/ansible_collections/agnes/host").symlink_to("../../..")
+    return top
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[m.id for m in MUTATIONS])
+def test_a_safeguard_that_is_taken_out_is_missed(mutation: Mutation, place: Path) -> None:
+    path = place / UTILS / mutation.file
+    before = path.read_text()
+    assert before.count(mutation.old) == 1, "the source has changed: name the place anew"
+    path.write_text(before.replace(mutation.old, mutation.new))
+    try:
+        done = run_tests(place, mutation.tests)
+    finally:
+        path.write_text(before)
+    assert done.returncode == 1, done.stdout[-1500:]
+    assert "SyntaxError" not in done.stdout
+    assert "IndentationError" not in done.stdout
+
+
+def test_without_a_mutation_all_is_green(place: Path) -> None:
+    done = run_tests(place, "test")
+    assert done.returncode == 0, done.stdout[-1500:]
