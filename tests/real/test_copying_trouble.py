@@ -140,6 +140,42 @@ def test_a_file_that_changes_between_rounds_is_copied_again_and_rounds_end(
         copy.prove(manifests(tmp_path), KEY)
 
 
+def rsync_beside(tmp_path: Path, act: str) -> str:
+    """An rsync that does something to the source, its working directory, when it is at work."""
+    script = tmp_path / "rsync"
+    script.write_text(
+        f'#!/bin/sh\n({act}) &\nrsync --bwlimit=20m "$@"; code=$?; wait; exit $code\n'
+    )
+    script.chmod(0o755)
+    return str(script)
+
+
+@pytest.mark.parametrize(
+    "act", ["sleep 0.5; : > system.duckdb", "sleep 0.5; rm z-last"], ids=["cut_short", "goes"]
+)
+def test_a_file_that_is_cut_short_while_it_is_copied_or_goes_while_it_waits_ends_no_round(
+    act: str, filesystem: Filesystem, tmp_path: Path
+) -> None:
+    source, target = filesystem("ext4", "source"), filesystem("ext4", "target")
+    sample.write(source / "system.duckdb", os.urandom(30 * MIB))
+    sample.write(source / "z-last")
+    with copy_of(source, target, program=rsync_beside(tmp_path, act)) as copy:
+        copy.round()
+        with pytest.raises((errors.CopyFailed, errors.CopyDiffers)):
+            sample.write(source / "system.duckdb", os.urandom(30 * MIB))
+            sample.write(source / "z-last", b"other")
+            copy.final()
+        copy.program = "rsync"
+        copy.final()
+        copy.prove(manifests(tmp_path), KEY)
+
+
+def test_a_target_that_runs_full_in_a_round_fails(filesystem: Filesystem) -> None:
+    source, target = big_source(filesystem), filesystem("ext4", "target", 32)
+    with copy_of(source, target) as copy, pytest.raises(errors.CopyFailed, match="ended with 11"):
+        copy.round()
+
+
 def test_a_change_within_the_same_second_and_size_is_copied(
     filesystem: Filesystem, tmp_path: Path
 ) -> None:

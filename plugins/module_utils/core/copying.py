@@ -128,6 +128,25 @@ def lacking(version: str) -> list[str]:
     return [name for name in NEEDED if name not in items]
 
 
+_LIVE = ("file has vanished: ", "No data available (61)", "No such file or directory (2)")
+"""Said of a file that went, or became shorter, while it was copied."""
+_PARTIAL, _VANISHED = 23, 24
+_NO_CAUSE = ("rsync error:", "rsync warning:", "IO error encountered -- skipping file deletion")
+
+
+def is_live(status: int, errors: str) -> bool:
+    """Whether a pass failed only because the stack was running: files went or were cut short.
+
+    Each error that rsync wrote must be of that kind. A later pass copies what this one
+    could not; only the last one must end without any error.
+    """
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    causes = [line for line in lines if not line.startswith(_NO_CAUSE)]
+    if status not in (_PARTIAL, _VANISHED) or not causes:
+        return False
+    return all(any(sign in line for sign in _LIVE) for line in causes)
+
+
 @dataclass(frozen=True)
 class Room:
     """What a filesystem has left."""

@@ -41,9 +41,6 @@ from . import manifest_file, trees
 from .commands import Failed, last_line, run
 from .devices import maj_min_of
 
-VANISHED = 24
-"""rsync's exit code for files that were gone when their turn came: not unusual while the stack runs."""
-
 SOURCE_MANIFEST, TARGET_MANIFEST = "source.manifest", "target.manifest"
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -168,9 +165,7 @@ class Copy:
             if not block:
                 return "\n".join(kept)
 
-    def _rsync(
-        self, more: Sequence[str], filters: Sequence[str] = (), codes: Sequence[int] = (0,)
-    ) -> str:
+    def _rsync(self, more: Sequence[str], filters: Sequence[str] = (), live: bool = False) -> str:
         """One pass; returns what it printed beside progress. Raises CopyFailed."""
         allowed = core.max_delete(self.entries)
         argv = [self.program, *core.arguments(self.rules, allowed, more, filters, self.options)]
@@ -184,8 +179,8 @@ class Copy:
             )  # fmt: skip
             with process:
                 out = self._follow(process)
-            if process.returncode not in codes:
-                text = os.pread(errors, 1 << 20, 0).decode("utf-8", "replace")
+            text = os.pread(errors, 1 << 20, 0).decode("utf-8", "replace")
+            if process.returncode and not (live and core.is_live(process.returncode, text)):
                 raise self._failed(process.returncode, _cause(text))
         except FileNotFoundError:
             raise RsyncUnusable(found=f"'{self.program}' is not installed")
@@ -193,10 +188,8 @@ class Copy:
             os.close(errors)
         return out
 
-    def _pass(
-        self, more: Sequence[str], codes: Sequence[int], filters: Sequence[str] = ()
-    ) -> Stats:
-        stats = core.parse_stats(self._rsync([*more, "--stats"], filters, codes))
+    def _pass(self, more: Sequence[str], filters: Sequence[str] = (), live: bool = False) -> Stats:
+        stats = core.parse_stats(self._rsync([*more, "--stats"], filters, live))
         if not filters:
             self.entries = stats.entries
         return stats
@@ -204,10 +197,9 @@ class Copy:
     def round(self) -> Round:
         """Copy what has changed, and find out what is left by then. The stack may be running."""
         started = time.monotonic()
-        codes = (0, VANISHED)
-        stats = self._pass(["--info=progress2", "--no-inc-recursive"], codes)
+        stats = self._pass(["--info=progress2", "--no-inc-recursive"], live=True)
         copied = time.monotonic()
-        rest = self._pass(["--dry-run"], codes)
+        rest = self._pass(["--dry-run"], live=True)
         done = Round(copied - started, stats.copied, rest.copied, time.monotonic() - copied)
         self.rounds.append(done)
         return done
@@ -226,8 +218,8 @@ class Copy:
         They are one group, copied in one pass at one moment. Then a dry run must find nothing
         left to do. Raises CopyFailed, CopyDiffers.
         """
-        stats = self._pass(["--info=progress2", "--no-inc-recursive"], (0,))
-        self._pass(["--checksum"], (0,), core.only(core.GROUP))
+        stats = self._pass(["--info=progress2", "--no-inc-recursive"])
+        self._pass(["--checksum"], core.only(core.GROUP))
         left = self._rsync(["--dry-run", "--itemize-changes"]).split("\n")
         self._none_left([line for line in left if line.strip()])
         return stats

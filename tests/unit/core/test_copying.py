@@ -131,3 +131,31 @@ UNPROVED: list[tuple[str, Proof, tuple[Any, ...], Optional[tuple[str, str]]]] = 
 )
 def test_unproved(proof: Proof, facts: tuple[Any, ...], wanted: Optional[tuple[str, str]]) -> None:
     assert copying.unproved(proof, *facts) == wanted
+
+
+SHORTER = (
+    'rsync: [sender] read errors mapping "/data/state/system.duckdb.wal": No data available (61)\n'
+)
+GONE = 'file has vanished: "/data/state/db-jobs/1.json.tmp"\n'
+BROKEN = 'rsync: [sender] read errors mapping "/data/state/x": Input/output error (5)\n'
+END = (
+    "rsync error: some files/attrs were not transferred (code 23) at main.c(1338) [sender=3.5.0]\n"
+)
+LIVE = [
+    ("shorter", 23, SHORTER + END, True),
+    ("gone", 24, GONE + "rsync warning: some files vanished (code 24)\n", True),
+    ("both", 23, SHORTER + GONE + END, True),
+    ("no_deletion", 23, "IO error encountered -- skipping file deletion\n" + SHORTER + END, True),
+    ("broken", 23, BROKEN + END, False),
+    ("broken_among_others", 23, SHORTER + BROKEN + GONE + END, False),
+    ("no_reason", 23, END, False),
+    ("disk_full", 11, GONE, False),
+    ("too_many_deletions", 25, GONE, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "wanted"), [row[1:] for row in LIVE], ids=[row[0] for row in LIVE]
+)
+def test_is_live(status: int, errors: str, wanted: bool) -> None:
+    assert copying.is_live(status, errors) is wanted
