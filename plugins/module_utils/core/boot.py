@@ -15,7 +15,7 @@ HANDLED = "handled"
 LOG = "/var/log/agnes-startup.log"
 """The log of the startup script with which the product's own provisioning makes hosts."""
 
-_FILE = r"""["']?[^\s"'|;&<>]*\.env["']?"""
+_FILE = r"""[^\s|;&<>]*\.env["']?"""
 _END = r"(\s*$|\s*[;&|)<])"
 
 _WRITES = (

@@ -224,6 +224,8 @@ def prove_blank(known: list[Device], asked: dict[str, Asked]) -> None:
 def mounts(known: list[Device]) -> list[Mount]:
     """Mounts of block devices, the topmost at each target, from mountinfo."""
     uuids = {item["maj_min"]: item["filesystem"].get("uuid", "") for item in known}
+    # btrfs has a number of its own, whatever device it is on: that is its st_dev, too.
+    by_path = {item["path"]: item["filesystem"].get("uuid", "") for item in known}
     topmost: dict[str, Mount] = {}
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
@@ -231,13 +233,13 @@ def mounts(known: list[Device]) -> list[Mount]:
             fields, (fstype, source) = left.split(" "), right.split(" ")[:2]
             target = fstab.decode(fields[4])
             topmost.pop(target, None)
-            if not fields[2].startswith("0:"):
+            if not fields[2].startswith("0:") or source.startswith("/dev/"):
                 topmost[target] = {
                     "target": target,
                     "source": source,
                     "fstype": fstype,
                     "maj_min": fields[2],
-                    "uuid": uuids.get(fields[2], ""),
+                    "uuid": uuids.get(fields[2], "") or by_path.get(source, ""),
                     "root": fields[3],
                 }
     return list(topmost.values())

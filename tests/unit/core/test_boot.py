@@ -26,7 +26,6 @@ TEST_LINES: list[Any] = [
     ),
     pytest.param(
         'A=1\ncat > "$DIR"/.env <<EOF\n', [2], id="only-the-directory-is-quoted",
-        marks=pytest.mark.xfail(strict=True, reason="a quote inside the path ends it"),
     ),
 ]  # fmt: skip
 

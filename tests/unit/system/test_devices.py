@@ -34,7 +34,6 @@ TEST_MOUNTS: list[Any] = [
     ),
     pytest.param(
         [BTRFS], [("/data", "0:45", "/")], id="a-disk-whose-filesystem-has-a-number-of-its-own",
-        marks=pytest.mark.xfail(strict=True, reason="not seen, so /data is 'not mounted' (AH029)"),
     ),
 ]  # fmt: skip
 
