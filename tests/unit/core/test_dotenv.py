@@ -73,7 +73,7 @@ VALUES = st.text(st.sampled_from("abAB09_./:,@%+=-"), max_size=6)
 LINES = st.lists(
     st.one_of(
         st.builds(
-            "{}={}".format, KEYS, st.text(st.characters(exclude_characters="\n\r"), max_size=6)
+            "{}={}".format, KEYS, st.text(st.characters(exclude_characters="\n\r\"'"), max_size=6)
         ),
         st.sampled_from(["# comment", "", "export A=1", "garbage", "A='q'"]),
     ),
