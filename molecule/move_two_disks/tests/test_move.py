@@ -120,6 +120,20 @@ def test_an_error_before_the_commit_leads_back_and_the_stack_runs(
     assert host.check_output("readlink /data/state") == "/data-state"
 
 
+def test_the_project_is_not_switched_to_a_layout_that_the_state_is_not_in(
+    name: str, facts: dict[str, Any], host: Any
+) -> None:
+    before = host.check_output("sha256sum /opt/agnes/.env")
+    playbook = records.ROOT / ".cache" / f"{name}-alone.yml"
+    playbook.write_text(
+        "- hosts: agnes\n  become: true\n  gather_facts: false\n  roles: [agnes.host.agnes_compose]\n"
+    )
+    done = play(f"{name}-alone", {name: {**facts, "layout": "nested"}}, playbook=playbook)
+    assert done.returncode != 0
+    assert "AH006: state is in layout flat, and layout nested is asked for" in done.stdout
+    assert host.check_output("sha256sum /opt/agnes/.env") == before
+
+
 def test_the_same_host_without_a_move_for_comparison(
     host: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -181,6 +181,9 @@ def carry_out(
                 return _result(engine, engine.world.source.name)
         if fence is not None and (request is None or request["target"] == fence["target"]):
             engine = _engine(fence, say)
+        elif request is not None and request["direction"] == BACK:
+            # It went back by itself since it was asked for.
+            return {"layout": request["source"], "move": "", "down_seconds": 0.0, "steps": []}
         elif request is not None:
             facts = moving.look(request["project_dir"])
             engine = _engine(new_intent(request, facts, fence or {}), say)
