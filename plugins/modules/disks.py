@@ -123,6 +123,7 @@ class DisksManager:
             "identity": disk["identity"],
             "lost": disk["lost"],
             "maj_min": disk["maj_min"],
+            "mount_point": disk["mount_point"],
             "size": disk["size"],
             "boot_id": record.boot_id(),
             "phase": phase,

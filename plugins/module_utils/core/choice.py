@@ -34,6 +34,9 @@ from .layouts import (
 )
 from .tree import MARKER, MARKER_FORMAT
 
+RUN = "-e layout="
+"""Where the run's own choice is said."""
+
 
 def _holds_state(place: Optional[StatePlace]) -> bool:
     """Whether there is more than a run makes before the product's first start: it may have been cut short."""
@@ -83,6 +86,25 @@ def check_trust(host: Host) -> None:
     _check_env(host)
 
 
+def _layout_without_disks(host: Host) -> Optional[Layout]:
+    """The layout of a host whose disks are not mounted now, so that no state shows.
+
+    STATE_DIR in ``.env`` says it; the default, which needs no line there, is what the
+    host's record says. A host that has neither has no state yet.
+    """
+    env, record = host["env"]["values"], host["record"]
+    if env.get("STATE_DIR"):
+        return layout_at(resolve_state_dir(env))
+    moved = str((record.get("move") or {}).get("target") or "")
+    point = ((record.get("disks") or {}).get("state") or {}).get("mount_point")
+    recorded = [
+        layout
+        for layout in LAYOUTS.values()
+        if layout.name == moved or (not moved and point and layout.mounts["state"] == point)
+    ]
+    return recorded[0] if recorded else None
+
+
 def current_layout(host: Host) -> Optional[Layout]:
     """The layout that the host has now, or None when it has no state.
 
@@ -112,7 +134,7 @@ def current_layout(host: Host) -> Optional[Layout]:
     places = holding or mounted
     if len(places) > 1:
         raise StateTwice(found=", ".join(places))
-    return layout_at(places[0]) if places else None
+    return layout_at(places[0]) if places else _layout_without_disks(host)
 
 
 def _named(name: str, source: str) -> Layout:
@@ -121,17 +143,23 @@ def _named(name: str, source: str) -> Layout:
     return LAYOUTS[name]
 
 
-def _check_links(host: Host, layout: Layout) -> None:
+def _say_place(place: StatePlace) -> str:
+    said = {"link": f"a link to '{place['target']}'", "directory": "a directory"}
+    return said.get(place["kind"], "a file")
+
+
+def _check_places(host: Host, layout: Layout) -> None:
+    """Raise StateLinkForeign unless links are where the layout has them, and only there."""
+    state = host["state"].get(layout.state_dir)
+    if state and state["kind"] not in ("absent", "directory"):
+        raise StateLinkForeign(path=layout.state_dir, wanted="a directory", found=_say_place(state))
     for path, target in layout.links.items():
         place = host["state"].get(path)
         if place is None or place["kind"] == "absent":
             continue
-        if place["kind"] == "link" and place["target"] == target:
-            continue
-        found = {"link": f"a link to '{place['target']}'", "directory": "a directory"}.get(
-            place["kind"], "a file"
-        )
-        raise StateLinkForeign(path=path, wanted=target, found=found)
+        if place["kind"] != "link" or place["target"] != target:
+            wanted = f"a link to '{target}', or absent"
+            raise StateLinkForeign(path=path, wanted=wanted, found=_say_place(place))
 
 
 def _check_state_disk(host: Host, current: Layout, chosen: Layout) -> None:
@@ -146,14 +174,14 @@ def asked_layout(
 ) -> tuple[Optional[str], str]:
     """The layout that is asked for, and where: empty when none is, None for undecided."""
     if layout:
-        _named(layout, "layout")
+        _named(layout, RUN)
     if wanted and wanted != UNDECIDED:
         _named(wanted, "state_layout_wanted")
     if layout and wanted and layout != wanted and not override:
         raise LayoutContradiction(asked=layout, wanted=wanted)
     if not layout and wanted == UNDECIDED:
         return None, "state_layout_wanted"
-    return (layout, "layout") if layout else (wanted, "state_layout_wanted" if wanted else "")
+    return (layout, RUN) if layout else (wanted, "state_layout_wanted" if wanted else "")
 
 
 def choose_layout(
@@ -181,5 +209,5 @@ def choose_layout(
         # Where state is to move, the move itself judges what else stands in its way.
         _check_state_disk(host, current, chosen)
     else:
-        _check_links(host, chosen)
+        _check_places(host, chosen)
     return chosen, source

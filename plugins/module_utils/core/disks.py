@@ -26,6 +26,7 @@ from .devices import (
 )
 from .errors import (
     ConsentSpent,
+    DiskMissing,
     ForbiddenMount,
     FstabConflict,
     MountPointInUse,
@@ -200,19 +201,28 @@ def _check_mount_point(host: Host, mount_point: str, uuid: str) -> None:
         raise MountPointInUse(mount_point=mount_point, found=", ".join(names[:5]))
 
 
+def _note_of(host: Host, role: str, device: str, maj_min: str, mount_point: str) -> str:
+    """What to know when the disk that is kept is not the one that is named."""
+    asked = host["asked"][role]
+    if not asked["device"] or asked["maj_min"] == maj_min or maj_min.startswith("0:"):
+        return ""
+    what = f", which {asked['found']}" if asked["found"] else ""
+    return (
+        f"disks_{role}_device names '{asked['device']}'{what}; {device}, this host's own, is kept "
+        f"for {mount_point}"
+    )
+
+
 def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
     recorded = _recorded_uuid(host, role)
     if recorded and mount["uuid"] and recorded != mount["uuid"]:
         raise WrongDiskMounted(mount_point=mount["target"], found=mount["uuid"], wanted=recorded)
     device = device_of(host, mount["maj_min"])
-    asked = host["asked"][role]
-    other = asked["maj_min"] and asked["maj_min"] != mount["maj_min"]
     return DiskPlan(
         role, "adopt", mount["target"], mount["source"], mount["maj_min"],
         device["size"] if device else 0, mount["uuid"], mount["fstype"],
         identity_of(device, host["devices"]) if device else NO_IDENTITY,
-        note=f"disks_{role}_device names '{asked['device']}', but {mount['source']} is mounted at "
-        f"{mount['target']} and is kept" if other else "",
+        note=_note_of(host, role, mount["source"], mount["maj_min"], mount["target"]),
     )  # fmt: skip
 
 
@@ -223,6 +233,7 @@ def _plan_mount(host: Host, role: str, mount_point: str, device: Device) -> Disk
     return DiskPlan(
         role, "mount", mount_point, device["path"], device["maj_min"], device["size"],
         found["uuid"], found["type"], identity_of(device, host["devices"]),
+        note=_note_of(host, role, device["path"], device["maj_min"], mount_point),
     )  # fmt: skip
 
 
@@ -278,13 +289,29 @@ def _plan_format(
     )  # fmt: skip
 
 
+def _own_disk(host: Host, role: str, mount_point: str) -> Device:
+    """The one device that has this host's own filesystem. Raises DiskMissing: no other takes its place."""
+    recorded, uuid = _recorded(host, role), _recorded_uuid(host, role)
+    found = [item for item in host["devices"] if item["filesystem"].get("uuid") == uuid]
+    if len(found) == 1 and not found[0]["holders"]:
+        return found[0]
+    if found:
+        paths = ", ".join(item["path"] for item in found)
+        where = f"on {len(found)} devices ({paths})" if len(found) > 1 else f"in use below {paths}"
+    else:
+        where = "not on this host"
+    raise DiskMissing(
+        role=role, uuid=uuid, size=say_size(int(recorded.get("size") or 0)), found=where,
+        mount_point=mount_point, record=RECORD_PATH,
+    )  # fmt: skip
+
+
 def _plan_disk(host: Host, role: str, mount_point: str, request: Request) -> DiskPlan:
     mount = mounted_at(host, mount_point)
     if mount:
         return _plan_mounted(host, role, mount)
-    ours = _with_uuid(host, _recorded_uuid(host, role))
-    if ours and not ours["holders"]:
-        return _plan_mount(host, role, mount_point, ours)
+    if _recorded_uuid(host, role):
+        return _plan_mount(host, role, mount_point, _own_disk(host, role, mount_point))
     device = _asked_device(host, role)
     if _may_adopt(host, device, request):
         return _plan_mount(host, role, mount_point, device)
@@ -294,6 +321,8 @@ def _plan_disk(host: Host, role: str, mount_point: str, request: Request) -> Dis
 def _stays_directory(host: Host, layout: Layout) -> bool:
     """Whether state is to stay, or to become, a directory of the data disk."""
     if layout.needs_state_disk or mounted_at(host, layout.mounts["state"]):
+        return False
+    if _recorded_uuid(host, "state"):
         return False
     place = host["state"].get(layout.state_dir)
     holds = bool(place and place["kind"] == "directory" and place["names"])

@@ -75,10 +75,7 @@ class MoveNotSupported(Refusal):
 
 class StateLinkForeign(Refusal):
     code = "AH007"
-    sentence = (
-        "'{path}' must be a link to '{wanted}' or be absent, found {found}; "
-        "find out who made it, then move it aside"
-    )
+    sentence = "'{path}' must be {wanted}, found {found}; find out who made it, then move it aside"
 
 
 class NewerFormat(Refusal):
@@ -204,6 +201,14 @@ class ConsentSpent(Refusal):
     sentence = (
         "the consent to format '{device}' (identity '{identity}', found {found}) is spent: this host has "
         "formatted it once; take it out of disks_format, and look what wrote to the disk since"
+    )
+
+
+class DiskMissing(Refusal):
+    code = "AH035"
+    sentence = (
+        "this host's {role} disk (UUID {uuid}, {size}) is {found}, so nothing is made or mounted in its place at "
+        "{mount_point}; attach it again, or, if it is lost for good, move {record} aside and clear /etc/fstab of it"
     )
 
 

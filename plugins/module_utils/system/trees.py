@@ -115,15 +115,15 @@ def keep(entry: Entry, actions: Actions) -> None:
         return
     kind = _kind(info)
     if kind != entry.kind:
-        raise StateLinkForeign(path=entry.path, wanted=_say(entry), found=f"a {kind}")
+        wanted = f"a link to '{entry.target}'" if entry.kind == "link" else f"a {entry.kind}"
+        raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a {kind}")
     if kind == "link":
         parent, name = os.path.split(entry.path)
         with opened(parent) as fd:
             found = os.readlink(name, dir_fd=fd)
         if found != entry.target:
-            raise StateLinkForeign(
-                path=entry.path, wanted=entry.target, found=f"a link to '{found}'"
-            )
+            wanted = f"a link to '{entry.target}'"
+            raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a link to '{found}'")
     elif kind == "directory":
         _own(entry, info.st_uid, info.st_gid, actions)
     elif _read(entry) != entry.content:

@@ -10,6 +10,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refu
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
 
 from .hosts import (
+    GIB,
     STATE,
     device,
     env,
@@ -46,7 +47,7 @@ class Planned(NamedTuple):
 PLANNED = [
     Planned(
         errors.UnknownLayout, host(), {"layout": "side"},
-        "AH001: unknown layout 'side' in layout; the layouts are nested, flat: name one of them",
+        "AH001: unknown layout 'side' in -e layout=; the layouts are nested, flat: name one of them",
     ),
     Planned(
         errors.LayoutContradiction, host(), {"layout": "flat", "wanted": "nested"},
@@ -84,7 +85,7 @@ PLANNED = [
     Planned(
         errors.StateLinkForeign,
         host(state={"/data/state": place(), "/data-state": place("absent")}), FLAT,
-        "AH007: '/data/state' must be a link to '/data-state' or be absent, found a directory; find "
+        "AH007: '/data/state' must be a link to '/data-state', or absent, found a directory; find "
         "out who made it, then move it aside",
     ),
     Planned(
@@ -200,6 +201,14 @@ PLANNED = [
         "AH033: the consent to format '/dev/sdc' (identity 'serial:S1', found ext4) is spent: this "
         "host has formatted it once; take it out of disks_format, and look what wrote to the disk "
         "since",
+    ),
+    Planned(
+        errors.DiskMissing,
+        host(record={"format": 1, "disks": {"data": {"uuid": "u-1", "phase": "adopted", "size": 16 * GIB}}}),
+        {"layout": "flat"},
+        "AH035: this host's data disk (UUID u-1, 16.0 GiB) is not on this host, so nothing is made or "
+        "mounted in its place at /data; attach it again, or, if it is lost for good, move "
+        "/var/lib/agnes-host/record.json aside and clear /etc/fstab of it",
     ),
     Planned(
         errors.SelinuxLabels,

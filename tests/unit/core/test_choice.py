@@ -18,6 +18,14 @@ from .hosts import STATE, env, flat_host, host, mount, nested_host, one_disk_hos
 MOUNTED = place(mounted=True)
 ABSENT = place("absent")
 
+
+def of_state_disk(mount_point: str) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "disks": {"state": {"uuid": "u", "phase": "formatted", "mount_point": mount_point}},
+    }
+
+
 TEST_CURRENT: list[Any] = [
     pytest.param(host(), None, id="untouched"),
     pytest.param(host(env=env(DOMAIN="x")), None, id="env-written-before-any-state"),
@@ -45,6 +53,24 @@ TEST_CURRENT: list[Any] = [
         ), "flat", id="killed-after-the-tree-with-an-env-of-others",
     ),
     pytest.param(
+        host(
+            env=env(STATE_DIR="/data-state"),
+            state={"/data/state": place("link", target="/data-state"), "/data-state": place()},
+        ), "flat", id="flat-with-its-disk-unmounted",
+    ),
+    pytest.param(
+        host(env=env(DATA_DIR="/data"), record=of_state_disk("/data/state")), "nested",
+        id="nested-with-its-disks-unmounted",
+    ),
+    pytest.param(
+        host(env=env(DOMAIN="x"), record=of_state_disk("/data-state")), "flat",
+        id="killed-before-the-mount-with-an-env-of-others",
+    ),
+    pytest.param(
+        host(env=env(), record={**of_state_disk("/data-state"), "move": {"target": "nested"}}),
+        "nested", id="moved-and-unmounted",
+    ),
+    pytest.param(
         host(state={"/data/state": MOUNTED, "/data-state": MOUNTED}, env=env(STATE_DIR="/data-state")),
         "flat", id="two-empty-disks-and-env-says-which",
     ),
@@ -61,14 +87,14 @@ TEST_CHOICE: list[Any] = [
     pytest.param(host(), {}, "nested", "the default for a host without state", id="default"),
     pytest.param(flat_host(), {}, "flat", "what the host has", id="flat-stays-flat"),
     pytest.param(nested_host(), {}, "nested", "what the host has", id="nested-stays-nested"),
-    pytest.param(host(), {"layout": "flat"}, "flat", "layout", id="asked"),
-    pytest.param(nested_host(), {"layout": "flat"}, "flat", "layout", id="move-to-flat"),
+    pytest.param(host(), {"layout": "flat"}, "flat", "-e layout=", id="asked"),
+    pytest.param(nested_host(), {"layout": "flat"}, "flat", "-e layout=", id="move-to-flat"),
     pytest.param(
         flat_host(), {"wanted": "nested"}, "nested", "state_layout_wanted", id="move-to-nested"
     ),
     pytest.param(host(), {"wanted": "flat"}, "flat", "state_layout_wanted", id="inventory"),
     pytest.param(
-        host(), {"layout": "flat", "wanted": "nested", "override": True}, "flat", "layout",
+        host(), {"layout": "flat", "wanted": "nested", "override": True}, "flat", "-e layout=",
         id="override",
     ),
     pytest.param(
@@ -92,7 +118,7 @@ NEWER = {"/data/state": place(names=STATE, marker={"format": 2}), "/data-state":
 TEST_REFUSALS: list[Any] = [
     pytest.param(
         host(), {"layout": "side"},
-        "AH001: unknown layout 'side' in layout; the layouts are nested, flat: name one of them",
+        "AH001: unknown layout 'side' in -e layout=; the layouts are nested, flat: name one of them",
         id="unknown",
     ),
     pytest.param(
@@ -103,7 +129,7 @@ TEST_REFUSALS: list[Any] = [
     ),
     pytest.param(
         host(), {"layout": "undecided"},
-        "AH001: unknown layout 'undecided' in layout; the layouts are nested, flat: "
+        "AH001: unknown layout 'undecided' in -e layout=; the layouts are nested, flat: "
         "name one of them",
         id="undecided-is-for-inventories",
     ),
@@ -139,7 +165,7 @@ TEST_REFUSALS: list[Any] = [
                 "/data-state": place(mounted=True, names=STATE),
             }
         ), {},
-        "AH007: '/data/state' must be a link to '/data-state' or be absent, found a link to '/etc'; "
+        "AH007: '/data/state' must be a link to '/data-state', or absent, found a link to '/etc'; "
         "find out who made it, then move it aside",
         id="link-points-elsewhere",
     ),
@@ -148,6 +174,12 @@ TEST_REFUSALS: list[Any] = [
         {"layout": "flat"},
         "AH026: layout flat needs a state disk of its own, and disks_state_device is not set; "
         "attach a disk and name it there", id="flat-without-a-state-disk",
+    ),
+    pytest.param(
+        flat_host(mounts=[], env=env(), state={**flat_host()["state"], "/data-state": place()}),
+        {"layout": "nested"},
+        "AH007: '/data/state' must be a directory, found a link to '/data-state'; find out who made it, "
+        "then move it aside", id="nested-where-a-link-is",
     ),
     pytest.param(
         host(state=NEWER), {},

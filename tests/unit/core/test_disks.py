@@ -264,3 +264,47 @@ def test_what_is_formatted_is_always_proved_blank(found: list[Any], layout: str)
             assert chosen["exclusive"] and chosen["zeros"] and not chosen["read_only"]
             assert chosen["kind"] in ("disk", "loop")
             assert chosen["size"] >= MINIMUM[plan.role] * GIB
+
+
+GONE = recorded("state", uuid="u-gone", phase="formatted", size=8 * GIB, mount_point="/data-state")
+UNMOUNTED = {"/data/state": place("link", target="/data-state"), "/data-state": place()}
+
+TEST_MISSING: list[Any] = [
+    pytest.param(
+        host(record=GONE, state=UNMOUNTED),
+        "AH035: this host's state disk (UUID u-gone, 8.0 GiB) is not on this host, so nothing is made "
+        "or mounted in its place at /data-state; attach it again, or, if it is lost for good, move "
+        "/var/lib/agnes-host/record.json aside and clear /etc/fstab of it", id="a-blank-one-has-its-name",
+    ),
+    pytest.param(
+        host(
+            record=GONE, state=UNMOUNTED,
+            devices=[device("/dev/sdb"), ext4("/dev/sdc", "u-gone"), ext4("/dev/sdd", "u-gone")],
+        ),
+        "AH035: this host's state disk (UUID u-gone, 8.0 GiB) is on 2 devices (/dev/sdc, /dev/sdd), so "
+        "nothing is made or mounted in its place at /data-state; attach it again, or, if it is lost for "
+        "good, move /var/lib/agnes-host/record.json aside and clear /etc/fstab of it", id="cloned",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("observed", "message"), TEST_MISSING)
+def test_no_disk_takes_the_place_of_one_that_is_missing(observed: Host, message: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        plan_disks(observed, LAYOUTS["flat"], REQUEST)
+    assert str(refused.value) == message
+
+
+def test_state_does_not_become_a_directory_while_its_disk_is_missing() -> None:
+    asked = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
+    with pytest.raises(Refusal, match="AH035"):
+        plan_disks(host(record=GONE, asked=asked), LAYOUTS["nested"], REQUEST)
+
+
+def test_a_disk_that_is_found_by_its_uuid_is_noted_when_another_was_named() -> None:
+    observed = flat_host()
+    observed["asked"]["data"] = {"device": "/dev/sdx", "found": "does not exist", "maj_min": ""}
+    assert plan_disks(observed, LAYOUTS["flat"], REQUEST)[0].note == (
+        "disks_data_device names '/dev/sdx', which does not exist; /dev/sdX, this host's own, is kept "
+        "for /data"
+    )

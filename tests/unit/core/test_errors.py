@@ -167,7 +167,7 @@ DONE = [
     Case(
         errors.StateLinkForeign,
         lambda tmp: keep_link(tmp / "link", "/data-state"),
-        "AH007: '{tmp}/link' must be a link to '/data-state' or be absent, found a link to '/etc'; "
+        "AH007: '{tmp}/link' must be a link to '/data-state', found a link to '/etc'; "
         "find out who made it, then move it aside",
     ),
     Case(

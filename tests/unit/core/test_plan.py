@@ -60,7 +60,7 @@ TEST_SENTENCES: list[Any] = [
     pytest.param(
         host(), {"layout": "flat"},
         [
-            "layout flat (layout): state in /data-state",
+            "layout flat (-e layout=): state in /data-state",
             "format /dev/sdb (16 GiB, blank) as ext4 labelled agnes-data and mount it at /data",
             "format /dev/sdc (16 GiB, blank) as ext4 labelled agnes-state and mount it at "
             "/data-state",
@@ -104,7 +104,7 @@ TEST_SENTENCES: list[Any] = [
         ),
         {"layout": "flat"},
         [
-            "layout flat (layout): state in /data-state",
+            "layout flat (-e layout=): state in /data-state",
             "keep /data as it is mounted (UUID u-data)",
             "mount /dev/sdc (ext4, UUID u-state) as it is at /data-state",
         ],

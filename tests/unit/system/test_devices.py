@@ -52,7 +52,7 @@ def test_mounts(
 
 
 def test_a_mount_has_the_uuid_of_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    known: Any = [{"maj_min": "8:16", "filesystem": {"uuid": "u-1"}}]
+    known: Any = [{"path": "/dev/sdb", "maj_min": "8:16", "filesystem": {"uuid": "u-1"}}]
     monkeypatch.setattr(devices, "open", lambda *_a, **_k: io.StringIO(DATA + "\n"), raising=False)
     (found,) = devices.mounts(known)
     assert (found["uuid"], found["fstype"], found["source"]) == ("u-1", "ext4", "/dev/sdb")
