@@ -14,8 +14,8 @@ help:
 	@echo "make setup       a Docker engine if there is none, the tools in .venv"
 	@echo "make demo        a disposable host with two blank disks becomes a running Agnes"
 	@echo "make demo-clean  remove that host"
-	@echo "make test        lint, unit tests, torture in short and all scenarios (make lint, make unit, make scenarios)"
-	@echo "make torture     a move that fails at every step in every way, and is run again"
+	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
+	@echo "make torture     a move that fails at every step in every way, and is run again; copies of every kind"
 
 setup: .venv/stamp $(LINK)
 	@$(PYTHON) tests/lab/engine.py
@@ -40,10 +40,12 @@ demo-clean: setup
 	@ansible-playbook molecule/shared/destroy.yml
 
 test: setup
-	@$(BIN)/python tests/lab/suite.py lint unit torture $(SCENARIOS)
+	@$(BIN)/python tests/lab/suite.py lint unit real torture $(SCENARIOS)
 
 torture: setup
-	@TORTURE=full $(BIN)/python tests/lab/suite.py torture
+	@$(BIN)/python tests/lab/images.py
+	@docker load --quiet --input $${XDG_CACHE_HOME:-$$HOME/.cache}/agnes-host/stack.tar
+	@TORTURE=full $(BIN)/python tests/lab/suite.py real torture
 
 lint unit: setup
 	@$(BIN)/python tests/lab/suite.py $@

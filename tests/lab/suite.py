@@ -71,7 +71,7 @@ def run_lint() -> Count:
 
 
 def run_tests(name: str) -> Count:
-    """The tests of a folder: unit, or torture, which is short unless TORTURE=full."""
+    """The tests of a folder: unit, real, or torture, which is short unless TORTURE=full."""
     report = REPORTS / f"{name}.xml"
     good = _run(["pytest", "-q", f"tests/{name}", f"--junit-xml={report}"])
     found = count_report(report)
@@ -99,7 +99,7 @@ def main(parts: list[str]) -> int:
         if part == "lint":
             found = run_lint()
         else:
-            found = run_tests(part) if part in ("unit", "torture") else run_scenario(part)
+            found = run_tests(part) if part in ("unit", "real", "torture") else run_scenario(part)
         total.add(found)
         lines.append(f"  {part:<20} {found}  ({time.monotonic() - started:.0f} s)")
     print("\nWhat ran:", *lines, sep="\n")

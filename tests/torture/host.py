@@ -13,14 +13,16 @@ import os
 import shutil
 import stat
 import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 
+# Of this test run: mount looks for them on every disk of the machine, and another run may go on.
 UUIDS = {
-    "data": "11111111-1111-4111-8111-111111111111",
-    "state": "22222222-2222-4222-8222-222222222222",
+    role: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{os.environ['TORTURE_RUN']} {role}"))
+    for role in ("data", "state")
 }
 HERE = Path(__file__).resolve().parent
 SECRET = "s3cr3t-that-must-not-show"
