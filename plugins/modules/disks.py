@@ -28,7 +28,8 @@ attributes:
     support: full
 options:
   disks:
-    description: The part C(disks) of a plan.
+    description: The part C(disks) of a plan, as it is; its keys are those of C(DiskPlan) in
+      C(module_utils/core/disks.py).
     type: list
     elements: dict
     required: true
@@ -41,7 +42,7 @@ options:
 EXAMPLES = r"""
 - name: Format and mount the disks
   agnes.host.disks:
-    disks: "{{ (observed.host | agnes.host.plan(layout='flat')).disks }}"
+    disks: "{{ (observed.host | agnes.host.plan({'layout': 'flat'})).disks }}"
 """
 
 RETURN = r"""

@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 - name: Show what a run would do
   ansible.builtin.debug:
-    msg: "{{ (observed.host | agnes.host.plan(layout='flat')).sentences }}"
+    msg: "{{ (observed.host | agnes.host.plan({'layout': 'flat'})).sentences }}"
 """
 
 RETURN = r"""
@@ -77,7 +77,7 @@ def main() -> None:
     )
     try:
         host = observe(**module.params)
-    except (Refusal, Failed) as error:
+    except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, host=host)
 

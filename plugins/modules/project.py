@@ -59,6 +59,10 @@ options:
     description: Keys for C(.env) that are secret.
     type: dict
     default: {}
+  prove_only:
+    description: Put the project together and prove it, as every run does, and then leave all as it is.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -99,6 +103,7 @@ chain:
 
 import os
 import secrets as random
+import stat
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -114,9 +119,11 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAY
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import REPLACED
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
     GENERATED_SECRETS,
+    as_text,
     missing_secrets,
     wanted_env,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.stack import check_profiles
 from ansible_collections.agnes.host.plugins.module_utils.system import artifacts, durable
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
@@ -156,6 +163,7 @@ class ProjectManager:
             overlay, config = proved_overlay(stage, self.layout, chain, self.present())
             if overlay:
                 files[self.layout.overlay] = artifacts.File(overlay.encode(), False)
+            check_profiles(config["services"], self.params["profiles"])
             self.publish(files, env_before, env_after)
             recreates = self.announced_recreations(stage)
         services = {
@@ -195,12 +203,10 @@ class ProjectManager:
         given = {**self.params["env"], **self.params["secrets"]}
         in_state = [
             name for name in GENERATED_SECRETS.values()
-            if name and os.path.lexists(os.path.join(self.layout.state_dir, name))
+            if name and holds_something(os.path.join(self.layout.state_dir, name))
         ]  # fmt: skip
         made = {key: random.token_urlsafe(48) for key in missing_secrets(current, in_state)}
-        return wanted_env(
-            self.layout, chain, current, {key: str(value) for key, value in given.items()}, made
-        )
+        return wanted_env(self.layout, chain, current, as_text(given), made)
 
     def publish(
         self, files: dict[str, artifacts.File], env_before: Optional[str], env_after: str
@@ -227,21 +233,31 @@ class ProjectManager:
     def publish_file(self, path: str, file: artifacts.File) -> None:
         """Write one file durably unless it is there already."""
         info = durable.read_stat(path)
-        if info is not None:
+        if info is not None and stat.S_ISREG(info.st_mode):
             with open(path, "rb") as present:
-                if present.read() == file.content:
-                    return
+                right = present.read() == file.content
+            runs = bool(info.st_mode & 0o100)
+            if right and runs == file.executable:
+                return
         before = "absent" if info is None else f"{info.st_size} bytes"
         after = f"{len(file.content)} bytes"
 
         def act() -> None:
             durable.make_directory(os.path.dirname(path))
-            if info is not None:
+            if info is not None and stat.S_ISREG(info.st_mode):
                 durable.keep_aside(path, REPLACED)
             text = file.content.decode("utf-8", "surrogateescape")
             durable.write(path, text, file.mode)
+            if info is not None and bool(info.st_mode & 0o100) != file.executable:
+                os.chmod(path, file.mode)
 
         self.actions.take(path, before, after, act)
+
+
+def holds_something(path: str) -> bool:
+    """Whether a secret's file has content: an empty one the product makes anew."""
+    info = durable.read_stat(path)
+    return info is not None and info.st_size > 0
 
 
 def _lines_missing_in(text: str, other: str) -> str:
@@ -261,15 +277,19 @@ def main() -> None:
             "profiles": {"type": "list", "elements": "str", "default": []},
             "env": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "prove_only": {"type": "bool", "default": False},
         },
         mutually_exclusive=[("image", "artifacts_dir")],
         supports_check_mode=True,
     )
-    actions = Actions(module.check_mode)
+    prove_only = module.params["prove_only"]
+    actions = Actions(module.check_mode or prove_only)
     try:
         found = ProjectManager(module.params, actions).run()
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
+    if prove_only:
+        actions.items.clear()
     module.exit_json(**actions.result(**found))
 
 

@@ -57,6 +57,10 @@ options:
     type: list
     elements: str
     default: []
+  start:
+    description: Whether to start what is not running. Without it, such a service is an error.
+    type: bool
+    default: true
   timeout:
     description: Seconds that starting, and then becoming healthy, may each take. The product's first start can take 180.
     type: int
@@ -92,10 +96,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NoEngine, Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
+    NoEngine,
+    NotHealthy,
+    Refusal,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     awake,
+    left_alone,
     say_state,
     selected,
 )
@@ -118,6 +127,14 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     names = awake(wanted, stack.by_service(), record.read().get("resting") or ())
     names = [name for name in names if name not in params["resting"]]
     steps = stack.steps(services, names, params["recreates"] if actions.check else None)
+    if steps and not params["start"]:
+        name = sorted(steps)[0]
+        raise NotHealthy(
+            service=name,
+            found=f"not as it must be ({steps[name]} is due)",
+            seconds=0,
+            project=params["project_dir"],
+        )
     if steps and not actions.check:
         stack.up(sorted(steps), params["timeout"])
     for name, step in sorted(steps.items()):
@@ -128,6 +145,7 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     found = stack.wait(services, names, params["timeout"])
     return {
         "services": {
+            **left_alone(services, wanted, found),
             **dict.fromkeys(wanted, "not running, as it was before the last move"),
             **{name: say_state(services[name], found[name]) for name in names},
         },
@@ -146,6 +164,7 @@ def main() -> None:
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "recreates": {"type": "list", "elements": "str", "default": []},
             "resting": {"type": "list", "elements": "str", "default": []},
+            "start": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

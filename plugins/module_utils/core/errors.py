@@ -36,7 +36,7 @@ class LayoutContradiction(Refusal):
     code = "AH002"
     sentence = (
         "layout '{asked}' contradicts state_layout_wanted '{wanted}' of the inventory; "
-        "make them agree, or set state_layout_override_inventory: true for this run"
+        "make them agree, or add -e state_layout_override_inventory=true to this run"
     )
 
 
@@ -294,7 +294,8 @@ class NotHealthy(Refusal):
 class EnvKeyOwned(Refusal):
     code = "AH050"
     sentence = (
-        "{key} in agnes_compose_env is decided by the layout; take it out, and choose with layout"
+        "{key} in agnes_compose_env is decided by the layout; take it out, and choose with -e layout= "
+        "or state_layout_wanted"
     )
 
 
@@ -308,6 +309,14 @@ class StateHidden(Refusal):
     sentence = (
         "service '{service}' mounts something else ({found}) at '{path}', where it would hide the state; "
         "find the file of the chain that does it and take it out"
+    )
+
+
+class UnknownProfile(Refusal):
+    code = "AH053"
+    sentence = (
+        "agnes_compose_profiles names '{asked}', which is in no compose file of the chain; "
+        "they have {known}: name some of these"
     )
 
 

@@ -34,6 +34,14 @@ def missing_secrets(current: Mapping[str, str], state_files: Collection[str]) ->
     ]
 
 
+def as_text(given: Mapping[str, object]) -> dict[str, str]:
+    """The user's values as text: nothing for no value, and YAML's booleans as it spells them."""
+    return {
+        key: "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in given.items()
+    }
+
+
 def wanted_env(
     layout: Layout,
     chain: Sequence[str],

@@ -6,12 +6,38 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
+from .errors import UnknownProfile
+
 _ENDED = ("exited", "dead")
 
 
 def is_one_shot(service: Mapping[str, Any]) -> bool:
     """Whether a service runs once and ends: Compose would not restart it."""
     return service.get("restart") in (None, "", "no")
+
+
+def check_profiles(services: Mapping[str, Mapping[str, Any]], profiles: Collection[str]) -> None:
+    """Raise UnknownProfile for a profile that no service has: a typo would leave services out."""
+    known = sorted({profile for service in services.values() for profile in service["profiles"]})
+    for profile in profiles:
+        if profile not in known:
+            raise UnknownProfile(asked=profile, known=", ".join(known) or "none")
+
+
+def left_alone(
+    services: Mapping[str, Any], names: Collection[str], found: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """Service -> what to know, for those that run though no wanted profile has them."""
+    return {
+        name: "running, but "
+        + (
+            "in no wanted profile: left alone"
+            if name in services
+            else "in no compose file any more: remove it with 'docker compose up --remove-orphans'"
+        )
+        for name, container in found.items()
+        if name not in names and container["status"] == "running"
+    }
 
 
 def selected(services: Mapping[str, Mapping[str, Any]], profiles: Collection[str]) -> list[str]:

@@ -52,7 +52,7 @@ PLANNED = [
     Planned(
         errors.LayoutContradiction, host(), {"layout": "flat", "wanted": "nested"},
         "AH002: layout 'flat' contradicts state_layout_wanted 'nested' of the inventory; make them "
-        "agree, or set state_layout_override_inventory: true for this run",
+        "agree, or add -e state_layout_override_inventory=true to this run",
     ),
     Planned(
         errors.UnknownStateDir, host(env=env(DATA_DIR="/srv/agnes")), {},

@@ -136,7 +136,7 @@ TEST_REFUSALS: list[Any] = [
     pytest.param(
         host(), {"layout": "flat", "wanted": "nested"},
         "AH002: layout 'flat' contradicts state_layout_wanted 'nested' of the inventory; make them "
-        "agree, or set state_layout_override_inventory: true for this run",
+        "agree, or add -e state_layout_override_inventory=true to this run",
         id="contradiction",
     ),
     pytest.param(

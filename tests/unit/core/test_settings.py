@@ -65,7 +65,7 @@ def test_a_key_that_layouts_own_is_refused_even_with_the_right_value(
         wanted_env(layout, CHAIN, {}, {"DOMAIN": "x", key: value}, {})
     assert str(refused.value) == (
         f"AH050: {key} in agnes_compose_env is decided by the layout; take it out, and choose "
-        "with layout"
+        "with -e layout= or state_layout_wanted"
     )
 
 
