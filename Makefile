@@ -8,11 +8,12 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup demo demo-clean test lint unit scenarios torture
+.PHONY: help setup demo demo-move demo-clean test lint unit scenarios torture
 
 help:
 	@echo "make setup       a Docker engine if there is none, the tools in .venv"
 	@echo "make demo        a disposable host with two blank disks becomes a running Agnes"
+	@echo "make demo-move   that host, nested, moves to flat under load, is killed in the middle and run again"
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
 	@echo "make torture     a move that fails at every step in every way, and is run again; copies of every kind"
@@ -35,6 +36,12 @@ demo: setup
 	@ansible-playbook molecule/shared/create.yml molecule/shared/prepare.yml
 	@ansible-playbook site.yml -e layout=flat
 	@$(BIN)/python tests/lab/explore.py
+
+demo-move: setup
+	@$(BIN)/python tests/lab/images.py
+	@ansible-playbook molecule/shared/create.yml molecule/shared/prepare.yml
+	@ansible-playbook site.yml -e layout=nested
+	@$(BIN)/python tests/lab/move_demo.py
 
 demo-clean: setup
 	@ansible-playbook molecule/shared/destroy.yml
