@@ -20,6 +20,9 @@ TOOLS = {
     "losetup": "mount",
     "openssl": "openssl",
     "mke2fs": "e2fsprogs",
+    "mkfs.xfs": "xfsprogs",
+    "rsync": "rsync",
+    "strace": "strace",
 }
 """Command -> Debian package that has it."""
 
