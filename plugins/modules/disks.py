@@ -71,10 +71,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import LABELS
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.facts import Device
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     durable,
     filesystems,
+    formatting,
     record,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
@@ -96,7 +96,7 @@ class DisksManager:
         for disk in self.disks:
             if disk["action"] == "format":
                 device = filesystems.probe(disk["device"], disk["maj_min"])
-                self.check_formattable(disk, device)
+                formatting.check(disk, device)
         for disk in self.disks:
             if disk["action"] == "format":
                 self.format(disk)
@@ -105,48 +105,16 @@ class DisksManager:
             else:
                 self.mount(disk)
 
-    def check_formattable(self, disk: dict[str, Any], device: Device) -> None:
-        """Raise unless the device is now what the plan says it is."""
-        filesystems.check_formattable(device, disk["mount_point"], disk["uuid"], disk["lost"])
-
-    def spend(self, disk: dict[str, Any]) -> None:
-        """Note that the consent to lose what is on the disk is used up; saved by ``remember``."""
-        if disk["lost"]:
-            consent = {"identity": disk["identity"], "found": disk["lost"]}
-            self.record.setdefault("spent", []).append({"device": disk["device"], **consent})
-
-    def remember(self, disk: dict[str, Any], phase: str) -> None:
-        """Record a disk as this host's own; what is said here outlives a crash."""
-        self.record["disks"][disk["role"]] = {
-            "uuid": disk["uuid"],
-            "fstype": disk["fstype"],
-            "device": disk["device"],
-            "identity": disk["identity"],
-            "lost": disk["lost"],
-            "maj_min": disk["maj_min"],
-            "mount_point": disk["mount_point"],
-            "size": disk["size"],
-            "boot_id": record.boot_id(),
-            "phase": phase,
-        }
-        record.save(self.record)
-
     def format(self, disk: dict[str, Any]) -> None:
         """Make the filesystem; its UUID is recorded first."""
         label = LABELS[disk["role"]]
-
-        def act() -> None:
-            device = filesystems.probe(disk["device"], disk["maj_min"])
-            self.check_formattable(disk, device)
-            if not disk["uuid"]:
-                disk["uuid"] = str(uuids.uuid4())
-                self.spend(disk)
-            self.remember(disk, "formatting")
-            filesystems.make(disk["role"], disk["fstype"], disk["uuid"], device)
-            self.remember(disk, "formatted")
-
         before = disk["lost"] or "blank"
-        self.actions.take(disk["device"], before, f"{disk['fstype']} labelled {label}", act)
+        self.actions.take(
+            disk["device"],
+            before,
+            f"{disk['fstype']} labelled {label}",
+            lambda: formatting.make(self.record, disk),
+        )
 
     def mount(self, disk: dict[str, Any]) -> None:
         """The mount point, the line in fstab, the mount."""
@@ -186,7 +154,7 @@ class DisksManager:
                 f"{record.PATH} {disk['role']}",
                 "absent",
                 disk["uuid"],
-                lambda: self.remember(disk, "adopted"),
+                lambda: formatting.remember(self.record, disk, "adopted"),
             )
 
 

@@ -99,6 +99,8 @@ def ask(params: dict[str, Any]) -> str:
         "target": move["target"],
         "direction": move["direction"],
         "uuid": move["uuid"],
+        "kind": move["kind"],
+        "disk": move["disk"],
         "project_dir": params["project_dir"].rstrip("/"),
         "canary_url": params["canary_url"],
         "timeout": params["timeout"],

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.moves import COMMIT, STEPS, order
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS, order
 from ansible_collections.agnes.host.plugins.module_utils.move.failpoints import MODES
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 

@@ -68,8 +68,8 @@ class MoveNotSupported(Refusal):
     code = "AH006"
     sentence = (
         "this host has its state at '{found}' (layout {current}) {kind}, and layout {wanted} would move it; "
-        "this version moves the mount point of a state disk, not files: run with layout={current}, "
-        "or without a layout"
+        "this version moves the mount point of a state disk, and copies a directory to one: run with "
+        "layout={current}, or without a layout"
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The refusals and failures of a move, AH060 to AH079; the others are in errors.py."""
+"""The refusals and failures of a move, AH060 to AH079 and AH120 up; the others are in errors.py."""
 
 from __future__ import annotations
 
@@ -93,4 +93,28 @@ class StrayContainers(Refusal):
     sentence = (
         "containers of the project are no service of it or did not stop (found {found}); "
         "remove them, then run again"
+    )
+
+
+class CopyTargetForeign(Refusal):
+    code = "AH120"
+    sentence = (
+        "the disk '{device}' is not this host's own to copy state to (found {found}), and a copy would delete "
+        "what is on it; name a blank disk, or see what it is"
+    )
+
+
+class CopyMustEnd(Refusal):
+    code = "AH121"
+    sentence = (
+        "the move to layout {target} is committed and has not ended, and layout {asked} is asked for; "
+        "run once with layout={target}, which ends it, then ask for {asked}"
+    )
+
+
+class StateRetired(Refusal):
+    code = "AH122"
+    sentence = (
+        "'{path}' is what an earlier move to '{new}' left behind, its marker says so, and .env names it again; "
+        "find out what changed .env, and let it name the state on the state disk"
     )

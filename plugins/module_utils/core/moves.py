@@ -1,205 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plan of a move of live state from one layout to another: ordered steps, or a refusal.
 
-Expand, flip, contract: first everything is made ready that both layouts
-tolerate, then one rename of ``.env`` decides, then what is left of the old
-layout goes. No step formats, copies or deletes anything. Both directions are
-this one table; what differs comes from the two Layout values.
+State on a disk of its own keeps it: only the mount point moves, and no step formats,
+copies or deletes anything. State in a directory of the data disk is copied to a state
+disk. Which steps there are, and in which order, is in move_steps.py.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from .disks import mounted_at
+from .copy_errors import NoRoom
+from .copying import ROOM_FACTOR
+from .disks import DiskPlan, Request, mounted_at, plan_disks
 from .errors import MoveNotSupported
 from .facts import Host
 from .layouts import LAYOUTS, Layout
 from .move_errors import (
     BackendNotMovable,
     CanNotLook,
+    CopyMustEnd,
+    CopyTargetForeign,
     HiddenState,
     MountInside,
     MovePlaceInUse,
     StateDiskShared,
+    StateRetired,
 )
-from .scenes import Scene, inside, is_harmless
+from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
+from .precopy import MAX_ROUNDS
+from .scenes import COPY, REMOUNT, RETIRED, Scene, inside, is_harmless
 
-GRACE_SECONDS = 90
-"""How long a container may take to stop: the app's own grace is 60 s."""
-
-BEFORE, DOWN, AFTER = "before", "down", "after"
-
-COMMIT = "commit"
-"""The step that decides: an error up to it leads back, one after it leads on."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step. ``what``, ``why`` and ``undo`` are for people; fields in braces are the scene's."""
-
-    id: str
-    what: str
-    why: str
-    undo: str
-    done: Callable[[Scene], bool]
-
-    def says(self, scene: Scene) -> str:
-        """``what``, filled in."""
-        return self.what.format(
-            old=scene.old, new=scene.new, uuid=scene.uuid, target=scene.target.name,
-            source=scene.source.name, overlay=scene.target.overlay,
-            place=_say_place(scene),
-        )  # fmt: skip
-
-
-def _say_place(scene: Scene) -> str:
-    link = scene.target.links.get(scene.old)
-    return f"a link to {link}" if link else "nothing"
-
-
-def _proved(step: str) -> Callable[[Scene], bool]:
-    """For a step that leaves no trace: this process has done it, or the commit lies behind it."""
-    return lambda scene: scene.committed or step in scene.fresh
-
-
-STEPS: Mapping[str, Step] = {
-    step.id: step
-    for step in (
-        Step(
-            "fence", "write down the intent, and hold back the product's timers",
-            "they would start or move things in the middle, and a reboot must not end it half-way",
-            "let the timers go, and forget the intent",
-            lambda s: s.fenced and not s.facts["open_units"],
-        ),
-        Step(
-            "overlay", "derive {overlay}, let Compose prove it, and put it in place",
-            "it is inert until .env names it", "none is needed: nothing names it",
-            _proved("overlay"),
-        ),
-        Step(
-            "point", "make the mount point {new}, immutable where the filesystem can",
-            "nothing can be written beneath it while its disk is missing",
-            "take it away, and put back the link that was there",
-            lambda s: s.bare(s.new)["kind"] == "directory",
-        ),
-        Step(
-            "fstab", "add {new} to /etc/fstab, beside {old}",
-            "whatever happens from here on, a boot finds the state disk", "take the line out",
-            lambda s: s.new in s.facts["lines"],
-        ),
-        Step(
-            "reload", "let systemd read /etc/fstab", "by a stale unit it may unmount what we mount",
-            "none is needed", _proved("reload"),
-        ),
-        Step(
-            "mount", "mount the state disk (UUID {uuid}) at {new} too",
-            "the same filesystem at both places: not a byte is copied", "unmount {new}",
-            lambda s: s.mounted(s.new),
-        ),
-        Step(
-            "idle", "see that nobody but the stack uses the state disk",
-            "found now, it costs no downtime", "none is needed", _proved("idle"),
-        ),
-        Step(
-            "stop", f"stop the stack, each container with {GRACE_SECONDS} s to end well",
-            "the database writes its log back and closes", "start what ran before",
-            lambda s: s.committed or not s.present,
-        ),
-        Step(
-            "quiet", "prove that no process, lock or container holds the state disk",
-            "a writer left over would be cut off", "none is needed", _proved("quiet"),
-        ),
-        Step(
-            COMMIT, "rename the new .env into place: state is at {new} from here on",
-            "the one commit point", "write the old .env again", lambda s: s.committed,
-        ),
-        Step(
-            "umount", "unmount {old}", "one path only leads to the state",
-            "", lambda s: not s.mounted(s.old),
-        ),
-        Step(
-            "line", "take {old} out of /etc/fstab; a line that is not ours stays as a comment",
-            "no boot shall mount it again", "", lambda s: s.old not in s.facts["lines"],
-        ),
-        Step(
-            "place", "rename the directory {old} aside; in its place comes {place}",
-            "readers that do not know STATE_DIR find the state, or fail loudly", "",
-            lambda s: s.placed(),
-        ),
-        Step(
-            "start", "start the services that ran before, and no others",
-            "after this, going back is a move in the other direction", "",
-            lambda s: s.wanted <= s.services and "start" in s.fresh,
-        ),
-        Step(
-            "prove", "wait until they are healthy, and prove the disk in each container",
-            "by device number, seen from inside", "", lambda s: "prove" in s.fresh,
-        ),
-        Step(
-            "canary", "commit a row through the app, and see it arrive on the state disk",
-            "that the app answers does not say where it writes", "",
-            lambda s: "canary" in s.fresh,
-        ),
-        Step(
-            "marker", "write layout {target} into the marker on the state disk",
-            "the disk tells by itself how it is used", "",
-            lambda s: s.facts["marker"] == s.target.name,
-        ),
-        Step(
-            "record", "write the move into the host's record",
-            "later runs leave alone what was not running", "",
-            lambda s: s.facts["moved"] == s.move_id,
-        ),
-        Step(
-            "unfence", "let systemd read /etc/fstab, let the timers go, forget the intent",
-            "done", "",
-            lambda s: s.facts["moved"] == s.move_id
-            and not s.facts["fence"] and not s.facts["held_units"],
-        ),
-    )
-}  # fmt: skip
-"""Every step there is, by id."""
-
-_EXPAND = ("point", "fstab", "reload", "mount")
-_EXPAND_LATE = ("point", "fstab", "mount")
-_CONTRACT = ("umount", "line", "place", "start")
-_AFTER = ("prove", "canary", "marker", "record", "unfence")
-
-
-def order(source: Layout, target: Layout) -> list[tuple[str, str]]:
-    """The steps of a move as (id, phase), in order.
-
-    All that both layouts tolerate happens before the stop. Where the target's
-    mount point is a link of the source's, the link is in use until then.
-    """
-    late = target.mounts["state"] in source.links
-    before = ("fence", "overlay", *(() if late else _EXPAND), "idle")
-    down = ("stop", "quiet", *(_EXPAND_LATE if late else ()), COMMIT, *_CONTRACT)
-    return [
-        (step, phase)
-        for phase, steps in ((BEFORE, before), (DOWN, down), (AFTER, _AFTER))
-        for step in steps
-    ]
-
-
-def remaining(scene: Scene) -> list[tuple[str, str]]:
-    """The steps that are not done, in order; facts decide, not the journal."""
-    return [
-        (step, phase)
-        for step, phase in order(scene.source, scene.target)
-        if not STEPS[step].done(scene)
-    ]
-
-
-def undoable(scene: Scene) -> list[str]:
-    """The steps up to the commit in the order in which they are undone."""
-    steps = [step for step, _phase in order(scene.source, scene.target)]
-    return [step for step in reversed(steps[: steps.index(COMMIT) + 1]) if STEPS[step].undo]
+_BYTES_A_SECOND = 200 << 20
+"""For an estimate only: how fast state and copy are read whole and hashed, side by side."""
+_USABLE = 0.9
+"""What a new filesystem leaves of its disk, at least; the copy itself looks again at what it has."""
 
 
 @dataclass(frozen=True)
@@ -221,8 +59,15 @@ class MovePlan:
             return "none"
         return (
             "that of 'docker compose down' and 'up' (up to "
-            f"{GRACE_SECONDS} s for a container that does not end by itself), and less than a second more"
+            f"{GRACE_SECONDS} s for a container that does not end by itself), and {self._more}"
         )
+
+    @property
+    def _more(self) -> str:
+        if self.scene.kind == REMOUNT:
+            return "less than a second more"
+        seconds = 3 + self.scene.facts["used"] / _BYTES_A_SECOND
+        return f"about {seconds:.0f} s more to copy the rest, read state and copy whole, and count rows"
 
     def sentences(self) -> list[str]:
         """For people, before it is done."""
@@ -234,13 +79,23 @@ class MovePlan:
             ]
         lines = [
             f"move state from {scene.old} (layout {scene.source.name}) to {scene.new} "
-            f"(layout {scene.target.name}): {_bytes(scene.facts['used'])} stay where they are on "
-            f"the state disk, only its mount point moves"
+            f"(layout {scene.target.name}): {self._how}"
         ]
         for number, (step, phase) in enumerate(self.steps, start=1):
             down = " [stack down]" if phase == DOWN else ""
             lines.append(f"  {number:2}. {STEPS[step].says(scene)}{down}")
         return [*lines, f"expected downtime: {self.downtime}"]
+
+    @property
+    def _how(self) -> str:
+        scene, used = self.scene, say_bytes(self.scene.facts["used"])
+        if scene.kind == REMOUNT:
+            return f"{used} stay where they are on the state disk, only its mount point moves"
+        return (
+            f"{used} in {scene.facts['files']} files are copied from the data disk to "
+            f"{scene.disk['device']}, in up to {MAX_ROUNDS} rounds while the stack runs; "
+            "the old directory is kept aside"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -249,6 +104,8 @@ class MovePlan:
             "target": self.scene.target.name,
             "now": (self.scene.target if self.scene.committed else self.scene.source).name,
             "direction": self.direction,
+            "kind": self.scene.kind,
+            "disk": dict(self.scene.disk),
             "uuid": self.scene.uuid,
             "bytes": self.scene.facts["used"],
             "downtime": self.downtime,
@@ -265,13 +122,6 @@ class MovePlan:
                 for step, phase in self.steps
             ],
         }
-
-
-def _bytes(number: int) -> str:
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number} bytes"
 
 
 def facts_hash(host: Host) -> str:
@@ -302,8 +152,10 @@ def check_movable(scene: Scene) -> None:
         raise MountInside(path=old, found=", ".join(found))
     if facts["others"]:
         raise StateDiskShared(path=old, found=", ".join(facts["others"]))
+    if scene.kind == COPY and not scene.committed and facts["roles"].get(old) == RETIRED:
+        raise StateRetired(path=old, new=new)
     hidden = [e["name"] for e in scene.bare(old)["entries"] if not is_harmless(e)]
-    if hidden:
+    if hidden and scene.kind == REMOUNT:
         raise HiddenState(path=old, found=", ".join(hidden[:5]))
     _check_new_place(scene)
 
@@ -328,30 +180,70 @@ def _check_new_place(scene: Scene) -> None:
         raise MovePlaceInUse(path=new, found=f"{spec} in /etc/fstab")
 
 
-def _scene(host: Host, source: Layout, target: Layout) -> Scene:
-    fence = host["moving"]["fence"] or {}
-    points = [p for p in host["moving"]["points"] if p["root"] == "/"]
-    at = {point["target"]: point["uuid"] for point in points}
-    uuid = str(fence.get("uuid") or at.get(source.mounts["state"]) or "")
-    if not uuid:
-        raise MoveNotSupported(
-            found=source.state_dir, current=source.name, wanted=target.name,
-            kind="with no disk of its own" if source.state_dir not in at else "on a disk without UUID",
+def _disk_for(host: Host, source: Layout, target: Layout, request: Request) -> DiskPlan:
+    """The disk that state in a directory is copied to: blank, or formatted for it by an earlier try."""
+    data, disk = plan_disks(host, target, request)
+    if data.action != "adopt":
+        raise _unmovable(source, target, "with no data disk mounted")
+    if disk.action == "adopt":
+        raise MovePlaceInUse(path=disk.mount_point, found="another filesystem mounted there")
+    if disk.action == "mount" and host["moving"]["formatted"] != disk.uuid:
+        raise CopyTargetForeign(
+            device=disk.device, found=f"{disk.fstype} that this host did not make"
+        )
+    wanted = int(host["moving"]["used"] * ROOM_FACTOR)
+    if disk.size * _USABLE < wanted:
+        raise NoRoom(
+            source=source.state_dir, target=disk.device, found=say_bytes(int(disk.size * _USABLE)),
+            wanted=f"{say_bytes(wanted)}: a tenth more than there is to copy",
         )  # fmt: skip
+    return disk
+
+
+def _unmovable(source: Layout, target: Layout, kind: str) -> MoveNotSupported:
+    return MoveNotSupported(
+        found=source.state_dir, current=source.name, wanted=target.name, kind=kind
+    )
+
+
+def _of_what(
+    host: Host, source: Layout, target: Layout, request: Request
+) -> tuple[str, str, dict[str, Any]]:
+    """Kind of move, UUID of the state disk, and the disk to copy to, before the intent says them."""
+    at = {p["target"]: p["uuid"] for p in host["moving"]["points"] if p["root"] == "/"}
+    if source.mounts["state"] in at:
+        if not at[source.mounts["state"]]:
+            raise _unmovable(source, target, "on a disk without UUID")
+        return REMOUNT, at[source.mounts["state"]], {}
+    if source.needs_state_disk or not target.needs_state_disk:
+        raise _unmovable(source, target, "with no disk of its own")
+    disk = _disk_for(host, source, target, request)
+    return COPY, disk.uuid or "new", disk.as_dict()
+
+
+def _scene(host: Host, source: Layout, target: Layout, request: Request) -> Scene:
+    fence = host["moving"]["fence"]
+    if fence:
+        kind, uuid, disk = fence.get("kind", REMOUNT), str(fence["uuid"]), fence.get("disk") or {}
+    else:
+        kind, uuid, disk = _of_what(host, source, target, request)
+        fence = {}
     return Scene(
         source, target, uuid, host["moving"], str(fence.get("id") or "new"),
         services=frozenset(c["service"] for c in host["containers"]),
         present=frozenset(c["name"] for c in host["containers"]),
-        wanted=frozenset(fence.get("services") or ()),
+        wanted=frozenset(fence.get("services") or ()), kind=kind, disk=disk,
     )  # fmt: skip
 
 
-def plan_move(host: Host, source: Layout, target: Layout) -> MovePlan:
+def plan_move(
+    host: Host, source: Layout, target: Layout, request: Optional[Request] = None
+) -> MovePlan:
     """The plan to move state from ``source`` to ``target``. Raises a Refusal.
 
     Also from every state in which an interrupted move can have left the host.
     """
-    scene = _scene(host, source, target)
+    scene = _scene(host, source, target, request or Request())
     check_movable(scene)
     running = {c["service"] for c in host["containers"] if c["status"] == "running"}
     resting = tuple(sorted(scene.services - running - scene.wanted))
@@ -386,7 +278,10 @@ def plan_interrupted(host: Host, asked: str) -> MovePlan:
     found = interrupted(host)
     assert found is not None
     source, target = found
-    scene = _scene(host, source, target)
+    scene = _scene(host, source, target, Request())
+    if asked == source.name and scene.committed and scene.kind == COPY:
+        # Half-way the old directory is still at its place, and it is no state any more.
+        raise CopyMustEnd(target=target.name, asked=asked)
     if asked == source.name and scene.committed:
         return plan_move(host, target, source)
     if asked == source.name:

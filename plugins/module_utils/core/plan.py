@@ -68,6 +68,13 @@ def _disks(
     return plan_disks(host, now or layout, _disk_request(request))
 
 
+def _move_part(move: MovePlan, request: Mapping[str, Any]) -> dict[str, Any]:
+    part = move.as_dict()
+    if part["disk"]:
+        part["disk"].setdefault("selinux_type", str(request.get("selinux_type") or ""))
+    return part
+
+
 def _decided(
     host: Host, layout: Layout, source: str, request: Mapping[str, Any], move: Optional[MovePlan]
 ) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def _decided(
         "source": source,
         "state_dir": layout.state_dir,
         "overlay": layout.overlay,
-        "move": move.as_dict() if move else {},
+        "move": _move_part(move, request) if move else {},
         "disks": [disk.as_dict() for disk in disks],
         "touches_disks": any(disk.action in ("format", "mount") for disk in disks),
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
@@ -98,7 +105,7 @@ def _decided(
 
 
 def _layout_and_move(
-    host: Host, layout: str, wanted: str, override: bool
+    host: Host, layout: str, wanted: str, override: bool, disks: Request
 ) -> tuple[Optional[Layout], str, Optional[MovePlan]]:
     """The layout to have, where that was said, and the move that leads there if one does."""
     if interrupted(host):
@@ -118,7 +125,7 @@ def _layout_and_move(
     if chosen is None or current in (None, chosen):
         return chosen, source, None
     assert current is not None
-    return chosen, source, plan_move(host, current, chosen)
+    return chosen, source, plan_move(host, current, chosen, disks)
 
 
 def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
@@ -141,6 +148,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
             str(request.get("layout") or ""),
             str(request.get("wanted") or ""),
             bool(request.get("override")),
+            _disk_request(request),
         )
         if layout is None:
             plan["sentences"] = [f"layout undecided ({source}): observe and report, change nothing"]

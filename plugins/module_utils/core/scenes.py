@@ -15,6 +15,12 @@ from typing import Any, Optional, TypedDict
 from .chain import split
 from .layouts import Layout, is_below, overlays, resolve_state_dir
 
+REMOUNT, COPY = "remount", "copy"
+"""Kinds of move: the state disk only changes its mount point, or state is copied to one."""
+
+RETIRED = "retired"
+"""Role of the marker in a directory whose state has been moved to a disk."""
+
 
 class Leftover(TypedDict):
     """One thing in a bare directory."""
@@ -70,12 +76,20 @@ class Moving(TypedDict):
     """The database backend that instance.yaml in STATE_DIR names; ``duckdb`` when it names none."""
     marker: str
     """The layout that the marker on the state disk names, or empty."""
+    roles: dict[str, str]
+    """Path -> role that the marker there names; only for directories that have one."""
+    staged: str
+    """UUID of what is mounted where copies are made; empty when nothing is."""
+    formatted: str
+    """UUID of the state disk that the host's record says is formatted, or empty."""
     moved: str
     """The last move that the host's record knows, by id."""
     others: list[str]
     """Containers of other projects that have the state disk mounted."""
     used: int
-    """Bytes used on the state disk."""
+    """Bytes used on the state disk, or by state in a directory where a state disk is asked for."""
+    files: int
+    """Files of state in a directory, counted likewise."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,9 @@ class Scene:
     """Services that ran when the move began."""
     fresh: frozenset[str] = field(default_factory=frozenset)
     """Steps that this very process has carried out: proofs that leave no trace on the host."""
+    kind: str = REMOUNT
+    disk: Mapping[str, Any] = field(default_factory=dict)
+    """What is copied to: the part ``disks`` of a plan, for a move of kind COPY."""
 
     @property
     def old(self) -> str:
@@ -119,12 +136,15 @@ class Scene:
         return points_to(self.facts["env"], self.target)
 
     @property
-    def late(self) -> bool:
-        """Whether the new mount point can only be made while the stack is down.
+    def trusted(self) -> bool:
+        """Whether what is on the state disk may be at the layout's place: a copy once it is proved."""
+        return self.kind != COPY or self.committed or "seal" in self.fresh
 
-        A link that running containers go through must not be swapped under them.
-        """
-        return self.new in self.source.links
+    @property
+    def superseded(self) -> bool:
+        """Whether what lies at the old place can't be taken for state any more, where state was copied."""
+        retired = self.facts["roles"].get(self.old) == RETIRED
+        return self.kind != COPY or retired or self.bare(self.old)["kind"] != "directory"
 
     def mounted(self, path: str) -> bool:
         """Whether the state disk itself, not another one or a part of it, is mounted at ``path``."""

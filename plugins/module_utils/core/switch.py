@@ -39,11 +39,17 @@ def _options(old: tuple[str, ...]) -> str:
     return ",".join((*fstab.OPTIONS, *kept, f"{fstab.TAG}=state"))
 
 
-def with_state_line(text: str, uuid: str, old: str, new: str, fstype: str) -> str:
-    """/etc/fstab with a line for the state disk at ``new``, mounted as the line at ``old`` has it."""
+def with_state_line(
+    text: str, uuid: str, old: str, new: str, fstype: str, selinux_type: str = ""
+) -> str:
+    """/etc/fstab with a line for the state disk at ``new``, mounted as the line at ``old`` has it.
+
+    selinux_type: for a disk that has no line yet.
+    """
     entry = fstab.at(text, old)
-    fields = fstab.line_for("state", uuid, new, fstype).split(" ")
-    fields[3] = _options(entry.options if entry else ())
+    fields = fstab.line_for("state", uuid, new, fstype, selinux_type).split(" ")
+    if entry:
+        fields[3] = _options(entry.options)
     return fstab.with_line(text, " ".join(fields))
 
 

@@ -14,7 +14,8 @@ from typing import Any, Optional
 
 from ..core.errors import Refusal
 from ..core.move_errors import MoveGoneBack, MoveStuck, MoveUnderWay
-from ..core.moves import COMMIT, STEPS, check_movable, order, undoable
+from ..core.move_steps import COMMIT, STEPS, order, undoable
+from ..core.moves import check_movable
 from ..core.scenes import Scene
 from ..system import ledger, moving
 from ..system.commands import Failed
@@ -47,7 +48,7 @@ class Engine:
 
     def __init__(self, world: World, say: Callable[[str], None] = lambda _text: None) -> None:
         self.world = world
-        self.say = say
+        self.say = self.world.say = say
 
     def forward(self) -> None:
         """Do what is not done. Raises MoveGoneBack or MoveStuck."""
@@ -81,7 +82,7 @@ class Engine:
                 check_movable(scene)
             except Refusal as refusal:
                 raise StepFailed("check", refusal, False) from refusal
-        for step, _phase in order(self.world.source, self.world.target):
+        for step, _phase in order(self.world.source, self.world.target, scene.kind):
             try:
                 self._step(step)
             except _ERRORS as error:
@@ -150,7 +151,7 @@ class Engine:
     def _start_anyway(self) -> None:
         """After the commit: if the disk is where .env points, the stack can run while the rest waits."""
         scene = self.world.look()
-        if scene.committed and scene.mounted(scene.new):
+        if scene.committed and scene.mounted(scene.new) and scene.superseded:
             with suppress(*_ERRORS):
                 self.world.project.up(
                     self.world.wanted, self.world.intent["alone"], self.world.intent["timeout"]

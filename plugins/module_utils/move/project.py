@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.errors import NotHealthy
 from ..core.move_errors import StrayContainers
-from ..core.moves import GRACE_SECONDS
+from ..core.move_steps import GRACE_SECONDS
 from ..system.commands import run
 from ..system.engine import PROJECT_LABEL, SERVICE_LABEL, containers, project_name
 

@@ -1,56 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each step of a move does, and what undoes it. Whether it is done, facts say: core/moves.py."""
+"""What each step of a move does, and what undoes it. Whether it is done, facts say: core/move_steps.py."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 from ..core import switch
 from ..core.errors import NotMounted
 from ..core.move_errors import LockHeld, StateDiskHeld, StateDiskShared, StrayContainers
-from ..core.moves import COMMIT
+from ..core.move_steps import COMMIT
 from ..core.retired import REPLACED
-from ..core.tree import MARKER, MARKER_FORMAT
 from ..system import durable, filesystems, ledger, moving, record, stacks, trees, units
 from ..system.commands import run
 from ..system.holders import holders
 from ..system.overlays import proved_overlay
 from ..system.stage import staged
 from . import canary, places
+from .common import Act, drop_line, read_marker, unmount, until, write_marker
+from .copy_steps import COPY_ACTS
 from .world import World
 
 IDLE_SECONDS = 30.0
 """How long a process of the host may still use the state disk before the stop."""
 QUIET_SECONDS = 5.0
 """The same after the stop: containers that have ended need a moment to go."""
-UNMOUNT_SECONDS = 10.0
 APPLIER_LOCK = "db-state-applier.lock"
-_POLL_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Act:
-    """A step's doing; ``undo`` is None where nothing needs to be undone."""
-
-    act: Callable[[World], None]
-    undo: Optional[Callable[[World], None]] = None
-
-
-def _until(check: Callable[[], bool], seconds: float) -> bool:
-    """Whether ``check`` comes true within ``seconds``."""
-    end = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > end:
-            return False
-        time.sleep(_POLL_SECONDS)
-    return True
 
 
 def _fence(world: World) -> None:
@@ -95,15 +73,8 @@ def _fstab(world: World) -> None:
     old, new = world.source.mounts["state"], world.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
     uuid, fstype = world.intent["uuid"], world.intent["fstype"]
-    durable.write(filesystems.FSTAB, switch.with_state_line(text, uuid, old, new, fstype))
-
-
-def _fstab_undo(world: World) -> None:
-    if not world.intent["line_was"]:
-        text = durable.read_text(filesystems.FSTAB) or ""
-        after = switch.without_our_line(text, world.target.mounts["state"])
-        durable.write(filesystems.FSTAB, after)
-        units.reload()
+    selinux = (world.intent.get("disk") or {}).get("selinux_type", "")
+    durable.write(filesystems.FSTAB, switch.with_state_line(text, uuid, old, new, fstype, selinux))
 
 
 def _reload(world: World) -> None:
@@ -119,25 +90,12 @@ def _mount(world: World) -> None:
         run(["mount", new])
 
 
-def _unmount(path: str) -> None:
-    """Unmount all that is stacked at ``path``; a short use by somebody is waited for."""
-
-    def gone() -> bool:
-        if not any(point["target"] == path for point in moving.points()):
-            return True
-        run(["umount", path], codes=(0, 32))
-        return not any(point["target"] == path for point in moving.points())
-
-    if not _until(gone, UNMOUNT_SECONDS):
-        run(["umount", path])
-
-
 def _mount_undo(world: World) -> None:
-    _unmount(world.target.mounts["state"])
+    unmount(world.target.mounts["state"])
 
 
 def _umount(world: World) -> None:
-    _unmount(world.source.mounts["state"])
+    unmount(world.source.mounts["state"])
 
 
 @contextmanager
@@ -157,7 +115,7 @@ def product_lock(
         return True
 
     try:
-        if not _until(taken, seconds):
+        if not until(taken, seconds):
             raise LockHeld(path=path, found="one of the product's scripts", seconds=int(seconds))
         yield
     finally:
@@ -176,22 +134,20 @@ def _idle(world: World) -> None:
                 pass
         except FileNotFoundError:
             pass
-    shared = moving.others(world.project.docker, world.project.name, {world.device()})
+    shared = moving.others(world.project.docker, world.project.name, [world.held()])
     if shared:
         raise StateDiskShared(path=path, found=", ".join(shared))
     _nobody(world, IDLE_SECONDS, containers=False)
 
 
 def _nobody(world: World, seconds: float, containers: bool) -> None:
-    device, found = world.device(), [""]
-    if not device:
-        raise NotMounted(mount_point=world.source.state_dir, found="no state disk")
+    held, found = world.held(), [""]
 
     def none() -> bool:
-        found[:] = holders(device, containers)
+        found[:] = holders(held, containers)
         return not found
 
-    if not _until(none, seconds):
+    if not until(none, seconds):
         raise StateDiskHeld(path=world.source.state_dir, found=", ".join(found[:5]))
 
 
@@ -260,20 +216,14 @@ def _canary(world: World) -> None:
 
 
 def _marker(world: World) -> None:
-    """The marker is root's, in a directory that is not: so by descriptor."""
     with trees.opened(world.target.state_dir) as directory:
-        try:
-            fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-            with os.fdopen(fd, "rb") as file:
-                marker: dict[str, Any] = json.loads(file.read(65536))
-        except FileNotFoundError:
-            marker = {"instance_id": record.load().get("instance_id", ""), "epoch": 0}
-        marker.update(
-            format=MARKER_FORMAT, layout=world.target.name, role="active",
-            epoch=int(marker.get("epoch") or 0) + 1,
-        )  # fmt: skip
-        text = json.dumps(marker, indent=2) + "\n"
-        durable.write_at(directory, MARKER, text.encode(), 0o644)
+        found = read_marker(directory)
+        epoch = int(found.get("epoch") or 0) + 1
+        write_marker(
+            directory,
+            world,
+            {**found, "layout": world.target.name, "role": "active", "epoch": epoch},
+        )
 
 
 def _record(world: World) -> None:
@@ -291,7 +241,9 @@ ACTS: Mapping[str, Act] = {
     "fence": Act(_fence, _unfence),
     "overlay": Act(_overlay),
     "point": Act(_point, _point_undo),
-    "fstab": Act(_fstab, _fstab_undo),
+    "fstab": Act(_fstab, drop_line),
+    **COPY_ACTS,
+    "expose": Act(_mount, _mount_undo),
     "reload": Act(_reload),
     "mount": Act(_mount, _mount_undo),
     "idle": Act(_idle),
@@ -308,4 +260,4 @@ ACTS: Mapping[str, Act] = {
     "record": Act(_record),
     "unfence": Act(_unfence),
 }
-"""Every step of core/moves.py, by id."""
+"""Every step of core/move_steps.py, by id."""

@@ -7,16 +7,22 @@ import os
 import shutil
 import time
 import uuid as uuids
+from collections.abc import Callable
 from typing import Any
 
 from ..core import dotenv
 from ..core.chain import chain_for, split
+from ..core.errors import NotMounted
 from ..core.layouts import LAYOUTS, Layout
-from ..core.scenes import Moving, Scene
+from ..core.scenes import COPY, REMOUNT, Moving, Scene
 from ..core.switch import switched_env
 from ..system import durable, ledger, moving, record
-from ..system.commands import Failed
+from ..system.commands import Failed, run
+from ..system.moving import Held
 from .project import Project
+
+DATABASE_SERVICE = "app"
+"""The service whose image opens the database."""
 
 FORWARD, BACK = "forward", "back"
 
@@ -32,6 +38,9 @@ class World:
         self.env_path = os.path.join(intent["project_dir"], ".env")
         self.env_before: str = ""
         self.fresh: set[str] = set()
+        self.entries = 0
+        """In the source, as the rounds before the stop have found: see system/copying.py."""
+        self.say: Callable[[str], None] = lambda _text: None
         self.down_at = 0.0
         self.down_seconds = 0.0
 
@@ -59,6 +68,7 @@ class World:
             services=frozenset(item.service for item in found),
             present=frozenset(item.name for item in found),
             wanted=frozenset(self.wanted), fresh=frozenset(self.fresh),
+            kind=str(self.intent.get("kind") or REMOUNT), disk=self.intent.get("disk") or {},
         )  # fmt: skip
 
     def device(self) -> str:
@@ -67,6 +77,20 @@ class World:
             if point["uuid"] == self.intent["uuid"] and point["root"] == "/":
                 return point["maj_min"]
         return ""
+
+    def held(self) -> Held:
+        """What must be this move's alone: the state disk, or state's directory of the data disk."""
+        if self.intent.get("kind") != COPY:
+            device = self.device()
+            if not device:
+                raise NotMounted(mount_point=self.source.state_dir, found="no state disk")
+            return Held(device)
+        data, path = self.source.mounts["data"], self.source.state_dir
+        device, uuid, root = moving.mount_at(data)
+        if not device or uuid != self.intent["source_uuid"]:
+            raise NotMounted(mount_point=data, found="not the disk that state was found on")
+        inside = os.path.normpath(os.path.join(root, os.path.relpath(path, data)))
+        return Held(device, path, inside)
 
     def save(self) -> None:
         """Write the intent down, durably."""
@@ -111,6 +135,32 @@ def _needs_all(project: Project, services: set[str]) -> bool:
     return set().union(*needed) <= services
 
 
+def _image_of(docker: str, project: Project) -> str:
+    """The image with which the product opens its database, by id; empty when no container tells it."""
+    names = [item.name for item in project.listing() if item.service == DATABASE_SERVICE]
+    if not names:
+        return ""
+    return run([docker, "inspect", "--format", "{{.Image}}", names[0]]).out.strip()
+
+
+def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any]) -> dict[str, Any]:
+    """What the intent of a copy has beside that of every move."""
+    if request.get("kind") != COPY:
+        return {"kind": REMOUNT, "uuid": request["uuid"]}
+    source = LAYOUTS[request["source"]]
+    return {
+        "kind": COPY,
+        "disk": request["disk"],
+        # Known before the filesystem is made, so that a run that was cut short knows its own work.
+        "uuid": request["disk"]["uuid"] or str(uuids.uuid4()),
+        "fstype": request["disk"]["fstype"],
+        "source_uuid": moving.mount_at(source.mounts["data"])[1],
+        "source_instance": str(moving.marker(source.state_dir).get("instance_id") or ""),
+        "boot_id": record.boot_id(),
+        "image": _image_of(project.docker, project) or str(fence.get("image") or ""),
+    }
+
+
 def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) -> dict[str, Any]:
     """The intent for a request: who ran, and what was at the new place before.
 
@@ -129,7 +179,6 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
         "request": request["id"],
         "source": request["source"],
         "target": request["target"],
-        "uuid": request["uuid"],
         "fstype": next(
             (p["fstype"] for p in facts["points"] if p["uuid"] == request["uuid"]), "ext4"
         ),
@@ -144,4 +193,5 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
         "phase": FORWARD,
         "because": "",
         "began": ledger.now(),
+        **_copy_part(request, project, fence),
     }

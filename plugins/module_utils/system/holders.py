@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from .devices import maj_min_of
-from .moving import mounts_in
+from .moving import Held, mounts_in
 
 _LINKS = ("cwd", "root", "exe")
 
@@ -19,33 +19,35 @@ def _processes() -> Iterator[int]:
             yield int(name)
 
 
-def _on_device(path: str, maj_min: str) -> bool:
+def _is_held(path: str, held: Held) -> bool:
     try:
-        return maj_min_of(os.stat(path).st_dev) == maj_min
+        on_device = maj_min_of(os.stat(path).st_dev) == held.maj_min
+        return on_device and held.has(os.readlink(path))
     except OSError:
         # Gone in between, or a kernel thread's.
         return False
 
 
-def _open_files(pid: int, maj_min: str) -> bool:
+def _open_files(pid: int, held: Held) -> bool:
     folder = f"/proc/{pid}/fd"
     try:
         names = os.listdir(folder)
     except OSError:
         return False
-    return any(_on_device(f"{folder}/{name}", maj_min) for name in names) or any(
-        _on_device(f"/proc/{pid}/{name}", maj_min) for name in _LINKS
+    return any(_is_held(f"{folder}/{name}", held) for name in names) or any(
+        _is_held(f"/proc/{pid}/{name}", held) for name in _LINKS
     )
 
 
-def _mapped_files(pid: int, maj_min: str) -> bool:
-    major, minor = (int(part) for part in maj_min.split(":"))
+def _mapped_files(pid: int, held: Held) -> bool:
+    major, minor = (int(part) for part in held.maj_min.split(":"))
     needle = f" {major:02x}:{minor:02x} "
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
-            return needle in file.read()
+            lines = [line for line in file if needle in line]
     except OSError:
         return False
+    return any(held.has(line.rstrip("\n").split(None, 5)[-1]) for line in lines)
 
 
 def _locks(maj_min: str) -> Iterator[int]:
@@ -58,7 +60,7 @@ def _locks(maj_min: str) -> Iterator[int]:
                 yield int(fields[4])
 
 
-def _isolated_mount(pid: int, maj_min: str, ours: tuple[int, int], seen: set[str]) -> bool:
+def _isolated_mount(pid: int, held: Held, ours: tuple[int, int], seen: set[str]) -> bool:
     """Whether a container has the disk mounted in a namespace of its own.
 
     A service of the host that has private mounts still has the host's root: an unmount
@@ -72,7 +74,7 @@ def _isolated_mount(pid: int, maj_min: str, ours: tuple[int, int], seen: set[str
         root = os.stat(f"/proc/{pid}/root")
         if (root.st_dev, root.st_ino) == ours:
             return False
-        return any(f[2] == maj_min for _t, f, _r in mounts_in(f"/proc/{pid}/mountinfo"))
+        return any(held.reached_by(f) for _t, f, _r in mounts_in(f"/proc/{pid}/mountinfo"))
     except OSError:
         return False
 
@@ -93,24 +95,26 @@ def _is_in_container(pid: int, ours: tuple[int, int]) -> bool:
     return (root.st_dev, root.st_ino) != ours
 
 
-def holders(maj_min: str, containers: bool = True) -> list[str]:
-    """Processes that hold the filesystem on the device, each with how, for people.
+def holders(held: Held, containers: bool = True) -> list[str]:
+    """Processes that hold the filesystem, or the directory of it, each with how, for people.
+
+    A lock on a file in a directory goes with the open file, which is looked for.
 
     containers: also those with another root than ours; without, only the host's own.
     """
     root = os.stat("/")
     ours, seen = (root.st_dev, root.st_ino), {os.readlink("/proc/self/ns/mnt")}
-    locks, found = set(_locks(maj_min)), []
+    locks, found = set(_locks(held.maj_min)) if not held.path else set(), []
     for pid in _processes():
         if not containers and _is_in_container(pid, ours):
             continue
         how = [
             word
             for word, holds in (
-                ("open files", _open_files(pid, maj_min)),
-                ("mapped files", _mapped_files(pid, maj_min)),
+                ("open files", _open_files(pid, held)),
+                ("mapped files", _mapped_files(pid, held)),
                 ("a lock", pid in locks),
-                ("a mount", containers and _isolated_mount(pid, maj_min, ours, seen)),
+                ("a mount", containers and _isolated_mount(pid, held, ours, seen)),
             )
             if holds
         ]

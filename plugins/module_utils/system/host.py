@@ -134,5 +134,5 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "boot_scripts": boot.boot_scripts(project_dir),
         "selinux_enforcing": selinux_enforcing(),
         "record": record.read(),
-        "moving": moving.look(project_dir, docker, project),
+        "moving": moving.look(project_dir, docker, project, bool(state_device)),
     }

@@ -102,6 +102,11 @@ def tail(count: int) -> list[dict[str, Any]]:
     return found[-count:]
 
 
+def clock() -> float:
+    """Seconds that only go forward."""
+    return time.monotonic()
+
+
 def now() -> str:
     """This moment, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -6,22 +6,28 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 from ..core import dotenv, fstab
 from ..core.backend import UNKNOWN, backend_of
+from ..core.errors import Refusal
 from ..core.layouts import is_below, resolve_state_dir, state_dirs
 from ..core.move_errors import CanNotLook
 from ..core.scenes import Bare, Leftover, Moving, Point
 from ..core.tree import MARKER
-from . import durable, kernel, ledger, record, trees, units
+from . import durable, kernel, ledger, manifest_file, record, trees, units
 from .commands import run
 from .engine import PROJECT_LABEL
+from .formatting import FORMATTED
 
 _INSTANCE = "instance.yaml"
 _ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
 _SHOWN = 20
+STAGE = "/run/agnes-host/copy"
+"""Where a copy is made: below a directory of root's only, and no mount point of a layout."""
 _UUIDS: dict[tuple[str, str], str] = {}
 
 
@@ -60,6 +66,28 @@ def points() -> list[Point]:
                 }
             )  # fmt: skip
     return found
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a move needs for itself: a whole filesystem, or one directory of it."""
+
+    maj_min: str
+    path: str = ""
+    """The directory, as this namespace has it; empty for the whole filesystem."""
+    inside: str = ""
+    """The same, as the filesystem has it."""
+
+    def reached_by(self, fields: Sequence[str]) -> bool:
+        """Whether a mount, by its fields in mountinfo, leads there."""
+        if fields[2] != self.maj_min:
+            return False
+        root = fields[3]
+        return not self.inside or is_below(root, self.inside) or is_below(self.inside, root)
+
+    def has(self, path: str) -> bool:
+        """Whether a path of a file that is known to be on that filesystem is there."""
+        return not self.path or (path + "/").startswith(self.path + "/")
 
 
 @contextmanager
@@ -149,15 +177,42 @@ def backend(state_dir: str) -> str:
         return backend_of("")
 
 
-def marker_layout(state_dir: str) -> str:
-    """The layout that the marker names, or empty."""
+def marker(state_dir: str) -> dict[str, Any]:
+    """The marker in a directory, or an empty one."""
     try:
         with trees.opened(state_dir) as directory:
             fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
             with os.fdopen(fd, "rb") as file:
-                return str(json.loads(file.read(65536)).get("layout") or "")
-    except (OSError, ValueError, AttributeError):
-        return ""
+                found = json.loads(file.read(65536))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def mount_at(path: str) -> tuple[str, str, str]:
+    """(MAJ:MIN, UUID, root) of the topmost mount at a path; empty values when nothing is mounted."""
+    found = ("", "", "")
+    for target, fields, (_fstype, source, *_options) in mounts_in("/proc/self/mountinfo"):
+        if target == path:
+            found = (fields[2], _uuid(fields[2], source), fields[3])
+    return found
+
+
+def _formatted() -> str:
+    """UUID of the state disk that the record says we have formatted, or empty."""
+    disk = (record.read().get("disks") or {}).get("state") or {}
+    return str(disk.get("uuid") or "") if disk.get("phase") == FORMATTED else ""
+
+
+def _measured(state_dir: str) -> tuple[int, int]:
+    """Bytes and files of state in a plain directory; somebody may be writing there."""
+    try:
+        with trees.opened(state_dir) as directory:
+            totals = manifest_file.measure(directory)
+    except (OSError, Refusal):
+        # Only a copy must know, and it looks again before it begins.
+        return 0, 0
+    return totals.allocated, totals.files
 
 
 def _used(state_dir: str) -> int:
@@ -168,8 +223,8 @@ def _used(state_dir: str) -> int:
     return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
-def others(docker: str, project: str, disks: set[str]) -> list[str]:
-    """Running containers of other projects that have one of the disks (MAJ:MIN) mounted."""
+def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:
+    """Running containers of other projects that have one of the places mounted."""
     shape = '{{.Names}} {{.ID}} {{.Label "' + PROJECT_LABEL + '"}}'
     found = []
     for line in run([docker, "ps", "--format", shape]).out.splitlines():
@@ -177,20 +232,24 @@ def others(docker: str, project: str, disks: set[str]) -> list[str]:
         if label and label[0] == project:
             continue
         pid = run([docker, "inspect", "--format", "{{.State.Pid}}", container_id], codes=())
-        if disks & _mounted_by(pid.out.strip()):
+        if any(_has_mounted(pid.out.strip(), each) for each in held):
             found.append(name)
     return sorted(found)
 
 
-def _mounted_by(pid: str) -> set[str]:
+def _has_mounted(pid: str, held: Held) -> bool:
     try:
-        return {fields[2] for _target, fields, _rest in mounts_in(f"/proc/{int(pid)}/mountinfo")}
+        mounts = mounts_in(f"/proc/{int(pid)}/mountinfo")
     except (OSError, ValueError):
-        return set()
+        return False
+    return any(held.reached_by(fields) for _target, fields, _rest in mounts)
 
 
-def look(project_dir: str, docker: str = "", project: str = "") -> Moving:
-    """All of it. With ``docker``, containers of other projects are looked for too."""
+def look(project_dir: str, docker: str = "", project: str = "", measured: bool = False) -> Moving:
+    """All of it. With ``docker``, containers of other projects are looked for too.
+
+    measured: also add up state that is in a plain directory.
+    """
     values = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
     entries = fstab.entries(durable.read_text("/etc/fstab") or "")
     found = points()
@@ -198,6 +257,10 @@ def look(project_dir: str, docker: str = "", project: str = "") -> Moving:
     # By the table's path, never through a link.
     state_dir = state_dir if state_dir in state_dirs() else state_dirs()[0]
     disks = {point["maj_min"] for point in found if not point["maj_min"].startswith("0:")}
+    used, files = _used(state_dir), 0
+    if not disks:
+        used, files = _measured(state_dir) if measured else (0, 0)
+    markers = {path: marker(path) for path in state_dirs()}
     return {
         "fence": ledger.read(ledger.FENCE),
         "open_units": units.open_units(),
@@ -208,8 +271,14 @@ def look(project_dir: str, docker: str = "", project: str = "") -> Moving:
         "bare": {path: bare(path) for path in state_dirs()},
         "lines": {e.mount_point: e.spec for e in entries if e.mount_point in state_dirs()},
         "backend": backend(state_dir),
-        "marker": marker_layout(state_dir),
+        "marker": str(markers[state_dir].get("layout") or ""),
+        "roles": {path: str(m["role"]) for path, m in markers.items() if "role" in m},
+        "staged": mount_at(STAGE)[1],
+        "formatted": _formatted(),
         "moved": str((record.read().get("move") or {}).get("id") or ""),
-        "others": others(docker, project, disks) if docker and disks else [],
-        "used": _used(state_dir) if disks else 0,
+        "others": others(docker, project, [Held(disk) for disk in disks])
+        if docker and disks
+        else [],
+        "used": used,
+        "files": files,
     }

@@ -148,6 +148,20 @@ def flat_host(**differs: Any) -> Host:
     )
 
 
+def blank_disk_host(**differs: Any) -> Host:
+    """The same, and the blank disk that is asked for is there."""
+    return one_disk_host(
+        **{
+            "devices": [ext4("/dev/sdb", "u-data"), device("/dev/sdc", serial="S1")],
+            "asked": {
+                "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
+                "state": {"device": "/dev/sdc", "found": "", "maj_min": "8:32"},
+            },
+            **differs,
+        }
+    )
+
+
 def one_disk_host(**differs: Any) -> Host:
     """A host of today with one disk: state is a plain directory of the data disk."""
     return host(

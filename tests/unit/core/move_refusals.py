@@ -12,15 +12,20 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.moves import plan_move
+from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
+    plan_interrupted,
+    plan_move,
+)
 from ansible_collections.agnes.host.plugins.module_utils.move import canary, steps
 from ansible_collections.agnes.host.plugins.module_utils.move.engine import Engine, StepFailed
 from ansible_collections.agnes.host.plugins.module_utils.move.project import Project
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger
+from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
 
-from .hosts import env, flat_host, nested_host
+from .hosts import blank_disk_host, env, ext4, flat_host, nested_host
 from .moving import bare, leftover, moving_of
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
@@ -40,6 +45,32 @@ def host_with(layout: Layout, **moving: Any) -> Any:
     )  # fmt: skip
     made["moving"] = {**moving_of(made), **moving}
     return made
+
+
+def one_disk(**moving: Any) -> Any:
+    """A host with state in a directory of the data disk, a stack, and a blank disk that is asked for."""
+    values = {"COMPOSE_FILE": f"docker-compose.yml:{NESTED.overlay}"}
+    made: Any = blank_disk_host(env=env(**values), containers=RUNNING)
+    made["moving"] = {**moving_of(made), **moving}
+    return made
+
+
+def foreign() -> Any:
+    """The disk has a filesystem that is mounted by consent, not one of ours."""
+    made = one_disk()
+    made["devices"][1] = ext4("/dev/sdc", "u-other")
+    return made
+
+
+def copied(observed: Any) -> Callable[[Path], object]:
+    """Planning a move that copies."""
+    return lambda tmp: plan_move(observed, NESTED, FLAT, Request(adopt=["u-other"]))
+
+
+def half_way(tmp: Path) -> object:
+    """Ask for the layout that a committed copy has left."""
+    fence = {"id": "m", "source": "nested", "target": "flat", "kind": "copy", "uuid": "u"}
+    return plan_interrupted(one_disk(fence=fence, env=FLAT.env()), "nested")
 
 
 class Case(NamedTuple):
@@ -63,7 +94,7 @@ def planned(moving: dict[str, Any]) -> Callable[[Path], object]:
 
 
 WORLD: Any = SimpleNamespace(
-    target=FLAT, source=NESTED, intent={"uuid": "u-state"}, device=lambda: "8:32"
+    target=FLAT, source=NESTED, intent={"uuid": "u-state"}, held=lambda: Held("8:32")
 )
 
 
@@ -199,5 +230,20 @@ MOVED = [
         errors.StrayContainers, strays,
         "AH073: containers of the project are no service of it or did not stop (found agnes-old-1); "
         "remove them, then run again",
+    ),
+    Case(
+        errors.CopyTargetForeign, copied(foreign()),
+        "AH120: the disk '/dev/sdc' is not this host's own to copy state to (found ext4 that this host "
+        "did not make), and a copy would delete what is on it; name a blank disk, or see what it is",
+    ),
+    Case(
+        errors.CopyMustEnd, half_way,
+        "AH121: the move to layout flat is committed and has not ended, and layout nested is asked for; "
+        "run once with layout=flat, which ends it, then ask for nested",
+    ),
+    Case(
+        errors.StateRetired, copied(one_disk(roles={"/data/state": "retired"})),
+        "AH122: '/data/state' is what an earlier move to '/data-state' left behind, its marker says so, "
+        "and .env names it again; find out what changed .env, and let it name the state on the state disk",
     ),
 ]  # fmt: skip

@@ -40,6 +40,10 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
         "lines": {path: spec for path, spec in lines.items() if path in host["state"]},
         "backend": "duckdb",
         "marker": "",
+        "roles": {},
+        "staged": "",
+        "formatted": "",
+        "files": 12,
         "moved": "",
         "others": [],
         "used": 10 << 20,
@@ -56,7 +60,18 @@ def applied(scene: Scene, step: str) -> Scene:
         facts["bare"][scene.new] = bare()
     elif step == "fstab":
         facts["lines"][scene.new] = f"UUID={scene.uuid}"
-    elif step == "mount":
+    elif step == "format":
+        facts["formatted"] = scene.uuid
+    elif step == "stage":
+        # Whatever an earlier process has shown is taken back first.
+        facts["points"] = [p for p in facts["points"] if p["target"] != scene.new]
+        facts["lines"].pop(scene.new, None)
+        facts["staged"] = scene.uuid
+    elif step == "unstage":
+        facts["staged"] = ""
+    elif step == "retire":
+        facts["roles"][scene.old] = "retired"
+    elif step in ("mount", "expose"):
         point = {"target": scene.new, "uuid": scene.uuid, "root": "/", "maj_min": "8:32"}
         facts["points"].append(point)
     elif step == "stop":
@@ -71,12 +86,14 @@ def applied(scene: Scene, step: str) -> Scene:
     elif step == "place":
         link = scene.target.links.get(scene.old)
         facts["bare"][scene.old] = bare("link", link) if link else bare("absent")
+        facts["roles"].pop(scene.old, None)
     elif step == "start":
         changes.update(
             services=scene.wanted, present=frozenset(f"agnes-{n}-1" for n in scene.wanted)
         )
     elif step == "marker":
         facts["marker"] = scene.target.name
+        facts["roles"][scene.target.state_dir] = "active"
     elif step == "record":
         facts["moved"] = scene.move_id
     elif step == "unfence":

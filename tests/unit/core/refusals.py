@@ -19,7 +19,6 @@ from .hosts import (
     host,
     mount,
     nested_host,
-    one_disk_host,
     place,
 )
 
@@ -77,10 +76,14 @@ PLANNED = [
         "collection never chooses between two copies; move aside the one that is not in use",
     ),
     Planned(
-        errors.MoveNotSupported, one_disk_host(), FLAT,
-        "AH006: this host has its state at '/data/state' (layout nested) with no disk of its own, and layout "
-        "flat would move it; this version moves the mount point of a state disk, not files: run with "
-        "layout=nested, or without a layout",
+        errors.MoveNotSupported,
+        flat_host(mounts=[mount("/data", "8:16", "u-data")], state={
+            "/data/state": place("link", target="/data-state"),
+            "/data-state": place(names=STATE, database=True),
+        }), {"layout": "nested"},
+        "AH006: this host has its state at '/data-state' (layout flat) with no disk of its own, and layout "
+        "nested would move it; this version moves the mount point of a state disk, and copies a directory "
+        "to one: run with layout=flat, or without a layout",
     ),
     Planned(
         errors.StateLinkForeign,

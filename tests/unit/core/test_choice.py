@@ -214,14 +214,12 @@ NO_DEVICE = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": 
 
 TEST_TO_FLAT: list[Any] = [
     pytest.param(one_disk_host(asked=NO_DEVICE), "AH026", id="no-disk-for-state-at-all"),
-    pytest.param(one_disk_host(), "AH006", id="a-disk-is-named"),
+    pytest.param(one_disk_host(), "AH020", id="a-disk-is-named-and-missing"),
 ]
 
 
 @pytest.mark.parametrize(("observed", "code"), TEST_TO_FLAT)
-def test_flat_asks_for_a_disk_before_it_says_that_state_would_move(
-    observed: Host, code: str
-) -> None:
+def test_flat_asks_for_a_disk_before_it_plans_a_copy_to_one(observed: Host, code: str) -> None:
     assert make_plan(observed, {"layout": "flat"})["code"] == code
 
 

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The registry of a move's steps, and which of them a kind of move has, in order.
+
+Expand, flip, contract: first everything is made ready that both layouts
+tolerate, then one rename of ``.env`` decides, then what is left of the old
+layout goes. A kind of move is a row of ORDERS; there is one engine for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .layouts import Layout
+from .precopy import MAX_ROUNDS
+from .scenes import COPY, REMOUNT, Scene
+
+GRACE_SECONDS = 90
+"""How long a container may take to stop: the app's own grace is 60 s."""
+
+BEFORE, DOWN, AFTER = "before", "down", "after"
+
+COMMIT = "commit"
+"""The step that decides: an error up to it leads back, one after it leads on."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step. ``what``, ``why`` and ``undo`` are for people; fields in braces are the scene's."""
+
+    id: str
+    what: str
+    why: str
+    undo: str
+    done: Callable[[Scene], bool]
+
+    def says(self, scene: Scene) -> str:
+        """``what``, filled in."""
+        return self.what.format(
+            old=scene.old, new=scene.new, uuid=scene.uuid, target=scene.target.name,
+            source=scene.source.name, overlay=scene.target.overlay,
+            place=_say_place(scene), device=scene.disk.get("device", "the state disk"),
+            fstype=scene.disk.get("fstype", ""), lost=_say_lost(scene),
+            size=say_bytes(int(scene.disk.get("size") or 0)), used=say_bytes(scene.facts["used"]),
+            rounds=MAX_ROUNDS,
+        )  # fmt: skip
+
+
+def _say_place(scene: Scene) -> str:
+    link = scene.target.links.get(scene.old)
+    return f"a link to {link}" if link else "nothing"
+
+
+def _say_lost(scene: Scene) -> str:
+    lost = scene.disk.get("lost")
+    return f"LOSING {lost}, by consent" if lost else "blank"
+
+
+def say_bytes(number: int) -> str:
+    """A number of bytes, for people."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} bytes"
+
+
+def _proved(step: str) -> Callable[[Scene], bool]:
+    """For a step that leaves no trace: this process has done it, or the commit lies behind it."""
+    return lambda scene: scene.committed or step in scene.fresh
+
+
+STEPS: Mapping[str, Step] = {
+    step.id: step
+    for step in (
+        Step(
+            "fence", "write down the intent, and hold back the product's timers",
+            "they would start or move things in the middle, and a reboot must not end it half-way",
+            "let the timers go, and forget the intent",
+            lambda s: s.fenced and not s.facts["open_units"],
+        ),
+        Step(
+            "overlay", "derive {overlay}, let Compose prove it, and put it in place",
+            "it is inert until .env names it", "none is needed: nothing names it",
+            _proved("overlay"),
+        ),
+        Step(
+            "format", "format {device} ({size}, {lost}) as {fstype} labelled agnes-state",
+            "by the path of a new host's disks: recorded first, and never what holds anything",
+            "none is needed: it stays this host's own, and the next try uses it",
+            lambda s: s.committed or s.facts["formatted"] == s.uuid,
+        ),
+        Step(
+            "stage", "mount it where nobody else looks (/run/agnes-host/copy), marked incomplete",
+            "a half-made copy is never mounted at the layout's place", "unmount it there",
+            lambda s: s.committed or ("stage" in s.fresh and s.facts["staged"] == s.uuid),
+        ),
+        Step(
+            "precopy", "copy {used} to it while the stack runs, in up to {rounds} rounds",
+            "what is copied now costs no downtime; room and inodes are checked first",
+            "none is needed: what is copied stays there for the next try", _proved("precopy"),
+        ),
+        Step(
+            "point", "make the mount point {new}, immutable where the filesystem can",
+            "nothing can be written beneath it while its disk is missing",
+            "take it away, and put back the link that was there",
+            lambda s: s.bare(s.new)["kind"] == "directory",
+        ),
+        Step(
+            "fstab", "add the state disk at {new} to /etc/fstab",
+            "whatever happens from here on, a boot finds the state disk", "take the line out",
+            lambda s: s.trusted and s.new in s.facts["lines"],
+        ),
+        Step(
+            "reload", "let systemd read /etc/fstab", "by a stale unit it may unmount what we mount",
+            "none is needed", _proved("reload"),
+        ),
+        Step(
+            "mount", "mount the state disk (UUID {uuid}) at {new} too",
+            "the same filesystem at both places: not a byte is copied", "unmount {new}",
+            lambda s: s.mounted(s.new),
+        ),
+        Step(
+            "idle", "see that nobody but the stack uses the state",
+            "found now, it costs no downtime", "none is needed", _proved("idle"),
+        ),
+        Step(
+            "stop", f"stop the stack, each container with {GRACE_SECONDS} s to end well",
+            "the database writes its log back and closes", "start what ran before",
+            lambda s: s.committed or not s.present,
+        ),
+        Step(
+            "quiet", "prove that no process, lock or container holds the state",
+            "a writer left over would be cut off", "none is needed", _proved("quiet"),
+        ),
+        Step(
+            "final", "copy what has changed since, the database by checksum",
+            "from here on nobody writes", "none is needed", _proved("final"),
+        ),
+        Step(
+            "verify", "flush it, read state and copy whole, and count rows in both",
+            "a copy counts only when it is proved equal, as the disk gives it back",
+            "none is needed", _proved("verify"),
+        ),
+        Step(
+            "seal", "mark the copy as sealed", "only a sealed copy is mounted at {new}",
+            "mark it incomplete again", _proved("seal"),
+        ),
+        Step(
+            "expose", "mount the sealed copy at {new}", "it is there before .env names it",
+            "unmount {new}", lambda s: s.trusted and s.mounted(s.new),
+        ),
+        Step(
+            COMMIT, "rename the new .env into place: state is at {new} from here on",
+            "the one commit point", "write the old .env again", lambda s: s.committed,
+        ),
+        Step(
+            "umount", "unmount {old}", "one path only leads to the state",
+            "", lambda s: not s.mounted(s.old),
+        ),
+        Step(
+            "line", "take {old} out of /etc/fstab; a line that is not ours stays as a comment",
+            "no boot shall mount it again", "", lambda s: s.old not in s.facts["lines"],
+        ),
+        Step(
+            "retire", "mark what is in {old} as retired",
+            "should .env ever name it again, it is not taken for state", "",
+            lambda s: s.superseded,
+        ),
+        Step(
+            "place", "rename the directory {old} aside; in its place comes {place}",
+            "readers that do not know STATE_DIR find the state, or fail loudly", "",
+            lambda s: s.placed(),
+        ),
+        Step(
+            "start", "start the services that ran before, and no others",
+            "after this, going back is a move in the other direction", "",
+            lambda s: s.wanted <= s.services and "start" in s.fresh,
+        ),
+        Step(
+            "unstage", "unmount it from where it was made", "one path only leads to the state", "",
+            lambda s: s.committed and not s.facts["staged"],
+        ),
+        Step(
+            "prove", "wait until they are healthy, and prove the disk in each container",
+            "by device number, seen from inside", "", lambda s: "prove" in s.fresh,
+        ),
+        Step(
+            "canary", "commit a row through the app, and see it arrive on the state disk",
+            "that the app answers does not say where it writes", "",
+            lambda s: "canary" in s.fresh,
+        ),
+        Step(
+            "marker", "write layout {target} into the marker on the state disk",
+            "the disk tells by itself how it is used", "",
+            lambda s: s.facts["marker"] == s.target.name
+            and s.facts["roles"].get(s.target.state_dir) == "active",
+        ),
+        Step(
+            "record", "write the move into the host's record",
+            "later runs leave alone what was not running", "",
+            lambda s: s.facts["moved"] == s.move_id,
+        ),
+        Step(
+            "unfence", "let systemd read /etc/fstab, let the timers go, forget the intent",
+            "done", "",
+            lambda s: s.facts["moved"] == s.move_id
+            and not s.facts["fence"] and not s.facts["held_units"],
+        ),
+    )
+}  # fmt: skip
+"""Every step there is, by id."""
+
+_CONTRACT = ("umount", "line", "place", "start")
+_AFTER = ("prove", "canary", "marker", "record", "unfence")
+
+LATE = "late"
+"""REMOUNT where the target's mount point is a link of the source's, in use until the stop."""
+
+ORDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    REMOUNT: (
+        ("fence", "overlay", "point", "fstab", "reload", "mount", "idle"),
+        ("stop", "quiet", COMMIT, *_CONTRACT),
+        _AFTER,
+    ),
+    LATE: (
+        ("fence", "overlay", "idle"),
+        ("stop", "quiet", "point", "fstab", "mount", COMMIT, *_CONTRACT),
+        _AFTER,
+    ),
+    # The line in fstab comes after the seal: a boot must not show a half-made copy either.
+    COPY: (
+        ("fence", "overlay", "format", "stage", "precopy", "point", "idle"),
+        ("stop", "quiet", "final", "verify", "seal", "fstab", "expose", COMMIT,
+         "retire", "place", "start"),
+        ("unstage", *_AFTER),
+    ),
+}  # fmt: skip
+"""The steps before the stop, while the stack is down, and after the start, by kind of move.
+
+All that both layouts tolerate happens before the stop.
+"""
+
+
+def order(source: Layout, target: Layout, kind: str = REMOUNT) -> list[tuple[str, str]]:
+    """The steps of a move as (id, phase), in order."""
+    late = kind == REMOUNT and target.mounts["state"] in source.links
+    phases = zip((BEFORE, DOWN, AFTER), ORDERS[LATE if late else kind])
+    return [(step, phase) for phase, steps in phases for step in steps]
+
+
+def remaining(scene: Scene) -> list[tuple[str, str]]:
+    """The steps that are not done, in order; facts decide, not the journal."""
+    return [
+        (step, phase)
+        for step, phase in order(scene.source, scene.target, scene.kind)
+        if not STEPS[step].done(scene)
+    ]
+
+
+def undoable(scene: Scene) -> list[str]:
+    """The steps up to the commit in the order in which they are undone."""
+    steps = [step for step, _phase in order(scene.source, scene.target, scene.kind)]
+    return [step for step in reversed(steps[: steps.index(COMMIT) + 1]) if STEPS[step].undo]

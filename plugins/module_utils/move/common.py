@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What steps of more than one kind of move do."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ..core import switch
+from ..core.tree import MARKER, MARKER_FORMAT
+from ..system import durable, filesystems, moving, record, units
+from ..system.commands import run
+from .world import World
+
+UNMOUNT_SECONDS = 10.0
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Act:
+    """A step's doing; ``undo`` is None where nothing needs to be undone."""
+
+    act: Callable[[World], None]
+    undo: Optional[Callable[[World], None]] = None
+
+
+def until(check: Callable[[], bool], seconds: float) -> bool:
+    """Whether ``check`` comes true within ``seconds``."""
+    end = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def read_marker(directory: int) -> dict[str, Any]:
+    """The marker in an open directory, or an empty one. Raises OSError or ValueError when it can't be read."""
+    try:
+        fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    except FileNotFoundError:
+        return {}
+    with os.fdopen(fd, "rb") as file:
+        return dict(json.loads(file.read(65536)))
+
+
+def write_marker(directory: int, world: World, values: dict[str, Any]) -> None:
+    """The marker is root's, in a directory that is not: so by descriptor."""
+    marker = {
+        "instance_id": record.load().get("instance_id", ""), "epoch": 0,
+        "layout": world.target.name, **values, "format": MARKER_FORMAT,
+    }  # fmt: skip
+    text = json.dumps(marker, indent=2) + "\n"
+    durable.write_at(directory, MARKER, text.encode(), 0o644)
+
+
+def drop_line(world: World) -> None:
+    """Take our line for the new place out of /etc/fstab, unless it was there before."""
+    if not world.intent["line_was"]:
+        text = durable.read_text(filesystems.FSTAB) or ""
+        after = switch.without_our_line(text, world.target.mounts["state"])
+        durable.write(filesystems.FSTAB, after)
+        units.reload()
+
+
+def unmount(path: str) -> None:
+    """Unmount all that is stacked at ``path``; a short use by somebody is waited for."""
+
+    def gone() -> bool:
+        if moving.mount_at(path)[0]:
+            run(["umount", path], codes=(0, 32))
+        return not moving.mount_at(path)[0]
+
+    if not until(gone, UNMOUNT_SECONDS):
+        run(["umount", path])

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps that only a move has which copies: from a directory of the data disk to a state disk.
+
+The copy is made where nobody else looks, marked incomplete, and is not mounted at the
+layout's place before it is proved and sealed by this very process: a process that was
+killed in between leaves nothing that the next one believes.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid as uuids
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from ..core.copy_errors import DatabaseUnreadable, SourceUnproved
+from ..core.copying import Progress, Proof
+from ..core.devices import NO_IDENTITY, identity_of
+from ..core.errors import NotBlank, NotMounted
+from ..core.facts import Device
+from ..core.move_errors import CopyTargetForeign, StateRetired
+from ..core.scenes import RETIRED
+from ..core.tree import MARKER
+from ..system import devices, duckdb_check, durable, formatting, ledger, moving, record, trees
+from ..system.commands import run
+from ..system.copying import Copy, opened_copy, proved_source
+from ..system.manifest import new_key
+from ..system.manifest_file import measure
+from ..system.moving import STAGE
+from .common import Act, drop_line, read_marker, unmount, write_marker
+from .world import World
+
+INCOMPLETE, SEALED = "incomplete", "sealed"
+BUDGET_SECONDS = 1.0
+"""Rounds go on, within their limits, until the rest takes no longer than this."""
+MANIFESTS = f"{ledger.FOLDER}/manifests"
+_SAY_SECONDS = 5.0
+
+
+def _same_disk(world: World) -> dict[str, Any]:
+    """The disk of the intent as the kernel numbers it now, which a boot may have changed."""
+    disk = dict(world.intent["disk"])
+    known = devices.devices()
+    if disk["identity"] == NO_IDENTITY:
+        if record.boot_id() != world.intent["boot_id"]:
+            raise NotBlank(
+                device=disk["device"], mount_point=disk["mount_point"],
+                found="a boot since, and a disk without a serial",
+                consent="run again with layout=" + world.source.name + ", then as now",
+            )  # fmt: skip
+        return disk
+    for device in known:
+        if identity_of(device, known) == disk["identity"] and device["size"] == disk["size"]:
+            disk.update(device=device["path"], maj_min=device["maj_min"])
+    return disk
+
+
+def _format(world: World) -> None:
+    disk, found, uuid = _same_disk(world), record.load(), world.intent["uuid"]
+    begun = (found["disks"].get(disk["role"]) or {}).get("uuid") == uuid
+    disk["uuid"] = uuid if begun else ""
+    formatting.make(found, disk, uuid)
+
+
+def _proof(world: World) -> Proof:
+    """What the source must be: on the data disk, no mount, and with the marker that it had."""
+    instance = world.intent["source_instance"]
+    return Proof(world.held().maj_min, False, {"instance_id": instance} if instance else {})
+
+
+def _check_source(world: World) -> None:
+    path = world.source.state_dir
+    with proved_source(path, _proof(world)):
+        if moving.marker(path).get("role") == RETIRED:
+            raise StateRetired(path=path, new=world.target.state_dir)
+
+
+def _device_with(uuid: str) -> Device:
+    found = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
+    if len(found) != 1:
+        raise NotMounted(mount_point=STAGE, found=f"{len(found)} filesystems with UUID {uuid}")
+    return found[0]
+
+
+def _check_ours(world: World, directory: int) -> None:
+    """Raise CopyTargetForeign unless the filesystem is fresh, or a copy of this host's that was never used."""
+    # What a kill leaves of the marker's own writing is no content.
+    names = [n for n in os.listdir(directory) if n != "lost+found" and MARKER not in n]
+    marker = read_marker(directory)
+    if not marker and not names:
+        return
+    instance = record.load().get("instance_id")
+    if marker.get("role") in (INCOMPLETE, SEALED) and marker.get("instance_id") == instance:
+        return
+    found = f"a marker with role {marker.get('role')}" if marker else ", ".join(sorted(names)[:5])
+    raise CopyTargetForeign(device=world.intent["disk"]["device"], found=found)
+
+
+def _mount_stage(uuid: str) -> None:
+    if moving.mount_at(STAGE)[1] == uuid:
+        return
+    unmount(STAGE)
+    durable.make_directory(STAGE, 0o700)
+    device = _device_with(uuid)
+    run(["mount", "-o", "noatime,nodev,nosuid", device["path"], STAGE])
+    if devices.maj_min_of(os.stat(STAGE).st_dev) != device["maj_min"]:
+        raise NotMounted(mount_point=STAGE, found="another device")
+
+
+def _set_role(world: World, role: str, **more: Any) -> None:
+    epoch = int(moving.marker(world.source.state_dir).get("epoch") or 0)
+    with trees.opened(STAGE) as directory:
+        write_marker(directory, world, {"role": role, "move": world.id, "epoch": epoch, **more})
+
+
+def _stage(world: World) -> None:
+    """From here on the copy is incomplete, whatever an earlier process made of it.
+
+    The source is proved first: where the app has written to the copy, the old
+    directory is retired and out of its place, and the copy is not touched.
+    """
+    _check_source(world)
+    unmount(world.target.mounts["state"])
+    if world.look(containers=False).facts["lines"].get(world.target.mounts["state"]):
+        drop_line(world)
+    _mount_stage(world.intent["uuid"])
+    found = record.load()
+    if not found.get("instance_id"):
+        found["instance_id"] = str(uuids.uuid4())
+        record.save(found)
+    with trees.opened(STAGE) as directory:
+        _check_ours(world, directory)
+    _set_role(world, INCOMPLETE)
+
+
+def _unstage(_world: World) -> None:
+    unmount(STAGE)
+
+
+class _Teller:
+    """Tells how far a copy is: to the log each time, to the journal every few seconds."""
+
+    def __init__(self, world: World, step: str) -> None:
+        self.world, self.step, self.told = world, step, 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        self.world.say(f"{self.step}: {progress}")
+        now = ledger.clock()
+        if now - self.told >= _SAY_SECONDS:
+            self.told = now
+            self.note(str(progress))
+
+    def note(self, text: str) -> None:
+        """A line in the journal."""
+        ledger.note(self.world.id, self.step, "progress", text)
+
+
+@contextmanager
+def _copy(world: World, step: str) -> Iterator[Copy]:
+    teller = _Teller(world, step)
+    with opened_copy(world.source.state_dir, STAGE, _proof(world), say=teller) as copy:
+        copy.entries = world.entries
+        yield copy
+
+
+def _precopy(world: World) -> None:
+    """Rounds while the stack runs. What is there of an earlier try may all go: it is our own."""
+    if not world.intent["image"]:
+        raise DatabaseUnreadable(
+            path=world.source.state_dir, image="the product's image",
+            found="no container of service app tells which one that is",
+        )  # fmt: skip
+    with _copy(world, "precopy") as copy:
+        totals = copy.check_room()
+        copy.entries = max(totals.entries, 10 * measure(copy.target).entries)
+        decision = copy.precopy(BUDGET_SECONDS)
+        world.entries = copy.entries
+        for number, each in enumerate(copy.rounds, start=1):
+            text = f"round {number}: {each.copied} bytes in {each.seconds:.1f} s, {each.rest} left"
+            world.say(f"precopy: {text}")
+            ledger.note(world.id, "precopy", "round", text)
+        ledger.note(world.id, "precopy", "decided", decision.why)
+
+
+def _final(world: World) -> None:
+    with _copy(world, "final") as copy:
+        copy.final()
+
+
+def _count(world: World) -> None:
+    """The rows in both, by the product's own image, side by side."""
+    paths = (world.source.state_dir, STAGE)
+    docker, image = [world.project.docker], world.intent["image"]
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(duckdb_check.count, docker, image, path) for path in paths]
+        source, target = (job.result() for job in jobs)
+    duckdb_check.compare(source, target, paths)
+    text = f"{source.total()} rows in {len(source.rows)} tables, in both"
+    world.say(f"verify: {text}")
+    ledger.note(world.id, "verify", "counted", text)
+
+
+def _verify(world: World) -> None:
+    durable.make_directory(MANIFESTS, 0o700)
+    with _copy(world, "verify") as copy:
+        copy.sync()
+        copy.make_cold()
+        totals = copy.prove(MANIFESTS, new_key())
+    text = f"{totals.entries} entries, {totals.size} bytes, equal"
+    ledger.note(world.id, "verify", "proved", text)
+    _count(world)
+
+
+def _seal(world: World) -> None:
+    if not {"final", "verify"} <= world.fresh:
+        raise SourceUnproved(path=STAGE, found="a copy that was not proved", wanted="one that was")
+    _set_role(world, SEALED)
+
+
+def _seal_undo(world: World) -> None:
+    if moving.mount_at(STAGE)[1] == world.intent["uuid"]:
+        _set_role(world, INCOMPLETE)
+
+
+def _retire(world: World) -> None:
+    """After the commit only: until then the source is not touched."""
+    with trees.opened(world.source.state_dir) as directory:
+        found = {"layout": world.source.name, **read_marker(directory)}
+        found.update(role=RETIRED, move=world.id)
+        write_marker(directory, world, found)
+
+
+COPY_ACTS: Mapping[str, Act] = {
+    "format": Act(_format),
+    "stage": Act(_stage, _unstage),
+    "precopy": Act(_precopy),
+    "final": Act(_final),
+    "verify": Act(_verify),
+    "seal": Act(_seal, _seal_undo),
+    "retire": Act(_retire),
+    "unstage": Act(_unstage),
+}

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves that copy: state is a directory of the data disk, and goes to a blank disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
+    COMMIT,
+    STEPS,
+    order,
+    remaining,
+    undoable,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.moves import plan_move
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY, Scene
+
+from .hosts import device, ext4, place
+from .move_refusals import one_disk
+from .moving import applied, bare
+
+NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
+PROOFS = {"overlay", "stage", "precopy", "idle", "quiet", "final", "verify", "seal"}
+
+
+def begun() -> Scene:
+    """The scene at the beginning, the intent about to be written."""
+    disk = make_plan(one_disk(), {"layout": "flat"})["move"]["disk"]
+    return Scene(
+        NESTED, FLAT, "u-new", one_disk()["moving"], "move-1",
+        services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
+        wanted=frozenset({"app"}), kind=COPY, disk=disk,
+    )  # fmt: skip
+
+
+def test_the_plan_says_all_before() -> None:
+    plan = make_plan(one_disk(), {"layout": "flat"})
+    assert plan["refusal"] == ""
+    assert plan["move"]["kind"] == "copy"
+    assert plan["move"]["disk"]["action"] == "format"
+    assert [step["id"] for step in plan["move"]["steps"]] == [
+        "fence", "overlay", "format", "stage", "precopy", "point", "idle", "stop", "quiet", "final",
+        "verify", "seal", "fstab", "expose", "commit", "retire", "place", "start", "unstage", "prove",
+        "canary", "marker", "record", "unfence",
+    ]  # fmt: skip
+    assert [s["id"] for s in plan["move"]["steps"] if s["down"]] == [
+        "stop", "quiet", "final", "verify", "seal", "fstab", "expose", "commit", "retire", "place",
+        "start",
+    ]  # fmt: skip
+    assert [disk["action"] for disk in plan["disks"]] == ["adopt", "directory"]
+    assert plan["sentences"][0] == (
+        "move state from /data/state (layout nested) to /data-state (layout flat): 10.0 MiB in 12 "
+        "files are copied from the data disk to /dev/sdc, in up to 5 rounds while the stack runs; the "
+        "old directory is kept aside"
+    )
+    said = "\n".join(plan["sentences"])
+    assert "format /dev/sdc (16.0 GiB, blank) as ext4 labelled agnes-state" in said
+    assert "copy 10.0 MiB to it while the stack runs, in up to 5 rounds" in said
+    assert (
+        "expected downtime: that of 'docker compose down' and 'up' (up to 90 s for a container that "
+        "does not end by itself), and about 3 s more to copy the rest, read state and copy whole, and "
+        "count rows" in said
+    )
+
+
+def test_a_disk_that_an_earlier_try_formatted_is_used_again_and_not_formatted() -> None:
+    observed = one_disk(formatted="u-new")
+    observed["devices"][1] = ext4("/dev/sdc", "u-new")
+    observed["record"]["disks"] = {"state": {"uuid": "u-new", "phase": "formatted"}}
+    plan = make_plan(observed, {"layout": "flat"})
+    assert plan["move"]["disk"]["action"] == "mount"
+    assert plan["move"]["uuid"] == "u-new"
+    assert "format" not in [step["id"] for step in plan["move"]["steps"]]
+
+
+def with_disk(**differs: Any) -> Any:
+    observed = one_disk()
+    observed["devices"][1] = device("/dev/sdc", serial="S1", **differs)
+    return observed
+
+
+def mounted_elsewhere() -> Any:
+    observed = one_disk()
+    observed["mounts"].append({**observed["mounts"][0], "target": "/data-state", "uuid": "x",
+                               "maj_min": "8:32"})  # fmt: skip
+    observed["state"]["/data-state"] = place(mounted=True)
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("observed", "code"),
+    [
+        (with_disk(signatures=["xfs"], filesystem={"type": "xfs", "uuid": "u"}, zeros=False), "AH022"),
+        (with_disk(zeros=False), "AH022"),
+        (with_disk(size=8 << 20), "AH087"),
+        (mounted_elsewhere(), "AH065"),
+        (one_disk(backend="side_car"), "AH060"),
+        (one_disk(bare={"/data/state": bare(), "/data-state": bare("link", "/srv")}), "AH065"),
+        (one_disk(points=[{"target": "/data/state/certs", "uuid": "", "root": "/"}]), "AH064"),
+    ],
+    ids=["signature", "not-zero", "too-small", "mounted", "backend", "place", "inside"],
+)  # fmt: skip
+def test_what_is_not_safe_is_refused_before_anything_is_touched(observed: Any, code: str) -> None:
+    assert make_plan(observed, {"layout": "flat"})["code"] == code
+
+
+def test_the_data_disk_must_be_there() -> None:
+    observed = one_disk()
+    observed["mounts"] = []
+    observed["devices"][0] = ext4("/dev/sdb", "u-data")
+    observed["record"]["disks"] = {"data": {"uuid": "u-data", "phase": "formatted"}}
+    assert make_plan(observed, {"layout": "flat"})["code"] == "AH006"
+
+
+def test_undoing_never_formats_or_touches_the_source() -> None:
+    undone = undoable(begun())
+    assert undone[0] == COMMIT
+    assert undone.index("expose") < undone.index("fstab") < undone.index("seal")
+    assert undone.index("seal") < undone.index("stop") < undone.index("stage")
+    assert not {"retire", "place", "unstage"} & set(undone)
+
+
+def _check(scene: Scene) -> None:
+    """One active copy, and a copy that is not proved is not at the layout's place."""
+    if not scene.committed:
+        assert scene.bare(scene.old)["kind"] == "directory"
+        assert scene.facts["roles"].get(scene.old) != "retired"
+        if scene.mounted(scene.new):
+            assert "seal" in scene.fresh or not scene.present
+    else:
+        assert scene.mounted(scene.new)
+    if scene.committed and scene.services:
+        assert scene.superseded
+
+
+def _step(scene: Scene, step: str) -> Scene:
+    assert not STEPS[step].done(scene), step
+    after = applied(scene, step)
+    assert STEPS[step].done(after), step
+    return after
+
+
+@given(st.data())
+def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> None:
+    scene = begun()
+    for _kill in range(data.draw(st.integers(0, 4))):
+        for step, _phase in remaining(scene)[: data.draw(st.integers(0, 24))]:
+            scene = _step(scene, step)
+            _check(scene)
+        scene = Scene(**{**vars(scene), "fresh": frozenset()})
+        if not scene.facts["fence"] and scene.committed:
+            break
+    if scene.facts["fence"] or not scene.committed:
+        left = [step for step, _phase in remaining(scene)]
+        if not scene.committed:
+            assert PROOFS - {"quiet"} <= set(left), "a new process believes nothing of an older one"
+        for step, _phase in remaining(scene):
+            scene = _step(scene, step)
+            _check(scene)
+    assert scene.committed
+    assert scene.placed()
+    assert scene.services == {"app"}
+    assert scene.facts["staged"] == ""
+    assert scene.facts["roles"] == {"/data-state": "active"}
+
+
+@given(st.integers(0, 24), st.sampled_from(["", "nested", "flat"]))
+def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str) -> None:
+    scene = begun()
+    intent = {"id": "move-1", "source": "nested", "target": "flat", "uuid": "u-new", "kind": "copy",
+              "disk": dict(scene.disk), "services": ["app"]}  # fmt: skip
+    for step, _phase in remaining(scene)[:steps]:
+        scene = applied(scene, step)
+    if not scene.facts["fence"]:
+        return
+    observed: Any = one_disk()
+    observed["moving"] = {**scene.facts, "fence": intent}
+    plan = make_plan(observed, {"layout": asked})
+    if asked == "nested" and scene.committed:
+        assert plan["code"] == "AH121"
+        return
+    assert plan["refusal"] == ""
+    assert plan["disks"] == []
+    assert plan["move"]["direction"] == ("back" if asked == "nested" else "forward")
+    assert plan["layout"] == (asked or "flat")
+
+
+def test_an_interrupted_copy_has_the_order_of_a_copy() -> None:
+    scene = begun()
+    plan = plan_move(one_disk(), NESTED, FLAT)
+    assert list(plan.steps) == order(NESTED, FLAT, COPY) == remaining(scene)
