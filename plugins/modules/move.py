@@ -11,7 +11,8 @@ description:
     C(agnes-host-move.service)), starts the unit and waits for its end. The unit goes on when the
     connection drops, when it is killed, and after a reboot; the next run picks it up.
   - The state disk is mounted at the new place beside the old one, C(.env) is renamed into place,
-    the old mount goes. Nothing is copied, formatted or deleted; see docs/moving.md.
+    the old mount goes; nothing is copied, formatted or deleted. State in a directory of the data
+    disk is copied to a blank disk first, most of it while the stack runs; see docs/moving.md.
   - An error before C(.env) was renamed leads back to the old layout, with the stack started.
 author:
   - The Agnes host maintainers (@agnes-host)
@@ -61,11 +62,17 @@ down_seconds:
   description: From the stop of the stack until it was started again, its own time to stop and start included.
   returned: success, outside check mode
   type: float
+progress:
+  description: How a copy went, rounds, rates and what was proved, as the journal has it; empty for a move that copies nothing.
+  returned: success
+  type: list
+  elements: str
 """
 
 import os
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -79,6 +86,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.commands import 
 
 PREFIX = command.__name__.rpartition(".move.")[0]
 _POLL_SECONDS = 0.2
+_JOURNAL_LINES = 500
 
 
 def is_active() -> bool:
@@ -119,19 +127,30 @@ def attach(move: dict[str, Any]) -> str:
     return str(found.get("request") or found.get("id"))
 
 
-def carry_out(params: dict[str, Any]) -> dict[str, Any]:
+def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, Any]:
     """Start the engine, or find it running, and wait for its result."""
     if not os.path.isdir("/run/systemd/system"):
         raise Failed("systemd does not run here, and the engine of a move is a unit of it")
     request = attach(params["move"]) if is_active() else ask(params)
+    said = ""
     while is_active() or os.path.exists(ledger.REQUEST):
         if not is_active() and _condition_failed():
             break
+        newest = next(iter(ledger.tail(1)), {})
+        if newest.get("phase") == "progress" and newest["text"] != said:
+            said = newest["text"]
+            log(f"{newest['step']}: {said}")
         time.sleep(_POLL_SECONDS)
     result = ledger.read(ledger.RESULT) or {}
     if result.get("request") != request:
         raise Failed(f"the engine left no result; see 'journalctl --unit {publish.UNIT}'")
     return result
+
+
+def progress(move_id: str) -> list[str]:
+    """What the journal has of how a copy went: rounds, rates, what was proved."""
+    entries = [e for e in ledger.tail(_JOURNAL_LINES) if e.get("move") == move_id and e.get("text")]
+    return [f"{entry['step']}: {entry['text']}" for entry in entries]
 
 
 def _condition_failed() -> bool:
@@ -155,7 +174,7 @@ def main() -> None:
     steps, result = module.params["move"]["steps"], {}
     try:
         if not module.check_mode:
-            result = carry_out(module.params)
+            result = carry_out(module.params, module.log)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
     done = result.get("steps")
@@ -165,7 +184,12 @@ def main() -> None:
             actions.take(f"move: {step['id']}", "to be done", step["what"] + down)
     if result and not result["ok"]:
         module.fail_json(msg=result["message"], **actions.result())
-    module.exit_json(**actions.result(down_seconds=result.get("down_seconds")))
+    module.exit_json(
+        **actions.result(
+            down_seconds=result.get("down_seconds"),
+            progress=progress(str(result.get("move", ""))),
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,28 @@ from ansible_collections.agnes.host.plugins.module_utils.system import kernel, l
 LOG = "/run/engine.log"
 
 
-def once(target: Layout, source: Layout, armed: str, forget: bool) -> tuple[int, dict[str, Any]]:
+def _disk(device: str) -> dict[str, Any]:
+    """What the plan says of the blank disk."""
+    number = os.stat(device).st_rdev
+    return {
+        "role": "state", "action": "format", "mount_point": "/data-state", "device": device,
+        "maj_min": f"{os.major(number)}:{os.minor(number)}", "size": 24 << 20, "fstype": "ext4",
+        "identity": "none", "lost": "", "note": "", "selinux_type": "", "bytes": 300_000,
+        "uuid": (host.record().get("disks") or {}).get("state", {}).get("uuid", ""),
+    }  # fmt: skip
+
+
+def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
+    """The part of a request that hangs on the kind of move."""
+    if begin != host.COPY:
+        return {"kind": "remount", "disk": {}, "uuid": host.UUIDS["state"]}
+    disk = _disk(devices["state"])
+    return {"kind": "copy", "disk": disk, "uuid": disk["uuid"]}
+
+
+def once(
+    target: Layout, source: Layout, armed: str, forget: bool, kind: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
     """One run of the engine in a process of its own; its exit status and result.
 
     forget: no request, as after a reboot.
@@ -39,7 +60,7 @@ def once(target: Layout, source: Layout, armed: str, forget: bool) -> tuple[int,
     Path("/run/agnes-host").mkdir(mode=0o700, exist_ok=True)
     request = {
         "id": str(uuid.uuid4()), "source": source.name, "target": target.name,
-        "direction": "forward", "uuid": host.UUIDS["state"], "project_dir": "/opt/agnes",
+        "direction": "forward", **kind, "project_dir": "/opt/agnes",
         "canary_url": "", "timeout": 5,
     }  # fmt: skip
     if not forget:
@@ -62,21 +83,48 @@ def fired() -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def check(before: dict[str, Any]) -> None:
-    """What must hold whenever the engine is not running, however it ended."""
-    named = host.layout_named_by_env()
-    at = [p["target"] for p in moving.points() if p["uuid"] == host.UUIDS["state"]]
+def check_place(begin: str, named: Layout) -> None:
+    """State is where .env says, and a copy that is not proved is not at the layout's place."""
+    uuid = host.state_uuid(begin)
+    at = [p["target"] for p in moving.points() if p["uuid"] == uuid]
+    if begin == host.COPY and not named.needs_state_disk:
+        assert not os.path.islink(named.state_dir)
+        assert named.mounts["state"] not in at
+        assert moving.marker(named.state_dir)["role"] == "active"
+        roles = {moving.marker(path).get("role") for path in at}
+        assert roles <= {"sealed"}, f"{at} shows a copy that is {roles}"
+        return
     assert named.mounts["state"] in at, f".env names {named.state_dir}, the disk is at {at}"
-    found = host.manifest(named.state_dir)
-    assert found == before, f"state differs: {set(found.items()) ^ set(before.items())}"
     fstab = Path("/etc/fstab").read_text()
     assert f" {named.mounts['state']} ext4 " in fstab, fstab
-    assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n")
+    if begin == host.COPY:
+        assert moving.marker(named.state_dir)["role"] in ("sealed", "active")
+
+
+def check_starts(begin: str, named: Layout) -> None:
+    """Each start saw the disk that was meant then, and what it wrote is there."""
     store = json.loads(Path("/run/stand-in.json").read_text())
     number = os.stat(named.state_dir).st_dev
     disk = [os.major(number), os.minor(number)]
-    assert all(start[1:3] == disk for start in store["starts"]), store["starts"]
-    assert all(start[0] in host.RUNNING for start in store["starts"]), store["starts"]
+    for start in store["starts"]:
+        assert start[0] in host.RUNNING, store["starts"]
+        if begin != host.COPY or start[3] == named.state_dir:
+            assert start[1:3] == disk, store["starts"]
+    rows = Path(named.state_dir, "rows.log").read_text().split()
+    assert len(rows) == len(store["starts"]), f"{rows} of {store['starts']}"
+
+
+def check(before: dict[str, Any], begin: str) -> None:
+    """What must hold whenever the engine is not running, however it ended."""
+    named = host.layout_named_by_env()
+    check_place(begin, named)
+    found = host.manifest(named.state_dir)
+    assert found == before, (
+        f"state differs: {set(map(str, found.items())) ^ set(map(str, before.items()))}"
+    )
+    fstab = Path("/etc/fstab").read_text()
+    assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n")
+    check_starts(begin, named)
     for path in ("/var/lib/agnes-host/journal.jsonl", LOG, ledger.RESULT):
         if os.path.exists(path):
             assert host.SECRET not in Path(path).read_text(), path
@@ -130,10 +178,10 @@ def main() -> None:
     """
     folder, source_name, leftovers, *runs = sys.argv[1:]
     signal.alarm(120)
-    source = LAYOUTS[source_name]
+    source = LAYOUTS["nested" if source_name == host.COPY else source_name]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
-    devices = host.enter(Path(folder))
-    host.provision(source, devices, leftovers == "leftovers")
+    devices = host.enter(Path(folder), source_name)
+    host.provision(source, devices, leftovers == "leftovers", source_name)
     before = host.manifest(source.state_dir)
     history = []
     for armed in runs:
@@ -142,28 +190,29 @@ def main() -> None:
         if forget:
             host.reboot()
             try:
-                check(before)
+                check(before, source_name)
             except AssertionError as error:
                 sys.exit(f"after the reboot: {error}")
             if ledger.read(ledger.FENCE) is None:
                 continue
-        status, result = once(target, source, points, forget)
+        status, result = once(target, source, points, forget, asked(source_name, devices))
         history.append({"armed": armed, "status": status, "message": result.get("message", "")})
         try:
-            check(before)
+            check(before, source_name)
         except AssertionError as error:
             log = Path(LOG).read_text()
             sys.exit(f"after '{armed}' ({status}, {result}): {error}\n{log}")
     scene = world.World(
-        {"source": source.name, "target": target.name, "uuid": host.UUIDS["state"],
+        {"source": source.name, "target": target.name, **asked(source_name, devices),
          "project_dir": "/opt/agnes", "id": moving.look("/opt/agnes")["moved"],
          "services": list(host.RUNNING)}
     )  # fmt: skip
     scene.fresh = {"start", "prove", "canary"}
     left = remaining(scene.look())
     end = end_state(target)
-    print(json.dumps({"fired": fired(), "history": history, "left": left, "end": end,
-                      "log": Path(LOG).read_text()}))  # fmt: skip
+    report = {"fired": fired(), "history": history, "left": left, "end": end,
+              "log": Path(LOG).read_text()}  # fmt: skip
+    print(json.dumps(report).replace(host.state_uuid(source_name), "UUID-OF-STATE"))
 
 
 if __name__ == "__main__":

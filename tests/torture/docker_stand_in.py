@@ -45,6 +45,15 @@ def ps(arguments: list) -> None:
         print(f"{name}\t{item['state']}\t{item['service']}\tFalse\t{item['needs']}")
 
 
+def count(arguments: list) -> None:
+    """As the product's image would open the database: here, a row is a line that a start has left."""
+    mount = arguments[arguments.index("--mount") + 1]
+    fields = dict(part.partition("=")[::2] for part in mount.split(","))
+    assert "readonly" in fields
+    with open(os.path.join(fields["source"], "rows.log")) as file:
+        print(json.dumps({"version": "1", "rows": {"main.rows": len(file.readlines())}}))
+
+
 def inspect(names: list) -> None:
     found = []
     for name in names:
@@ -99,6 +108,8 @@ def up(arguments: list) -> None:
         if was != "running":
             device = os.stat(state).st_dev
             store["starts"].append([service, os.major(device), os.minor(device), state])
+            with open(os.path.join(state, "rows.log"), "a") as file:
+                file.write(f"{len(store['starts'])}\n")
     save(store)
 
 
@@ -123,6 +134,10 @@ def main() -> None:
         compose(arguments)
     elif command == "ps":
         ps(arguments)
+    elif command == "inspect" and arguments[:2] == ["--format", "{{.Image}}"]:
+        print("sha256:i")
+    elif command == "run":
+        count(arguments)
     elif command == "inspect":
         inspect([word for word in arguments if word in load()["containers"]])
     else:

@@ -39,7 +39,11 @@ def run(*argv: str) -> str:
     return done.stdout.strip()
 
 
-def enter(folder: Path) -> dict[str, str]:
+COPY = "copy"
+"""Where state is at first: in a directory of the data disk, the state disk blank."""
+
+
+def enter(folder: Path, begin: str) -> dict[str, str]:
     """Make the root, go into it, and attach the disks; returns role -> device."""
     root = folder / "root"
     for name in ("root", "tmp"):
@@ -54,7 +58,7 @@ def enter(folder: Path) -> dict[str, str]:
     run("mount", "--rbind", "/sys", f"{root}/sys")
     for name in ("run", "tmp", "opt", "usr/local", "var/lib"):
         run("mount", "-t", "tmpfs", "tmpfs", f"{root}/{name}")
-    devices = {role: _disk(folder, role) for role in UUIDS}
+    devices = {role: _disk(folder, role, begin == COPY and role == "state") for role in UUIDS}
     shutil.copy(HERE / "docker_stand_in.py", folder / "tmp" / "docker")
     for name in ("run/lock", "opt/agnes", "data", "usr/local/bin", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -70,11 +74,12 @@ def enter(folder: Path) -> dict[str, str]:
 _KEPT: list[int] = []
 
 
-def _disk(folder: Path, role: str) -> str:
+def _disk(folder: Path, role: str, blank: bool) -> str:
     image = folder / f"{role}.img"
     with image.open("wb") as file:
         file.truncate(24 << 20)
-    run("mkfs.ext4", "-q", "-U", UUIDS[role], "-L", f"agnes-{role}", str(image))
+    if not blank:
+        run("mkfs.ext4", "-q", "-U", UUIDS[role], "-L", f"agnes-{role}", str(image))
     device = run("losetup", "--find", "--show", str(image))
     # Detached at once, which takes effect when the last user is gone: this process is one.
     _KEPT.append(os.open(device, os.O_RDONLY | os.O_CLOEXEC))
@@ -82,10 +87,13 @@ def _disk(folder: Path, role: str) -> str:
     return device
 
 
-def provision(layout: Layout, devices: dict[str, str], leftovers: bool) -> None:
+def provision(layout: Layout, devices: dict[str, str], leftovers: bool, begin: str) -> None:
     """A host in ``layout`` with state, a stack, and the product's units."""
     lines = ["# a comment", "proc /proc proc defaults 0 0"]
     for role, device in devices.items():
+        if role == "state" and begin == COPY:
+            Path(layout.state_dir).mkdir()
+            continue
         point = layout.mounts[role]
         Path(point).mkdir(exist_ok=True)
         if role == "state" and leftovers:
@@ -110,7 +118,7 @@ def _state(state: Path) -> None:
         ("system.duckdb", "d" * 300_000, 0o600), (".jwt_secret", SECRET, 0o600),
         (".session_secret", SECRET, 0o600), (".oauth_enc_key", SECRET, 0o600),
         ("instance.yaml", "database:\n  backend: duckdb  # the default\n", 0o640),
-        ("certs/privkey.pem", SECRET, 0o600), ("odd\nname", "x", 0o644),
+        ("certs/privkey.pem", SECRET, 0o600), ("odd\nname", "x", 0o644), ("rows.log", "", 0o644),
     ):  # fmt: skip
         path = state / name
         path.write_text(text)
@@ -156,7 +164,7 @@ def _project(layout: Layout) -> None:
 def reboot() -> None:
     """What a boot does: all is unmounted, /run is empty, and fstab is mounted, in its order."""
     store = Path("/run/stand-in.json").read_text()
-    for point in ("/data/state", "/data-state", "/data"):
+    for point in ("/run/agnes-host/copy", "/data/state", "/data-state", "/data"):
         while subprocess.run(["umount", point], capture_output=True, check=False).returncode == 0:
             pass
     log = Path("/run/engine.log").read_text()
@@ -177,12 +185,26 @@ def manifest(path: str) -> dict[str, list[Any]]:
             content = ""
             if stat.S_ISREG(info.st_mode):
                 content = hashlib.sha256(Path(full).read_bytes()).hexdigest()
-            if name not in (".agnes-state.json", "lost+found"):
+            if name not in (".agnes-state.json", "lost+found", "rows.log"):
                 found[os.path.relpath(full, path)] = [
                     content, info.st_uid, info.st_gid, oct(info.st_mode),
                     info.st_mtime_ns if content else 0,
                 ]  # fmt: skip
     return found
+
+
+def record() -> dict[str, Any]:
+    """The host's record, as it is."""
+    path = Path("/var/lib/agnes-host/record.json")
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def state_uuid(begin: str) -> str:
+    """That of the state disk; chosen by the engine where it makes the filesystem."""
+    if begin != COPY:
+        return UUIDS["state"]
+    return str((record().get("disks") or {}).get("state", {}).get("uuid") or "none yet")
 
 
 def layout_named_by_env() -> Layout:

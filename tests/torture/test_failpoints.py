@@ -20,17 +20,21 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS, order
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY
 from ansible_collections.agnes.host.plugins.module_utils.move.failpoints import MODES
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 
 HERE = Path(__file__).resolve().parent
 FULL = os.environ.get("TORTURE") == "full"
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--propagation", "private"]
-OTHER = {"nested": "flat", "flat": "nested"}
-STEPS_OF = {
-    source: [step for step, _phase in order(LAYOUTS[source], LAYOUTS[target])]
-    for source, target in OTHER.items()
+BEGINNINGS = {
+    "nested": order(LAYOUTS["nested"], LAYOUTS["flat"]),
+    "flat": order(LAYOUTS["flat"], LAYOUTS["nested"]),
+    "copy": order(LAYOUTS["nested"], LAYOUTS["flat"], COPY),
 }
+"""Where state is at first, and the steps from there: see host.py."""
+STEPS_OF = {begin: [step for step, _phase in steps] for begin, steps in BEGINNINGS.items()}
+COPY_STEPS = {step for step in STEPS_OF["copy"] if step not in STEPS_OF["nested"]}
 
 
 def _possible() -> bool:
@@ -100,14 +104,20 @@ def before_commit(source: str, point: str) -> bool:
     return steps.index(point.split(".")[0]) <= steps.index(COMMIT)
 
 
+def shown(point: str) -> bool:
+    """Whether the short form has this point of a copy: what is like in the other moves is left out."""
+    step, when = point.split(".")
+    return step == COMMIT or (when == "after" and step in {*COPY_STEPS, "place"})
+
+
 ONCE = [
     pytest.param(source, point, mode, id=f"{source}-{point}-{mode}")
-    for source in OTHER
+    for source in BEGINNINGS
     for mode in MODES
     for point in points(source)
     if FULL
-    or mode == "kill"
-    or (mode == "eio" and point.split(".")[0] in ("mount", COMMIT, "place"))
+    or (mode == "kill" and (source != "copy" or shown(point)))
+    or (mode == "eio" and point.split(".")[0] in ("mount", COMMIT, "place", "seal", "verify"))
 ]
 
 
@@ -136,11 +146,11 @@ def test_failed_once_then_run_plainly(tmp_path: Path, source: str, point: str, m
 
 UNDO = [
     pytest.param(source, step, when, id=f"{source}-{step}-{when}")
-    for source in OTHER
+    for source in BEGINNINGS
     for step in STEPS_OF[source]
     for when in ("undo_before", "undo_after")
     if ACTS[step].undo is not None and step != "unfence"
-    if FULL or step in ("mount", COMMIT)
+    if FULL or step in ("mount", "seal", COMMIT)
 ]
 
 
@@ -157,9 +167,14 @@ def test_failed_while_going_back_then_run_plainly(
 
 REBOOTS = [
     pytest.param(source, point, id=f"{source}-{point}")
-    for source in OTHER
+    for source in BEGINNINGS
     for point in points(source)
-    if FULL or point.split(".")[0] in ("stop", COMMIT, "line", "place", "start")
+    if FULL
+    or (source != "copy" and point.split(".")[0] in ("stop", COMMIT, "line", "place", "start"))
+    or (
+        source == "copy"
+        and point in ("precopy.after", "seal.after", "expose.after", "commit.after")
+    )
 ]
 
 
@@ -171,10 +186,23 @@ def test_killed_then_booted_then_run_plainly(tmp_path: Path, source: str, point:
     same_end(found, source, "none", tmp_path)
 
 
-AROUND = ("quiet", "point", "fstab", "mount", COMMIT, "umount", "line", "place", "start")
+AROUND = (
+    "quiet",
+    "seal",
+    "expose",
+    "retire",
+    "point",
+    "fstab",
+    "mount",
+    COMMIT,
+    "umount",
+    "line",
+    "place",
+    "start",
+)
 TWICE = [
     pytest.param(source, first, second, id=f"{source}-{first}-{second}")
-    for source in OTHER
+    for source in BEGINNINGS
     for first in points(source)
     for second in points(source)
     if first.split(".")[0] in AROUND and second.split(".")[0] in AROUND

@@ -41,7 +41,7 @@ class Step:
             source=scene.source.name, overlay=scene.target.overlay,
             place=_say_place(scene), device=scene.disk.get("device", "the state disk"),
             fstype=scene.disk.get("fstype", ""), lost=_say_lost(scene),
-            size=say_bytes(int(scene.disk.get("size") or 0)), used=say_bytes(scene.facts["used"]),
+            size=say_bytes(int(scene.disk.get("size") or 0)), used=say_bytes(int(scene.disk.get("bytes") or 0)),
             rounds=MAX_ROUNDS,
         )  # fmt: skip
 
