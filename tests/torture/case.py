@@ -38,7 +38,7 @@ def _disk(device: str) -> dict[str, Any]:
         "role": "state", "action": "format", "mount_point": "/data-state", "device": device,
         "maj_min": f"{os.major(number)}:{os.minor(number)}", "size": 24 << 20, "fstype": "ext4",
         "identity": "none", "lost": "", "note": "", "selinux_type": "", "bytes": 300_000,
-        "uuid": (host.record().get("disks") or {}).get("state", {}).get("uuid", ""),
+        "uuid": (host.record().get("disks") or {}).get("copy", {}).get("uuid", ""),
     }  # fmt: skip
 
 

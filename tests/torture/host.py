@@ -204,7 +204,8 @@ def state_uuid(begin: str) -> str:
     """That of the state disk; chosen by the engine where it makes the filesystem."""
     if begin != COPY:
         return UUIDS["state"]
-    return str((record().get("disks") or {}).get("state", {}).get("uuid") or "none yet")
+    known = record().get("disks") or {}
+    return str((known.get("copy") or known.get("state") or {}).get("uuid") or "none yet")
 
 
 def layout_named_by_env() -> Layout:

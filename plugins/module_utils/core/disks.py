@@ -48,6 +48,9 @@ from .layouts import DISKS, Layout
 LABELS = {"data": "agnes-data", "state": "agnes-state"}
 """Label of each filesystem that we make; ext4 allows 16 bytes, xfs 12."""
 
+COPY_TARGET = "copy"
+"""Where the record has a disk that state is being copied to: it is no state disk before it holds the state."""
+
 COMFORTABLE_GIB = 16
 """A smaller disk is formatted with a warning."""
 

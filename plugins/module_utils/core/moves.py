@@ -15,7 +15,7 @@ from typing import Any, Optional
 
 from .copy_errors import NoRoom
 from .copying import ROOM_FACTOR
-from .disks import DiskPlan, Request, mounted_at, plan_disks
+from .disks import COPY_TARGET, DiskPlan, Request, mounted_at, plan_disks
 from .errors import MoveNotSupported
 from .facts import Host
 from .layouts import LAYOUTS, Layout
@@ -180,9 +180,23 @@ def _check_new_place(scene: Scene) -> None:
         raise MovePlaceInUse(path=new, found=f"{spec} in /etc/fstab")
 
 
+def _with_copy_target(host: Host) -> Host:
+    """The host as the disks' plan shall see it: the disk of an earlier try is the state disk to be.
+
+    One that is gone was never used, so another may take its place.
+    """
+    known = host["record"].get("disks") or {}
+    found = known.get(COPY_TARGET) or {}
+    here = [d for d in host["devices"] if d["filesystem"].get("uuid") == found.get("uuid")]
+    if "state" in known or not found or not (here or found.get("phase") == "formatting"):
+        return host
+    record = {**host["record"], "disks": {**known, "state": found}}
+    return {**host, "record": record}
+
+
 def _disk_for(host: Host, source: Layout, target: Layout, request: Request) -> DiskPlan:
     """The disk that state in a directory is copied to: blank, or formatted for it by an earlier try."""
-    data, disk = plan_disks(host, target, request)
+    data, disk = plan_disks(_with_copy_target(host), target, request)
     if data.action != "adopt":
         raise _unmovable(source, target, "with no data disk mounted")
     if disk.action == "adopt":

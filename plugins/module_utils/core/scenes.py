@@ -81,7 +81,7 @@ class Moving(TypedDict):
     staged: str
     """UUID of what is mounted where copies are made; empty when nothing is."""
     formatted: str
-    """UUID of the state disk that the host's record says is formatted, or empty."""
+    """UUID of the disk that the host's record says is formatted to copy state to, or empty."""
     moved: str
     """The last move that the host's record knows, by id."""
     others: list[str]

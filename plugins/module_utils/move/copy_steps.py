@@ -18,6 +18,7 @@ from typing import Any
 from ..core.copy_errors import DatabaseUnreadable, SourceUnproved
 from ..core.copying import Progress, Proof
 from ..core.devices import NO_IDENTITY, identity_of
+from ..core.disks import COPY_TARGET
 from ..core.errors import NotBlank, NotMounted
 from ..core.facts import Device
 from ..core.move_errors import CopyTargetForeign, StateRetired
@@ -59,9 +60,9 @@ def _same_disk(world: World) -> dict[str, Any]:
 
 def _format(world: World) -> None:
     disk, found, uuid = _same_disk(world), record.load(), world.intent["uuid"]
-    begun = (found["disks"].get(disk["role"]) or {}).get("uuid") == uuid
+    begun = (found["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid
     disk["uuid"] = uuid if begun else ""
-    formatting.make(found, disk, uuid)
+    formatting.make(found, disk, uuid, COPY_TARGET)
 
 
 def _proof(world: World) -> Proof:

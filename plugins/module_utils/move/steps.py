@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Optional
 
 from ..core import switch
+from ..core.disks import COPY_TARGET
 from ..core.errors import NotMounted
 from ..core.move_errors import LockHeld, StateDiskHeld, StateDiskShared, StrayContainers
 from ..core.move_steps import COMMIT
@@ -230,6 +231,9 @@ def _record(world: World) -> None:
     for path in (world.source.mounts["state"], world.target.mounts["state"]):
         places.tidy(path, world.name_aside)
     found = record.load()
+    if COPY_TARGET in found["disks"]:
+        # It holds the state now, and no other disk may take its place.
+        found["disks"]["state"] = found["disks"].pop(COPY_TARGET)
     found["move"] = {
         "id": world.id, "source": world.source.name, "target": world.target.name,
         "uuid": world.intent["uuid"], "at": ledger.now(),

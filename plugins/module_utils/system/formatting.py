@@ -28,16 +28,20 @@ def spend(found: dict[str, Any], disk: dict[str, Any]) -> None:
         found.setdefault("spent", []).append({"device": disk["device"], **consent})
 
 
-def remember(found: dict[str, Any], disk: dict[str, Any], phase: str) -> None:
-    """Record a disk as this host's own; what is said here outlives a crash."""
+def remember(found: dict[str, Any], disk: dict[str, Any], phase: str, role: str = "") -> None:
+    """Record a disk as this host's own; what is said here outlives a crash.
+
+    role: under which it is recorded, if not its own.
+    """
     found.setdefault("instance_id", str(uuids.uuid4()))
-    found["disks"][disk["role"]] = {
+    found["disks"][role or disk["role"]] = {
         "uuid": disk["uuid"],
         "fstype": disk["fstype"],
         "device": disk["device"],
         "identity": disk["identity"],
         "lost": disk["lost"],
         "maj_min": disk["maj_min"],
+        "mount_point": disk["mount_point"],
         "size": disk["size"],
         "boot_id": record.boot_id(),
         "phase": phase,
@@ -45,17 +49,17 @@ def remember(found: dict[str, Any], disk: dict[str, Any], phase: str) -> None:
     record.save(found)
 
 
-def make(found: dict[str, Any], disk: dict[str, Any], uuid: str = "") -> None:
+def make(found: dict[str, Any], disk: dict[str, Any], uuid: str = "", role: str = "") -> None:
     """Make the filesystem; its UUID is recorded first.
 
     found: the host's record; uuid: the one to give it, unless the plan resumes our own
-    formatting, which has one.
+    formatting, which has one; role: as in remember.
     """
     device = filesystems.probe(disk["device"], disk["maj_min"])
     check(disk, device)
     if not disk["uuid"]:
         disk["uuid"] = uuid or str(uuids.uuid4())
         spend(found, disk)
-    remember(found, disk, FORMATTING)
+    remember(found, disk, FORMATTING, role)
     filesystems.make(disk["role"], disk["fstype"], disk["uuid"], device)
-    remember(found, disk, FORMATTED)
+    remember(found, disk, FORMATTED, role)

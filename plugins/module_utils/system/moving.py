@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core import dotenv, fstab
 from ..core.backend import UNKNOWN, backend_of
+from ..core.disks import COPY_TARGET
 from ..core.errors import Refusal
 from ..core.layouts import is_below, resolve_state_dir, state_dirs
 from ..core.move_errors import CanNotLook
@@ -199,8 +200,8 @@ def mount_at(path: str) -> tuple[str, str, str]:
 
 
 def _formatted() -> str:
-    """UUID of the state disk that the record says we have formatted, or empty."""
-    disk = (record.read().get("disks") or {}).get("state") or {}
+    """UUID of the disk that the record says we have formatted to copy state to, or empty."""
+    disk = (record.read().get("disks") or {}).get(COPY_TARGET) or {}
     return str(disk.get("uuid") or "") if disk.get("phase") == FORMATTED else ""
 
 

@@ -72,11 +72,26 @@ def test_the_plan_says_all_before() -> None:
 def test_a_disk_that_an_earlier_try_formatted_is_used_again_and_not_formatted() -> None:
     observed = one_disk(formatted="u-new")
     observed["devices"][1] = ext4("/dev/sdc", "u-new")
-    observed["record"]["disks"] = {"state": {"uuid": "u-new", "phase": "formatted"}}
+    observed["record"]["disks"] = {"copy": {"uuid": "u-new", "phase": "formatted"}}
     plan = make_plan(observed, {"layout": "flat"})
     assert plan["move"]["disk"]["action"] == "mount"
     assert plan["move"]["uuid"] == "u-new"
     assert "format" not in [step["id"] for step in plan["move"]["steps"]]
+
+
+def test_a_host_that_gave_a_copy_up_goes_on_as_it_is() -> None:
+    observed = one_disk(formatted="u-new")
+    observed["devices"][1] = ext4("/dev/sdc", "u-new")
+    observed["record"]["disks"] = {"copy": {"uuid": "u-new", "phase": "formatted"}}
+    plan = make_plan(observed, {})
+    assert plan["layout"] == "nested"
+    assert [disk["action"] for disk in plan["disks"]] == ["adopt", "directory"]
+
+
+def test_another_disk_may_take_the_place_of_one_that_was_never_used() -> None:
+    observed = one_disk()
+    observed["record"]["disks"] = {"copy": {"uuid": "u-gone", "phase": "formatted"}}
+    assert make_plan(observed, {"layout": "flat"})["move"]["disk"]["action"] == "format"
 
 
 def with_disk(**differs: Any) -> Any:
