@@ -21,7 +21,7 @@ def load(host: Any) -> list[dict[str, Any]]:
 def longest_gap(host: Any, since: float) -> float:
     """Seconds that no client had a row acknowledged, at most, since a moment."""
     times = [entry["at"] for entry in load(host) if entry["row"] and entry["at"] >= since]
-    return max(late - early for early, late in zip(times, times[1:]))
+    return float(max(late - early for early, late in zip(times, times[1:])))
 
 
 def now(host: Any) -> float:

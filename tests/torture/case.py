@@ -37,7 +37,7 @@ def _disk(device: str) -> dict[str, Any]:
     return {
         "role": "state", "action": "format", "mount_point": "/data-state", "device": device,
         "maj_min": f"{os.major(number)}:{os.minor(number)}", "size": 24 << 20, "fstype": "ext4",
-        "identity": "none", "lost": "", "note": "", "selinux_type": "", "bytes": 300_000,
+        "identity": "none", "lost": "", "note": "", "selinux_type": "",
         "uuid": (host.record().get("disks") or {}).get("copy", {}).get("uuid", ""),
     }  # fmt: skip
 
@@ -203,7 +203,7 @@ def main() -> None:
             log = Path(LOG).read_text()
             sys.exit(f"after '{armed}' ({status}, {result}): {error}\n{log}")
     scene = world.World(
-        {"source": source.name, "target": target.name, **asked(source_name, devices),
+        {"source": source.name, "target": target.name, **asked(source_name, devices), "uuid": host.state_uuid(source_name),
          "project_dir": "/opt/agnes", "id": moving.look("/opt/agnes")["moved"],
          "services": list(host.RUNNING)}
     )  # fmt: skip

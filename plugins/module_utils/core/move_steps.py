@@ -41,7 +41,7 @@ class Step:
             source=scene.source.name, overlay=scene.target.overlay,
             place=_say_place(scene), device=scene.disk.get("device", "the state disk"),
             fstype=scene.disk.get("fstype", ""), lost=_say_lost(scene),
-            size=say_bytes(int(scene.disk.get("size") or 0)), used=say_bytes(int(scene.disk.get("bytes") or 0)),
+            size=say_bytes(int(scene.disk.get("size") or 0)),
             rounds=MAX_ROUNDS,
         )  # fmt: skip
 
@@ -95,7 +95,7 @@ STEPS: Mapping[str, Step] = {
             lambda s: s.committed or ("stage" in s.fresh and s.facts["staged"] == s.uuid),
         ),
         Step(
-            "precopy", "copy {used} to it while the stack runs, in up to {rounds} rounds",
+            "precopy", "copy state to it while the stack runs, in up to {rounds} rounds",
             "what is copied now costs no downtime; room and inodes are checked first",
             "none is needed: what is copied stays there for the next try", _proved("precopy"),
         ),

@@ -232,7 +232,7 @@ def _of_what(
     if source.needs_state_disk or not target.needs_state_disk:
         raise _unmovable(source, target, "with no disk of its own")
     disk = _disk_for(host, source, target, request)
-    return COPY, disk.uuid or "new", {**disk.as_dict(), "bytes": host["moving"]["used"]}
+    return COPY, disk.uuid or "new", disk.as_dict()
 
 
 def _scene(host: Host, source: Layout, target: Layout, request: Request) -> Scene:

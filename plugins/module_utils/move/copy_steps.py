@@ -190,28 +190,27 @@ def _final(world: World) -> None:
         copy.final()
 
 
-def _count(world: World) -> None:
-    """The rows in both, by the product's own image, side by side."""
+def _verify(world: World) -> None:
+    """Read both whole from their disks, and count the rows in both with the product's own image.
+
+    All at once: whoever reads a page first gets it from the disk, and the others what it gave.
+    """
+    durable.make_directory(MANIFESTS, 0o700)
     paths = (world.source.state_dir, STAGE)
     docker, image = [world.project.docker], world.intent["image"]
-    with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(duckdb_check.count, docker, image, path) for path in paths]
-        source, target = (job.result() for job in jobs)
-    duckdb_check.compare(source, target, paths)
-    text = f"{source.total()} rows in {len(source.rows)} tables, in both"
-    world.say(f"verify: {text}")
-    ledger.note(world.id, "verify", "counted", text)
-
-
-def _verify(world: World) -> None:
-    durable.make_directory(MANIFESTS, 0o700)
     with _copy(world, "verify") as copy:
         copy.sync()
         copy.make_cold()
-        totals = copy.prove(MANIFESTS, new_key())
-    text = f"{totals.entries} entries, {totals.size} bytes, equal"
-    ledger.note(world.id, "verify", "proved", text)
-    _count(world)
+        with ThreadPoolExecutor(2) as pool:
+            counts = [pool.submit(duckdb_check.count, docker, image, path) for path in paths]
+            totals = copy.prove(MANIFESTS, new_key())
+            source, target = (job.result() for job in counts)
+    duckdb_check.compare(source, target, paths)
+    proved = f"{totals.entries} entries, {totals.size} bytes, equal"
+    counted = f"{source.total()} rows in {len(source.rows)} tables, in both"
+    for phase, text in (("proved", proved), ("counted", counted)):
+        world.say(f"verify: {text}")
+        ledger.note(world.id, "verify", phase, text)
 
 
 def _seal(world: World) -> None:

@@ -61,7 +61,7 @@ def test_the_plan_says_all_before() -> None:
     )
     said = "\n".join(plan["sentences"])
     assert "format /dev/sdc (16.0 GiB, blank) as ext4 labelled agnes-state" in said
-    assert "copy 10.0 MiB to it while the stack runs, in up to 5 rounds" in said
+    assert "copy state to it while the stack runs, in up to 5 rounds" in said
     assert (
         "expected downtime: that of 'docker compose down' and 'up' (up to 90 s for a container that "
         "does not end by itself), and about 3 s more to copy the rest, read state and copy whole, and "
