@@ -26,7 +26,12 @@ from ansible_collections.agnes.host.plugins.module_utils.move import (
     places,
     world,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system import kernel, ledger, moving
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    durable,
+    kernel,
+    ledger,
+    moving,
+)
 
 LOG = "/run/engine.log"
 
@@ -90,7 +95,7 @@ def check_place(begin: str, named: Layout) -> None:
     if begin == host.COPY and not named.needs_state_disk:
         assert not os.path.islink(named.state_dir)
         assert named.mounts["state"] not in at
-        assert moving.marker(named.state_dir)["role"] == "active"
+        assert moving.marker(named.state_dir)["role"] in ("active", "retired")
         roles = {moving.marker(path).get("role") for path in at}
         assert roles <= {"sealed"}, f"{at} shows a copy that is {roles}"
         return
@@ -163,9 +168,10 @@ def end_state(target: Layout) -> dict[str, Any]:
         "fstab": Path("/etc/fstab").read_text(),
         "dotenv": Path("/opt/agnes/.env").read_text(),
         "containers": {n: c["state"] for n, c in store["containers"].items()},
-        "resting": json.loads(Path("/var/lib/agnes-host/record.json").read_text())["resting"],
+        "resting": host.record().get("resting"),
+        "recorded": sorted(host.record().get("disks") or {}),
         "aside": aside,
-        "overlay": Path("/opt/agnes", target.overlay).read_text(),
+        "overlay": durable.read_text(f"/opt/agnes/{target.overlay}"),
         "stages": [n for n in os.listdir("/run/agnes-host") if n.startswith("stage-")],
     }
 
@@ -182,6 +188,7 @@ def main() -> None:
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     devices = host.enter(Path(folder), source_name)
     host.provision(source, devices, leftovers == "leftovers", source_name)
+    host.disturb(leftovers, devices, Path(source.state_dir))
     before = host.manifest(source.state_dir)
     history = []
     for armed in runs:

@@ -112,6 +112,36 @@ def provision(layout: Layout, devices: dict[str, str], leftovers: bool, begin: s
     unit.write_text("[Timer]\nOnCalendar=daily\n")
 
 
+def _earlier_try(device: str, role: str) -> None:
+    """The disk as an earlier try left it, or as something else did."""
+    run("mkfs.ext4", "-q", "-U", UUIDS["state"], device)
+    run("mount", device, "/mnt")
+    marker = {"format": 1, "instance_id": "i", "layout": "flat", "role": role, "epoch": 1}
+    Path("/mnt/.agnes-state.json").write_text(json.dumps(marker))
+    for number in range(400):
+        Path(f"/mnt/of-an-earlier-try-{number}").write_text("x")
+    run("umount", "/mnt")
+    disk = {"uuid": UUIDS["state"], "phase": "formatted"}
+    found = {"format": 1, "instance_id": "i", "disks": {"copy": disk}}
+    Path("/var/lib/agnes-host").mkdir(mode=0o700)
+    Path("/var/lib/agnes-host/record.json").write_text(json.dumps(found))
+
+
+def disturb(how: str, devices: dict[str, str], state: Path) -> None:
+    """What stands in the way of a copy, or looks as if it did."""
+    if how == "stale":
+        _earlier_try(devices["state"], "incomplete")
+    elif how == "foreign":
+        _earlier_try(devices["state"], "active")
+    elif how == "full":
+        (state / "large").write_bytes(os.urandom(19 << 20))
+    elif how == "not blank":
+        run("mkfs.ext4", "-q", devices["state"])
+    elif how == "retired":
+        marker = json.loads((state / ".agnes-state.json").read_text())
+        (state / ".agnes-state.json").write_text(json.dumps({**marker, "role": "retired"}))
+
+
 def _state(state: Path) -> None:
     (state / "certs").mkdir(mode=0o700)
     for name, text, mode in (
