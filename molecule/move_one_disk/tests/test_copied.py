@@ -14,7 +14,7 @@ from play import play
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 
 JOURNAL = "/var/lib/agnes-host/journal.jsonl"
-BALLAST = "tar -c --sort=name --numeric-owner --xattrs --sparse . | sha256sum"
+BALLAST = "tar -c --format=gnu --sort=name --numeric-owner --sparse . | sha256sum"
 
 
 def journal(host: Any) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ from contextlib import suppress
 from typing import Any, Optional
 
 from ..core.errors import Refusal
+from ..core.layouts import LAYOUTS
 from ..core.move_errors import MoveGoneBack, MoveStuck, MoveUnderWay
 from ..core.move_steps import COMMIT, STEPS, order, undoable
 from ..core.moves import check_movable
-from ..core.scenes import Scene
+from ..core.scenes import COPY, Moving, Scene, points_to
 from ..system import ledger, moving
 from ..system.commands import Failed
 from .failpoints import reach
@@ -184,14 +185,26 @@ def carry_out(
             engine = _engine(fence, say)
         elif request is not None and request["direction"] == BACK:
             # It went back by itself since it was asked for.
-            return {"layout": request["source"], "move": "", "down_seconds": 0.0, "steps": []}
+            return _nothing_done(request["source"])
         elif request is not None:
             facts = moving.look(request["project_dir"])
+            if fence is None and _is_copied(request, facts):
+                return _nothing_done(request["target"])
             engine = _engine(new_intent(request, facts, fence or {}), say)
         if engine is None:
             raise MoveUnderWay(found="nothing: there is neither a request nor an intent")
         engine.forward()
         return _result(engine, engine.world.target.name)
+
+
+def _nothing_done(layout: str) -> dict[str, Any]:
+    return {"layout": layout, "move": "", "down_seconds": 0.0, "steps": []}
+
+
+def _is_copied(request: dict[str, Any], facts: Moving) -> bool:
+    """Whether another run has ended the copying since this one was planned: a second one has no source."""
+    there = points_to(facts["env"], LAYOUTS[request["target"]])
+    return request.get("kind") == COPY and there
 
 
 def _goes_back(fence: dict[str, Any], request: Optional[dict[str, Any]]) -> bool:

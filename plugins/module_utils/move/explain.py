@@ -23,7 +23,13 @@ def _mounts(facts: Moving) -> list[str]:
         f"mounted    {point['target']}: {point['source']} (UUID {point['uuid'] or 'none'})"
         for point in facts["points"]
     ]
-    return lines or ["mounted    no state disk; state is a plain directory"]
+    if not lines:
+        lines.append("mounted    no state disk; state is a plain directory")
+    if facts["staged"]:
+        lines.append(
+            f"copying    to a disk (UUID {facts['staged']}) that is mounted at {moving.STAGE}"
+        )
+    return lines
 
 
 def _places(facts: Moving) -> list[str]:
