@@ -110,6 +110,8 @@ def shown(point: str) -> bool:
     return step == COMMIT or (when == "after" and step in {*COPY_STEPS, "place"})
 
 
+EIO_SHOWN = {False: ("mount", COMMIT, "place"), True: (COMMIT, "seal")}
+
 ONCE = [
     pytest.param(source, point, mode, id=f"{source}-{point}-{mode}")
     for source in BEGINNINGS
@@ -117,7 +119,7 @@ ONCE = [
     for point in points(source)
     if FULL
     or (mode == "kill" and (source != "copy" or shown(point)))
-    or (mode == "eio" and point.split(".")[0] in ("mount", COMMIT, "place", "seal", "verify"))
+    or (mode == "eio" and point.split(".")[0] in EIO_SHOWN[source == "copy"])
 ]
 
 
