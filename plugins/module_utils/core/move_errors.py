@@ -70,8 +70,8 @@ class MoveGoneBack(Refusal):
 class MoveStuck(Refusal):
     code = "AH070"
     sentence = (
-        "the move to layout {target} stopped at step '{step}' ({found}); all state is on the state disk "
-        "(UUID {uuid}), and .env names '{path}': mend the cause, then run again, which goes on from there"
+        "the move to layout {target} stopped at step '{step}' ({found}); all state is at '{path}', "
+        "which .env names (state disk UUID {uuid}): mend the cause, then run again, which goes on from there"
     )
 
 

@@ -224,7 +224,9 @@ def _seal(world: World) -> None:
 
 
 def _seal_undo(world: World) -> None:
-    if moving.mount_at(STAGE)[1] == world.intent["uuid"]:
+    # Where it could not be unmounted it stays sealed: nothing else may be at the layout's place.
+    exposed = moving.mount_at(world.target.mounts["state"])[0]
+    if not exposed and moving.mount_at(STAGE)[1] == world.intent["uuid"]:
         _set_role(world, INCOMPLETE)
 
 

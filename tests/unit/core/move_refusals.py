@@ -217,9 +217,9 @@ MOVED = [
     ),
     Case(
         errors.MoveStuck, failing("line", committed=True),
-        "AH070: the move to layout flat stopped at step 'line' (no space); all state is on the state "
-        "disk (UUID u-state), and .env names '/data-state': mend the cause, then run again, which goes "
-        "on from there",
+        "AH070: the move to layout flat stopped at step 'line' (no space); all state is at "
+        "'/data-state', which .env names (state disk UUID u-state): mend the cause, then run again, which "
+        "goes on from there",
     ),
     Case(
         errors.CanaryLost, lost,
