@@ -123,7 +123,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
     missing_secrets,
     wanted_env,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.stack import check_profiles
 from ansible_collections.agnes.host.plugins.module_utils.system import artifacts, durable
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
@@ -163,7 +162,6 @@ class ProjectManager:
             overlay, config = proved_overlay(stage, self.layout, chain, self.present())
             if overlay:
                 files[self.layout.overlay] = artifacts.File(overlay.encode(), False)
-            check_profiles(config["services"], self.params["profiles"])
             self.publish(files, env_before, env_after)
             recreates = self.announced_recreations(stage)
         services = {

@@ -107,6 +107,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     left_alone,
     say_state,
     selected,
+    unknown_profiles,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system import record, stacks
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
@@ -145,6 +146,7 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     found = stack.wait(services, names, params["timeout"])
     return {
         "services": {
+            **unknown_profiles(services, params["profiles"]),
             **left_alone(services, wanted, found),
             **dict.fromkeys(wanted, "not running, as it was before the last move"),
             **{name: say_state(services[name], found[name]) for name in names},

@@ -312,14 +312,6 @@ class StateHidden(Refusal):
     )
 
 
-class UnknownProfile(Refusal):
-    code = "AH053"
-    sentence = (
-        "agnes_compose_profiles names '{asked}', which is in no compose file of the chain; "
-        "they have {known}: name some of these"
-    )
-
-
 # 100 to 109: purge
 
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
-from .errors import UnknownProfile
-
 _ENDED = ("exited", "dead")
 
 
@@ -16,12 +14,13 @@ def is_one_shot(service: Mapping[str, Any]) -> bool:
     return service.get("restart") in (None, "", "no")
 
 
-def check_profiles(services: Mapping[str, Mapping[str, Any]], profiles: Collection[str]) -> None:
-    """Raise UnknownProfile for a profile that no service has: a typo would leave services out."""
+def unknown_profiles(
+    services: Mapping[str, Mapping[str, Any]], profiles: Collection[str]
+) -> dict[str, str]:
+    """Profile -> what to know, for those that no service has: a typo, or what the product dropped."""
     known = sorted({profile for service in services.values() for profile in service["profiles"]})
-    for profile in profiles:
-        if profile not in known:
-            raise UnknownProfile(asked=profile, known=", ".join(known) or "none")
+    said = f"in no compose file; they have profiles {', '.join(known) or 'none'}"
+    return {f"(profile {profile})": said for profile in profiles if profile not in known}
 
 
 def left_alone(

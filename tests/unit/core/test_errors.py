@@ -28,7 +28,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import wanted_env
-from ansible_collections.agnes.host.plugins.module_utils.core.stack import check_profiles
 from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     artifacts,
@@ -71,12 +70,6 @@ def with_mounts(*volumes: Any) -> dict[str, Any]:
 
 
 DECIDED = [
-    Case(
-        errors.UnknownProfile,
-        lambda tmp: check_profiles({"a": {"profiles": ["tls"]}, "b": {"profiles": ["full"]}}, ["ful"]),
-        "AH053: agnes_compose_profiles names 'ful', which is in no compose file of the chain; they "
-        "have full, tls: name some of these",
-    ),
     Case(
         errors.NotRetired,
         lambda tmp: check_named([str(tmp)], []),

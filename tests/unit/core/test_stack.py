@@ -12,6 +12,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     selected,
     step_for,
     trouble_with,
+    unknown_profiles,
 )
 
 DRY_RUN = """\
@@ -159,3 +160,10 @@ TEST_SAY: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("found", "expected"), TEST_SAY)
 def test_say_state(found: dict[str, Any], expected: str) -> None:
     assert say_state(LASTING, found) == expected
+
+
+def test_a_profile_that_no_service_has_is_said() -> None:
+    services = {"a": {"profiles": ["tls"]}, "b": {"profiles": ["full"]}, "c": {"profiles": []}}
+    assert unknown_profiles(services, ["full", "ful"]) == {
+        "(profile ful)": "in no compose file; they have profiles full, tls"
+    }
