@@ -28,6 +28,16 @@ def now(host: Any) -> float:
     return float(host.check_output("date +%s.%N"))
 
 
+def gap_without_a_move(host: Any) -> float:
+    """Seconds that clients wait while the stack goes down and up, and nothing else is done."""
+    since = now(host)
+    host.check_output(
+        "cd /opt/agnes && docker compose --profile '*' down --timeout 90 && docker compose "
+        "--profile '*' up --detach app scheduler ws-gateway caddy && sleep 2"
+    )
+    return longest_gap(host, since)
+
+
 def services(host: Any) -> set[str]:
     """The services that run."""
     names = host.check_output("docker ps --format '{{.Names}}'").split()

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Optional
 
+from .retired import ASIDE, QUARANTINE
 from .tree import MARKER
 
 GRAIN = 65536
@@ -39,8 +40,8 @@ class Rules:
         "duckdb-tmp",
         "db-state-applier.lock",
         "db-migration.lock",
-        ".agnes-host-aside",
-        ".agnes-host-quarantine",
+        ASIDE,
+        QUARANTINE,
     )
     """Names at the top of the tree: our marker, scratch, locks, and what was set aside before."""
     attributes_without: tuple[str, ...] = (

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,16 +35,6 @@ def until(check: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(_POLL_SECONDS)
     return True
-
-
-def read_marker(directory: int) -> dict[str, Any]:
-    """The marker in an open directory, or an empty one. Raises OSError or ValueError when it can't be read."""
-    try:
-        fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-    except FileNotFoundError:
-        return {}
-    with os.fdopen(fd, "rb") as file:
-        return dict(json.loads(file.read(65536)))
 
 
 def write_marker(directory: int, world: World, values: dict[str, Any]) -> None:

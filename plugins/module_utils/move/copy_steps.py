@@ -24,13 +24,23 @@ from ..core.facts import Device
 from ..core.move_errors import CopyTargetForeign, StateRetired
 from ..core.scenes import RETIRED
 from ..core.tree import MARKER
-from ..system import devices, duckdb_check, durable, formatting, ledger, moving, record, trees
+from ..system import (
+    devices,
+    duckdb_check,
+    durable,
+    formatting,
+    ledger,
+    markers,
+    moving,
+    record,
+    trees,
+)
 from ..system.commands import run
 from ..system.copying import Copy, opened_copy, proved_source
 from ..system.manifest import new_key
 from ..system.manifest_file import measure
 from ..system.moving import STAGE
-from .common import Act, drop_line, read_marker, unmount, until, write_marker
+from .common import Act, drop_line, unmount, until, write_marker
 from .world import World
 
 INCOMPLETE, SEALED = "incomplete", "sealed"
@@ -90,7 +100,7 @@ def _check_ours(world: World, directory: int) -> None:
     """Raise CopyTargetForeign unless the filesystem is fresh, or a copy of this host's that was never used."""
     # What a kill leaves of the marker's own writing is no content.
     names = [n for n in os.listdir(directory) if n != "lost+found" and MARKER not in n]
-    marker = read_marker(directory)
+    marker = markers.read(directory)
     if not marker and not names:
         return
     instance = record.load().get("instance_id")
@@ -233,7 +243,7 @@ def _seal_undo(world: World) -> None:
 def _retire(world: World) -> None:
     """After the commit only: until then the source is not touched."""
     with trees.opened(world.source.state_dir) as directory:
-        found = {"layout": world.source.name, **read_marker(directory)}
+        found = {"layout": world.source.name, **markers.read(directory)}
         found.update(role=RETIRED, move=world.id)
         write_marker(directory, world, found)
 

@@ -159,10 +159,6 @@ class Engine:
                 )
 
 
-def _engine(intent: dict[str, Any], say: Callable[[str], None]) -> Engine:
-    return Engine(World(intent), say)
-
-
 def carry_out(
     request: Optional[dict[str, Any]], say: Callable[[str], None] = lambda _text: None
 ) -> dict[str, Any]:
@@ -174,7 +170,7 @@ def carry_out(
     engine: Optional[Engine] = None
     with product_lock(UPGRADE_LOCK):
         if fence is not None and _goes_back(fence, request):
-            engine = _engine(fence, say)
+            engine = Engine(World(fence), say)
             engine.back(
                 str(fence.get("stopped_at") or "the request"), str(fence["because"] or "asked")
             )
@@ -182,7 +178,7 @@ def carry_out(
             if request is None or request["direction"] == BACK:
                 return _result(engine, engine.world.source.name)
         if fence is not None and (request is None or request["target"] == fence["target"]):
-            engine = _engine(fence, say)
+            engine = Engine(World(fence), say)
         elif request is not None and request["direction"] == BACK:
             # It went back by itself since it was asked for.
             return _nothing_done(request["source"])
@@ -190,7 +186,7 @@ def carry_out(
             facts = moving.look(request["project_dir"])
             if fence is None and _is_copied(request, facts):
                 return _nothing_done(request["target"])
-            engine = _engine(new_intent(request, facts, fence or {}), say)
+            engine = Engine(World(new_intent(request, facts, fence or {})), say)
         if engine is None:
             raise MoveUnderWay(found="nothing: there is neither a request nor an intent")
         engine.forward()

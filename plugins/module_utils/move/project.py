@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import NotHealthy
 from ..core.move_errors import StrayContainers
 from ..core.move_steps import GRACE_SECONDS
+from ..system import stacks
 from ..system.commands import run
 from ..system.engine import PROJECT_LABEL, SERVICE_LABEL, containers, project_name
 
@@ -83,27 +82,17 @@ class Project:
         options = ["--no-deps"] if alone else []
         self._compose("up", "--detach", "--no-color", *options, *sorted(services), seconds=seconds)
 
-    def wait(
-        self,
-        services: Collection[str],
-        seconds: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> list[dict[str, Any]]:
+    def wait(self, services: Collection[str], seconds: float) -> list[dict[str, Any]]:
         """Wait until each service is healthy, or has ended well; returns the containers."""
-        end = clock() + seconds
-        while True:
-            found = containers(self.docker, self.name)
-            by_service = {item["service"]: item for item in found}
-            trouble = {name: _trouble(by_service.get(name)) for name in services}
-            waiting = {name: why for name, why in trouble.items() if why}
-            if not waiting:
-                return found
-            if clock() > end:
-                name = sorted(waiting)[0]
-                raise NotHealthy(
-                    service=name, found=waiting[name], seconds=int(seconds), project=self.directory
-                )
-            time.sleep(_POLL_SECONDS)
+        found = stacks.healthy(
+            self.by_service, lambda _name, item: _trouble(item), services, seconds,
+            self.directory, _POLL_SECONDS,
+        )  # fmt: skip
+        return list(found.values())
+
+    def by_service(self) -> dict[str, dict[str, Any]]:
+        """Service -> its container, with its health."""
+        return {item["service"]: item for item in containers(self.docker, self.name)}
 
 
 def _trouble(container: Any) -> str:

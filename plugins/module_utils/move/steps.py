@@ -15,13 +15,13 @@ from ..core.errors import NotMounted
 from ..core.move_errors import LockHeld, StateDiskHeld, StateDiskShared, StrayContainers
 from ..core.move_steps import COMMIT
 from ..core.retired import REPLACED
-from ..system import durable, filesystems, ledger, moving, record, stacks, trees, units
+from ..system import durable, filesystems, ledger, markers, moving, record, stacks, trees, units
 from ..system.commands import run
 from ..system.holders import holders
 from ..system.overlays import proved_overlay
 from ..system.stage import staged
 from . import canary, places
-from .common import Act, drop_line, read_marker, unmount, until, write_marker
+from .common import Act, drop_line, unmount, until, write_marker
 from .copy_steps import COPY_ACTS
 from .world import World
 
@@ -218,7 +218,7 @@ def _canary(world: World) -> None:
 
 def _marker(world: World) -> None:
     with trees.opened(world.target.state_dir) as directory:
-        found = read_marker(directory)
+        found = markers.read(directory)
         epoch = int(found.get("epoch") or 0) + 1
         write_marker(
             directory,

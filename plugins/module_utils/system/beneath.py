@@ -25,16 +25,15 @@ from ..core.copy_errors import (
 )
 from ..core.errors import Refusal
 from ..core.manifest import Entry, Rules, show
+from ..core.retired import QUARANTINE
 from ..core.shadow import Found, Verdict
 from . import manifest, trees
-
-QUARANTINE = ".agnes-host-quarantine"
-"""Beside the mount point, on the filesystem beneath it. Root's only."""
+from .kernel import LIBC
+from .kernel import check as checked
 
 ALL = Rules(without=())
 """Beneath a mount point nothing is left out."""
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 0x1000, 0x4000, 1 << 18
 _ROOM = "/run"
 """Hidden in the child's namespace by a filesystem in memory, so that there is a place to bind at."""
@@ -42,20 +41,14 @@ _ROOM = "/run"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def _call(result: int, what: str) -> None:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), what)
-
-
 def _mount(source: str, target: str, kind: Optional[bytes], flags: int) -> None:
     at = (os.fsencode(source), os.fsencode(target))
-    _call(_LIBC.mount(*at, kind, ctypes.c_ulong(flags), None), f"mount {target}")
+    checked(LIBC.mount(*at, kind, ctypes.c_ulong(flags), None), f"mount {target}")
 
 
 def _bind(directory: str) -> int:
     """In a namespace of our own: a descriptor of ``directory`` without the mounts on it."""
-    _call(_LIBC.unshare(_CLONE_NEWNS), "unshare")
+    checked(LIBC.unshare(_CLONE_NEWNS), "unshare")
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     place = os.path.join(_ROOM, "beneath")
     # Opened in the new namespace, because only its mounts can be bound there.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
 import os
 import re
 import signal
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Optional
 
 from ..core import copying as core
 from ..core.copy_errors import (
@@ -36,8 +35,7 @@ from ..core.copy_errors import (
 from ..core.copying import Progress, Proof, Room, Stats
 from ..core.manifest import RULES, Rules, Totals
 from ..core.precopy import Decision, Round, decide
-from ..core.tree import MARKER
-from . import manifest_file, trees
+from . import manifest_file, markers, mountinfo, trees
 from .commands import Failed, last_line, run
 from .devices import maj_min_of
 
@@ -59,25 +57,10 @@ def check_rsync(program: str = "rsync") -> None:
         raise RsyncUnusable(found=f"it was built without {', '.join(lacking)}")
 
 
-def _read_marker(directory: int) -> dict[str, Any]:
-    try:
-        fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-    except OSError:
-        return {}
-    with os.fdopen(fd, "rb") as file:
-        try:
-            marker = json.loads(file.read(65536))
-        except (OSError, ValueError):
-            return {}
-    return marker if isinstance(marker, dict) else {}
-
-
 def mounts_below(path: str) -> list[str]:
     """Mount points strictly below ``path``, of directories and of single files."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        targets = [line.split()[4] for line in file]
-    plain = [re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), t) for t in targets]
-    return sorted({target for target in plain if target.startswith(path.rstrip("/") + "/")})
+    above = path.rstrip("/") + "/"
+    return sorted({line.target for line in mountinfo.read() if line.target.startswith(above)})
 
 
 @contextmanager
@@ -92,7 +75,8 @@ def proved_source(path: str, proof: Proof, rules: Rules = RULES) -> Iterator[int
             info, above = os.fstat(fd), os.stat("..", dir_fd=fd)
             names = [n for n in os.listdir(fd) if not rules.leaves_out(os.fsencode(n))]
             is_mount = info.st_dev != above.st_dev
-            found = core.unproved(proof, maj_min_of(info.st_dev), is_mount, names, _read_marker(fd))
+            marker = markers.read_if_any(fd)
+            found = core.unproved(proof, maj_min_of(info.st_dev), is_mount, names, marker)
             if found:
                 raise SourceUnproved(path=path, found=found[0], wanted=found[1])
             inside = mounts_below(path)

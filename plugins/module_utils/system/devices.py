@@ -8,9 +8,9 @@ import os
 import stat
 from typing import Optional
 
-from ..core import fstab
 from ..core.devices import carriers, not_one
 from ..core.facts import Asked, Device, Mount
+from . import mountinfo
 from .commands import Failed, run
 
 SYS = "/sys/dev/block"
@@ -227,19 +227,15 @@ def mounts(known: list[Device]) -> list[Mount]:
     # btrfs has a number of its own, whatever device it is on: that is its st_dev, too.
     by_path = {item["path"]: item["filesystem"].get("uuid", "") for item in known}
     topmost: dict[str, Mount] = {}
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            left, _dash, right = line.partition(" - ")
-            fields, (fstype, source) = left.split(" "), right.split(" ")[:2]
-            target = fstab.decode(fields[4])
-            topmost.pop(target, None)
-            if not fields[2].startswith("0:") or source.startswith("/dev/"):
-                topmost[target] = {
-                    "target": target,
-                    "source": source,
-                    "fstype": fstype,
-                    "maj_min": fields[2],
-                    "uuid": uuids.get(fields[2], "") or by_path.get(source, ""),
-                    "root": fields[3],
-                }
+    for line in mountinfo.read():
+        topmost.pop(line.target, None)
+        if not line.maj_min.startswith("0:") or line.source.startswith("/dev/"):
+            topmost[line.target] = {
+                "target": line.target,
+                "source": line.source,
+                "fstype": line.fstype,
+                "maj_min": line.maj_min,
+                "uuid": uuids.get(line.maj_min, "") or by_path.get(line.source, ""),
+                "root": line.root,
+            }
     return list(topmost.values())

@@ -11,7 +11,7 @@ from ..core.devices import is_free, not_blank_because, only_ours
 from ..core.disks import LABELS
 from ..core.errors import NotBlank, NotMounted
 from ..core.facts import Device
-from . import devices, durable
+from . import devices, durable, units
 from .commands import run
 
 FSTAB = "/etc/fstab"
@@ -92,9 +92,8 @@ def missing_fstab_line(
 def add_fstab_line(line: str) -> None:
     """Add a line durably and let systemd know; other lines stay as they are."""
     durable.write(FSTAB, fstab.with_line(durable.read_text(FSTAB) or "", line))
-    if os.path.isdir("/run/systemd/system"):
-        # Without it systemd would go by the old fstab and may unmount what we mount.
-        run(["systemctl", "daemon-reload"])
+    # Without it systemd would go by the old fstab and may unmount what we mount.
+    units.reload()
 
 
 def mount(mount_point: str, maj_min: str) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from .devices import maj_min_of
-from .moving import Held, mounts_in
+from .moving import Held
 
 _LINKS = ("cwd", "root", "exe")
 
@@ -74,7 +74,7 @@ def _isolated_mount(pid: int, held: Held, ours: tuple[int, int], seen: set[str])
         root = os.stat(f"/proc/{pid}/root")
         if (root.st_dev, root.st_ino) == ours:
             return False
-        return any(held.reached_by(f) for _t, f, _r in mounts_in(f"/proc/{pid}/mountinfo"))
+        return held.is_mounted_for(str(pid))
     except OSError:
         return False
 

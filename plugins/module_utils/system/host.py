@@ -116,6 +116,8 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
     found, project = engine.observe_engine(), engine.project_name(project_dir)
     docker = "" if found["error"] else found["docker"]
+    # State in a directory is only added up where a disk is there to copy it to.
+    measured = bool(asked["state"]["maj_min"])
     return {
         "format": FORMAT,
         "boot_id": record.boot_id(),
@@ -134,5 +136,5 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "boot_scripts": boot.boot_scripts(project_dir),
         "selinux_enforcing": selinux_enforcing(),
         "record": record.read(),
-        "moving": moving.look(project_dir, docker, project, bool(state_device)),
+        "moving": moving.look(project_dir, docker, project, measured),
     }

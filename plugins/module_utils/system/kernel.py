@@ -12,20 +12,22 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 _SYS_OPEN_TREE = 428
 """The same number on every architecture; Linux 5.2 and later."""
 _OPEN_TREE_CLONE = 1
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
-_IMMUTABLE = 0x10
+IMMUTABLE, APPEND_ONLY = 0x10, 0x20
 _LONG = struct.calcsize("l")
 _GETFLAGS = 0x80006601 | _LONG << 16
 _SETFLAGS = 0x40006602 | _LONG << 16
-_NO_FLAGS = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+NOT_KNOWN = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+"""What a filesystem without flags or attributes answers; anything else is an error of the disk."""
 
 
-def _check(result: int, what: str) -> int:
+def check(result: int, what: str) -> int:
+    """The result of a call to the C library; raises OSError, which names ``what``, for a bad one."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
@@ -41,8 +43,8 @@ def uncovered(directory: str) -> Iterator[int]:
     """
     path = ctypes.c_char_p(os.fsencode(directory))
     flags = ctypes.c_uint(_OPEN_TREE_CLONE | os.O_CLOEXEC)
-    fd = _check(
-        _LIBC.syscall(ctypes.c_long(_SYS_OPEN_TREE), ctypes.c_int(-100), path, flags), directory
+    fd = check(
+        LIBC.syscall(ctypes.c_long(_SYS_OPEN_TREE), ctypes.c_int(-100), path, flags), directory
     )
     try:
         # The descriptor is an O_PATH one; names below it are looked up through it.
@@ -56,8 +58,8 @@ def uncovered(directory: str) -> Iterator[int]:
 
 
 def _rename(source: str, source_fd: int, target: str, target_fd: int, flags: int) -> None:
-    _check(
-        _LIBC.renameat2(
+    check(
+        LIBC.renameat2(
             ctypes.c_int(source_fd), ctypes.c_char_p(os.fsencode(source)),
             ctypes.c_int(target_fd), ctypes.c_char_p(os.fsencode(target)), ctypes.c_uint(flags),
         ),
@@ -75,16 +77,21 @@ def rename_new(source: str, source_fd: int, target: str, target_fd: int) -> None
     _rename(source, source_fd, target, target_fd, _RENAME_NOREPLACE)
 
 
-def is_immutable(fd: int) -> bool:
-    """Whether a file or directory has the immutable flag; no where flags are unknown."""
+def flags_of(fd: int) -> int:
+    """The flags of a file or directory, as ``lsattr`` shows them; zero where there are none."""
     flags = array.array("i", [0])
     try:
         fcntl.ioctl(fd, _GETFLAGS, flags)
     except OSError as error:
-        if error.errno in _NO_FLAGS:
-            return False
-        raise
-    return bool(flags[0] & _IMMUTABLE)
+        if error.errno not in NOT_KNOWN:
+            raise
+        return 0
+    return flags[0]
+
+
+def is_immutable(fd: int) -> bool:
+    """Whether a file or directory has the immutable flag; no where flags are unknown."""
+    return bool(flags_of(fd) & IMMUTABLE)
 
 
 def set_immutable(fd: int, wanted: bool) -> None:
@@ -94,8 +101,8 @@ def set_immutable(fd: int, wanted: bool) -> None:
     flags = array.array("i", [0])
     try:
         fcntl.ioctl(fd, _GETFLAGS, flags)
-        flags[0] = flags[0] | _IMMUTABLE if wanted else flags[0] & ~_IMMUTABLE
+        flags[0] = flags[0] | IMMUTABLE if wanted else flags[0] & ~IMMUTABLE
         fcntl.ioctl(fd, _SETFLAGS, flags)
     except OSError as error:
-        if error.errno not in _NO_FLAGS:
+        if error.errno not in NOT_KNOWN:
             raise

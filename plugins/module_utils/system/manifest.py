@@ -10,9 +10,7 @@ directories above it and the first names of hard links are in memory.
 
 from __future__ import annotations
 
-import array
 import errno
-import fcntl
 import hashlib
 import os
 import secrets
@@ -25,6 +23,7 @@ from typing import Any, Optional
 from ..core import manifest as core
 from ..core.copy_errors import TreeChanged, TreeCrosses, TreeTooDeep
 from ..core.manifest import DIRECTORY, FILE, GRAIN, LINK, RULES, Entry, Rules
+from . import kernel
 
 MAX_DEPTH = 256
 
@@ -32,10 +31,7 @@ _PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _ZEROS = bytes(GRAIN)
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")
-_GETFLAGS = 0x80006601 | struct.calcsize("l") << 16
-_FLAGS = ((0x10, "immutable"), (0x20, "append-only"))
-_LACKS = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
-"""What a filesystem without flags or attributes answers; anything else is an error of the disk."""
+_FLAGS = ((kernel.IMMUTABLE, "immutable"), (kernel.APPEND_ONLY, "append-only"))
 _KINDS = (
     (stat.S_ISREG, FILE), (stat.S_ISDIR, DIRECTORY), (stat.S_ISLNK, LINK), (stat.S_ISFIFO, "fifo"),
     (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "character"), (stat.S_ISBLK, "block"),
@@ -75,14 +71,8 @@ def kind_of(mode: int) -> str:
 
 
 def _flags(fd: int) -> str:
-    found = array.array("i", [0])
-    try:
-        fcntl.ioctl(fd, _GETFLAGS, found)
-    except OSError as error:
-        if error.errno not in _LACKS:
-            raise
-        return ""
-    return " ".join(name for bit, name in _FLAGS if found[0] & bit)
+    found = kernel.flags_of(fd)
+    return " ".join(name for bit, name in _FLAGS if found & bit)
 
 
 def _sorted_acl(value: bytes) -> bytes:
@@ -97,7 +87,7 @@ def _attributes(fd: int, reader: Reader) -> tuple[tuple[str, str], ...]:
     try:
         names = os.listxattr(path)
     except OSError as error:
-        if error.errno not in _LACKS:
+        if error.errno not in kernel.NOT_KNOWN:
             raise
         return ()
     for name in sorted(set(names) - set(reader.rules.attributes_without)):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -18,11 +17,21 @@ from ..core.errors import Refusal
 from ..core.layouts import is_below, resolve_state_dir, state_dirs
 from ..core.move_errors import CanNotLook
 from ..core.scenes import Bare, Leftover, Moving, Point
-from ..core.tree import MARKER
-from . import durable, kernel, ledger, manifest_file, record, trees, units
+from . import (
+    durable,
+    kernel,
+    ledger,
+    manifest_file,
+    markers,
+    mountinfo,
+    record,
+    trees,
+    units,
+)
 from .commands import run
 from .engine import PROJECT_LABEL
 from .formatting import FORMATTED
+from .mountinfo import Line
 
 _INSTANCE = "instance.yaml"
 _ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
@@ -43,30 +52,16 @@ def _uuid(maj_min: str, source: str) -> str:
     return _UUIDS[key]
 
 
-def mounts_in(path: str) -> list[tuple[str, list[str], list[str]]]:
-    """(target, fields before the dash, fields after it) of each line of a mountinfo file."""
-    found = []
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            left, _dash, right = line.rstrip("\n").partition(" - ")
-            fields = left.split(" ")
-            target = fields[4].encode("latin-1", "ignore").decode("unicode_escape")
-            found.append((target, fields, right.split(" ")))
-    return found
-
-
 def points() -> list[Point]:
     """The mounts at or below the table's state directories."""
-    found: list[Point] = []
-    for target, fields, (fstype, source, *_options) in mounts_in("/proc/self/mountinfo"):
-        if any(is_below(target, path) for path in state_dirs()):
-            found.append(
-                {
-                    "target": target, "source": source, "fstype": fstype, "maj_min": fields[2],
-                    "uuid": _uuid(fields[2], source), "root": fields[3],
-                }
-            )  # fmt: skip
-    return found
+    return [
+        {
+            "target": line.target, "source": line.source, "fstype": line.fstype,
+            "maj_min": line.maj_min, "uuid": _uuid(line.maj_min, line.source), "root": line.root,
+        }
+        for line in mountinfo.read()
+        if any(is_below(line.target, path) for path in state_dirs())
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,12 +74,16 @@ class Held:
     inside: str = ""
     """The same, as the filesystem has it."""
 
-    def reached_by(self, fields: Sequence[str]) -> bool:
-        """Whether a mount, by its fields in mountinfo, leads there."""
-        if fields[2] != self.maj_min:
+    def reached_by(self, mount: Line) -> bool:
+        """Whether a mount leads there."""
+        if mount.maj_min != self.maj_min:
             return False
-        root = fields[3]
+        root = mount.root
         return not self.inside or is_below(root, self.inside) or is_below(self.inside, root)
+
+    def is_mounted_for(self, pid: str) -> bool:
+        """Whether a process has it mounted. Raises OSError for a process that is gone."""
+        return any(self.reached_by(mount) for mount in mountinfo.read(f"/proc/{pid}/mountinfo"))
 
     def has(self, path: str) -> bool:
         """Whether a path of a file that is known to be on that filesystem is there."""
@@ -182,21 +181,17 @@ def marker(state_dir: str) -> dict[str, Any]:
     """The marker in a directory, or an empty one."""
     try:
         with trees.opened(state_dir) as directory:
-            fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-            with os.fdopen(fd, "rb") as file:
-                found = json.loads(file.read(65536))
-    except (OSError, ValueError):
+            return markers.read_if_any(directory)
+    except OSError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def mount_at(path: str) -> tuple[str, str, str]:
     """(MAJ:MIN, UUID, root) of the topmost mount at a path; empty values when nothing is mounted."""
-    found = ("", "", "")
-    for target, fields, (_fstype, source, *_options) in mounts_in("/proc/self/mountinfo"):
-        if target == path:
-            found = (fields[2], _uuid(fields[2], source), fields[3])
-    return found
+    at = [line for line in mountinfo.read() if line.target == path]
+    return (
+        (at[-1].maj_min, _uuid(at[-1].maj_min, at[-1].source), at[-1].root) if at else ("", "", "")
+    )
 
 
 def _formatted() -> str:
@@ -240,10 +235,9 @@ def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:
 
 def _has_mounted(pid: str, held: Held) -> bool:
     try:
-        mounts = mounts_in(f"/proc/{int(pid)}/mountinfo")
-    except (OSError, ValueError):
+        return bool(pid) and held.is_mounted_for(pid)
+    except OSError:
         return False
-    return any(held.reached_by(fields) for _target, fields, _rest in mounts)
 
 
 def look(project_dir: str, docker: str = "", project: str = "", measured: bool = False) -> Moving:
@@ -261,7 +255,7 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
     used, files = _used(state_dir), 0
     if not disks:
         used, files = _measured(state_dir) if measured else (0, 0)
-    markers = {path: marker(path) for path in state_dirs()}
+    found_markers = {path: marker(path) for path in state_dirs()}
     return {
         "fence": ledger.read(ledger.FENCE),
         "open_units": units.open_units(),
@@ -272,8 +266,8 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
         "bare": {path: bare(path) for path in state_dirs()},
         "lines": {e.mount_point: e.spec for e in entries if e.mount_point in state_dirs()},
         "backend": backend(state_dir),
-        "marker": str(markers[state_dir].get("layout") or ""),
-        "roles": {path: str(m["role"]) for path, m in markers.items() if "role" in m},
+        "marker": str(found_markers[state_dir].get("layout") or ""),
+        "roles": {path: str(m["role"]) for path, m in found_markers.items() if "role" in m},
         "staged": mount_at(STAGE)[1],
         "formatted": _formatted(),
         "moved": str((record.read().get("move") or {}).get("id") or ""),

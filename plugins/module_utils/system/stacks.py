@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Optional
 
 from ..core.errors import NotHealthy, NotMounted, WrongDiskInContainer
@@ -16,6 +16,39 @@ from .devices import maj_min_of
 from .engine import containers, project_name
 
 _POLL_SECONDS = 1.0
+
+
+Containers = dict[str, dict[str, Any]]
+"""Service -> its container."""
+
+
+def healthy(
+    look: Callable[[], Containers],
+    trouble: Callable[[str, Optional[dict[str, Any]]], str],
+    names: Collection[str],
+    seconds: float,
+    project_dir: str,
+    poll_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Containers:
+    """Look again and again until no service of ``names`` is in trouble; returns the containers.
+
+    trouble: why a service is not as it must be, told its container; empty when it is.
+    Raises NotHealthy after ``seconds``.
+    """
+    end = clock() + seconds
+    while True:
+        found = look()
+        reasons = {name: trouble(name, found.get(name)) for name in names}
+        waiting = {name: why for name, why in reasons.items() if why}
+        if not waiting:
+            return found
+        if clock() > end:
+            name = sorted(waiting)[0]
+            raise NotHealthy(
+                service=name, found=waiting[name], seconds=int(seconds), project=project_dir
+            )
+        time.sleep(poll_seconds)
 
 
 class Stack:
@@ -75,22 +108,10 @@ class Stack:
         clock: Callable[[], float] = time.monotonic,
     ) -> dict[str, dict[str, Any]]:
         """Wait until every service is as it must be; returns the containers. Raises NotHealthy."""
-        end = clock() + seconds
-        while True:
-            found = self.by_service()
-            trouble = {n: trouble_with(services[n], found.get(n)) for n in names}
-            waiting = {name: why for name, why in trouble.items() if why}
-            if not waiting:
-                return found
-            if clock() > end:
-                name = sorted(waiting)[0]
-                raise NotHealthy(
-                    service=name,
-                    found=waiting[name],
-                    seconds=int(seconds),
-                    project=self.project_dir,
-                )
-            time.sleep(_POLL_SECONDS)
+        return healthy(
+            self.by_service, lambda name, item: trouble_with(services[name], item), names,
+            seconds, self.project_dir, _POLL_SECONDS, clock,
+        )  # fmt: skip
 
 
 def check_mounts(mounted: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import devices
+from ansible_collections.agnes.host.plugins.module_utils.system import devices, mountinfo
 
 ROOT = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw"
 DATA = "40 22 8:16 / /data rw shared:2 master:3 - ext4 /dev/sdb rw"
@@ -42,18 +42,20 @@ TEST_MOUNTS: list[Any] = [
 def test_mounts(
     lines: list[str], expected: list[tuple[str, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mountinfo(path: str, **_how: Any) -> io.StringIO:
+    def opened(path: str, **_how: Any) -> io.StringIO:
         assert path == "/proc/self/mountinfo"
         return io.StringIO("\n".join([*lines, ""]))
 
-    monkeypatch.setattr(devices, "open", mountinfo, raising=False)
+    monkeypatch.setattr(mountinfo, "open", opened, raising=False)
     found = devices.mounts([])
     assert [(m["target"], m["maj_min"], m["root"]) for m in found] == expected
 
 
 def test_a_mount_has_the_uuid_of_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
     known: Any = [{"path": "/dev/sdb", "maj_min": "8:16", "filesystem": {"uuid": "u-1"}}]
-    monkeypatch.setattr(devices, "open", lambda *_a, **_k: io.StringIO(DATA + "\n"), raising=False)
+    monkeypatch.setattr(
+        mountinfo, "open", lambda *_a, **_k: io.StringIO(DATA + "\n"), raising=False
+    )
     (found,) = devices.mounts(known)
     assert (found["uuid"], found["fstype"], found["source"]) == ("u-1", "ext4", "/dev/sdb")
 

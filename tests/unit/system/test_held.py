@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.agnes.host.plugins.module_utils.system.mountinfo import Line
 from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
 
 DISK = Held("8:32")
 DIRECTORY = Held("8:16", "/data/state", "/state")
 
 
-def fields(maj_min: str, root: str) -> list[str]:
-    """The fields of a line of mountinfo that count."""
-    return ["36", "35", maj_min, root, "/somewhere", "rw"]
+def mounted(maj_min: str, root: str) -> Line:
+    """A mount of which only these two count."""
+    return Line(maj_min, root, "/anywhere", "ext4", "/dev/any")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def fields(maj_min: str, root: str) -> list[str]:
     ],
 )
 def test_a_mount_reaches_what_is_held(held: Held, maj_min: str, root: str, wanted: bool) -> None:
-    assert held.reached_by(fields(maj_min, root)) is wanted
+    assert held.reached_by(mounted(maj_min, root)) is wanted
 
 
 @pytest.mark.parametrize(
