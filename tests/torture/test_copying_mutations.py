@@ -54,7 +54,7 @@ MUTATIONS = [
     Mutation("proof", "system/copying.py", "        if found:\n                raise SourceUnproved", "        if False:\n                raise SourceUnproved", "no_source"),
     Mutation("room", "core/copying.py", "    if lacks:\n        raise NoRoom", "    if False:\n        raise NoRoom", "room_and_inodes"),
     Mutation("dies_with_parent", "system/copying.py", "_LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)", "pass", "orphan"),
-    Mutation("private", "system/beneath.py", "_call(_LIBC.unshare(_CLONE_NEWNS), \"unshare\")", "pass", "no_mount_changes"),
+    Mutation("private", "system/beneath.py", "checked(LIBC.unshare(_CLONE_NEWNS), \"unshare\")", "pass", "no_mount_changes"),
     Mutation("recursive_bind", "system/beneath.py", "None, _MS_BIND)", "None, _MS_BIND | _MS_REC)", "no_mount_changes"),
     Mutation("foreign_quarantine", "system/beneath.py", "if info.st_uid != 0 or", "if", "somebody_else"),
     Mutation("open_quarantine", "system/beneath.py", "or stat.S_IMODE(info.st_mode) != 0o700", "", "somebody_else"),
