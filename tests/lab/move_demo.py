@@ -15,7 +15,7 @@ from pathlib import Path
 
 HOST = "agnes-demo"
 ROOT = Path(__file__).resolve().parents[2]
-LOAD = ROOT / "molecule" / "move_two_disks" / "files" / "load.py"
+LOAD = ROOT / "molecule" / "shared" / "files" / "load.py"
 ANSWERS = "/srv/load.jsonl"
 KILL_AFTER = "commit"
 """The step after which the engine is killed: .env names the new layout, nothing else is done yet."""

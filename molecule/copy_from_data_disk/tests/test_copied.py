@@ -68,7 +68,7 @@ def test_nothing_of_the_copying_is_left(host: Any) -> None:
 
 
 def test_the_plan_said_it_all_before(name: str) -> None:
-    done = [r for r in records.read("move_one_disk", "check") if r["host"] == name]
+    done = [r for r in records.read("copy_from_data_disk", "check") if r["host"] == name]
     text = json.dumps(done)
     for step in ("format", "stage", "precopy", "final", "verify", "seal", "expose", "commit"):
         assert f"move: {step}" in text
