@@ -109,6 +109,7 @@ def ask(params: dict[str, Any]) -> str:
         "uuid": move["uuid"],
         "kind": move["kind"],
         "disk": move["disk"],
+        "authority": move["authority"],
         "project_dir": params["project_dir"].rstrip("/"),
         "canary_url": params["canary_url"],
         "timeout": params["timeout"],

@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies beneath real mounts is seen, judged and set aside, and no mount of ours changes."""
+"""What lies beneath real mounts is seen and compared, and no mount of ours changes."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core import authority, shadow
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.system import beneath
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import no_leftovers
+from ansible_collections.agnes.host.plugins.module_utils.move import places
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    beneath,
+    evidence,
+    moving,
+    retired,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system.holders import holders
 
 from . import sample
 from .conftest import Filesystem
@@ -60,27 +70,56 @@ def beneath_now(path: Path) -> dict[str, bytes]:
     }
 
 
-def test_leftovers_go_aside_whole_and_no_mount_changes(hidden: Path) -> None:
+@pytest.fixture
+def hide(hidden: Path) -> Callable[[str, bytes], None]:
+    """Writes a file beneath the mount, as a container does that has never seen the disk."""
+
+    def write(name: str, content: bytes) -> None:
+        with moving.parent_of(str(hidden)) as above:
+            path = f"{hidden.name}/{name}"
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=above)
+            os.write(fd, content)
+            os.close(fd)
+
+    return write
+
+
+def conflicts(hidden: Path) -> list[str]:
+    return [str(each) for each in shadow.conflicts(beneath.look(str(hidden)).found)]
+
+
+def test_leftovers_are_seen_and_told_from_state_and_no_mount_changes(hidden: Path) -> None:
     before = mounts()
-    found = beneath.look(str(hidden))
-    assert {str(each) for each in found} >= {
+    both = beneath.look(str(hidden))
+    assert mounts() == before
+    assert set(both.hidden.entries) == set(both.hidden.leftovers) == {
+        b"instance.yaml", b"agnes-state-applier.tick", b"db-state-applier.lock", b"certs",
+    }  # fmt: skip
+    assert {str(each) for each in both.found} >= {
         "'instance.yaml' (file, 45 bytes, only beneath)", "'certs' (directory, only beneath)",
         "'system.duckdb' (file, 4 bytes, only live)",
     }  # fmt: skip
-    verdict = beneath.check(str(hidden), found)
-    assert set(verdict.quarantine) == {
-        b"instance.yaml", b"agnes-state-applier.tick", b"db-state-applier.lock", b"certs",
-    }  # fmt: skip
-    target = Path(beneath.quarantine(str(hidden), verdict.quarantine, "now"))
-    assert mounts() == before
-    assert target == hidden.parent / ".agnes-host-quarantine" / "now"
-    assert (target / "instance.yaml").read_bytes() == STUB
-    assert {(p.stat().st_mode & 0o777, p.stat().st_uid) for p in (target, target.parent)} == {
+    assert conflicts(hidden) == []
+    assert no_leftovers(moving.bare(str(hidden))) == []
+
+
+def test_what_goes_aside_is_whole_and_listed_and_roots_only(
+    hidden: Path, hide: Callable[[str, bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide("system.duckdb", b"other")
+    before = beneath.look(str(hidden)).hidden.entries.values()
+    subprocess.run(["umount", str(hidden)], check=True)
+    places.retire(str(hidden), "/data-state", "m-state")
+    assert os.readlink(hidden) == "/data-state"
+    aside = hidden.parent / ".agnes-host-aside"
+    monkeypatch.setattr(retired, "folders", lambda: [str(aside)])
+    assert [item["path"] for item in retired.find()] == [f"{aside}/m-state"]
+    assert {(p.stat().st_mode & 0o777, p.stat().st_uid) for p in (aside, aside / "m-state")} == {
         (0o700, 0)
     }
-    assert {each.where for each in beneath.look(str(hidden))} == {"only live"}
-    assert (hidden / "system.duckdb").read_bytes() == b"live"
-    assert beneath_now(hidden) == {}
+    assert (aside / "m-state/instance.yaml").read_bytes() == STUB
+    assert (aside / "m-state/system.duckdb").read_bytes() == b"other"
+    assert len(list((aside / "m-state").iterdir())) == len(list(before))
 
 
 CONFLICTS = {
@@ -94,68 +133,124 @@ CONFLICTS = {
 
 
 @pytest.mark.parametrize("case", CONFLICTS)
-def test_anything_else_is_a_conflict_and_stays(case: str, hidden: Path) -> None:
+def test_anything_else_is_a_conflict_and_stays(
+    case: str, hidden: Path, hide: Callable[[str, bytes], None]
+) -> None:
     name, content, said = CONFLICTS[case]
-    name = f"{hidden.name}/{name}"
-
-    def put(above: int) -> None:
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=above)
-        os.write(fd, content)
-        os.close(fd)
-
-    beneath.without_mounts(str(hidden), put)
-    found = beneath.look(str(hidden))
-    with pytest.raises(errors.ShadowConflict) as refused:
-        beneath.check(str(hidden), found)
-    assert said in str(refused.value)
-    assert "state-s" not in str(refused.value)
-    assert beneath_now(hidden)[CONFLICTS[case][0]] == content
+    hide(name, content)
+    found = conflicts(hidden)
+    assert any(each.startswith(said) for each in found), found
+    assert no_leftovers(moving.bare(str(hidden)))
+    assert beneath_now(hidden)[name] == content
 
 
-def test_an_equal_copy_may_go_aside(hidden: Path) -> None:
-    def put(above: int) -> None:
-        fd = os.open(f"{hidden.name}/system.duckdb", os.O_WRONLY | os.O_CREAT, dir_fd=above)
-        os.write(fd, b"live")
-        os.close(fd)
-
-    beneath.without_mounts(str(hidden), put)
-    found = beneath.look(str(hidden))
-    assert "'system.duckdb' (file, 4 bytes, same)" in map(str, found)
-    assert b"system.duckdb" in beneath.check(str(hidden), found).quarantine
+def test_an_equal_copy_is_no_conflict(hidden: Path, hide: Callable[[str, bytes], None]) -> None:
+    hide("system.duckdb", b"live")
+    assert "'system.duckdb' (file, 4 bytes, same)" in map(str, beneath.look(str(hidden)).found)
+    assert conflicts(hidden) == []
 
 
-@pytest.mark.parametrize("what", ["link", "file", "foreign", "open"])
-def test_a_quarantine_of_somebody_else_is_refused(what: str, hidden: Path, tmp_path: Path) -> None:
-    place = hidden.parent / beneath.QUARANTINE
-    if what == "link":
-        place.symlink_to(tmp_path)
-    elif what == "file":
-        place.touch()
-    else:
-        place.mkdir()
-        place.chmod(0o755 if what == "open" else 0o700)
-        os.chown(place, 999 if what == "foreign" else 0, 0)
-    with pytest.raises(errors.QuarantineUnsafe, match="AH090"):
-        beneath.quarantine(str(hidden), (b"instance.yaml",), "now")
-    assert "instance.yaml" in beneath_now(hidden)
+def test_many_leftovers_do_not_hide_anything_else(
+    hidden: Path, hide: Callable[[str, bytes], None]
+) -> None:
+    for number in range(40):
+        hide(f"a{number}.lock", b"")
+    hide("system.duckdb", b"other")
+    assert no_leftovers(moving.bare(str(hidden))) == ["system.duckdb"]
 
 
-def test_what_the_child_raises_is_raised_here(hidden: Path) -> None:
-    def fails(_above: int) -> None:
-        raise errors.QuarantineUnsafe(path="p", found="f")
+@pytest.fixture
+def blind(hidden: Path, hide: Callable[[str, bytes], None]) -> Iterator[int]:
+    """A process that has never seen the disk, with the hidden database open; its id."""
+    hide("system.duckdb", b"other")
+    script = 'umount "$0" && exec 3< "$0/system.duckdb" && echo ready && exec sleep 60'
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(hidden)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        yield process.pid
+        process.kill()
 
-    def crashes(_above: int) -> None:
-        os._exit(3)
 
-    with pytest.raises(Refusal, match="AH090: 'p' must be"):
-        beneath.without_mounts(str(hidden), fails)
-    with pytest.raises(errors.NoPrivateMounts, match="ended without an answer"):
-        beneath.without_mounts(str(hidden), crashes)
-    with pytest.raises(FileNotFoundError):
-        beneath.without_mounts(str(hidden), lambda above: os.stat("absent", dir_fd=above))
+def test_the_evidence_says_who_works_with_which_copy(
+    hidden: Path, hide: Callable[[str, bytes], None], blind: int
+) -> None:
+    hide(".agnes-state.json", b'{"role": "active", "epoch": 7}')
+    containers: list[dict[str, Any]] = [
+        {"service": name, "status": status, "image": "i", "pid": pid,
+         "paths": {"STATE_DIR": str(hidden)}}
+        for name, status, pid in (
+            ("app", "running", blind), ("caddy", "running", os.getpid()), ("old", "exited", blind),
+        )
+    ]  # fmt: skip
+    facts: Any = {
+        "points": [{"target": str(hidden)}], "bare": {str(hidden): moving.bare(str(hidden))},
+    }  # fmt: skip
+    found = evidence.shadows(facts, "", containers)[str(hidden)]
+    mounted, beneath_it = found["mounted"], found["hidden"]
+    assert mounted
+    assert beneath_it
+    assert found["trouble"] == ""
+    assert (mounted["seen"], mounted["opened"]) == (["caddy"], [])
+    assert (beneath_it["seen"], beneath_it["opened"]) == (["app"], ["app"])
+    assert beneath_it["uncounted"] == "in use by app"
+    assert (beneath_it["role"], beneath_it["epoch"]) == ("active", 7)
+    assert (beneath_it["bytes"], beneath_it["files"], mounted["bytes"]) == (5, 1, 4)
+    assert found["conflicts"] == 2
+    before = authority.digest(found)
+    hide("system.duckdb", b"rows that come while it runs")
+    hide("agnes-state-applier.tick", b"")
+    assert authority.digest(evidence.shadows(facts, "", containers)[str(hidden)]) == before
+
+
+def test_holders_of_the_hidden_directory_are_found(hidden: Path, blind: int) -> None:
+    found = holders(moving.held_directory(str(hidden)))
+    assert [each for each in found if f"({blind})" in each and "open files" in each]
+    other = moving.held_directory(str(hidden.parent / "other"))
+    assert not [each for each in holders(other) if f"({blind})" in each and "open files" in each]
+
+
+def test_what_can_not_be_walked_is_said_and_stops(
+    hidden: Path, hide: Callable[[str, bytes], None]
+) -> None:
+    hide("system.duckdb", b"other")
+    inside = hidden / "certs"
+    inside.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(inside)], check=True)
+    facts: Any = {
+        "points": [{"target": str(hidden)}], "bare": {str(hidden): moving.bare(str(hidden))},
+    }  # fmt: skip
+    try:
+        found = evidence.shadows(facts, "", [])[str(hidden)]
+    finally:
+        subprocess.run(["umount", str(inside)], check=True)
+    assert found["trouble"].startswith("AH081")
 
 
 def test_a_link_above_the_mount_point_is_not_followed(hidden: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(hidden.parent)
-    with pytest.raises(OSError, match=r"Not a directory|symbolic"):
+    with pytest.raises((OSError, Refusal), match=r"Not a directory|symbolic"):
         beneath.look(str(tmp_path / "link" / "state"))
+
+
+def test_a_link_beneath_is_not_followed(hidden: Path, tmp_path: Path) -> None:
+    with moving.parent_of(str(hidden)) as above:
+        os.symlink(tmp_path, f"{hidden.name}/system.duckdb", dir_fd=above)
+    (tmp_path / "secret").write_bytes(b"outside")
+    entries = beneath.look(str(hidden)).hidden.entries
+    assert entries[b"system.duckdb"].kind == "link"
+    assert not [path for path in entries if b"secret" in path]
+    assert conflicts(hidden) == ["'system.duckdb' (link, differ)"]
+
+
+def test_a_hidden_directory_that_is_a_link_by_now_is_not_followed(
+    hidden: Path, tmp_path: Path
+) -> None:
+    """The directory above is uid 999's, who may put a link there between two looks."""
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "secret").write_bytes(b"outside")
+    subprocess.run(["umount", str(hidden)], check=True)
+    hidden.rename(hidden.parent / "elsewhere")
+    hidden.symlink_to(tmp_path / "foreign")
+    with pytest.raises(OSError, match=r"Not a directory|symbolic"):
+        beneath._hidden(str(hidden), bytes(32))

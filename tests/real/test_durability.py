@@ -27,9 +27,8 @@ manifest_file.keep(os.open(sys.argv[1], os.O_RDONLY), sys.argv[2] + "/m", bytes(
 """
 MOVE = """
 import sys
-import time
-from ansible_collections.agnes.host.plugins.module_utils.system import beneath
-beneath.quarantine(sys.argv[1] + "/point", (b"x",), "now")
+from ansible_collections.agnes.host.plugins.module_utils.move import places
+places.retire(sys.argv[1] + "/point", "", "now")
 """
 
 
@@ -64,12 +63,13 @@ def test_the_order_of_durable_acts_of_a_manifest(private_mounts: None, tmp_path:
     assert (folder / "m").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_order_of_durable_acts_of_a_quarantine(private_mounts: None, tmp_path: Path) -> None:
+def test_the_order_of_durable_acts_of_what_goes_aside(private_mounts: None, tmp_path: Path) -> None:
     (tmp_path / "point").mkdir()
     (tmp_path / "point" / "x").touch()
     found = [act.split()[0] for act in durable_acts(MOVE, tmp_path)]
-    # Two new directories in their parents; then the rename, and all three directories.
-    assert found == ["fsync", "fsync", "rename", "fsync", "fsync", "fsync"]
+    # The bare point; a new directory in its parent; then the rename, the directory that took it
+    # and the one that is root's from now on, and the directory that it left.
+    assert found == ["fsync", "fsync", "rename", "fsync", "fsync", "fsync", "fsync"]
 
 
 def compared(one: Path, other: Path) -> tuple[int, list[str]]:

@@ -18,7 +18,9 @@ from typing import Any
 
 import host
 
+from ansible_collections.agnes.host.plugins.module_utils.core import shadow
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
 from ansible_collections.agnes.host.plugins.module_utils.move import (
     engine,
@@ -119,6 +121,12 @@ def check_starts(begin: str, named: Layout) -> None:
     assert len(rows) == len(store["starts"]), f"{rows} of {store['starts']}"
 
 
+def check_union(union: list[Entry], source: Layout) -> None:
+    """Nothing that was in one of two copies is nowhere now, by content."""
+    gone = shadow.lost(union, host.whole(source.mounts["state"])) if union else []
+    assert not gone, f"lost: {gone}"
+
+
 def check(before: dict[str, Any], begin: str) -> None:
     """What must hold whenever the engine is not running, however it ended."""
     named = host.layout_named_by_env()
@@ -187,9 +195,11 @@ def main() -> None:
     source = LAYOUTS["nested" if source_name == host.COPY else source_name]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     devices = host.enter(Path(folder), source_name)
-    host.provision(source, devices, leftovers == "leftovers", source_name)
+    host.provision(source, devices, leftovers, source_name)
     host.disturb(leftovers, devices, Path(source.state_dir))
     before = host.manifest(source.state_dir)
+    union = host.whole(source.mounts["state"]) if leftovers in host.CONFLICTS else []
+    kind: dict[str, Any] = {"authority": leftovers if leftovers in ("mounted", "hidden") else ""}
     history = []
     for armed in runs:
         forget = armed.startswith("boot")
@@ -198,14 +208,17 @@ def main() -> None:
             host.reboot()
             try:
                 check(before, source_name)
+                check_union(union, source)
             except AssertionError as error:
                 sys.exit(f"after the reboot: {error}")
             if ledger.read(ledger.FENCE) is None:
                 continue
-        status, result = once(target, source, points, forget, asked(source_name, devices))
+        kind.update(asked(source_name, devices))
+        status, result = once(target, source, points, forget, kind)
         history.append({"armed": armed, "status": status, "message": result.get("message", "")})
         try:
             check(before, source_name)
+            check_union(union, source)
         except AssertionError as error:
             log = Path(LOG).read_text()
             sys.exit(f"after '{armed}' ({status}, {result}): {error}\n{log}")

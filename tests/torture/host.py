@@ -14,10 +14,14 @@ import shutil
 import stat
 import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.retired import ASIDE
+from ansible_collections.agnes.host.plugins.module_utils.system import moving, trees
 
 # Of this test run: mount looks for them on every disk of the machine, and another run may go on.
 UUIDS = {
@@ -87,7 +91,11 @@ def _disk(folder: Path, role: str, blank: bool) -> str:
     return device
 
 
-def provision(layout: Layout, devices: dict[str, str], leftovers: bool, begin: str) -> None:
+CONFLICTS = ("mounted", "hidden", "undecided")
+"""What lies beneath the state disk is a second copy, and which of the two counts."""
+
+
+def provision(layout: Layout, devices: dict[str, str], leftovers: str, begin: str) -> None:
     """A host in ``layout`` with state, a stack, and the product's units."""
     lines = ["# a comment", "proc /proc proc defaults 0 0"]
     for role, device in devices.items():
@@ -96,9 +104,13 @@ def provision(layout: Layout, devices: dict[str, str], leftovers: bool, begin: s
             continue
         point = layout.mounts[role]
         Path(point).mkdir(exist_ok=True)
-        if role == "state" and leftovers:
+        if role == "state" and leftovers == "leftovers":
             Path(point, "instance.yaml").write_text("database:\n  backend: duckdb\n")
             Path(point, "certs").mkdir()
+        elif role == "state" and leftovers in CONFLICTS:
+            _state(Path(point))
+            Path(point, "system.duckdb").write_text("h" * 200_000)
+            Path(point, ".only-beneath").write_text(SECRET)
         run("mount", device, point)
         lines.append(f"UUID={UUIDS[role]} {point} ext4 noatime,nofail 0 2")
     os.chown("/data", 999, 999)
@@ -221,6 +233,37 @@ def manifest(path: str) -> dict[str, list[Any]]:
                     info.st_mtime_ns if content else 0,
                 ]  # fmt: skip
     return found
+
+
+def _files(top: int) -> list[Entry]:
+    """Every file below an open directory, by content; the root's overlay is of several devices."""
+    found = []
+    for folder, _folders, names, fd in os.fwalk(".", dir_fd=top):
+        for name in names:
+            with open(os.open(name, os.O_RDONLY, dir_fd=fd), "rb") as file:
+                content = hashlib.sha256(file.read()).hexdigest()
+            found.append(Entry(os.fsencode(f"{folder}/{name}"), "file", content=content))
+    return found
+
+
+def whole(path: str) -> list[Entry]:
+    """Everything that state has: what is mounted for it, what lies beneath, and what was set aside.
+
+    path: where the state disk is mounted at first.
+    """
+    found = []
+    with moving.parent_of(path) as above:
+        for name in (os.path.basename(path), ASIDE):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+                found += _files(fd)
+                os.close(fd)
+    for point in {p["target"] for p in moving.points() if p["uuid"] == UUIDS["state"]}:
+        with trees.opened(point) as fd:
+            found += _files(fd)
+    # The stack writes to one, and the marker tells what becomes of the other.
+    written = (b"rows.log", b".agnes-state.json")
+    return [entry for entry in found if not entry.path.endswith(written)]
 
 
 def record() -> dict[str, Any]:

@@ -146,6 +146,37 @@ def test_failed_once_then_run_plainly(tmp_path: Path, source: str, point: str, m
     same_end(found, source, "leftovers", tmp_path)
 
 
+CONFLICT = [
+    pytest.param(source, point, mode, id=f"{source}-{point}-{mode}")
+    for source in ("nested", "flat")
+    for mode in MODES
+    for point in points(source)
+    if FULL
+    or (mode == "kill" and point == "place.after")
+    or (mode == "eio" and point == "commit.after")
+]
+
+
+@pytest.mark.parametrize(("source", "point", "mode"), CONFLICT)
+def test_a_second_copy_beneath_is_kept_whole_where_the_mounted_one_counts(
+    tmp_path: Path, source: str, point: str, mode: str
+) -> None:
+    found = play(tmp_path, source, "mounted", f"{point}:{mode}", "")
+    assert found["fired"] == [f"{point}:{mode}"]
+    same_end(found, source, "mounted", tmp_path)
+    (names,) = [each for listed in found["end"]["aside"].values() for each in listed]
+    assert names.startswith("0o40700:")
+    assert "system.duckdb" in names
+
+
+def test_a_second_copy_beneath_is_not_moved_away_while_nobody_has_decided(tmp_path: Path) -> None:
+    found = play(tmp_path, "nested", "undecided", "")
+    assert found["history"][0]["status"] == 1
+    assert "AH062: beneath the mount at '/data/state'" in found["history"][0]["message"]
+    assert found["end"]["aside"] == {}
+    assert "stop the stack" not in found["log"]
+
+
 UNDO = [
     pytest.param(source, step, when, id=f"{source}-{step}-{when}")
     for source in BEGINNINGS

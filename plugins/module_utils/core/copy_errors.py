@@ -83,24 +83,16 @@ class SyncFailed(Refusal):
 class ShadowConflict(Refusal):
     code = "AH089"
     sentence = (
-        "beneath the mount at '{path}' lies what may be state ({found}), and this collection never chooses "
-        "between two copies; compare them, then name the authority for this host"
+        "beneath the mount at '{path}' lies what may be a second copy of state, and this collection never "
+        "chooses between two; found {found}; compare them, then name the authority: {how}"
     )
 
 
-class QuarantineUnsafe(Refusal):
+class AuthorityUnusable(Refusal):
     code = "AH090"
     sentence = (
-        "'{path}' must be a directory of root's with mode 0700, found {found}; "
-        "find out who made it, then move it aside"
-    )
-
-
-class QuarantineIncomplete(Refusal):
-    code = "AH091"
-    sentence = (
-        "after moving what was beneath '{path}' to '{target}' something is missing or differs ({found}); nothing "
-        "was deleted: compare the two directories, and find out what writes there"
+        "{variable} has '{found}', which decides nothing here (wanted {host}:mounted:{wanted} or "
+        "{host}:hidden:{wanted}, for the evidence as it is now: {now}); look at it again, then decide"
     )
 
 
@@ -117,14 +109,6 @@ class DatabaseDiffers(Refusal):
     sentence = (
         "the database in '{target}' has other rows than the one in '{source}' ({found}); the copy is not used, "
         "state stays at '{source}': run again"
-    )
-
-
-class NoPrivateMounts(Refusal):
-    code = "AH094"
-    sentence = (
-        "can't look beneath the mount at '{path}' ({found}); run as root, on a kernel that lets root make a "
-        "mount namespace"
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Optional
 
-from .retired import ASIDE, QUARANTINE
+from .retired import ASIDE
 from .tree import MARKER
 
 GRAIN = 65536
@@ -41,7 +41,6 @@ class Rules:
         "db-state-applier.lock",
         "db-migration.lock",
         ASIDE,
-        QUARANTINE,
     )
     """Names at the top of the tree: our marker, scratch, locks, and what was set aside before."""
     attributes_without: tuple[str, ...] = (

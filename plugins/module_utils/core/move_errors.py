@@ -17,8 +17,8 @@ class BackendNotMovable(Refusal):
 class HiddenState(Refusal):
     code = "AH062"
     sentence = (
-        "beneath the mount at '{path}' the data disk holds files (found {found}), perhaps a second copy of the "
-        "state; look at them through a bind mount of /data, and move aside what is not in use"
+        "beneath the mount at '{path}' lies what may be a second copy of state (found {found}), and nobody has "
+        "decided which counts; run again, which shows both copies and how to decide"
     )
 
 

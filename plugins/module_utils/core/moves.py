@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from .authority import HIDDEN, say_authority
 from .copy_errors import NoRoom
 from .copying import ROOM_FACTOR
 from .disks import COPY_TARGET, DiskPlan, Request, mounted_at, plan_disks
@@ -32,7 +33,7 @@ from .move_errors import (
 )
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
 from .precopy import MAX_ROUNDS
-from .scenes import COPY, REMOUNT, RETIRED, Scene, inside, is_harmless
+from .scenes import COPY, REMOUNT, RETIRED, Scene, inside, no_leftovers
 
 _BYTES_A_SECOND = 200 << 20
 """For an estimate only: how fast state and copy are read whole and hashed, side by side."""
@@ -84,6 +85,9 @@ class MovePlan:
         for number, (step, phase) in enumerate(self.steps, start=1):
             down = " [stack down]" if phase == DOWN else ""
             lines.append(f"  {number:2}. {STEPS[step].says(scene)}{down}")
+        beneath = scene.facts["shadows"].get(scene.old)
+        if beneath and scene.authority:
+            lines.append(say_authority(scene.old, scene.authority, beneath))
         return [*lines, f"expected downtime: {self.downtime}"]
 
     @property
@@ -109,6 +113,7 @@ class MovePlan:
             "uuid": self.scene.uuid,
             "bytes": self.scene.facts["used"],
             "downtime": self.downtime,
+            "authority": self.scene.authority,
             "facts_hash": self.facts_hash,
             "resting": list(self.resting),
             "steps": [
@@ -154,8 +159,8 @@ def check_movable(scene: Scene) -> None:
         raise StateDiskShared(path=old, found=", ".join(facts["others"]))
     if scene.kind == COPY and not scene.committed and facts["roles"].get(old) == RETIRED:
         raise StateRetired(path=old, new=new)
-    hidden = [e["name"] for e in scene.bare(old)["entries"] if not is_harmless(e)]
-    if hidden and scene.kind == REMOUNT:
+    hidden = no_leftovers(scene.bare(old))
+    if hidden and scene.kind == REMOUNT and not scene.authority:
         raise HiddenState(path=old, found=", ".join(hidden[:5]))
     _check_new_place(scene)
 
@@ -172,7 +177,7 @@ def _check_new_place(scene: Scene) -> None:
     if found["kind"] not in ("absent", "directory"):
         what = f"a link to '{found['target']}'" if found["kind"] == "link" else "no directory"
         raise MovePlaceInUse(path=new, found=what)
-    names = [entry["name"] for entry in found["entries"] if not is_harmless(entry)]
+    names = no_leftovers(found)
     if names:
         raise MovePlaceInUse(path=new, found=", ".join(names[:5]))
     spec = scene.facts["lines"].get(new)
@@ -235,7 +240,9 @@ def _of_what(
     return COPY, disk.uuid or "new", disk.as_dict()
 
 
-def _scene(host: Host, source: Layout, target: Layout, request: Request) -> Scene:
+def _scene(
+    host: Host, source: Layout, target: Layout, request: Request, authority: str = ""
+) -> Scene:
     fence = host["moving"]["fence"]
     if fence:
         kind, uuid, disk = fence.get("kind", REMOUNT), str(fence["uuid"]), fence.get("disk") or {}
@@ -247,17 +254,22 @@ def _scene(host: Host, source: Layout, target: Layout, request: Request) -> Scen
         services=frozenset(c["service"] for c in host["containers"]),
         present=frozenset(c["name"] for c in host["containers"]),
         wanted=frozenset(fence.get("services") or ()), kind=kind, disk=disk,
+        authority=str(fence.get("authority") or authority),
     )  # fmt: skip
 
 
 def plan_move(
-    host: Host, source: Layout, target: Layout, request: Optional[Request] = None
-) -> MovePlan:
+    host: Host, source: Layout, target: Layout, request: Optional[Request] = None,
+    authority: str = "",
+) -> MovePlan:  # fmt: skip
     """The plan to move state from ``source`` to ``target``. Raises a Refusal.
 
     Also from every state in which an interrupted move can have left the host.
+    authority: see core/authority.py.
     """
-    scene = _scene(host, source, target, request or Request())
+    if authority == HIDDEN:
+        raise _unmovable(source, target, "with the copy beneath it named as the authority")
+    scene = _scene(host, source, target, request or Request(), authority)
     check_movable(scene)
     running = {c["service"] for c in host["containers"] if c["status"] == "running"}
     resting = tuple(sorted(scene.services - running - scene.wanted))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from .authority import decide, note
 from .boot import check_boot
 from .chain import chain_for, layout_overlays, split
 from .choice import asked_layout, check_trust, choose_layout, current_layout
@@ -46,6 +47,20 @@ def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
     return notes
 
 
+def _authority(host: Host, layout: Layout, request: Mapping[str, Any], moves: bool) -> str:
+    """Which copy counts where state is mounted over another one. Raises ShadowConflict."""
+    said = request.get("authority") or []
+    decisions = said.split(",") if isinstance(said, str) else [str(each) for each in said]
+    name, shadows = str(request.get("host") or "HOST"), host["moving"]["shadows"]
+    return decide(layout.mounts["state"], shadows, decisions, name, moves)
+
+
+def _beneath(host: Host, move: Optional[MovePlan]) -> list[str]:
+    """Notes of what lies beneath a mount and stays there in this run."""
+    shadows = host["moving"]["shadows"] if not move else {}
+    return [note(path, shadow) for path, shadow in shadows.items() if shadow["conflicts"]]
+
+
 def _disk_request(request: Mapping[str, Any]) -> Request:
     return Request(
         fstype=str(request.get("fstype") or "ext4"),
@@ -83,7 +98,7 @@ def _decided(
     disks = _disks(host, layout, request, move)
     profiles = list(request.get("profiles") or [])
     current = split(host["env"]["values"].get("COMPOSE_FILE", ""))
-    notes = _notes(host, layout, disks)
+    notes = [*_notes(host, layout, disks), *_beneath(host, move)]
     return {
         "layout": layout.name,
         "source": source,
@@ -105,9 +120,11 @@ def _decided(
 
 
 def _layout_and_move(
-    host: Host, layout: str, wanted: str, override: bool, disks: Request
+    host: Host, request: Mapping[str, Any]
 ) -> tuple[Optional[Layout], str, Optional[MovePlan]]:
     """The layout to have, where that was said, and the move that leads there if one does."""
+    layout, wanted = str(request.get("layout") or ""), str(request.get("wanted") or "")
+    override = bool(request.get("override"))
     if interrupted(host):
         check_trust(host)
         asked, source = asked_layout(layout, wanted, override)
@@ -123,9 +140,13 @@ def _layout_and_move(
     chosen, source = choose_layout(host, layout, wanted, override)
     current = current_layout(host) if chosen else None
     if chosen is None or current in (None, chosen):
+        if current:
+            _authority(host, current, request, moves=False)
         return chosen, source, None
     assert current is not None
-    return chosen, source, plan_move(host, current, chosen, disks)
+    authority = _authority(host, current, request, moves=True)
+    move = plan_move(host, current, chosen, _disk_request(request), authority)
+    return chosen, source, move
 
 
 def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
@@ -133,7 +154,8 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
 
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
     ``min_gib``, ``adopt``, ``format`` (see disks.Request), ``selinux_type``,
-    ``boot_script`` (see check_boot), ``profiles``.
+    ``boot_script`` (see check_boot), ``profiles``, ``host`` and ``authority`` (see
+    authority.decided).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None
     when undecided or refused) and, when there is a layout, what _decided gives.
     """
@@ -143,13 +165,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
         if host["format"] != FORMAT:
             raise NewerFormat(path="the observation", found=host["format"], known=FORMAT)
         check_record(host["record"])
-        layout, source, move = _layout_and_move(
-            host,
-            str(request.get("layout") or ""),
-            str(request.get("wanted") or ""),
-            bool(request.get("override")),
-            _disk_request(request),
-        )
+        layout, source, move = _layout_and_move(host, request)
         if layout is None:
             plan["sentences"] = [f"layout undecided ({source}): observe and report, change nothing"]
             return plan

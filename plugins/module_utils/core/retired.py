@@ -11,10 +11,7 @@ from .errors import NotRetired
 from .layouts import LAYOUTS
 
 ASIDE = ".agnes-host-aside"
-"""Directory, beside each mount point, of what a move took out of its place."""
-
-QUARANTINE = ".agnes-host-quarantine"
-"""Directory, on the disk itself, of what lay beneath a mount point."""
+"""Directory of what a move took out of its place: beside a mount point, or at the top of the disk there."""
 
 REPLACED = "/var/lib/agnes-host/replaced"
 """Where files are kept that a run replaced, each under its path and a hash."""
@@ -37,8 +34,7 @@ def folders() -> list[str]:
     for layout in LAYOUTS.values():
         for point in layout.mounts.values():
             places += [posixpath.dirname(point), point]
-    found = [posixpath.join(p, name) for p in dict.fromkeys(places) for name in (ASIDE, QUARANTINE)]
-    return [*found, REPLACED]
+    return [*(posixpath.join(place, ASIDE) for place in dict.fromkeys(places)), REPLACED]
 
 
 def check_named(named: Sequence[str], found: Sequence[Retired]) -> None:

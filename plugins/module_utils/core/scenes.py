@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypedDict
 
+from .authority import Shadow
 from .chain import split
 from .layouts import Layout, is_below, overlays, resolve_state_dir
+from .shadow import is_harmless
 
 REMOUNT, COPY = "remount", "copy"
 """Kinds of move: the state disk only changes its mount point, or state is copied to one."""
@@ -30,8 +32,8 @@ class Leftover(TypedDict):
     """directory, file, link or other."""
     size: int
     """Bytes of a file, entries of a directory."""
-    backend: str
-    """Of an instance.yaml: the database backend that it names; else empty."""
+    stub: bool
+    """Of an instance.yaml: whether it says that the backend is duckdb, and nothing else."""
 
 
 class Bare(TypedDict):
@@ -41,7 +43,7 @@ class Bare(TypedDict):
     """absent, directory, link, other, or unknown: then ``target`` says why."""
     target: str
     entries: list[Leftover]
-    """Up to 20 of them."""
+    """Up to 20 of them, those first that are no leftovers."""
 
 
 class Point(TypedDict):
@@ -76,6 +78,8 @@ class Moving(TypedDict):
     """The database backend that instance.yaml in STATE_DIR names; ``duckdb`` when it names none."""
     marker: str
     """The layout that the marker on the state disk names, or empty."""
+    shadows: dict[str, Shadow]
+    """Mount point -> evidence, for those that have more beneath them than leftovers."""
     roles: dict[str, str]
     """Path -> role that the marker there names; only for directories that have one."""
     staged: str
@@ -113,6 +117,8 @@ class Scene:
     kind: str = REMOUNT
     disk: Mapping[str, Any] = field(default_factory=dict)
     """What is copied to: the part ``disks`` of a plan, for a move of kind COPY."""
+    authority: str = ""
+    """Which copy counts where one lies beneath the mount of another; empty while nobody has decided."""
 
     @property
     def old(self) -> str:
@@ -188,16 +194,10 @@ def inside(facts: Moving, path: str) -> list[str]:
     )
 
 
-def is_harmless(entry: Leftover) -> bool:
-    """Whether a leftover in a hidden directory is one that the product's own scripts make by themselves.
-
-    They recreate them at every boot or tick, whatever STATE_DIR says; none holds state.
-    """
-    name, kind, size = entry["name"], entry["kind"], entry["size"]
-    if kind == "directory":
-        return name == "lost+found" or (name in ("certs", "db-jobs") and size == 0)
-    if kind != "file":
-        return False
-    if name == "instance.yaml":
-        return entry["backend"] == "duckdb" and size <= 4096
-    return name == "agnes-state-applier.tick" or (name.endswith(".lock") and size == 0)
+def no_leftovers(found: Bare) -> list[str]:
+    """Names in a bare directory that the product's own scripts do not make by themselves."""
+    return [
+        e["name"]
+        for e in found["entries"]
+        if not is_harmless(e["name"], e["kind"], e["size"], e["stub"])
+    ]

@@ -2,13 +2,14 @@
 """What lies beneath a mount point, compared with what is mounted there: leftover, or state?
 
 Nothing is merged, and no copy is chosen: leftovers that the product's own scripts make
-by themselves go aside, and anything else is a conflict that an operator decides.
+by themselves go aside with a move, and anything else is a conflict that an operator
+decides: see authority.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ SAME, BENEATH, LIVE, DIFFER = "same", "only beneath", "only live", "differ"
 STUB = "instance.yaml"
 STUB_MAX = 4096
 TICK = "agnes-state-applier.tick"
-_EMPTY_DIRECTORIES = ("certs", "db-jobs")
+_EMPTY_DIRECTORIES = ("certs", "db-jobs", "lost+found")
 _PLAIN = re.compile(
     r"""^(\s*)([A-Za-z_]+):\s*(?:"([^"]*)"|'([^']*)'|([^\s#"'][^#]*?))?\s*(?:#.*)?$"""
 )
@@ -63,20 +64,19 @@ def is_stub(text: str) -> bool:
     return said == [(False, "database", ""), (True, "backend", "duckdb")]
 
 
-def is_harmless(entry: Entry, names_in_it: Sequence[bytes], stub: str) -> bool:
-    """Whether an entry at the top of a hidden directory is a leftover of the product's scripts.
+def is_harmless(name: str, kind: str, size: int, stub: bool) -> bool:
+    """Whether what is at the top of a hidden directory is a leftover of the product's scripts.
 
     They make these at every boot or tick, wherever STATE_DIR points; none holds state.
-    names_in_it: of a directory; stub: the text of instance.yaml.
+    size: bytes of a file, entries of a directory; stub: what is_stub says of an instance.yaml.
     """
-    name = entry.path.decode("utf-8", "surrogateescape")
-    if entry.kind == DIRECTORY:
-        return not names_in_it and name in (*_EMPTY_DIRECTORIES, "lost+found")
-    if entry.kind != FILE:
+    if kind == DIRECTORY:
+        return size == 0 and name in _EMPTY_DIRECTORIES
+    if kind != FILE:
         return False
     if name == STUB:
-        return entry.size <= STUB_MAX and is_stub(stub)
-    return name == TICK or (name.endswith(".lock") and entry.size == 0)
+        return size <= STUB_MAX and stub
+    return name == TICK or (name.endswith(".lock") and size == 0)
 
 
 def is_same(beneath: Entry, live: Entry) -> bool:
@@ -92,27 +92,40 @@ def is_same(beneath: Entry, live: Entry) -> bool:
     return beneath.target == live.target if beneath.kind == LINK else True
 
 
-def _top(path: bytes) -> bytes:
-    return path.split(b"/")[0]
+def harmless(entries: Mapping[bytes, Entry], stub: bool) -> set[bytes]:
+    """Paths of the leftovers at the top of a tree."""
+    inside: dict[bytes, int] = {}
+    for path in entries:
+        above = path.rpartition(b"/")[0]
+        inside[above] = inside.get(above, 0) + 1
+    return {
+        path
+        for path, entry in entries.items()
+        if b"/" not in path
+        and is_harmless(
+            path.decode("utf-8", "surrogateescape"),
+            entry.kind,
+            inside.get(path, 0) if entry.kind == DIRECTORY else entry.size,
+            stub,
+        )
+    }
 
 
-def classify(beneath: Iterable[Entry], live: Mapping[bytes, Entry], stub: str = "") -> list[Found]:
+def classify(
+    beneath: Iterable[Entry], live: Mapping[bytes, Entry], stub: bool = False
+) -> list[Found]:
     """Each path of either tree, beneath ones first; ``live`` has content where both have the path.
 
-    stub: the text of instance.yaml beneath, if it is small.
+    stub: what is_stub says of the instance.yaml beneath.
     """
     entries = {entry.path: entry for entry in beneath if entry.path}
-    inside: dict[bytes, list[bytes]] = {}
-    for path in entries:
-        if b"/" in path:
-            inside.setdefault(path.rpartition(b"/")[0], []).append(path)
+    leftovers = harmless(entries, stub)
     found = []
     for path, entry in entries.items():
         where = BENEATH
         if path in live:
             where = SAME if is_same(entry, live[path]) else DIFFER
-        harmless = b"/" not in path and is_harmless(entry, inside.get(path, []), stub)
-        found.append(_found(entry, where, harmless))
+        found.append(_found(entry, where, path in leftovers))
     found += [_found(e, LIVE) for path, e in live.items() if path and path not in entries]
     return found
 
@@ -123,26 +136,9 @@ def _found(entry: Entry, where: str, harmless: bool = False) -> Found:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What to do with what lies beneath."""
-
-    quarantine: tuple[bytes, ...]
-    """Names at the top that may go aside: leftovers, and what the live tree has just the same."""
-    conflicts: tuple[Found, ...]
-    """Everything else beneath, for the operator."""
-
-
-def judge(found: Iterable[Found]) -> Verdict:
-    """Leftovers and equal copies go aside, whole names at a time; anything else is a conflict.
-
-    A name goes aside only if all that is in it may.
-    """
-    beneath = [each for each in found if each.where != LIVE]
-    kept = {_top(each.path) for each in beneath if not (each.harmless or each.where == SAME)}
-    tops = dict.fromkeys(_top(each.path) for each in beneath)
-    conflicts = [e for e in beneath if _top(e.path) in kept and not (e.harmless or e.where == SAME)]
-    return Verdict(tuple(top for top in tops if top not in kept), tuple(conflicts))
+def conflicts(found: Iterable[Found]) -> list[Found]:
+    """What lies beneath and is neither a leftover nor mounted just the same."""
+    return [each for each in found if each.where not in (LIVE, SAME) and not each.harmless]
 
 
 def lost(before: Iterable[Entry], after: Iterable[Entry]) -> list[bytes]:

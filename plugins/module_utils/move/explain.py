@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any, Optional
 
+from ..core import authority
 from ..core.layouts import LAYOUTS, Layout, state_dirs
-from ..core.scenes import Moving, points_to
-from ..system import ledger, moving
+from ..core.scenes import Moving, no_leftovers, points_to
+from ..system import evidence, ledger, moving
+from ..system.engine import containers, project_name
 
 PROJECT_DIR = "/opt/agnes"
 JOURNAL_LINES = 8
@@ -43,6 +46,17 @@ def _places(facts: Moving) -> list[str]:
     return lines
 
 
+def _beneath(facts: Moving, project_dir: str) -> list[str]:
+    """The evidence where a mount hides what may be a second copy of state."""
+    docker, found = shutil.which("docker") or "", []
+    if any(no_leftovers(each) for each in facts["bare"].values()):
+        running = containers(docker, project_name(project_dir)) if docker else []
+        for path, shadow in evidence.shadows(facts, docker, running).items():
+            if shadow["conflicts"]:
+                found.append(f"TWO COPIES {path}: {authority.evidence(shadow)}")
+    return found
+
+
 def _next(facts: Moving, layout: Optional[Layout], result: dict[str, Any]) -> str:
     fence = facts["fence"]
     if fence:
@@ -75,6 +89,7 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
         f"layout     {name}: STATE_DIR={state}, by {project_dir}/.env",
         *_mounts(facts),
         *_places(facts),
+        *_beneath(facts, project_dir),
         *(f"fstab      {path}: {spec}" for path, spec in sorted(facts["lines"].items())),
         f"marker     layout {facts['marker'] or 'none'}, database backend {facts['backend']}",
     ]

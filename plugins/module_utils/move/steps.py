@@ -135,17 +135,17 @@ def _idle(world: World) -> None:
                 pass
         except FileNotFoundError:
             pass
-    shared = moving.others(world.project.docker, world.project.name, [world.held()])
+    shared = moving.others(world.project.docker, world.project.name, world.all_held())
     if shared:
         raise StateDiskShared(path=path, found=", ".join(shared))
     _nobody(world, IDLE_SECONDS, containers=False)
 
 
 def _nobody(world: World, seconds: float, containers: bool) -> None:
-    held, found = world.held(), [""]
+    places, found = world.all_held(), [""]
 
     def none() -> bool:
-        found[:] = holders(held, containers)
+        found[:] = [each for held in places for each in holders(held, containers)]
         return not found
 
     if not until(none, seconds):

@@ -69,6 +69,7 @@ class World:
             present=frozenset(item.name for item in found),
             wanted=frozenset(self.wanted), fresh=frozenset(self.fresh),
             kind=str(self.intent.get("kind") or REMOUNT), disk=self.intent.get("disk") or {},
+            authority=str(self.intent.get("authority") or ""),
         )  # fmt: skip
 
     def device(self) -> str:
@@ -91,6 +92,12 @@ class World:
             raise NotMounted(mount_point=data, found="not the disk that state was found on")
         inside = os.path.normpath(os.path.join(root, os.path.relpath(path, data)))
         return Held(device, path, inside)
+
+    def all_held(self) -> list[Held]:
+        """The same, and the directory beneath the mount where that holds what may be state, too."""
+        if not self.intent.get("authority"):
+            return [self.held()]
+        return [self.held(), moving.held_directory(self.source.mounts["state"])]
 
     def save(self) -> None:
         """Write the intent down, durably."""
@@ -179,6 +186,7 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
         "request": request["id"],
         "source": request["source"],
         "target": request["target"],
+        "authority": request.get("authority") or "",
         "fstype": next(
             (p["fstype"] for p in facts["points"] if p["uuid"] == request["uuid"]), "ext4"
         ),

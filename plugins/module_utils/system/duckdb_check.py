@@ -26,10 +26,10 @@ AT = "/check"
 _SECONDS = 600.0
 
 SCRIPT = f"""
-import json, duckdb
+import json, sys, duckdb
 # Nothing is loaded, spilled or fetched: what opens is what lies there.
 settings = {{"temp_directory": "", "autoinstall_known_extensions": "false"}}
-connection = duckdb.connect("{AT}/{DATABASE}", read_only=True, config=settings)
+connection = duckdb.connect(sys.argv[1] + "/{DATABASE}", read_only=True, config=settings)
 quote = lambda name: '"' + name.replace('"', '""') + '"'
 tables = connection.execute(
     "SELECT database_name, schema_name, table_name FROM duckdb_tables()"
@@ -56,16 +56,21 @@ class Rows:
         return sum(self.rows.values())
 
 
-def container(docker: Sequence[str], image: str, directory: str, uid: int, gid: int) -> list[str]:
+def container(
+    docker: Sequence[str], image: str, directory: str, uid: int, gid: int, below: str = ""
+) -> list[str]:
     """The command that runs ``SCRIPT`` on the directory. ``docker`` is the client with its options.
 
-    Nothing is pulled: the image is the one that the product runs here.
+    below: the path of the database's directory in ``directory``, of which then the container
+    sees nothing that is mounted there. Nothing is pulled: the image is the one that the product
+    runs here.
     """
+    more = ",bind-recursive=disabled" if below else ""
     return [
         *docker, "run", "--rm", "--network", "none", "--pull", "never", "--read-only",
         "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", f"{uid}:{gid}",
-        "--mount", f"type=bind,source={directory},target={AT},readonly", "--workdir", "/",
-        "--entrypoint", "python3", image, "-c", SCRIPT,
+        "--mount", f"type=bind,source={directory},target={AT},readonly{more}", "--workdir", "/",
+        "--entrypoint", "python3", image, "-c", SCRIPT, os.path.join(AT, below).rstrip("/"),
     ]  # fmt: skip
 
 
@@ -108,6 +113,20 @@ def count(docker: Sequence[str], image: str, directory: str) -> Rows:
         changed = sorted({os.fsdecode(entry.path) for entry in set(before) ^ set(after)})
         raise DatabaseTouched(path=directory, found=", ".join(changed[:5]))
     return found
+
+
+def glance(
+    docker: Sequence[str], image: str, directory: str, owner: tuple[int, int], below: str = ""
+) -> Rows:
+    """Count rows as they are now, as evidence for people: no proof, of what may be written to.
+
+    below: as for container. Raises Failed, also when the database is in use.
+    """
+    command = container(docker, image, directory, *owner, below)
+    try:
+        return parse(run(command, seconds=_SECONDS).out)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Failed("an answer that is no count")
 
 
 def compare(source: Rows, target: Rows, paths: tuple[str, str]) -> None:

@@ -50,6 +50,11 @@ def _mapped_files(pid: int, held: Held) -> bool:
     return any(held.has(line.rstrip("\n").split(None, 5)[-1]) for line in lines)
 
 
+def has_open(pid: int, held: Held) -> bool:
+    """Whether a process has files of it open or mapped."""
+    return _open_files(pid, held) or _mapped_files(pid, held)
+
+
 def _locks(maj_min: str) -> Iterator[int]:
     major, minor = (int(part) for part in maj_min.split(":"))
     needle = f"{major:02x}:{minor:02x}:"

@@ -15,7 +15,7 @@ from ..core.errors import Unreadable
 from ..core.facts import FORMAT, Accounts, Env, Host, Mount, StatePlace
 from ..core.layouts import DISKS, LAYOUTS, state_dirs
 from ..core.tree import AGNES_UID, MARKER
-from . import boot, devices, durable, engine, moving, record
+from . import boot, devices, durable, engine, evidence, moving, record
 
 _LOST_AND_FOUND = "lost+found"
 _NAMES_SHOWN = 20
@@ -118,6 +118,9 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     docker = "" if found["error"] else found["docker"]
     # State in a directory is only added up where a disk is there to copy it to.
     measured = bool(asked["state"]["maj_min"])
+    containers = engine.containers(docker, project) if docker else []
+    moves = moving.look(project_dir, docker, project, measured)
+    moves["shadows"] = evidence.shadows(moves, docker, containers)
     return {
         "format": FORMAT,
         "boot_id": record.boot_id(),
@@ -130,11 +133,11 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
         "compose_files": _compose_files(project_dir),
         "engine": found,
-        "containers": engine.containers(docker, project) if docker else [],
+        "containers": containers,
         "accounts": accounts(),
         "data_volume": engine.data_volume(docker, project) if docker else {"name": "", "bind": ""},
         "boot_scripts": boot.boot_scripts(project_dir),
         "selinux_enforcing": selinux_enforcing(),
         "record": record.read(),
-        "moving": moving.look(project_dir, docker, project, measured),
+        "moving": moves,
     }

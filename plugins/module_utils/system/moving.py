@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import dotenv, fstab
+from ..core import dotenv, fstab, shadow
 from ..core.backend import UNKNOWN, backend_of
 from ..core.disks import COPY_TARGET
 from ..core.errors import Refusal
 from ..core.layouts import is_below, resolve_state_dir, state_dirs
 from ..core.move_errors import CanNotLook
-from ..core.scenes import Bare, Leftover, Moving, Point
+from ..core.scenes import Bare, Leftover, Moving, Point, no_leftovers
 from . import (
     durable,
     kernel,
@@ -33,7 +33,6 @@ from .engine import PROJECT_LABEL
 from .formatting import FORMATTED
 from .mountinfo import Line
 
-_INSTANCE = "instance.yaml"
 _ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
 _SHOWN = 20
 STAGE = "/run/agnes-host/copy"
@@ -90,6 +89,16 @@ class Held:
         return not self.path or (path + "/").startswith(self.path + "/")
 
 
+def held_directory(path: str) -> Held:
+    """The directory at ``path`` on its parent's filesystem, beneath whatever is mounted there."""
+    above = os.path.dirname(path)
+    holding = [line for line in mountinfo.read() if is_below(above, line.target)]
+    # The longest target holds it, and of those at one place the last.
+    line = max(reversed(holding), key=lambda each: len(each.target))
+    inside = os.path.join(line.root, os.path.relpath(path, line.target))
+    return Held(line.maj_min, path, os.path.normpath(inside))
+
+
 @contextmanager
 def parent_of(path: str) -> Iterator[int]:
     """The directory that holds ``path``, as its filesystem has it, with no mount in it."""
@@ -109,7 +118,7 @@ def parent_of(path: str) -> Iterator[int]:
 
 def _leftover(directory: int, name: str) -> Leftover:
     info = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    found: Leftover = {"name": name, "kind": "other", "size": info.st_size, "backend": ""}
+    found: Leftover = {"name": name, "kind": "other", "size": info.st_size, "stub": False}
     if stat.S_ISLNK(info.st_mode):
         found["kind"] = "link"
     elif stat.S_ISDIR(info.st_mode):
@@ -120,8 +129,8 @@ def _leftover(directory: int, name: str) -> Leftover:
             os.close(fd)
     elif stat.S_ISREG(info.st_mode):
         found["kind"] = "file"
-        if name == _INSTANCE:
-            found["backend"] = _backend_in(directory)
+        if name == shadow.STUB:
+            found["stub"] = has_stub(directory)
     return found
 
 
@@ -146,26 +155,42 @@ def _bare_in(parent: int, name: str, found: Bare) -> Bare:
         found["kind"] = "directory"
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         try:
-            found["entries"] = [_leftover(fd, n) for n in sorted(os.listdir(fd))[:_SHOWN]]
+            entries = [_leftover(fd, each) for each in sorted(os.listdir(fd))]
         finally:
             os.close(fd)
+        # However many leftovers there are, none hides anything else.
+        stand = set(no_leftovers({**found, "entries": entries}))
+        found["entries"] = sorted(entries, key=lambda e: e["name"] not in stand)[:_SHOWN]
     else:
         found["kind"] = "other"
     return found
 
 
+def _instance_in(directory: int) -> str:
+    """The text of an instance.yaml. Raises OSError for what is no regular file."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    fd = os.open(shadow.STUB, flags, dir_fd=directory)
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(f"'{shadow.STUB}' is no file")
+        return file.read(1 << 20).decode("utf-8", "replace")
+
+
+def has_stub(directory: int) -> bool:
+    """Whether the instance.yaml in an open directory is the one that the product makes by itself."""
+    try:
+        return shadow.is_stub(_instance_in(directory))
+    except OSError:
+        return False
+
+
 def _backend_in(directory: int) -> str:
     try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        fd = os.open(_INSTANCE, flags, dir_fd=directory)
+        return backend_of(_instance_in(directory))
     except FileNotFoundError:
         return backend_of("")
     except OSError:
         return UNKNOWN
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return UNKNOWN
-        return backend_of(file.read(1 << 20).decode("utf-8", "replace"))
 
 
 def backend(state_dir: str) -> str:
@@ -264,6 +289,7 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
         "env_keys": sorted(values),
         "points": found,
         "bare": {path: bare(path) for path in state_dirs()},
+        "shadows": {},
         "lines": {e.mount_point: e.spec for e in entries if e.mount_point in state_dirs()},
         "backend": backend(state_dir),
         "marker": str(found_markers[state_dir].get("layout") or ""),

@@ -13,9 +13,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core import copying as 
 from ansible_collections.agnes.host.plugins.module_utils.core.copying import Proof, Room
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Rules, Totals
-from ansible_collections.agnes.host.plugins.module_utils.core.shadow import Found
 from ansible_collections.agnes.host.plugins.module_utils.system import (
-    beneath,
     copying,
     duckdb_check,
     manifest,
@@ -72,11 +70,6 @@ def linked(tmp: Path) -> None:
 def locked_twice(tmp: Path) -> None:
     copying.lock(opened(tmp), "/run/copy")
     copying.lock(opened(tmp), "/run/copy")
-
-
-def beneath_file(tmp: Path) -> None:
-    (tmp / "aside").touch()
-    beneath.own_directory(opened(tmp), "aside", f"{tmp}/aside")
 
 
 def touching(tmp: Path) -> None:
@@ -161,28 +154,6 @@ COPYING: list[tuple[type[Refusal], Trigger, str]] = [
         "replace the disk, or format it anew for another try",
     ),
     (
-        errors.ShadowConflict,
-        lambda tmp: beneath.check(
-            "/data/state", [Found(b"system.duckdb", "differ", "file", 5, 0, 999)]
-        ),
-        "AH089: beneath the mount at '/data/state' lies what may be state ('system.duckdb' (file, 5 "
-        "bytes, differ)), and this collection never chooses between two copies; compare them, then "
-        "name the authority for this host",
-    ),
-    (
-        errors.QuarantineUnsafe,
-        beneath_file,
-        "AH090: '{tmp}/aside' must be a directory of root's with mode 0700, found a link or a file; "
-        "find out who made it, then move it aside",
-    ),
-    (
-        errors.QuarantineIncomplete,
-        lambda tmp: beneath.check_kept("/data/state", "/data/aside/now", [b"a", b"b/c"]),
-        "AH091: after moving what was beneath '/data/state' to '/data/aside/now' something is "
-        "missing or differs ('a', 'b/c'); nothing was deleted: compare the two directories, and find "
-        "out what writes there",
-    ),
-    (
         errors.DatabaseUnreadable,
         lambda tmp: duckdb_check.count(["docker"], "agnes:1", str(tmp)),
         "AH092: the database in '{tmp}' can't be opened read-only with agnes:1 (there is no "
@@ -194,12 +165,6 @@ COPYING: list[tuple[type[Refusal], Trigger, str]] = [
         lambda tmp: duckdb_check.compare(Rows("1", {"main.a": 2}), Rows("1", {}), STATE),
         "AH093: the database in '/run/copy' has other rows than the one in '/data/state' (table "
         "main.a: 2 and none); the copy is not used, state stays at '/data/state': run again",
-    ),
-    (
-        errors.NoPrivateMounts,
-        lambda tmp: beneath.outcome("/data/state", b""),
-        "AH094: can't look beneath the mount at '/data/state' (the process that looked ended without "
-        "an answer); run as root, on a kernel that lets root make a mount namespace",
     ),
     (
         errors.DatabaseTouched,

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from ansible_collections.agnes.host.plugins.module_utils.core import authority, copy_errors
 from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
@@ -27,6 +28,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.moving import He
 
 from .hosts import blank_disk_host, env, ext4, flat_host, nested_host
 from .moving import bare, leftover, moving_of
+from .shadows import USED, shadow
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 HOSTS = {"nested": nested_host, "flat": flat_host}
@@ -93,8 +95,24 @@ def planned(moving: dict[str, Any]) -> Callable[[Path], object]:
     return lambda tmp: plan_move(host_with(NESTED, **moving), NESTED, FLAT)
 
 
+COPIES = shadow({"role": "active", "epoch": 3}, {**USED, "rows": {}, "uncounted": "in use by app"})
+NOW = authority.digest(COPIES)
+EVIDENCE = (
+    "mounted (/dev/sdc): files open in no container, seen by none; rows: main.rows 3; 2 files, 10 bytes, "
+    "newest 2026-01-02 03:04:05; marker active, epoch 3 -- hidden (/dev/sdb): files open in app, seen by "
+    "app, scheduler; rows not counted (in use by app); 2 files, 10 bytes, newest 2026-01-02 03:04:05; "
+    "marker none -- paths: 1 same, 2 only beneath, 0 only live, 1 differ, among them 'system.duckdb' differ"
+)
+
+
+def two_copies(*decisions: str) -> Callable[[Path], object]:
+    """Deciding between two copies on host agnes1."""
+    found = {"/data/state": COPIES}
+    return lambda tmp: authority.decide("/data/state", found, decisions, "agnes1", True)
+
+
 WORLD: Any = SimpleNamespace(
-    target=FLAT, source=NESTED, intent={"uuid": "u-state"}, held=lambda: Held("8:32")
+    target=FLAT, source=NESTED, intent={"uuid": "u-state"}, all_held=lambda: [Held("8:32")]
 )
 
 
@@ -160,9 +178,21 @@ MOVED = [
     ),
     Case(
         errors.HiddenState, planned({"bare": beneath("/data/state", HIDDEN)}),
-        "AH062: beneath the mount at '/data/state' the data disk holds files (found system.duckdb), "
-        "perhaps a second copy of the state; look at them through a bind mount of /data, and move "
-        "aside what is not in use",
+        "AH062: beneath the mount at '/data/state' lies what may be a second copy of state (found "
+        "system.duckdb), and nobody has decided which counts; run again, which shows both copies and how "
+        "to decide",
+    ),
+    Case(
+        copy_errors.ShadowConflict, two_copies(),
+        "AH089: beneath the mount at '/data/state' lies what may be a second copy of state, and this "
+        f"collection never chooses between two; found {EVIDENCE}; compare them, then name the authority: -e "
+        f"state_layout_authority=agnes1:mounted:{NOW} or agnes1:hidden:{NOW}",
+    ),
+    Case(
+        copy_errors.AuthorityUnusable, two_copies("agnes1:hidden:old"),
+        "AH090: state_layout_authority has 'agnes1:hidden:old', which decides nothing here (wanted "
+        f"agnes1:mounted:{NOW} or agnes1:hidden:{NOW}, for the evidence as it is now: {EVIDENCE}); look at "
+        "it again, then decide",
     ),
     Case(
         errors.StateDiskShared, planned({"others": ["backup-agent-1"]}),

@@ -16,9 +16,9 @@ def bare(kind: str = "directory", target: str = "", *entries: dict[str, Any]) ->
     return {"kind": kind, "target": target, "entries": list(entries)}
 
 
-def leftover(name: str, kind: str = "file", size: int = 0, backend: str = "") -> dict[str, Any]:
+def leftover(name: str, kind: str = "file", size: int = 0, stub: bool = False) -> dict[str, Any]:
     """One thing in a bare directory."""
-    return {"name": name, "kind": kind, "size": size, "backend": backend}
+    return {"name": name, "kind": kind, "size": size, "stub": stub}
 
 
 def moving_of(host: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
         "lines": {path: spec for path, spec in lines.items() if path in host["state"]},
         "backend": "duckdb",
         "marker": "",
+        "shadows": {},
         "roles": {},
         "staged": "",
         "formatted": "",

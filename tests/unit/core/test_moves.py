@@ -22,7 +22,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_move,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene, is_harmless
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
 
 from .move_refusals import host_with
 from .moving import applied, bare, leftover
@@ -96,7 +96,7 @@ def test_a_run_without_a_layout_moves_nothing() -> None:
 
 HARMLESS = bare(
     "directory", "",
-    leftover("instance.yaml", size=30, backend="duckdb"), leftover("agnes-state-applier.tick"),
+    leftover("instance.yaml", size=30, stub=True), leftover("agnes-state-applier.tick"),
     leftover("db-state-applier.lock"), leftover("certs", "directory"),
 )  # fmt: skip
 
@@ -107,23 +107,6 @@ def test_what_the_products_scripts_leave_by_themselves_is_no_hidden_state() -> N
         NESTED,
         FLAT,
     ).steps
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        leftover("instance.yaml", size=30, backend="side_car"),
-        leftover("instance.yaml", size=30),
-        leftover("instance.yaml", size=9000, backend="duckdb"),
-        leftover("certs", "directory", 1),
-        leftover("other.lock", size=3),
-        leftover("instance.yaml", "link"),
-        leftover(".jwt_secret", size=64),
-    ],
-    ids=lambda entry: f"{entry['name']}-{entry['kind']}",
-)
-def test_is_harmless_is_false_for_what_may_be_state(entry: Any) -> None:
-    assert not is_harmless(entry)
 
 
 def _step(scene: Scene, step: str) -> Scene:

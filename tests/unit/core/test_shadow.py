@@ -39,18 +39,27 @@ HARMLESS = [
     (file(b"instance.yaml", size=30), [], True),
     (file(b"instance.yaml", size=5000), [], False),
     (file(b"system.duckdb", size=0), [], False),
+    (file(b".jwt_secret", size=64), [], False),
     (Entry(b"certs", "directory"), [], True),
     (Entry(b"certs", "directory"), [b"certs/privkey.pem"], False),
     (Entry(b"lost+found", "directory"), [], True),
     (Entry(b"lost+found", "directory"), [b"lost+found/#12"], False),
     (Entry(b"other", "directory"), [], False),
+    (Entry(b"instance.yaml", "link", target=b"/etc/passwd"), [], False),
     (Entry(b"agnes-state-applier.tick", "link", target=b"/etc/passwd"), [], False),
 ]
 
 
 @pytest.mark.parametrize(("entry", "inside", "wanted"), HARMLESS)
-def test_is_harmless(entry: Entry, inside: list[bytes], wanted: bool) -> None:
-    assert shadow.is_harmless(entry, inside, "database:\n  backend: duckdb\n") is wanted
+def test_leftovers_are_what_the_products_scripts_make_by_themselves(
+    entry: Entry, inside: list[bytes], wanted: bool
+) -> None:
+    tree = {each.path: each for each in (entry, *map(file, inside))}
+    assert shadow.harmless(tree, True) == ({entry.path} if wanted else set())
+
+
+def test_an_instance_yaml_with_more_in_it_is_no_leftover() -> None:
+    assert shadow.harmless({b"instance.yaml": file(b"instance.yaml")}, False) == set()
 
 
 def test_classify_names_all_four_places() -> None:
@@ -80,17 +89,13 @@ FOUND = st.lists(
 
 
 @given(FOUND)
-def test_all_that_lies_beneath_goes_aside_or_belongs_to_a_conflict(
+def test_each_path_beneath_is_a_leftover_or_the_same_or_in_conflict(
     found: list[shadow.Found],
 ) -> None:
-    verdict = shadow.judge(found)
-    kept = {each.path.split(b"/")[0] for each in verdict.conflicts}
-    beneath = {each.path.split(b"/")[0] for each in found if each.where != shadow.LIVE}
-    assert set(verdict.quarantine) | kept == beneath
-    assert not set(verdict.quarantine) & kept
+    stand = shadow.conflicts(found)
     for each in found:
-        if each.where in (shadow.BENEATH, shadow.DIFFER) and not each.harmless:
-            assert each in verdict.conflicts
+        agreed = each.harmless or each.where in (shadow.LIVE, shadow.SAME)
+        assert (each in stand) is not agreed
 
 
 def test_lost_sees_content_that_is_nowhere() -> None:

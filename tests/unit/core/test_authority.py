@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nobody but the operator decides, for one host and the evidence that was shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.agnes.host.plugins.module_utils.core import authority
+from ansible_collections.agnes.host.plugins.module_utils.core.copy_errors import (
+    AuthorityUnusable,
+    ShadowConflict,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.shadow import classify
+
+from .move_refusals import HIDDEN, beneath, host_with
+from .shadows import USED, shadow
+
+PATH = "/data/state"
+
+
+def decide(found: Any, *decisions: str, moves: bool = True) -> str:
+    return authority.decide(PATH, {PATH: found}, decisions, "agnes1", moves)
+
+
+CONFLICT = shadow({}, USED)
+NOW = authority.digest(CONFLICT)
+
+
+@pytest.mark.parametrize("copy", ["mounted", "hidden"])
+def test_a_decision_for_this_host_and_this_evidence_counts(copy: str) -> None:
+    assert decide(CONFLICT, f"agnes1:{copy}:{NOW}") == copy
+    assert decide(CONFLICT, "agnes2:hidden:0", f"agnes1:{copy}:{NOW}") == copy
+
+
+@pytest.mark.parametrize(
+    "decisions",
+    [
+        [],
+        [f"agnes2:hidden:{NOW}"],
+        [f"agnes11:hidden:{NOW}"],
+        [f"*:hidden:{NOW}"],
+        ["hidden"],
+        [f"hidden:{NOW}"],
+    ],
+    ids=str,
+)
+def test_a_decision_for_another_host_or_for_all_decides_nothing(decisions: list[str]) -> None:
+    with pytest.raises(ShadowConflict, match=f"agnes1:hidden:{NOW}"):
+        decide(CONFLICT, *decisions)
+
+
+@pytest.mark.parametrize(
+    "decisions",
+    [
+        ["agnes1:hidden:00000000"],
+        ["agnes1:hidden"],
+        ["agnes1:hidden:"],
+        [f"agnes1:newer:{NOW}"],
+        [f"agnes1:hidden:{NOW}", f"agnes1:mounted:{NOW}"],
+    ],
+    ids=str,
+)
+def test_a_decision_that_is_none_or_about_other_evidence_is_refused(decisions: list[str]) -> None:
+    with pytest.raises(AuthorityUnusable, match=f"wanted agnes1:mounted:{NOW}"):
+        decide(CONFLICT, *decisions)
+
+
+CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"role": "active"}, {}), ({}, {"opened": []}), (USED, {}), ({}, {"database": False}),
+    ({"rows": {"main.rows": 4}}, {}), ({"newest": "2026-01-02 03:04:06"}, {}), ({"bytes": 11}, {}),
+    ({"device": "/dev/sdd"}, {}), ({"epoch": 2}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mounted", "hidden"), CHANGES, ids=str)
+def test_other_evidence_needs_another_decision(
+    mounted: dict[str, Any], hidden: dict[str, Any]
+) -> None:
+    # Seen by nobody else, so that taking the one user away shows.
+    base = shadow({}, {"opened": ["app"]})
+    changed = shadow(mounted, {"opened": ["app"], **hidden})
+    assert authority.digest(changed) != authority.digest(base)
+
+
+def test_what_a_running_container_writes_does_not_change_the_evidence() -> None:
+    later = shadow(
+        {}, {**USED, "bytes": 99, "newest": "2027", "files": 9, "rows": {}},
+        counts={"same": 0}, names=["'x' differ"],
+    )  # fmt: skip
+    assert authority.digest(later) == NOW
+
+
+def test_equal_copies_and_leftovers_need_no_decision() -> None:
+    assert decide(shadow({}, {}, conflicts=0)) == "mounted"
+    assert authority.decide(PATH, {}, [], "agnes1", moves=True) == ""
+
+
+def test_what_could_not_be_compared_is_a_conflict() -> None:
+    found = {**shadow({}, {}, trouble="no"), "mounted": None, "hidden": None}
+    with pytest.raises(ShadowConflict, match="could not be compared: no"):
+        decide(found)
+
+
+PLAIN: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+    (USED, {}, True), ({"role": "active"}, {}, True), ({}, {}, False),
+    (USED, {"seen": ["scheduler"]}, False), ({"role": "active"}, USED, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mounted", "hidden", "goes_on"), PLAIN, ids=str)
+def test_a_run_that_moves_nothing_goes_on_only_where_the_mounted_copy_is_in_use(
+    mounted: dict[str, Any], hidden: dict[str, Any], goes_on: bool
+) -> None:
+    found = shadow(mounted, hidden)
+    now = authority.digest(found)
+    if goes_on:
+        assert decide(found, moves=False) == ""
+    else:
+        with pytest.raises(ShadowConflict, match="a layout to move to"):
+            decide(found, moves=False)
+    assert decide(found, f"agnes1:mounted:{now}", moves=False) == "mounted"
+    with pytest.raises(ShadowConflict, match="a layout to move to"):
+        decide(found, f"agnes1:hidden:{now}", moves=False)
+
+
+def observed(found: Any) -> Any:
+    made = host_with(LAYOUTS["nested"], bare=beneath(PATH, HIDDEN), shadows={PATH: found})
+    return made
+
+
+def test_a_plain_run_notes_what_it_leaves_beneath() -> None:
+    plan = make_plan(observed(shadow(USED, {})), {"host": "agnes1"})
+    assert plan["refusal"] == ""
+    assert "beneath the mount at /data/state lies what may be a second copy" in plan["notes"][-1]
+    assert "only beneath" in plan["sentences"][-1]
+
+
+def test_a_move_is_planned_only_with_a_decision() -> None:
+    request: dict[str, Any] = {"host": "agnes1", "layout": "flat"}
+    refused = make_plan(observed(CONFLICT), request)
+    assert refused["code"] == "AH089"
+    decision = f"agnes1:mounted:{NOW}"
+    for said in (decision, [decision], f"agnes2:hidden:1,{decision}"):
+        plan = make_plan(observed(CONFLICT), {**request, "authority": said})
+        assert plan["move"]["authority"] == "mounted"
+        assert not any("second copy" in each for each in plan["notes"])
+
+
+def test_the_plan_says_who_is_stopped_on_the_copy_that_does_not_count() -> None:
+    request = {"host": "agnes1", "layout": "flat", "authority": f"agnes1:mounted:{NOW}"}
+    said = make_plan(observed(CONFLICT), request)["sentences"]
+    assert any("app, scheduler work with it, are stopped in the move" in each for each in said)
+
+
+NAMES = st.sampled_from([b"system.duckdb", b"a.lock", b"certs", b"certs/k", b".jwt_secret", b"t"])
+TREES = st.dictionaries(NAMES, st.sampled_from(["x", "y"]), max_size=6)
+
+
+def tree(contents: dict[bytes, str]) -> dict[bytes, Entry]:
+    return {p: Entry(p, "file", size=1, content=c) for p, c in contents.items()}
+
+
+@given(TREES, TREES)
+def test_no_content_beneath_is_passed_over(
+    hidden: dict[bytes, str], live: dict[bytes, str]
+) -> None:
+    """Without a conflict, all content beneath is mounted as well, but for leftovers."""
+    found = classify(tree(hidden).values(), tree(live))
+    _counts, _names, stand = authority.compared(found)
+    lacking = [p for p, content in hidden.items() if live.get(p) != content]
+    assert stand == len(lacking)
+
+
+def test_the_numbers_are_about_state_and_not_about_what_comes_by_itself() -> None:
+    entries = tree(dict.fromkeys((b"system.duckdb", b"agnes-state-applier.tick", b"c.lock"), "x"))
+    marker = {b".agnes-state.json": Entry(b".agnes-state.json", "file")}
+    counted = authority.counted({**entries, **marker}.values(), [b"c.lock"])
+    assert [entry.path for entry in counted] == [b"system.duckdb"]
