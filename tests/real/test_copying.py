@@ -167,6 +167,23 @@ def test_a_byte_that_changed_behind_the_same_time_and_size_is_seen(
     assert "(1 differences: '.jwt_secret': content differs)" in str(refused.value)
 
 
+def test_zeros_that_a_power_cut_left_of_a_copy_cut_off_earlier_are_copied_again(
+    filesystem: Filesystem, tmp_path: Path
+) -> None:
+    """A file can have its size and its time, and yet not what was in it: see test_blocklog.py."""
+    source, target = sample.make(filesystem("ext4", "source")), filesystem("ext4", "target")
+    with copy_of(source, target) as copy:
+        copy.precopy(budget_seconds=60)
+    info = (target / ".jwt_secret").stat()
+    with open(target / ".jwt_secret", "r+b") as file:
+        file.write(bytes(info.st_size))
+    os.utime(target / ".jwt_secret", ns=(info.st_atime_ns, info.st_mtime_ns))
+    with copy_of(source, target) as copy:
+        copy.precopy(budget_seconds=60)
+        copy.final()
+        copy.prove(manifests(tmp_path), KEY)
+
+
 def test_stale_files_of_the_database_go_from_the_target(
     filesystem: Filesystem, tmp_path: Path
 ) -> None:

@@ -178,10 +178,18 @@ class Copy:
             self.entries = stats.entries
         return stats
 
+    def _doubted(self) -> Sequence[str]:
+        """What is there before the first round is compared by content, not by size and time.
+
+        A power cut leaves files that have both, and zeros in place of what was not flushed.
+        """
+        there = [n for n in os.listdir(self.target) if not self.rules.leaves_out(os.fsencode(n))]
+        return ["--checksum"] if there and not self.rounds else []
+
     def round(self) -> Round:
         """Copy what has changed, and find out what is left by then. The stack may be running."""
-        started = time.monotonic()
-        stats = self._pass(["--info=progress2", "--no-inc-recursive"], live=True)
+        started, more = time.monotonic(), self._doubted()
+        stats = self._pass(["--info=progress2", "--no-inc-recursive", *more], live=True)
         copied = time.monotonic()
         rest = self._pass(["--dry-run"], live=True)
         done = Round(copied - started, stats.copied, rest.copied, time.monotonic() - copied)
