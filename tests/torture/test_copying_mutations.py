@@ -62,8 +62,9 @@ MUTATIONS = [
     Mutation("running_numbers", "core/authority.py", "if copy and is_used(copy):", "if False:", "works_with_which_copy"),
     Mutation("who_sees", "system/evidence.py", "== (tree.device, tree.inode)", "== ()", "works_with_which_copy"),
     Mutation("who_holds", "system/moving.py", "return Held(line.maj_min, path, os.path.normpath(inside))", "return Held(\"0:0\", path, inside)", "holders_of_the_hidden or works_with_which_copy"),
-    Mutation("manifest_fsync", "system/manifest_file.py", "            os.fsync(fd)\n", "", "order_of_durable"),
-    Mutation("manifest_directory", "system/manifest_file.py", "    durable.fsync_directory(directory)\n", "", "order_of_durable"),
+    Mutation("manifest_fsync", "system/durable.py", "            os.fsync(fd)\n            os.rename", "            os.rename", "order_of_durable"),
+    Mutation("manifest_directory", "system/durable.py", "        raise\n    os.fsync(directory)\n", "        raise\n", "order_of_durable"),
+    Mutation("doubted", "system/copying.py", "if there and not self.rounds else []", "if False else []", "cut_off_earlier"),
     Mutation("database_touched", "system/duckdb_check.py", "if before != after:", "if False:", "goes_wrong"),
 ]  # fmt: skip
 

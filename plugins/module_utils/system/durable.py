@@ -2,15 +2,20 @@
 """Writes that are whole or not there after a crash.
 
 Temporary file in the same directory, fsync, rename, fsync of the directory;
-an fsync error is fatal, because the kernel reports it only once.
+an fsync error is fatal, because the kernel reports it only once. A temporary file that
+a crash leaves is removed when the same file is written again: it may hold secrets.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Optional
 
 
@@ -26,28 +31,63 @@ def fsync_directory(fd_or_path: object) -> None:
         os.close(fd)
 
 
-def write_at(
-    directory: int, name: str, content: bytes, mode: int, uid: int = 0, gid: int = 0
-) -> None:
-    """Write ``name`` in the directory open as ``directory``; no link is followed."""
-    temporary = f".{name}.{secrets.token_hex(6)}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    fd = os.open(temporary, flags, 0o600, dir_fd=directory)
+def _sweep(directory: int, name: str) -> None:
+    """Remove what writers of ``name`` left that were cut off: one that still writes holds the lock."""
+    left = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{12}}\.new")
+    for each in filter(left.fullmatch, os.listdir(directory)):
+        with suppress(OSError):
+            fd = os.open(each, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if stat.S_ISREG(os.fstat(fd).st_mode):
+                    os.unlink(each, dir_fd=directory)
+            finally:
+                os.close(fd)
+
+
+def _temporary(directory: int, name: str) -> tuple[str, int]:
+    """A temporary file for ``name``, locked while it is open."""
+    _sweep(directory, name)
+    while True:
+        temporary = f".{name}.{secrets.token_hex(6)}.new"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        fd = os.open(temporary, flags, 0o600, dir_fd=directory)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:  # not swept between the two calls
+            return temporary, fd
+        os.close(fd)
+
+
+@contextmanager
+def replacing(directory: int, name: str) -> Iterator[int]:
+    """A new file to be written, which is ``name`` in the directory open as ``directory`` at the end.
+
+    Flushed before it has its name, as is the name; after an error all is as before.
+    """
+    temporary, fd = _temporary(directory, name)
     try:
         try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(fd, view) :]
-            os.fchown(fd, uid, gid)
-            os.fchmod(fd, mode)
+            yield fd
             os.fsync(fd)
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         finally:
             os.close(fd)
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         os.unlink(temporary, dir_fd=directory)
         raise
     os.fsync(directory)
+
+
+def write_at(
+    directory: int, name: str, content: bytes, mode: int, uid: int = 0, gid: int = 0
+) -> None:
+    """Write ``name`` in the directory open as ``directory``; no link is followed."""
+    with replacing(directory, name) as fd:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)
 
 
 def write(path: str, content: str, mode: int = 0o644, keep_owner: bool = True) -> None:

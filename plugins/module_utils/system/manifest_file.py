@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -81,20 +80,13 @@ def record(root: int, file: BinaryIO, key: bytes, rules: Rules = RULES) -> Total
 
 def keep(root: int, path: str, key: bytes, rules: Rules = RULES) -> Totals:
     """The manifest of a quiet tree as a file of root's only, whole or not there after a crash."""
-    directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}.{secrets.token_hex(6)}.new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    folder, name = os.path.split(path)
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with os.fdopen(fd, "wb", buffering=1 << 20) as file:
-            totals = record(root, file, key, rules)
-            file.flush()
-            os.fsync(fd)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    durable.fsync_directory(directory)
-    return totals
+        with durable.replacing(directory, name) as fd, os.fdopen(fd, "wb", closefd=False) as file:
+            return record(root, file, key, rules)
+    finally:
+        os.close(directory)
 
 
 def _rules(file: BinaryIO) -> dict[str, Any]:

@@ -43,6 +43,26 @@ def test_a_file_that_exists_keeps_its_mode_and_owner(tmp_path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == owner
 
 
+def test_what_a_crash_left_of_the_same_file_goes_and_nothing_else(tmp_path: Path) -> None:
+    others = (".file.0123456789ab.newer", ".other.0123456789ab.new", ".file.x.new")
+    for name in (".file.0123456789ab.new", *others):
+        (tmp_path / name).write_text("SECRET=1")
+    (tmp_path / ".file.000000000000.new").mkdir()
+    durable.write(f"{tmp_path}/file", "new")
+    left = {".file.000000000000.new", "file", *others}
+    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_what_somebody_is_still_writing_stays(tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    with durable.replacing(directory, "file") as fd:
+        os.write(fd, b"first")
+        durable.write(f"{tmp_path}/file", "second")
+    os.close(directory)
+    assert (tmp_path / "file").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize("failing", ["write", "fsync", "rename"])
 def test_what_fails_leaves_the_old_file_and_no_temporary_one(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
