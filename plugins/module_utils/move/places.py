@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from ..core.move_errors import MovePlaceInUse
 from ..core.retired import ASIDE
-from ..system import kernel, trees
+from ..system import kernel, moving, trees
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -87,6 +87,12 @@ def make_point(path: str, name_aside: str) -> None:
                 _drop_link(aside, name_aside)
         _immutable(parent, name, True)
         os.fsync(parent)
+
+
+def guard(path: str) -> None:
+    """What a crash may have left undone of make_point; the mount may be there by now."""
+    with moving.parent_of(path) as parent:
+        _immutable(parent, os.path.basename(path), True)
 
 
 def unmake_point(path: str, link: str, name_aside: str) -> None:

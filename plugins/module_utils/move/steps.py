@@ -230,6 +230,8 @@ def _marker(world: World) -> None:
 def _record(world: World) -> None:
     for path in (world.source.mounts["state"], world.target.mounts["state"]):
         places.tidy(path, world.name_aside)
+    if world.intent["point_was"] != "directory":
+        places.guard(world.target.mounts["state"])
     found = record.load()
     if COPY_TARGET in found["disks"]:
         # It holds the state now, and no other disk may take its place.
