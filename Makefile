@@ -8,7 +8,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup demo demo-move demo-clean test lint unit scenarios torture
+.PHONY: help setup setup-torture demo demo-move demo-clean test lint unit scenarios torture
 
 help:
 	@echo "make setup       a Docker engine if there is none, the tools in .venv"
@@ -16,10 +16,13 @@ help:
 	@echo "make demo-move   that host, nested, moves to flat under load, is killed in the middle and run again"
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
-	@echo "make torture     a move that fails at every step in every way, and is run again; copies of every kind"
+	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind"
 
 setup: .venv/stamp $(LINK)
 	@$(PYTHON) tests/lab/engine.py
+
+setup-torture: setup
+	@$(PYTHON) tests/lab/engine.py torture
 
 .venv/stamp: requirements/dev.txt
 	@echo "setup: the tools in .venv (about half a minute)"
@@ -46,10 +49,10 @@ demo-move: setup
 demo-clean: setup
 	@ansible-playbook molecule/shared/destroy.yml
 
-test: setup
+test: setup-torture
 	@$(BIN)/python tests/lab/suite.py lint unit real torture $(SCENARIOS)
 
-torture: setup
+torture: setup-torture
 	@$(BIN)/python tests/lab/images.py
 	@docker load --quiet --input $${XDG_CACHE_HOME:-$$HOME/.cache}/agnes-host/stack.tar
 	@TORTURE=full $(BIN)/python tests/lab/suite.py real torture

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TOOLS = {
@@ -25,6 +26,9 @@ TOOLS = {
     "strace": "strace",
 }
 """Command -> Debian package that has it."""
+
+TORTURE_TOOLS = {"qemu-storage-daemon": "qemu-system-common"}
+"""What only the tests need that cut the power."""
 
 ENGINE_PACKAGE = "docker.io"
 START_SECONDS = 60
@@ -44,9 +48,9 @@ def engine_answers() -> bool:
     return done.returncode == 0
 
 
-def missing_packages(engine: bool) -> list[str]:
+def missing_packages(engine: bool, tools: Mapping[str, str]) -> list[str]:
     """Packages to install."""
-    missing = [package for command, package in TOOLS.items() if not shutil.which(command)]
+    missing = [package for command, package in tools.items() if not shutil.which(command)]
     if not engine and not shutil.which("dockerd"):
         missing.append(ENGINE_PACKAGE)
     return missing
@@ -115,10 +119,11 @@ def start() -> None:
     print("setup: started the Docker engine", flush=True)
 
 
-def main() -> None:
-    """Entry point."""
+def main(arguments: Sequence[str] = ()) -> None:
+    """``torture`` as the argument: also what only those tests need."""
     engine = engine_answers()
-    packages = missing_packages(engine)
+    tools = {**TOOLS, **(TORTURE_TOOLS if "torture" in arguments else {})}
+    packages = missing_packages(engine, tools)
     if packages:
         install(packages)
     if not engine_answers():
@@ -126,4 +131,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

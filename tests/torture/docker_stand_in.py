@@ -3,16 +3,21 @@
 """A stand-in for docker and compose: containers are lines in a file, mounts are looked up, not made.
 
 Each start is logged with the device on which STATE_DIR was then: no start may ever see
-another disk than the state disk.
+another disk than the state disk. And it writes a row, which is acknowledged when it is
+flushed. Where the disk is recorded, see blocklog/, each change is kept with its moment.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
+import struct
 import sys
 
 STORE = "/run/stand-in.json"
+BLOCK_LOG = "/run/block.log"
+TIMELINE = "/run/timeline.jsonl"
 BASE = "/opt/agnes/base.json"
 
 
@@ -25,6 +30,21 @@ def save(store: dict) -> None:
     with open(STORE + ".new", "w") as file:
         json.dump(store, file)
     os.rename(STORE + ".new", STORE)
+    if os.path.exists(BLOCK_LOG):
+        with open(BLOCK_LOG, "rb") as file:
+            entries = struct.unpack("<QQQ", file.read(24))[2]
+        with open(TIMELINE, "a") as file:
+            file.write(json.dumps({"at": entries, "store": store}) + "\n")
+
+
+def write(state: str, store: dict) -> None:
+    """A row of the app's, acknowledged when it can't be lost any more."""
+    row = secrets.token_hex(4)
+    with open(os.path.join(state, "rows.log"), "a") as file:
+        file.write(f"{row}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    store.setdefault("rows", []).append(row)
 
 
 def env(path: str) -> dict:
@@ -90,9 +110,13 @@ def config(arguments: list) -> None:
     print(json.dumps(base))
 
 
+def state_dir(project: str) -> str:
+    values = env(os.path.join(project, ".env"))
+    return values.get("STATE_DIR") or values["DATA_DIR"] + "/state"
+
+
 def up(arguments: list) -> None:
-    values = env(".env")
-    state = values.get("STATE_DIR") or values["DATA_DIR"] + "/state"
+    state = state_dir(".")
     if os.path.islink(state) or not os.path.isdir(state):
         sys.exit(f"bind source path does not exist: {state}")
     store = load()
@@ -108,8 +132,7 @@ def up(arguments: list) -> None:
         if was != "running":
             device = os.stat(state).st_dev
             store["starts"].append([service, os.major(device), os.minor(device), state])
-            with open(os.path.join(state, "rows.log"), "a") as file:
-                file.write(f"{len(store['starts'])}\n")
+            write(state, store)
     save(store)
 
 
@@ -138,6 +161,10 @@ def main() -> None:
         print("sha256:i")
     elif command == "run":
         count(arguments)
+    elif command == "write":
+        store = load()
+        write(state_dir("/opt/agnes"), store)
+        save(store)
     elif command == "inspect":
         inspect([word for word in arguments if word in load()["containers"]])
     else:

@@ -78,3 +78,17 @@ def test_an_engine_that_answers_is_neither_installed_nor_started(
     for name in ("install", "start"):
         monkeypatch.setattr(engine, name, lambda *_args: pytest.fail("touched"))
     engine.main()
+
+
+def test_what_only_the_torture_needs_is_asked_for_there_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted: list[list[str]] = []
+    monkeypatch.setattr(engine, "engine_answers", lambda: True)
+    monkeypatch.setattr(engine, "TOOLS", {"sh": "dash"})
+    monkeypatch.setattr(engine, "TORTURE_TOOLS", {"no-such-command": "a-package"})
+    monkeypatch.setattr(engine, "install", wanted.append)
+    engine.main()
+    assert wanted == []
+    engine.main(["torture"])
+    assert wanted == [["a-package"]]

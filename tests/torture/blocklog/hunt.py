@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Record a move, and judge states of it on all processors."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blocklog import log
+
+TORTURE = Path(__file__).resolve().parents[1]
+UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--propagation", "private"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The verdict on a state, and the step that was under way."""
+
+    state: log.State
+    phase: str
+    ok: bool
+    why: str
+    ran: str
+
+
+def environment(root: Path) -> dict[str, str]:
+    """For the scripts of a checkout, or of a copy of one."""
+    path = [str(root / "tests/torture"), str(root / ".collections")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+class Recording:
+    """A recorded move, in a folder."""
+
+    def __init__(self, root: Path, folder: Path, begin: str) -> None:
+        self.root, self.folder, self.begin = root, folder, begin
+        script = root / "tests/torture/blocklog/record.py"
+        folder.mkdir(parents=True)
+        done = subprocess.run(
+            [*UNSHARE, sys.executable, str(script), str(folder), begin], env=environment(root),
+            capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"nothing was recorded: {done.stderr[-3000:]}")
+        self.moves: dict[str, Any] = json.loads((folder / "moves.json").read_text())
+        self.windows = log.windows(folder / "log.raw")
+
+    def states(self, wanted: int, seed: int) -> list[log.State]:
+        """Distinct states; fewer where there are fewer."""
+        base, rng = log.Image.read(self.folder / "base.raw"), random.Random(seed)
+        return list(log.states(base, self.windows, self.moves["began"], wanted, rng))
+
+    def phase(self, state: log.State) -> str:
+        """The step that was under way, or had just ended."""
+        marks = self.moves["marks"]
+        number = bisect_right([mark["at"] for mark in marks], state.at)
+        return str(marks[number - 1]["step"]) if number else "begin"
+
+    def judge(self, states: Sequence[log.State], stop: bool = False) -> list[Found]:
+        """Boot each; with ``stop`` no more after the first that is bad."""
+        workers = os.cpu_count() or 1
+        bad = threading.Event()
+        parts = [sorted(states[i::workers], key=lambda s: s.window) for i in range(workers)]
+        with ThreadPoolExecutor(workers) as pool:
+            jobs = [pool.submit(self._work, i, part, bad, stop) for i, part in enumerate(parts)]
+            return [found for job in jobs for found in job.result()]
+
+    def command(self, number: int) -> list[str]:
+        """What judges states of this recording."""
+        script = self.root / "tests/torture/blocklog/replay.py"
+        return [*UNSHARE, sys.executable, str(script), str(self.folder), f"{self.folder}-{number}"]
+
+    def _work(
+        self, number: int, states: Sequence[log.State], bad: threading.Event, stop: bool
+    ) -> list[Found]:
+        results = []
+        with subprocess.Popen(
+            self.command(number), env=environment(self.root), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            assert process.stdout is not None
+            for state in states:
+                if stop and bad.is_set():
+                    break
+                process.stdin.write(json.dumps([state.window, state.chosen, state.at]) + "\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+                if not line:
+                    raise RuntimeError(f"the judge died on {state}")
+                found = json.loads(line)
+                ran, why = str(found.get("ran", "")), str(found.get("why", ""))
+                results.append(Found(state, self.phase(state), found["ok"], why, ran))
+                if not found["ok"]:
+                    bad.set()
+            process.stdin.close()
+        return results
+
+
+def counts(recording: Recording, found: Sequence[Found]) -> str:
+    """How many states of which kinds, and in which step, for people."""
+    phases = Counter(each.phase for each in found)
+    kinds = Counter(each.state.how for each in found)
+    steps = list(dict.fromkeys(mark["step"] for mark in recording.moves["marks"]))
+    by_step = ", ".join(f"{step} {phases[step]}" for step in ["begin", *steps] if phases[step])
+    by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    good = sum(each.ok for each in found)
+    return f"{recording.begin}: {len(found)} distinct states ({by_kind}), {good} good; {by_step}"
+
+
+def told(recording: Recording, found: Sequence[Found], seed: int) -> str:
+    """What is wrong, and how to see it again."""
+    bad = [each for each in found if not each.ok]
+    lines = [f"{len(bad)} of {len(found)} states are bad, seed {seed}, {recording.folder}:"]
+    for each in bad[:5]:
+        given = json.dumps([each.state.window, each.state.chosen, each.state.at])
+        lines.append(f"- {each.phase}: {each.state}\n{each.why[:3000]}")
+        lines.append(f"  again: echo '{given}' | {' '.join(recording.command(0))}")
+    return "\n".join(lines)

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot from states that a power cut can have left, let the engine recover, and say what holds.
+
+``replay.py RECORDING FOLDER``, run through ``unshare``; states come as JSON lines on stdin,
+in the order of their windows, and a verdict on each goes to stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import case
+import host
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
+from ansible_collections.agnes.host.plugins.module_utils.move import world
+from ansible_collections.agnes.host.plugins.module_utils.system import ledger, moving
+from blocklog import log, machine, quick
+from blocklog.record import request
+
+SECONDS = 100
+_CUT_OFF = re.compile(r"\.\.agnes-state\.json\.[0-9a-f]{12}\.new$")
+"""What is left of a marker that was being written, until it is written again."""
+
+
+class Machine:
+    """One boot of one state; all of it in a process that ends with it."""
+
+    def __init__(self, recording: dict[str, Any], at: int) -> None:
+        self.recording = recording
+        self.begin: str = recording["begin"]
+        self.source = LAYOUTS["nested" if self.begin == host.COPY else self.begin]
+        self.target = next(layout for layout in LAYOUTS.values() if layout is not self.source)
+        store = recording["store"]
+        for moment in recording["timeline"]:
+            if moment["at"] <= at:
+                store = moment["store"]
+        self.acknowledged = set(store.get("rows") or ())
+        self.store = {**store, "starts": [], "rows": []}
+        self.uuids: set[str] = set()
+
+    def boot(self, folder: Path, image: Path) -> None:
+        """What a boot does: the file systems replay their journals, and fstab is mounted."""
+        machine.nodes(folder)
+        self.devices = machine.attach(image)
+        machine.name_disks(self.devices, "boot 1")
+        machine.enter(folder, self.devices)
+        Path("/run/stand-in.json").write_text(json.dumps(self.store))
+        host.run("mount", "--all", "--types", "ext4")
+
+    def check(self) -> None:
+        """What must hold whenever the engine is not running."""
+        named = host.layout_named_by_env()
+        case.check_place(self.begin, named)
+        self._check_files(named)
+        self._check_starts(named)
+        self._check_markers()
+        self.uuids |= {"", host.state_uuid(self.begin)} - {host.UUIDS["data"]}
+        if os.path.exists("/run/mkfs.log"):
+            lost = {line.rstrip(".") for line in Path("/run/mkfs.log").read_text().split()}
+            assert lost <= self.uuids, f"formatted what held a file system: {lost}"
+
+    def _check_files(self, named: Layout) -> None:
+        before = self.recording["before"]
+        found = {
+            path: entry
+            for path, entry in host.manifest(named.state_dir).items()
+            if not _CUT_OFF.search(path)
+        }
+        assert found == before, (
+            f"state differs: {set(map(str, found.items())) ^ set(map(str, before.items()))}"
+        )
+        fstab = Path("/etc/fstab").read_text()
+        assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n"), fstab
+        fields = [line.split() for line in fstab.splitlines() if line.strip()[:1] not in ("", "#")]
+        assert all(len(line) == 6 for line in fields), fstab
+        assert len({line[1] for line in fields}) == len(fields), fstab
+
+    def _check_starts(self, named: Layout) -> None:
+        store = json.loads(Path("/run/stand-in.json").read_text())
+        number = os.stat(named.state_dir).st_dev
+        for service, major, minor, state in store["starts"]:
+            assert service in host.RUNNING, store["starts"]
+            if self.begin != host.COPY or state == named.state_dir:
+                assert (major, minor) == (os.major(number), os.minor(number)), store["starts"]
+        rows = set(Path(named.state_dir, "rows.log").read_text().split())
+        lost = (self.acknowledged | set(store["rows"])) - rows
+        assert not lost, f"{len(lost)} acknowledged rows are lost"
+
+    def _check_markers(self) -> None:
+        """No two copies say that they are the state."""
+        if self.begin != host.COPY:
+            return
+        roles = [moving.marker(self.source.state_dir).get("role")]
+        try:
+            machine.mount(self.devices["state"], "/mnt", "ext4")
+        except OSError:
+            return  # not formatted yet
+        roles.append(moving.marker("/mnt").get("role"))
+        host.run("umount", "/mnt")
+        assert roles.count("active") <= 1, roles
+
+    def recover(self) -> str:
+        """The unit, if the fence is there, then a run that asks for the layout. Returns what was run."""
+        runs = ["boot"] if ledger.read(ledger.FENCE) is not None else []
+        for kind in (*runs, "plain"):
+            asked = request(self.begin, self.devices)
+            status, result = case.once(self.target, self.source, "", kind == "boot", asked)
+            try:
+                assert status == 0, f"it ended with {status}"
+                self.check()
+            except AssertionError as error:
+                told = Path(case.LOG).read_text()
+                raise AssertionError(f"after the {kind} run ({result}): {error}\n{told}") from error
+        return "+".join([*runs, "plain"])
+
+    def check_end(self) -> None:
+        """The host is as after a move that nothing disturbed, and nothing is left to do."""
+        uuid = host.state_uuid(self.begin)
+        scene = world.World(
+            {"source": self.source.name, "target": self.target.name,
+             **request(self.begin, self.devices), "uuid": uuid, "project_dir": "/opt/agnes",
+             "id": moving.look("/opt/agnes")["moved"], "services": list(host.RUNNING)}
+        )  # fmt: skip
+        scene.fresh = {"start", "prove", "canary"}
+        left = remaining(scene.look())
+        assert left == [("fence", "before")], left
+        end = json.dumps(case.end_state(self.target), indent=1, sort_keys=True)
+        wanted = json.dumps(self.recording["end"], indent=1, sort_keys=True)
+        wanted = wanted.replace(self.recording["uuid"], "UUID-OF-STATE")
+        end = end.replace(uuid, "UUID-OF-STATE")
+        differs = set(end.splitlines()) ^ set(wanted.splitlines())
+        assert end == wanted, f"another end: {sorted(differs)}"
+        written = ("/etc", "/opt/agnes", "/var/lib/agnes-host", self.target.state_dir)
+        left = [
+            os.path.join(folder, name)
+            for top in written
+            for folder, _folders, names in os.walk(top)
+            for name in names
+            if name.endswith(".new")
+        ]
+        assert not left, f"temporary files are left: {left}"
+
+
+def verdict(recording: dict[str, Any], folder: Path, at: int) -> dict[str, Any]:
+    """Boot the image in FOLDER and judge it. What went wrong is in ``why``."""
+    subject = Machine(recording, at)
+    try:
+        subject.boot(folder, folder / "image.raw")
+        try:
+            subject.check()
+        except AssertionError as error:
+            raise AssertionError(f"after the boot: {error}") from error
+        ran = subject.recover()
+        subject.check_end()
+    except Exception as error:
+        trace = "" if isinstance(error, AssertionError) else traceback.format_exc()
+        return {"ok": False, "why": f"{type(error).__name__}: {error}\n{trace}"}
+    return {"ok": True, "ran": ran}
+
+
+def in_a_child(recording: dict[str, Any], folder: Path, at: int) -> dict[str, Any]:
+    """The verdict of a process with a mount namespace of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        signal.alarm(SECONDS)
+        machine.unshare()
+        with os.fdopen(writer, "w") as out:
+            out.write(json.dumps(verdict(recording, folder, at)))
+            out.flush()
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        text = answer.read()
+    _pid, status = os.waitpid(child, 0)
+    found: dict[str, Any] = (
+        json.loads(text) if text else {"ok": False, "why": f"no verdict: {status}"}
+    )
+    return found
+
+
+def main() -> None:
+    source, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    recording = json.loads((source / "moves.json").read_text())
+    found = log.windows(source / "log.raw")
+    image, done = log.Image.read(source / "base.raw"), 0
+    folder.mkdir(exist_ok=True)
+    machine.tools(folder)
+    quick.in_place()
+    for line in sys.stdin:
+        number, chosen, at = json.loads(line)
+        while done < number:
+            image = image.after(found[done].writes)
+            done += 1
+        writes = [found[number].writes[i] for i in chosen]
+        image.after(writes).save(folder / "image.raw", machine.SIZE)
+        started = time.monotonic()
+        answer = in_a_child(recording, folder, at)
+        answer["seconds"] = round(time.monotonic() - started, 3)
+        (folder / "image.raw").unlink()
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
