@@ -21,6 +21,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
     resolve_state_dir,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import written
 from ansible_collections.agnes.host.plugins.module_utils.core.summary import summarise
 
 
@@ -107,6 +108,11 @@ def plan(host: Any, request: Optional[Mapping[str, Any]] = None, **more: Any) ->
     return make_plan(host, {**(request or {}), **more})
 
 
+def plan_file(plan: Mapping[str, Any], host: str) -> str:
+    """The text of the file from which a later run applies this plan."""
+    return written(plan, host)
+
+
 class FilterModule:
     """The filters of agnes.host."""
 
@@ -119,6 +125,7 @@ class FilterModule:
             "overlay": _refusing(overlay),
             "chain": _refusing(chain),
             "plan": plan,
+            "plan_file": plan_file,
             "rollout": rollout,
             "summary": summarise,
         }

@@ -31,6 +31,16 @@ options:
     description: The part C(move) of the plan.
     type: dict
     required: true
+  data_device:
+    description:
+      - The disk for data, as it was given to M(agnes.host.observe). The engine observes the host again
+        before a move begins, and refuses when what the plan hangs on has changed.
+    type: str
+    default: ""
+  state_device:
+    description: The disk for state, likewise.
+    type: str
+    default: ""
   project_dir:
     description: The compose project's directory.
     type: str
@@ -110,6 +120,9 @@ def ask(params: dict[str, Any]) -> str:
         "kind": move["kind"],
         "disk": move["disk"],
         "authority": move["authority"],
+        # A move that has begun has changed its facts itself.
+        "facts": move["facts"] if move["new"] else {},
+        "devices": {"data": params["data_device"], "state": params["state_device"]},
         "project_dir": params["project_dir"].rstrip("/"),
         "canary_url": params["canary_url"],
         "timeout": params["timeout"],
@@ -165,6 +178,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "move": {"type": "dict", "required": True},
+            "data_device": {"type": "str", "default": ""},
+            "state_device": {"type": "str", "default": ""},
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "canary_url": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 600},

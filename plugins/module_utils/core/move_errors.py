@@ -96,6 +96,43 @@ class StrayContainers(Refusal):
     )
 
 
+class PlanUnreadable(Refusal):
+    code = "AH074"
+    sentence = "the plan '{path}' can't be read as one (found {found}); make it anew with a check run, which says where it is"
+
+
+class PlanForeign(Refusal):
+    code = "AH075"
+    sentence = (
+        "the plan '{path}' is for {found}, and this run is for {wanted}; a plan is applied to its own host and "
+        "layout only: give the right one, or make it with a check run"
+    )
+
+
+class PlanStale(Refusal):
+    code = "AH076"
+    sentence = (
+        "{plan} no longer holds, this host is not as it was when it was made ({found}), and no move has begun; "
+        "see what changed it, then make a new plan with a check run"
+    )
+
+
+class PlanDone(Refusal):
+    code = "AH077"
+    sentence = (
+        "{plan} looks done: this host's state is in layout {target}, and there is nothing to move; "
+        "run without a plan"
+    )
+
+
+class PreMoveFailed(Refusal):
+    code = "AH078"
+    sentence = (
+        "state_layout_pre_move_command ended with code {found} (wanted 0), so no move has begun; run it by hand on "
+        "the host to see why, its output is not shown here"
+    )
+
+
 class CopyTargetForeign(Refusal):
     code = "AH120"
     sentence = (

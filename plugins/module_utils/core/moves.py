@@ -8,8 +8,6 @@ disk. Which steps there are, and in which order, is in move_steps.py.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -32,6 +30,7 @@ from .move_errors import (
     StateRetired,
 )
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
+from .plan_facts import facts_hash
 from .precopy import MAX_ROUNDS
 from .scenes import COPY, REMOUNT, RETIRED, Scene, inside, no_leftovers
 
@@ -127,21 +126,6 @@ class MovePlan:
                 for step, phase in self.steps
             ],
         }
-
-
-def facts_hash(host: Host) -> str:
-    """A hash over the facts that a plan hangs on; no log, time or container id is in it."""
-    facts = {
-        "env": host["moving"]["env"],
-        "env_keys": host["moving"]["env_keys"],
-        "devices": sorted(
-            [d["maj_min"], d["serial"] or "", d["filesystem"].get("uuid", "")]
-            for d in host["devices"]
-        ),
-        "mounts": sorted([m["target"], m["maj_min"], m["root"]] for m in host["mounts"]),
-        "services": sorted([c["service"], c["status"]] for c in host["containers"]),
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def check_movable(scene: Scene) -> None:

@@ -16,6 +16,9 @@ from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
 from .layouts import LAYOUTS, Layout
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
+from .plan_facts import facts_of
+from .plan_file import Given, check_given, given
+from .pre_move import backup_line
 from .tree import AGNES_UID
 
 AGNES_ACCOUNT = "agnes-applier"
@@ -83,16 +86,28 @@ def _disks(
     return plan_disks(host, now or layout, _disk_request(request))
 
 
-def _move_part(move: MovePlan, request: Mapping[str, Any]) -> dict[str, Any]:
-    part = move.as_dict()
+def _move_part(host: Host, move: Optional[MovePlan], request: Mapping[str, Any]) -> dict[str, Any]:
+    if move is None:
+        return {}
+    begun = interrupted(host) is not None
+    part = {
+        **move.as_dict(),
+        "begun": begun,
+        "new": move.direction == "forward" and not begun,
+        "facts": facts_of(host),
+    }
     if part["disk"]:
         part["disk"].setdefault("selinux_type", str(request.get("selinux_type") or ""))
     return part
 
 
 def _decided(
-    host: Host, layout: Layout, source: str, request: Mapping[str, Any], move: Optional[MovePlan]
-) -> dict[str, Any]:
+    host: Host, layout: Layout, source: str, request: Mapping[str, Any], move: Optional[MovePlan],
+    plan: Optional[Given],
+) -> dict[str, Any]:  # fmt: skip
+    part = _move_part(host, move, request)
+    if plan:
+        check_given(plan, host, part)
     check_selinux(host, layout, str(request.get("selinux_type") or ""))
     check_boot(host, layout, str(request.get("boot_script") or ""))
     disks = _disks(host, layout, request, move)
@@ -104,7 +119,7 @@ def _decided(
         "source": source,
         "state_dir": layout.state_dir,
         "overlay": layout.overlay,
-        "move": _move_part(move, request) if move else {},
+        "move": part,
         "disks": [disk.as_dict() for disk in disks],
         "touches_disks": any(disk.action in ("format", "mount") for disk in disks),
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
@@ -112,6 +127,7 @@ def _decided(
         "notes": notes,
         "sentences": [
             *(move.sentences() if move else ()),
+            *([backup_line(request.get("pre_move") or {})] if part.get("new") else ()),
             f"layout {layout.name} ({source}): state in {layout.state_dir}",
             *(disk.sentence for disk in disks),
             *(f"note: {note}" for note in notes),
@@ -154,8 +170,8 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
 
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
     ``min_gib``, ``adopt``, ``format`` (see disks.Request), ``selinux_type``,
-    ``boot_script`` (see check_boot), ``profiles``, ``host`` and ``authority`` (see
-    authority.decided).
+    ``boot_script`` (see check_boot), ``profiles``; ``host``, its name, and ``authority`` (see
+    authority.decided); ``plan`` (see plan_file.given); ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None
     when undecided or refused) and, when there is a layout, what _decided gives.
     """
@@ -165,12 +181,15 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
         if host["format"] != FORMAT:
             raise NewerFormat(path="the observation", found=host["format"], known=FORMAT)
         check_record(host["record"])
-        layout, source, move = _layout_and_move(host, request)
+        asked = str(request.get("layout") or "")
+        approved = given(request.get("plan") or {}, str(request.get("host") or ""), asked)
+        asked = approved.target if approved else asked
+        layout, source, move = _layout_and_move(host, {**request, "layout": asked})
         if layout is None:
             plan["sentences"] = [f"layout undecided ({source}): observe and report, change nothing"]
             return plan
         check_engine(host)
-        plan.update(_decided(host, layout, source, request, move))
+        plan.update(_decided(host, layout, source, request, move, approved))
     except Refusal as refusal:
         plan["refusal"], plan["code"] = str(refusal), refusal.code
         plan["sentences"] = [str(refusal)]

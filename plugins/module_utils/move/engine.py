@@ -14,11 +14,12 @@ from typing import Any, Optional
 
 from ..core.errors import Refusal
 from ..core.layouts import LAYOUTS
-from ..core.move_errors import MoveGoneBack, MoveStuck, MoveUnderWay
+from ..core.move_errors import MoveGoneBack, MoveStuck, MoveUnderWay, PlanStale
 from ..core.move_steps import COMMIT, STEPS, order, undoable
 from ..core.moves import check_movable
+from ..core.plan_facts import changed, facts_of
 from ..core.scenes import COPY, Moving, Scene, points_to
-from ..system import ledger, moving
+from ..system import host, ledger, moving
 from ..system.commands import Failed
 from .failpoints import reach
 from .steps import ACTS, product_lock
@@ -186,11 +187,29 @@ def carry_out(
             facts = moving.look(request["project_dir"])
             if fence is None and _is_copied(request, facts):
                 return _nothing_done(request["target"])
+            if fence is None and not points_to(facts["env"], LAYOUTS[request["target"]]):
+                check_unchanged(request)
             engine = Engine(World(new_intent(request, facts, fence or {})), say)
         if engine is None:
             raise MoveUnderWay(found="nothing: there is neither a request nor an intent")
         engine.forward()
         return _result(engine, engine.world.target.name)
+
+
+def check_unchanged(request: dict[str, Any]) -> None:
+    """Raise PlanStale when the host has changed since the move was planned.
+
+    Asked here, under the locks of this host and of the product, with the very observation that
+    the plan was made from; the next thing to come is the intent.
+    """
+    then = request.get("facts") or {}
+    if not then:
+        return
+    devices = request["devices"]
+    now = facts_of(host.observe(devices["data"], devices["state"], request["project_dir"]))
+    found = changed(then, now)
+    if found:
+        raise PlanStale(plan="this run's plan", found=f"changed: {', '.join(found)}")
 
 
 def _nothing_done(layout: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.move_errors import StrayContainers
 from ..core.move_steps import GRACE_SECONDS
+from ..core.plan_facts import UP
 from ..system import stacks
 from ..system.commands import run
 from ..system.engine import PROJECT_LABEL, SERVICE_LABEL, containers, project_name
@@ -37,7 +38,7 @@ class Container:
     @property
     def runs(self) -> bool:
         """Whether it is up, or about to be."""
-        return self.state in ("running", "restarting", "paused")
+        return self.state in UP
 
 
 class Project:

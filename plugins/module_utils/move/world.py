@@ -14,6 +14,7 @@ from ..core import dotenv
 from ..core.chain import chain_for, split
 from ..core.errors import NotMounted
 from ..core.layouts import LAYOUTS, Layout
+from ..core.plan_facts import hash_of
 from ..core.scenes import COPY, REMOUNT, Moving, Scene
 from ..core.switch import switched_env
 from ..system import durable, ledger, moving, record
@@ -184,6 +185,7 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
     return {
         "id": str(uuids.uuid4()),
         "request": request["id"],
+        "facts_hash": hash_of(request["facts"]) if request.get("facts") else "",
         "source": request["source"],
         "target": request["target"],
         "authority": request.get("authority") or "",

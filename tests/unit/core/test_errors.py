@@ -41,6 +41,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.stage import Sta
 
 from .copy_refusals import COPYING
 from .move_refusals import MOVED
+from .plan_refusals import PLAN_FILES
 from .refusals import PLANNED
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -211,7 +212,7 @@ DONE = [
     ),
 ]  # fmt: skip
 
-DONE += [Case(*each) for each in COPYING]
+DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES]]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "list": (list,),
     "dict": (dict,),
+    "raw": (str, list),
 }
 
 

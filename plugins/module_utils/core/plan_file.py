@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a move as a file: shown first, and later applied as it stands or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .choice import current_layout
+from .facts import Host
+from .layouts import LAYOUTS
+from .move_errors import PlanDone, PlanForeign, PlanStale, PlanUnreadable
+from .plan_facts import changed, facts_of, hash_of
+
+FORMAT = 1
+"""Format of the file; a change that a reader would misread raises it."""
+
+_SAID = (
+    "source", "target", "kind", "uuid", "disk", "authority", "bytes", "downtime", "steps", "facts",
+)  # fmt: skip
+"""What the file has of the part ``move`` of a plan; there is no secret in it."""
+
+_DISK = ("action", "fstype", "identity", "lost", "mount_point", "uuid")
+"""What is meant by the disk that state is copied to, whatever the kernel calls it."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The plan that a run is to apply, and no other one."""
+
+    path: str
+    content: Mapping[str, Any]
+    applied: bool
+    """Whether this very run has carried it out already, so that its facts have changed."""
+
+    @property
+    def target(self) -> str:
+        """The layout that it leads to."""
+        return str(self.content["target"])
+
+    @property
+    def facts_hash(self) -> str:
+        """The hash over the facts that it hangs on."""
+        return str(self.content["facts_hash"])
+
+
+def written(plan: Mapping[str, Any], host: str) -> str:
+    """The file for a plan of a move that has not begun. host: its name in the inventory."""
+    move = plan["move"]
+    content = {
+        "format": FORMAT,
+        "host": host,
+        "layout": plan["layout"],
+        **{key: move[key] for key in _SAID},
+        "facts_hash": hash_of(move["facts"]),
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _parsed(path: str, text: str) -> dict[str, Any]:
+    if not text:
+        raise PlanUnreadable(path=path, found="no file, or an empty one")
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise PlanUnreadable(path=path, found=f"no JSON: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        form = content.get("format") if isinstance(content, dict) else None
+        raise PlanUnreadable(path=path, found=f"format {form}, this version reads {FORMAT}")
+    missing = {"host", "facts_hash", *_SAID} - set(content)
+    if missing:
+        raise PlanUnreadable(path=path, found=f"no {', '.join(sorted(missing))}")
+    whole = isinstance(content["facts"], dict) and isinstance(content["steps"], list)
+    if not whole or content["facts_hash"] != hash_of(content["facts"]):
+        raise PlanUnreadable(path=path, found="facts that its facts_hash does not belong to")
+    if content["target"] not in LAYOUTS:
+        raise PlanUnreadable(path=path, found=f"unknown layout '{content['target']}'")
+    return content
+
+
+def given(asked: Mapping[str, Any], host: str, layout: str) -> Optional[Given]:
+    """The plan that a run was given, or None. Raises a Refusal for one that is not for this run.
+
+    asked: ``path`` (empty for none), ``text`` and ``applied``; host: this host's name in
+    the inventory; layout: what ``-e layout=`` says, if anything.
+    """
+    path = str(asked.get("path") or "")
+    if not path:
+        return None
+    content = _parsed(path, str(asked.get("text") or ""))
+    if content["host"] != host:
+        raise PlanForeign(path=path, found=f"host {content['host']}", wanted=f"host {host}")
+    if layout and layout != content["target"]:
+        found, wanted = f"layout {content['target']}", f"-e layout={layout}"
+        raise PlanForeign(path=path, found=found, wanted=wanted)
+    return Given(path, content, bool(asked.get("applied")))
+
+
+def _meant(move: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be equal beside the facts, each under the name that a refusal gives it."""
+    disk = move["disk"] or {}
+    return {
+        "kind": move["kind"],
+        "source": move["source"],
+        "authority": move["authority"],
+        "disk": {key: disk.get(key) for key in _DISK},
+        "steps": [[step["id"], step["down"]] for step in move["steps"]],
+    }
+
+
+def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
+    """Raise a Refusal unless ``move``, planned from what was observed now, is that very plan.
+
+    A move that was begun with this plan and interrupted is gone on with.
+    """
+    if plan.applied:
+        return
+    name, target = f"the plan '{plan.path}'", plan.target
+    if not move and current_layout(host):
+        raise PlanDone(plan=name, target=target)
+    if not move:
+        raise PlanStale(plan=name, found="there is no state to move")
+    fence = host["moving"]["fence"]
+    if fence and fence.get("facts_hash") == plan.facts_hash and move["target"] == target:
+        return
+    if move["begun"]:
+        raise PlanStale(plan=name, found="a move began that is not this one")
+    found = changed(plan.content["facts"], facts_of(host))
+    if not found:
+        found = changed(_meant(plan.content), _meant(move))
+    if found:
+        raise PlanStale(plan=name, found=f"changed: {', '.join(found)}")

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What raises each refusal of a plan that is given as a file, and its whole sentence."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+from unittest.mock import patch
+
+from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.plan_facts import facts_of
+from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import (
+    check_given,
+    given,
+    written,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.pre_move import backup_line
+from ansible_collections.agnes.host.plugins.module_utils.move import engine
+
+from .move_refusals import FLAT, NESTED, Case, host_with
+
+
+def file_for(observed: Any, target: str = "flat") -> str:
+    """The text of the file that a check run on agnes1 writes."""
+    return written(make_plan(observed, {"layout": target}), "agnes1")
+
+
+def apply(
+    observed: Any = None, text: str = "", host: str = "agnes1", layout: str = "", target: str = "flat"
+) -> object:  # fmt: skip
+    """Apply to a host the plan that agnes1 had for going from nested to flat, unless said otherwise."""
+    observed = observed or host_with(NESTED)
+    text = text or file_for(host_with(NESTED))
+    plan = given({"path": "p.json", "text": text}, host, layout)
+    assert plan is not None
+    return check_given(plan, observed, make_plan(observed, {"layout": plan.target})["move"])
+
+
+def with_one_service_less() -> Any:
+    """The host, a service of which has been stopped."""
+    observed = host_with(NESTED)
+    observed["containers"] = observed["containers"][1:]
+    return observed
+
+
+def carried_out(observed: Any, fence: Any = None) -> object:
+    """What the engine does with a request that was planned on the host as it was before."""
+    request = {"facts": facts_of(host_with(NESTED)), "source": "nested", "target": "flat",
+               "kind": "remount", "direction": "forward", "project_dir": "/opt/agnes",
+               "devices": {"data": "/dev/sdb", "state": "/dev/sdc"}}  # fmt: skip
+    with (
+        patch.object(engine.ledger, "read", return_value=fence),
+        patch.object(engine, "product_lock", return_value=nullcontext()),
+        patch.object(engine.moving, "look", return_value=observed["moving"]),
+        patch.object(engine.host, "observe", return_value=observed),
+        patch.object(engine, "new_intent", side_effect=KeyError("a move begins")),
+    ):
+        return engine.carry_out(request)
+
+
+PLAN_FILES = [
+    Case(
+        errors.PlanUnreadable, lambda tmp: given({"path": f"{tmp}/p.json"}, "agnes1", ""),
+        "AH074: the plan '{tmp}/p.json' can't be read as one (found no file, or an empty one); make it "
+        "anew with a check run, which says where it is",
+    ),
+    Case(
+        errors.PlanForeign, lambda tmp: apply(host="agnes2"),
+        "AH075: the plan 'p.json' is for host agnes1, and this run is for host agnes2; a plan is "
+        "applied to its own host and layout only: give the right one, or make it with a check run",
+    ),
+    Case(
+        errors.PlanForeign, lambda tmp: apply(layout="nested"),
+        "AH075: the plan 'p.json' is for layout flat, and this run is for -e layout=nested; a plan is "
+        "applied to its own host and layout only: give the right one, or make it with a check run",
+    ),
+    Case(
+        errors.PlanStale, lambda tmp: apply(host_with(NESTED, env_keys=["NEW"], lines={})),
+        "AH076: the plan 'p.json' no longer holds, this host is not as it was when it was made "
+        "(changed: mounts, env), and no move has begun; see what changed it, then make a new plan with "
+        "a check run",
+    ),
+    Case(
+        errors.PlanStale, lambda tmp: carried_out(with_one_service_less()),
+        "AH076: this run's plan no longer holds, this host is not as it was when it was made "
+        "(changed: services), and no move has begun; see what changed it, then make a new plan with a "
+        "check run",
+    ),
+    Case(
+        errors.PlanDone, lambda tmp: apply(host_with(FLAT)),
+        "AH077: the plan 'p.json' looks done: this host's state is in layout flat, and there is nothing "
+        "to move; run without a plan",
+    ),
+    Case(
+        errors.PreMoveFailed, lambda tmp: backup_line({"configured": True, "result": {"rc": 3}}),
+        "AH078: state_layout_pre_move_command ended with code 3 (wanted 0), so no move has begun; run "
+        "it by hand on the host to see why, its output is not shown here",
+    ),
+]  # fmt: skip
