@@ -24,6 +24,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.pre_move import SH
 from .hosts import device, ext4, host, mount
 from .move_refusals import FLAT, NESTED, host_with, one_disk
 from .plan_refusals import apply, carried_out, file_for, with_one_service_less
+from .shadows import USED, shadow
 
 Change = Callable[[Any], object]
 
@@ -89,6 +90,7 @@ MEANINGFUL: dict[str, tuple[str, Change]] = {
     "a part of it": ("mounts", lambda h: h["mounts"][1].update(root="/sub")),
     "something inside": ("mounts", lambda h: h["mounts"].append(mount("/data/state/x", "9:9"))),
     "fstab": ("mounts", lambda h: h["moving"]["lines"].update({"/data-state": "LABEL=x"})),
+    "a copy beneath": ("beneath", lambda h: h["moving"]["shadows"].update({"/data/state": shadow({}, USED)})),
     "a service stopped": ("services", lambda h: h["containers"][0].update(status="exited")),
     "a service started": ("services", lambda h: h["containers"][1].update(status="running")),
     "a service gone": ("services", lambda h: h["containers"].pop(1)),
