@@ -3,12 +3,13 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH ?= remount copy provision
 LINK := .collections/ansible_collections/agnes/host
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup setup-torture demo demo-move demo-clean test lint unit scenarios torture
+.PHONY: help setup setup-torture demo demo-move demo-clean test lint unit scenarios torture bench
 
 help:
 	@echo "make setup       a Docker engine if there is none, the tools in .venv"
@@ -16,6 +17,7 @@ help:
 	@echo "make demo-move   that host, nested, moves to flat under load, is killed in the middle and run again"
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
+	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision')"
 	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind"
 
 setup: .venv/stamp $(LINK)
@@ -56,6 +58,11 @@ torture: setup-torture
 	@$(BIN)/python tests/lab/images.py
 	@docker load --quiet --input $${XDG_CACHE_HOME:-$$HOME/.cache}/agnes-host/stack.tar
 	@TORTURE=full $(BIN)/python tests/lab/suite.py real torture
+
+bench: setup
+	@$(BIN)/python tests/lab/images.py
+	@set -e; for part in $(BENCH); do case $$part in \
+		provision) python bench/run.py ;; *) python bench/downtime.py $$part $(BENCHFLAGS) ;; esac; done
 
 lint unit: setup
 	@$(BIN)/python tests/lab/suite.py $@

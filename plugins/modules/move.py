@@ -96,6 +96,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.commands import 
 
 PREFIX = command.__name__.rpartition(".move.")[0]
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 2.0
 _JOURNAL_LINES = 500
 
 
@@ -146,14 +147,17 @@ def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, A
     if not os.path.isdir("/run/systemd/system"):
         raise Failed("systemd does not run here, and the engine of a move is a unit of it")
     request = attach(params["move"]) if is_active() else ask(params)
-    said = ""
-    while is_active() or os.path.exists(ledger.REQUEST):
-        if not is_active() and _condition_failed():
-            break
-        newest = next(iter(ledger.tail(1)), {})
-        if newest.get("phase") == "progress" and newest["text"] != said:
-            said = newest["text"]
-            log(f"{newest['step']}: {said}")
+    said, looked = "", 0.0
+    while os.path.exists(ledger.REQUEST) or is_active():
+        # Seldom: while the stack is down, it and the engine need the machine.
+        if time.monotonic() - looked > _LOOK_SECONDS:
+            looked = time.monotonic()
+            if not is_active() and _condition_failed():
+                break
+            newest = next(iter(ledger.tail(1)), {})
+            if newest.get("phase") == "progress" and newest["text"] != said:
+                said = newest["text"]
+                log(f"{newest['step']}: {said}")
         time.sleep(_POLL_SECONDS)
     result = ledger.read(ledger.RESULT) or {}
     if result.get("request") != request:

@@ -145,6 +145,9 @@ def disturb(how: str, devices: dict[str, str], state: Path) -> None:
         _earlier_try(devices["state"], "incomplete")
     elif how == "foreign":
         _earlier_try(devices["state"], "active")
+    elif how == "large":
+        # Enough to be read before the stop, too.
+        (state / "large").write_bytes(os.urandom(6 << 20))
     elif how == "full":
         (state / "large").write_bytes(os.urandom(19 << 20))
     elif how == "not blank":

@@ -46,3 +46,15 @@ def test_a_copy_of_an_earlier_try_that_has_much_more_is_made_equal(tmp_path: Pat
     assert found["history"][0] == {"armed": "", "status": 0, "message": ""}
     assert "format /dev" not in found["log"]
     assert found["end"]["recorded"] == ["state"]
+
+
+def test_a_large_copy_is_read_before_the_stop_and_proved_also_by_who_knows_nothing(
+    tmp_path: Path,
+) -> None:
+    """The engine that read it is killed; the next one finds the stack down, and reads all at once."""
+    found = play(tmp_path, "copy", "large", "final.after:kill", "")
+    assert found["history"][1]["status"] == 0
+    log = found["log"]
+    assert log.count("precopy: read back ") == 1
+    assert log.index("precopy: read back ") < log.index("stop the stack")
+    assert found["end"]["recorded"] == ["state"]

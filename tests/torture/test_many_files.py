@@ -28,11 +28,11 @@ from ansible_collections.agnes.host.plugins.module_utils.system import copying
 from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
 source, target, folder = sys.argv[1:]
 proof = Proof(maj_min_of(os.stat(source).st_dev), False, holds=("d0",))
-times = {}
+times, known = {}, copying.Known(bytes(32))
 with copying.opened_copy(source, target, proof) as copy:
     for name, act in (
         ("room", copy.check_room), ("round", copy.round), ("final", copy.final), ("sync", copy.sync),
-        ("cold", copy.make_cold), ("prove", lambda: copy.prove(folder, bytes(32))),
+        ("ahead", lambda: copy.read_ahead(known)), ("prove", lambda: copy.prove(folder, known)),
     ):
         started = time.monotonic()
         found = act()

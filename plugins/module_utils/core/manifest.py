@@ -27,6 +27,13 @@ in whole units stays one when a file is copied from one filesystem to another.
 
 FORMAT = 1
 
+SETTLED_NS = 2_000_000_000
+"""How long a file must have been left alone before what is read of it counts later, too.
+
+Longer than any tick of a kernel's clock and any filesystem's unit of time: a change after
+the read then has another ctime than the file had before it.
+"""
+
 DIRECTORY, FILE, LINK = "directory", "file", "link"
 
 
@@ -220,6 +227,14 @@ def differences(source: Iterable[Entry], target: Iterable[Entry]) -> Iterator[Di
             for what in entry_differences(one, other):
                 yield Difference(one.path, what)
             one, other = next(left, None), next(right, None)
+
+
+def is_settled(ctime_ns: int, now_ns: int) -> bool:
+    """Whether a file that is looked at now can't change any more without another ctime.
+
+    One of the future never is: the clock has been set back, and may come by that time again.
+    """
+    return ctime_ns <= now_ns - SETTLED_NS
 
 
 def first_few(found: Iterable[Difference], limit: int = 5) -> tuple[int, list[str]]:

@@ -36,8 +36,7 @@ from ..system import (
     trees,
 )
 from ..system.commands import run
-from ..system.copying import Copy, opened_copy, proved_source
-from ..system.manifest import new_key
+from ..system.copying import Copy, Known, opened_copy, proved_source
 from ..system.manifest_file import measure
 from ..system.moving import STAGE
 from .common import Act, drop_line, unmount, until, write_marker
@@ -46,6 +45,8 @@ from .world import World
 INCOMPLETE, SEALED = "incomplete", "sealed"
 BUDGET_SECONDS = 1.0
 """Rounds go on, within their limits, until the rest takes no longer than this."""
+AHEAD_BYTES = 4 << 20
+"""More than that is read and compared before the stop, as far as it goes."""
 MANIFESTS = f"{ledger.FOLDER}/manifests"
 _SAY_SECONDS = 5.0
 _MOUNT_SECONDS = 5.0
@@ -191,6 +192,16 @@ def _precopy(world: World) -> None:
         totals = copy.check_room()
         copy.entries = max(totals.entries, 10 * measure(copy.target).entries)
         decision = copy.precopy(BUDGET_SECONDS)
+        # Where the stack is down already, there is no time before the stop.
+        if totals.allocated > AHEAD_BYTES and world.project.running():
+            world.known = Known()
+            copy.read_ahead(world.known)
+            text = f"{len(world.known.target.lines)} files, and what is not touched counts later"
+            world.say(f"precopy: read back {text}")
+            ledger.note(world.id, "precopy", "read", text)
+            # What changed meanwhile is not left for the downtime.
+            copy.round()
+        copy.sync()
         world.entries = copy.entries
         for number, each in enumerate(copy.rounds, start=1):
             text = f"round {number}: {each.copied} bytes in {each.seconds:.1f} s, {each.rest} left"
@@ -214,10 +225,9 @@ def _verify(world: World) -> None:
     docker, image = [world.project.docker], world.intent["image"]
     with _copy(world, "verify") as copy:
         copy.sync()
-        copy.make_cold()
         with ThreadPoolExecutor(2) as pool:
             counts = [pool.submit(duckdb_check.count, docker, image, path) for path in paths]
-            totals = copy.prove(MANIFESTS, new_key())
+            totals = copy.prove(MANIFESTS, world.known or Known())
             source, target = (job.result() for job in counts)
     duckdb_check.compare(source, target, paths)
     proved = f"{totals.entries} entries, {totals.size} bytes, equal"

@@ -18,7 +18,7 @@ from ..core.move_errors import MoveGoneBack, MoveStuck, MoveUnderWay, PlanStale
 from ..core.move_steps import COMMIT, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
-from ..core.scenes import COPY, Moving, Scene, points_to
+from ..core.scenes import COPY, Moving, points_to
 from ..system import host, ledger, moving
 from ..system.commands import Failed
 from .failpoints import reach
@@ -31,7 +31,6 @@ UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
 TRIES = 3
 """How often the way forward is tried after the commit, before the run gives up for now."""
 
-_ASKS_CONTAINERS = ("stop", "start")
 _ERRORS = (Refusal, Failed, OSError, ValueError, KeyError)
 
 
@@ -91,21 +90,20 @@ class Engine:
                 raise StepFailed(step, error, committed) from error
             committed = committed or step == COMMIT
 
-    def _look(self, step: str) -> Scene:
-        return self.world.look(containers=step in _ASKS_CONTAINERS)
-
     def _step(self, step: str) -> None:
         world = self.world
-        scene = self._look(step)
+        # The engine is asked where its answer decides, and not while clients wait for it: `down`
+        # has looked itself whether anything is left.
+        scene = world.look(containers=step == "stop" or step in world.fresh)
         if STEPS[step].done(scene):
             return
         self.say(STEPS[step].says(scene))
-        ledger.note(world.id, step, "begin")
+        ledger.note(world.id, step, "begin", flush=False)
         reach(step, "before")
         ACTS[step].act(world)
         reach(step, "after")
         world.fresh.add(step)
-        if not STEPS[step].done(self._look(step)):
+        if not STEPS[step].done(world.look(containers=step == "start")):
             raise Failed("it was carried out, and yet the host does not show it")
         ledger.note(world.id, step, "done")
 
@@ -130,7 +128,7 @@ class Engine:
                 self._undo(name)
             except _ERRORS as error:
                 failed.append((name, error))
-            if name == COMMIT and self._look(name).committed:
+            if name == COMMIT and world.look(containers=False).committed:
                 return False
         if failed:
             raise MoveStuck(

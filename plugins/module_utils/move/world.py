@@ -8,7 +8,7 @@ import shutil
 import time
 import uuid as uuids
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 from ..core import dotenv
 from ..core.chain import chain_for, split
@@ -19,6 +19,7 @@ from ..core.scenes import COPY, REMOUNT, Moving, Scene
 from ..core.switch import switched_env
 from ..system import durable, ledger, moving, record
 from ..system.commands import Failed, run
+from ..system.copying import Known
 from ..system.moving import Held
 from .project import Project
 
@@ -41,6 +42,8 @@ class World:
         self.fresh: set[str] = set()
         self.entries = 0
         """In the source, as the rounds before the stop have found: see system/copying.py."""
+        self.known: Optional[Known] = None
+        """What was read of both before the stop, likewise."""
         self.say: Callable[[str], None] = lambda _text: None
         self.down_at = 0.0
         self.down_seconds = 0.0

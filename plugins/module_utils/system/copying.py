@@ -13,7 +13,6 @@ import fcntl
 import os
 import re
 import signal
-import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,11 +32,13 @@ from ..core.copy_errors import (
     TreeCrosses,
 )
 from ..core.copying import Progress, Proof, Room, Stats
-from ..core.manifest import RULES, Rules, Totals
+from ..core.manifest import RULES, SETTLED_NS, Rules, Totals
 from ..core.precopy import Decision, Round, decide
 from . import manifest_file, markers, mountinfo, trees
 from .commands import Failed, last_line, run
 from .devices import maj_min_of
+from .manifest import new_key
+from .memory import Memory
 
 SOURCE_MANIFEST, TARGET_MANIFEST = "source.manifest", "target.manifest"
 
@@ -96,6 +97,15 @@ def _die_with_parent() -> None:
 
 def _silent(_progress: Progress) -> None:
     """For callers that don't want to know."""
+
+
+@dataclass
+class Known:
+    """What was read of state and its copy before the stop; of nothing but this process's making."""
+
+    key: bytes = field(default_factory=new_key)
+    source: Memory = field(default_factory=Memory)
+    target: Memory = field(default_factory=Memory)
 
 
 @dataclass
@@ -207,13 +217,11 @@ class Copy:
     def final(self) -> Stats:
         """The last pass, while nobody writes: what changed, and the database's files by checksum.
 
-        They are one group, copied in one pass at one moment. Then a dry run must find nothing
-        left to do. Raises CopyFailed, CopyDiffers.
+        They are one group, copied in one pass at one moment. Whether nothing is left to do,
+        ``prove`` tells. Raises CopyFailed.
         """
         stats = self._pass(["--info=progress2", "--no-inc-recursive"])
         self._pass(["--checksum"], core.only(core.GROUP))
-        left = self._rsync(["--dry-run", "--itemize-changes"]).split("\n")
-        self._none_left([line for line in left if line.strip()])
         return stats
 
     def _none_left(self, left: Sequence[str], count: Optional[int] = None) -> None:
@@ -229,28 +237,39 @@ class Copy:
             found = os.strerror(ctypes.get_errno())
             raise SyncFailed(source=self.source_path, target=self.target_path, found=found)
 
-    def make_cold(self) -> None:
-        """Take the target's files out of the page cache, so that they are read from the disk again.
+    def read_ahead(self, known: Known) -> None:
+        """Read both while the stack runs, the copy from its disk: ``prove`` reads the rest.
 
-        After ``sync``: what is not on disk yet can't be dropped. Unmounting and mounting again
-        does more, where nothing else is on that filesystem.
+        What changes from here on is read again. Raises SyncFailed.
         """
-        for _path, _below, names, directory in os.fwalk(".", dir_fd=self.target):
-            for name in names:
-                _drop_cache(directory, name)
+        self.sync()
+        # The last round's files have to lie untouched for a while: see core/manifest.py.
+        time.sleep(SETTLED_NS / 1e9)
+        with ThreadPoolExecutor(2) as pool:
+            jobs = [
+                pool.submit(manifest_file.read_ahead, fd, known.key, self.rules, memory, cold)
+                for fd, memory, cold in self._sides(known)
+            ]
+        for job in jobs:
+            job.result()
 
-    def prove(self, folder: str, key: bytes) -> Totals:
-        """Read both trees whole, and compare; the manifests are kept in ``folder``, root's only.
+    def _sides(self, known: Known) -> list[tuple[int, Memory, bool]]:
+        """Source and target: the target is read from its disk."""
+        return [(self.source, known.source, False), (self.target, known.target, True)]
 
-        Returns the totals, whose digest is both trees'. Raises CopyDiffers, TreeChanged,
-        FlaggedFiles.
+    def prove(self, folder: str, known: Known) -> Totals:
+        """Compare both trees whole; the manifests are kept in ``folder``, root's only.
+
+        What is known and untouched since is not read again; else the target is read from its
+        disk, so ``sync`` comes before. Returns the totals, whose digest is both trees'.
+        Raises CopyDiffers, TreeChanged, FlaggedFiles.
         """
         files = [os.path.join(folder, name) for name in (SOURCE_MANIFEST, TARGET_MANIFEST)]
         # Side by side: they lie on two disks, and hashing leaves the interpreter to others.
         with ThreadPoolExecutor(2) as pool:
             one, other = (
-                pool.submit(manifest_file.keep, fd, file, key, self.rules)
-                for fd, file in zip((self.source, self.target), files)
+                pool.submit(manifest_file.keep, fd, file, known.key, self.rules, memory, cold)
+                for (fd, memory, cold), file in zip(self._sides(known), files)
             )
         totals, copied = one.result(), other.result()
         core.check_flags(self.source_path, totals)
@@ -267,16 +286,6 @@ def _cause(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     own = [line for line in lines if not line.startswith("rsync error:")]
     return own[0] if own else last_line(text)
-
-
-def _drop_cache(directory: int, name: str) -> None:
-    if not stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-        return
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-    try:
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(fd)
 
 
 def lock(target: int, path: str) -> None:

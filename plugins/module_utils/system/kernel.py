@@ -77,6 +77,19 @@ def rename_new(source: str, source_fd: int, target: str, target_fd: int) -> None
     _rename(source, source_fd, target, target_fd, _RENAME_NOREPLACE)
 
 
+_WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4
+
+
+def write_back(fd: int) -> None:
+    """Write the file's changed pages to its disk. From then on a store into a mapping of it is seen.
+
+    A mapped page that is written once stays writable, without another ctime, until it is
+    written back. Unlike fsync this flushes no cache of the disk.
+    """
+    zero, flags = ctypes.c_int64(0), _WAIT_BEFORE | _WRITE | _WAIT_AFTER
+    check(LIBC.sync_file_range(fd, zero, zero, ctypes.c_uint(flags)), "sync_file_range")
+
+
 def flags_of(fd: int) -> int:
     """The flags of a file or directory, as ``lsattr`` shows them; zero where there are none."""
     flags = array.array("i", [0])

@@ -62,11 +62,11 @@ def remove(path: str) -> None:
     durable.fsync_directory(os.path.dirname(path))
 
 
-def note(move_id: str, step: str, phase: str, text: str = "") -> None:
-    """Append a line to the journal and flush it."""
+def note(move_id: str, step: str, phase: str, text: str = "", flush: bool = True) -> None:
+    """Append a line to the journal, and flush it; else the next one does."""
     created = not os.path.lexists(JOURNAL)
     durable.make_directory(FOLDER, 0o700)
-    line = {"at": now(), "move": move_id, "step": step, "phase": phase}
+    line = {"at": _moment(), "move": move_id, "step": step, "phase": phase}
     if text:
         line["text"] = text
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
@@ -76,7 +76,8 @@ def note(move_id: str, step: str, phase: str, text: str = "") -> None:
         if os.fstat(fd).st_size and not _ends_with_newline():
             os.write(fd, b"\n")
         os.write(fd, (json.dumps(line, sort_keys=True) + "\n").encode())
-        os.fsync(fd)
+        if flush:
+            os.fsync(fd)
     finally:
         os.close(fd)
     if created:
@@ -110,6 +111,12 @@ def clock() -> float:
 def now() -> str:
     """This moment, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _moment() -> str:
+    """The same to the millisecond: the journal tells what a downtime was spent on."""
+    seconds, thousandths = divmod(time.time_ns() // 1_000_000, 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{thousandths:03}Z"
 
 
 @contextmanager

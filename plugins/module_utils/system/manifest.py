@@ -24,6 +24,7 @@ from ..core import manifest as core
 from ..core.copy_errors import TreeChanged, TreeCrosses, TreeTooDeep
 from ..core.manifest import DIRECTORY, FILE, GRAIN, LINK, RULES, Entry, Rules
 from . import kernel
+from .memory import Memory, moment
 
 MAX_DEPTH = 256
 
@@ -55,6 +56,10 @@ class Reader:
     """Whether a change in the middle is refused, or only leaves the content unknown."""
     wanted: Optional[Callable[[bytes, os.stat_result], bool]] = None
     """Which of the files are read, when not all are."""
+    memory: Optional[Memory] = None
+    """What need not be read, and where what is read is kept."""
+    cold: bool = False
+    """Whether files are read from the disk, though they may be in memory. After a sync only."""
     device: int = -1
     mount: str = ""
     names: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -138,10 +143,6 @@ def _content(fd: int, size: int, segments: Iterable[tuple[int, int]], reader: Re
     return str(hashed.hexdigest())
 
 
-def _moment(info: os.stat_result) -> tuple[int, int, int]:
-    return info.st_size, info.st_mtime_ns, info.st_ctime_ns
-
-
 def _reopened(pin: int) -> int:
     """A descriptor to read what is pinned: the same inode, whatever its name is by now."""
     path = f"/proc/self/fd/{pin}"
@@ -156,17 +157,31 @@ def _file(pin: int, info: os.stat_result, path: bytes, reader: Reader) -> dict[s
     try:
         if not reader.content or (reader.wanted and not reader.wanted(path, info)):
             return {"flags": _flags(fd)}
-        segments = _segments(fd, info.st_size)
-        content = _content(fd, info.st_size, segments, reader)
+        segments, content = _read(fd, info, path, reader)
         flags, after = _flags(fd), os.fstat(fd)
     finally:
         os.close(fd)
-    if _moment(after) != _moment(info):
+    if moment(after) != moment(info):
         if reader.quiet:
             found = f"size {info.st_size} and then {after.st_size}, or another time"
             raise TreeChanged(path=_for_people(path), found=found)
         content = ""
     return {"content": content, "segments": segments, "flags": flags}
+
+
+def _read(
+    fd: int, info: os.stat_result, path: bytes, reader: Reader
+) -> tuple[tuple[tuple[int, int], ...], str]:
+    """Where a file has data, and the hash of its content."""
+    known = reader.memory.find(info) if reader.memory else None
+    if known:
+        return known.segments, known.content
+    if reader.memory:
+        kernel.write_back(fd)
+    if reader.cold:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    segments = _segments(fd, info.st_size)
+    return segments, _content(fd, info.st_size, segments, reader)
 
 
 def _for_people(path: bytes) -> str:
@@ -217,14 +232,32 @@ def _enter(fd: int, path: bytes, info: os.stat_result, reader: Reader) -> _Open:
 def _leave(directory: _Open, reader: Reader) -> None:
     after = os.fstat(directory.fd)
     os.close(directory.fd)
-    if reader.quiet and _moment(after) != _moment(directory.info):
+    if reader.quiet and moment(after) != moment(directory.info):
         raise TreeChanged(path=_for_people(directory.path), found="names came, went or changed")
+
+
+def _untouched(
+    parent: _Open, name: bytes, path: bytes, reader: Reader
+) -> Optional[tuple[Entry, os.stat_result]]:
+    """The entry of a file that is as it was when it was read before, or None."""
+    if reader.memory is None:
+        return None
+    try:
+        info = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    entry = reader.memory.find(info)
+    # Which of several names comes first is asked anew.
+    return (entry, info) if entry and entry.path == path and info.st_nlink == 1 else None
 
 
 def _step(
     parent: _Open, name: bytes, path: bytes, reader: Reader
 ) -> Optional[tuple[Entry, os.stat_result, Optional[_Open]]]:
     """One entry, its stat, and for a directory its opened self; None where it is gone by now."""
+    untouched = _untouched(parent, name, path, reader)
+    if untouched:
+        return (*untouched, None)
     try:
         pin = os.open(name, _PIN, dir_fd=parent.fd)
     except FileNotFoundError:
@@ -235,6 +268,7 @@ def _step(
         info = os.fstat(pin)
         if info.st_dev != reader.device:
             raise TreeCrosses(path=_for_people(path), root="the top of the tree")
+        keeps = reader.memory is not None and reader.memory.may_keep(path, info)
         below = None
         if stat.S_ISDIR(info.st_mode):
             fd = _reopened(pin)
@@ -244,6 +278,8 @@ def _step(
                 os.close(fd)
                 raise
         entry = _entry(pin, info, path, reader)
+        if keeps and entry.content and reader.memory:
+            reader.memory.keep(info, entry)
         if below is not None:
             entry = Entry(**{**vars(entry), "flags": _flags(below.fd)})
         return entry, info, below

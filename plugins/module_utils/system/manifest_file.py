@@ -11,12 +11,13 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Optional
 
 from ..core import manifest as core
 from ..core.manifest import FILE, GRAIN, RULES, Entry, Rules, Totals
 from . import durable
 from .manifest import Reader, new_key, walk_with_stat
+from .memory import Memory
 
 
 @dataclass
@@ -64,11 +65,16 @@ def measure(root: int, rules: Rules = RULES) -> Totals:
     return total.totals("")
 
 
-def record(root: int, file: BinaryIO, key: bytes, rules: Rules = RULES) -> Totals:
+def read_ahead(root: int, key: bytes, rules: Rules, memory: Memory, cold: bool = False) -> None:
+    """Read a tree, whoever may be writing there, and keep in ``memory`` what will hold later."""
+    for _each in walk_with_stat(root, Reader(rules, key, True, False, memory=memory, cold=cold)):
+        pass
+
+
+def record(root: int, file: BinaryIO, reader: Reader) -> Totals:
     """Write the manifest of a quiet tree into ``file``: the rules, the entries, the totals."""
-    reader = Reader(rules, key, content=True, quiet=True)
     total, digest = _Sum(reader), reader.hash()
-    file.write(json.dumps({"rules": core.header(rules)}).encode() + b"\n")
+    file.write(json.dumps({"rules": core.header(reader.rules)}).encode() + b"\n")
     for entry, info in walk_with_stat(root, reader):
         digest.update(core.essence(entry))
         file.write(core.to_line(entry))
@@ -78,13 +84,20 @@ def record(root: int, file: BinaryIO, key: bytes, rules: Rules = RULES) -> Total
     return totals
 
 
-def keep(root: int, path: str, key: bytes, rules: Rules = RULES) -> Totals:
-    """The manifest of a quiet tree as a file of root's only, whole or not there after a crash."""
+def keep(
+    root: int, path: str, key: bytes, rules: Rules = RULES, memory: Optional[Memory] = None,
+    cold: bool = False,
+) -> Totals:  # fmt: skip
+    """The manifest of a quiet tree as a file of root's only, whole or not there after a crash.
+
+    memory: what need not be read again; cold: see manifest.Reader.
+    """
+    reader = Reader(rules, key, content=True, quiet=True, memory=memory, cold=cold)
     folder, name = os.path.split(path)
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with durable.replacing(directory, name) as fd, os.fdopen(fd, "wb", closefd=False) as file:
-            return record(root, file, key, rules)
+            return record(root, file, reader)
     finally:
         os.close(directory)
 
