@@ -51,6 +51,9 @@ def _disk(device: str) -> dict[str, Any]:
 
 def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
     """The part of a request that hangs on the kind of move."""
+    if begin == host.GATHER:
+        data = {"device": devices["data"], "uuid": host.UUIDS["data"], "mount_point": "/data"}
+        return {"kind": "gather", "disk": data, "uuid": host.UUIDS["state"]}
     if begin != host.COPY:
         return {"kind": "remount", "disk": {}, "uuid": host.UUIDS["state"]}
     disk = _disk(devices["state"])
@@ -101,11 +104,34 @@ def check_place(begin: str, named: Layout) -> None:
         roles = {moving.marker(path).get("role") for path in at}
         assert roles <= {"sealed"}, f"{at} shows a copy that is {roles}"
         return
+    if begin == host.GATHER and not named.needs_state_disk:
+        check_gathered(named)
+        return
+    if begin == host.GATHER and not os.path.islink("/data/state"):
+        assert moving.marker("/data/state")["role"] == "sealed", "shown before it was proved"
     assert named.mounts["state"] in at, f".env names {named.state_dir}, the disk is at {at}"
     fstab = Path("/etc/fstab").read_text()
     assert f" {named.mounts['state']} ext4 " in fstab, fstab
     if begin == host.COPY:
         assert moving.marker(named.state_dir)["role"] in ("sealed", "active")
+
+
+def check_gathered(named: Layout) -> None:
+    """State is a proved directory of the data disk, which nothing covers."""
+    assert not os.path.islink(named.state_dir)
+    assert not os.path.ismount(named.state_dir)
+    assert os.stat(named.state_dir).st_dev == os.stat(named.mounts["data"]).st_dev
+    assert moving.marker(named.state_dir)["role"] in ("sealed", "active")
+
+
+def left_behind(devices: dict[str, str], before: dict[str, Any]) -> dict[str, Any]:
+    """The state disk after state has gone from it: whole, and marked so that nobody takes it for state."""
+    host.run("mount", "-o", "ro", devices["state"], "/mnt")
+    try:
+        assert host.manifest("/mnt") == before
+        return {"role": moving.marker("/mnt")["role"]}
+    finally:
+        host.run("umount", "/mnt")
 
 
 def check_starts(begin: str, named: Layout) -> None:
@@ -115,7 +141,7 @@ def check_starts(begin: str, named: Layout) -> None:
     disk = [os.major(number), os.minor(number)]
     for start in store["starts"]:
         assert start[0] in host.RUNNING, store["starts"]
-        if begin != host.COPY or start[3] == named.state_dir:
+        if begin not in host.SOURCES or start[3] == named.state_dir:
             assert start[1:3] == disk, store["starts"]
     rows = Path(named.state_dir, "rows.log").read_text().split()
     assert len(rows) == len(store["starts"]), f"{rows} of {store['starts']}"
@@ -157,6 +183,9 @@ def end_state(target: Layout) -> dict[str, Any]:
         if os.path.isdir(os.path.join(parent, places.ASIDE))
     }
     volatile = {"fence": facts["fence"], "moved": bool(facts["moved"])}
+    for found in facts["bare"].values():
+        # One line for each start, and some cases have one more.
+        found["entries"] = [e for e in found["entries"] if e["name"] != "rows.log"]
     flags = {}
     for path in moving.state_dirs():
         with moving.parent_of(path) as parent:
@@ -192,7 +221,7 @@ def main() -> None:
     """
     folder, source_name, leftovers, *runs = sys.argv[1:]
     signal.alarm(120)
-    source = LAYOUTS["nested" if source_name == host.COPY else source_name]
+    source = LAYOUTS[host.SOURCES.get(source_name, source_name)]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     devices = host.enter(Path(folder), source_name)
     host.provision(source, devices, leftovers, source_name)
@@ -230,6 +259,9 @@ def main() -> None:
     scene.fresh = {"start", "prove", "canary"}
     left = remaining(scene.look())
     end = end_state(target)
+    if source_name == host.GATHER:
+        end["left"] = left_behind(devices, before)
+        assert not end["immutable"]["/data/state"], "nothing can be written into state"
     report = {"fired": fired(), "history": history, "left": left, "end": end,
               "log": Path(LOG).read_text()}  # fmt: skip
     print(json.dumps(report).replace(host.state_uuid(source_name), "UUID-OF-STATE"))

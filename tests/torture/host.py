@@ -45,6 +45,10 @@ def run(*argv: str) -> str:
 
 COPY = "copy"
 """Where state is at first: in a directory of the data disk, the state disk blank."""
+GATHER = "gather"
+"""The other way: on the state disk in layout flat, and it goes into a directory of the data disk."""
+SOURCES = {COPY: "nested", GATHER: "flat"}
+"""The layout of these; other beginnings are names of layouts."""
 
 
 def enter(folder: Path, begin: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS, order
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY, GATHER
 from ansible_collections.agnes.host.plugins.module_utils.move.failpoints import MODES
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 
@@ -31,10 +31,12 @@ BEGINNINGS = {
     "nested": order(LAYOUTS["nested"], LAYOUTS["flat"]),
     "flat": order(LAYOUTS["flat"], LAYOUTS["nested"]),
     "copy": order(LAYOUTS["nested"], LAYOUTS["flat"], COPY),
+    "gather": order(LAYOUTS["flat"], LAYOUTS["nested"], GATHER),
 }
 """Where state is at first, and the steps from there: see host.py."""
 STEPS_OF = {begin: [step for step, _phase in steps] for begin, steps in BEGINNINGS.items()}
-COPY_STEPS = {step for step in STEPS_OF["copy"] if step not in STEPS_OF["nested"]}
+COPYING = ("copy", "gather")
+OF_COPYING = {s for begin in COPYING for s in STEPS_OF[begin] if s not in STEPS_OF["nested"]}
 
 
 def _possible() -> bool:
@@ -104,13 +106,17 @@ def before_commit(source: str, point: str) -> bool:
     return steps.index(point.split(".")[0]) <= steps.index(COMMIT)
 
 
-def shown(point: str) -> bool:
+def shown(source: str, point: str) -> bool:
     """Whether the short form has this point of a copy: what is like in the other moves is left out."""
     step, when = point.split(".")
-    return step == COMMIT or (when == "after" and step in {*COPY_STEPS, "place"})
+    if step == COMMIT:
+        return True
+    wanted = {*OF_COPYING, "place"} if source == "copy" else {"nest", "seal", "put", "retire"}
+    return when == "after" and step in wanted
 
 
-EIO_SHOWN = {False: ("mount", COMMIT, "place"), True: (COMMIT, "seal")}
+EIO_SHOWN = {"copy": (COMMIT, "seal"), "gather": (COMMIT,)}
+OTHERS_SHOWN = ("mount", COMMIT, "place")
 
 ONCE = [
     pytest.param(source, point, mode, id=f"{source}-{point}-{mode}")
@@ -118,8 +124,8 @@ ONCE = [
     for mode in MODES
     for point in points(source)
     if FULL
-    or (mode == "kill" and (source != "copy" or shown(point)))
-    or (mode == "eio" and point.split(".")[0] in EIO_SHOWN[source == "copy"])
+    or (mode == "kill" and (source not in COPYING or shown(source, point)))
+    or (mode == "eio" and point.split(".")[0] in EIO_SHOWN.get(source, OTHERS_SHOWN))
 ]
 
 
@@ -183,7 +189,7 @@ UNDO = [
     for step in STEPS_OF[source]
     for when in ("undo_before", "undo_after")
     if ACTS[step].undo is not None and step != "unfence"
-    if FULL or step in ("mount", "seal", COMMIT)
+    if FULL or step in ("mount", "put", COMMIT) or (step == "seal" and source == "copy")
 ]
 
 
@@ -203,11 +209,12 @@ REBOOTS = [
     for source in BEGINNINGS
     for point in points(source)
     if FULL
-    or (source != "copy" and point.split(".")[0] in ("stop", COMMIT, "line", "place", "start"))
+    or (source not in COPYING and point.split(".")[0] in ("stop", COMMIT, "line", "place", "start"))
     or (
         source == "copy"
         and point in ("precopy.after", "seal.after", "expose.after", "commit.after")
     )
+    or (source == "gather" and point in ("put.after", "commit.after", "umount.after"))
 ]
 
 
@@ -223,6 +230,7 @@ AROUND = (
     "quiet",
     "seal",
     "expose",
+    "put",
     "retire",
     "point",
     "fstab",

@@ -126,6 +126,13 @@ def mounts_on(host: Host, device: Device) -> list[str]:
     return [mount["target"] for mount in host["mounts"] if mount["maj_min"] in numbers]
 
 
+def format_text(device: Device, identity: str, found: str) -> str:
+    """The consent to lose what is on a disk, as a person would set it."""
+    # As JSON, which YAML takes as it is: a label may hold any quote.
+    consent = {"device": device["path"], "identity": identity, "found": found}
+    return f"to lose what is on it set disks_format: [{json.dumps(consent)}]"
+
+
 def consent_text(device: Device, identity: str, found: str) -> str:
     """The consent that would apply to a disk that is not blank, as a person would set it."""
     if not is_free(device):
@@ -134,9 +141,7 @@ def consent_text(device: Device, identity: str, found: str) -> str:
     if filesystem.get("type") in MOUNTABLE:
         ways.append(f"to mount it unchanged set disks_adopt: [{filesystem['uuid']}]")
     if device["kind"] in WHOLE_DISKS:
-        # As JSON, which YAML takes as it is: a label may hold any quote.
-        consent = {"device": device["path"], "identity": identity, "found": found}
-        ways.append(f"to lose what is on it set disks_format: [{json.dumps(consent)}]")
+        ways.append(format_text(device, identity, found))
     return ", or ".join(ways) or "name the whole disk"
 
 

@@ -48,6 +48,12 @@ from .layouts import DISKS, Layout
 LABELS = {"data": "agnes-data", "state": "agnes-state"}
 """Label of each filesystem that we make; ext4 allows 16 bytes, xfs 12."""
 
+DISK, DIRECTORY = "disk", "directory"
+"""What state may be asked to be on: a disk of its own, or a directory of the data disk."""
+
+RETIRED_DISK = "retired"
+"""Where the record has the disk that state was on, before it was copied into a directory."""
+
 COPY_TARGET = "copy"
 """Where the record has a disk that state is being copied to: it is no state disk before it holds the state."""
 
@@ -75,13 +81,15 @@ class Request:
 
     min_gib: smallest size in GiB of a disk that is formatted, by role; adopt:
     UUIDs of filesystems that may be mounted as they are; format: what may be lost,
-    each ``device``, ``identity`` and ``found`` as the refusal names them.
+    each ``device``, ``identity`` and ``found`` as the refusal names them; state_on: DISK or
+    DIRECTORY, empty for what is now.
     """
 
     fstype: str = "ext4"
     min_gib: Mapping[str, float] = field(default_factory=dict)
     adopt: Sequence[str] = ()
     format: Sequence[Mapping[str, Any]] = ()
+    state_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -321,12 +329,14 @@ def _plan_disk(host: Host, role: str, mount_point: str, request: Request) -> Dis
     return _plan_format(host, role, mount_point, device, request)
 
 
-def _stays_directory(host: Host, layout: Layout) -> bool:
+def _stays_directory(host: Host, layout: Layout, state_on: str) -> bool:
     """Whether state is to stay, or to become, a directory of the data disk."""
     if layout.needs_state_disk or mounted_at(host, layout.mounts["state"]):
         return False
     if _recorded_uuid(host, "state"):
         return False
+    if state_on == DIRECTORY:
+        return True
     place = host["state"].get(layout.state_dir)
     holds = bool(place and place["kind"] == "directory" and place["names"])
     return holds or not host["asked"]["state"]["device"]
@@ -347,7 +357,7 @@ def plan_disks(host: Host, layout: Layout, request: Optional[Request] = None) ->
         raise SameDevice(data=data["device"], state=state["device"], found=data["maj_min"])
     plans = []
     for role in DISKS:
-        if role == "state" and _stays_directory(host, layout):
+        if role == "state" and _stays_directory(host, layout, request.state_on):
             plans.append(DiskPlan(role, "directory", posixpath.normpath(layout.state_dir)))
         else:
             plans.append(_plan_disk(host, role, layout.mounts[role], request))

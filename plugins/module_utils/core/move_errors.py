@@ -71,7 +71,7 @@ class MoveStuck(Refusal):
     code = "AH070"
     sentence = (
         "the move to layout {target} stopped at step '{step}' ({found}); all state is at '{path}', "
-        "which .env names (state disk UUID {uuid}): mend the cause, then run again, which goes on from there"
+        "which .env names (on the disk with UUID {uuid}): mend the cause, then run again, which goes on from there"
     )
 
 
@@ -136,8 +136,8 @@ class PreMoveFailed(Refusal):
 class CopyTargetForeign(Refusal):
     code = "AH120"
     sentence = (
-        "the disk '{device}' is not this host's own to copy state to (found {found}), and a copy would delete "
-        "what is on it; name a blank disk, or see what it is"
+        "'{device}' is not this host's own to copy state to (found {found}), and a copy would delete "
+        "what is there; name a blank disk, or see what it is and move it aside"
     )
 
 
@@ -152,6 +152,35 @@ class CopyMustEnd(Refusal):
 class StateRetired(Refusal):
     code = "AH122"
     sentence = (
-        "'{path}' is what an earlier move to '{new}' left behind, its marker says so, and .env names it again; "
-        "find out what changed .env, and let it name the state on the state disk"
+        "'{path}' shows what an earlier move to '{new}' left behind, its marker says so; find out what changed "
+        ".env or mounted it there, and let both lead to the state at '{new}'"
+    )
+
+
+class StateOnImpossible(Refusal):
+    code = "AH130"
+    sentence = "state_layout_state_on is '{asked}', and {found}; correct it, or leave it empty"
+
+
+class StateOnCovered(Refusal):
+    code = "AH131"
+    sentence = (
+        "state at '{path}' is on {found}, and state_layout_state_on asks for {asked}, which can't take its place "
+        "there while it is in use; run with layout={through} first, then with layout={layout}"
+    )
+
+
+class DiskRetired(Refusal):
+    code = "AH132"
+    sentence = (
+        "the disk '{device}' has what was state before it moved to '{path}' (found {found}), and is kept as it is; "
+        "{consent}, or name a blank disk"
+    )
+
+
+class ConfigDiskNamed(Refusal):
+    code = "AH133"
+    sentence = (
+        "the product's upgrade mounts '{link}' at STATE_DIR at each of its ticks, and that is the state disk at "
+        "'{path}' (found {found}), which would cover the directory; give the disk another name first"
     )

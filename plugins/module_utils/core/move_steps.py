@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .layouts import Layout
 from .precopy import MAX_ROUNDS
-from .scenes import COPY, REMOUNT, Scene
+from .scenes import ACTIVE, COPY, GATHER, REMOUNT, Scene
 
 GRACE_SECONDS = 90
 """How long a container may take to stop: the app's own grace is 60 s."""
@@ -95,6 +95,13 @@ STEPS: Mapping[str, Step] = {
             lambda s: s.committed or ("stage" in s.fresh and s.facts["staged"] == s.uuid),
         ),
         Step(
+            "nest", "make a directory of root's for it on the data disk, bound to /run/agnes-host/copy, "
+            "marked incomplete",
+            "a half-made copy is never at the layout's place",
+            "unbind it; what is copied stays there for the next try",
+            lambda s: s.committed or ("nest" in s.fresh and s.facts["staged"] == s.copy_uuid),
+        ),
+        Step(
             "precopy", "copy state to it while the stack runs, in up to {rounds} rounds",
             "what is copied now costs no downtime; room and inodes are checked first",
             "none is needed: what is copied stays there for the next try", _proved("precopy"),
@@ -142,12 +149,17 @@ STEPS: Mapping[str, Step] = {
             "none is needed", _proved("verify"),
         ),
         Step(
-            "seal", "mark the copy as sealed", "only a sealed copy is mounted at {new}",
+            "seal", "mark the copy as sealed", "only a sealed copy gets to {new}",
             "mark it incomplete again", _proved("seal"),
         ),
         Step(
             "expose", "mount the sealed copy at {new}", "it is there before .env names it",
             "unmount {new}", lambda s: s.trusted and s.mounted(s.new),
+        ),
+        Step(
+            "put", "let the sealed copy and the link {new} change places, in one rename",
+            "it is there before .env names it", "let them change back",
+            lambda s: s.trusted and s.there,
         ),
         Step(
             COMMIT, "rename the new .env into place: state is at {new} from here on",
@@ -185,15 +197,15 @@ STEPS: Mapping[str, Step] = {
             "by device number, seen from inside", "", lambda s: "prove" in s.fresh,
         ),
         Step(
-            "canary", "commit a row through the app, and see it arrive on the state disk",
+            "canary", "commit a row through the app, and see it arrive in {new}",
             "that the app answers does not say where it writes", "",
             lambda s: "canary" in s.fresh,
         ),
         Step(
-            "marker", "write layout {target} into the marker on the state disk",
-            "the disk tells by itself how it is used", "",
+            "marker", "write layout {target} into the marker in {new}",
+            "state tells by itself how it is used", "",
             lambda s: s.facts["marker"] == s.target.name
-            and s.facts["roles"].get(s.target.state_dir) == "active",
+            and s.facts["roles"].get(s.target.state_dir) == ACTIVE,
         ),
         Step(
             "record", "write the move into the host's record",
@@ -232,6 +244,12 @@ ORDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
         ("fence", "overlay", "format", "stage", "precopy", "point", "idle"),
         ("stop", "quiet", "final", "verify", "seal", "fstab", "expose", COMMIT,
          "retire", "place", "start"),
+        ("unstage", *_AFTER),
+    ),
+    # The mirror of it: the copy is a directory, which one rename shows, and the disk goes.
+    GATHER: (
+        ("fence", "overlay", "nest", "precopy", "idle"),
+        ("stop", "quiet", "final", "verify", "seal", "put", COMMIT, "retire", *_CONTRACT),
         ("unstage", *_AFTER),
     ),
 }  # fmt: skip

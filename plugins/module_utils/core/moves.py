@@ -3,7 +3,8 @@
 
 State on a disk of its own keeps it: only the mount point moves, and no step formats,
 copies or deletes anything. State in a directory of the data disk is copied to a state
-disk. Which steps there are, and in which order, is in move_steps.py.
+disk, and back where that is asked for. Which steps there are, and in which order, is in
+move_steps.py.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any, Optional
 from .authority import HIDDEN, say_authority
 from .copy_errors import NoRoom
 from .copying import ROOM_FACTOR
-from .disks import COPY_TARGET, DiskPlan, Request, mounted_at, plan_disks
-from .errors import MoveNotSupported
+from .disks import COPY_TARGET, DIRECTORY, DiskPlan, Request, mounted_at, plan_disks
+from .errors import MoveNotSupported, NotBlank
 from .facts import Host
+from .gathering import check_gathering, not_retired
 from .layouts import LAYOUTS, Layout
 from .move_errors import (
     BackendNotMovable,
@@ -32,7 +34,7 @@ from .move_errors import (
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
 from .plan_facts import facts_hash
 from .precopy import MAX_ROUNDS
-from .scenes import COPY, REMOUNT, RETIRED, Scene, inside, no_leftovers
+from .scenes import COPY, COPYING, GATHER, REMOUNT, RETIRED, Scene, inside, no_leftovers
 
 _BYTES_A_SECOND = 200 << 20
 """For an estimate only: how fast state and copy are read whole and hashed, side by side."""
@@ -94,10 +96,16 @@ class MovePlan:
         scene, used = self.scene, say_bytes(self.scene.facts["used"])
         if scene.kind == REMOUNT:
             return f"{used} stay where they are on the state disk, only its mount point moves"
+        source, target, kept = {
+            COPY: ("the data disk", "", "the old directory is kept aside"),
+            GATHER: (
+                "the state disk", "a directory of the data disk, ",
+                "the state disk is unmounted, and keeps what it has",
+            ),
+        }[scene.kind]  # fmt: skip
         return (
-            f"{used} in {scene.facts['files']} files are copied from the data disk to "
-            f"{scene.disk['device']}, in up to {MAX_ROUNDS} rounds while the stack runs; "
-            "the old directory is kept aside"
+            f"{used} in {scene.facts['files']} files are copied from {source} to "
+            f"{target}{scene.disk['device']}, in up to {MAX_ROUNDS} rounds while the stack runs; {kept}"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -141,10 +149,10 @@ def check_movable(scene: Scene) -> None:
         raise MountInside(path=old, found=", ".join(found))
     if facts["others"]:
         raise StateDiskShared(path=old, found=", ".join(facts["others"]))
-    if scene.kind == COPY and not scene.committed and facts["roles"].get(old) == RETIRED:
+    if scene.kind in COPYING and not scene.committed and facts["roles"].get(old) == RETIRED:
         raise StateRetired(path=old, new=new)
     hidden = no_leftovers(scene.bare(old))
-    if hidden and scene.kind == REMOUNT and not scene.authority:
+    if hidden and scene.kind != COPY and not scene.authority:
         raise HiddenState(path=old, found=", ".join(hidden[:5]))
     _check_new_place(scene)
 
@@ -152,7 +160,7 @@ def check_movable(scene: Scene) -> None:
 def _check_new_place(scene: Scene) -> None:
     """The new mount point must be absent, a directory without anything of worth, or the source's link."""
     new, found = scene.new, scene.bare(scene.new)
-    if scene.mounted(new):
+    if scene.mounted(new) or (scene.kind == GATHER and scene.facts["fence"] and scene.there):
         return
     if any(point["target"] == new for point in scene.facts["points"]):
         raise MovePlaceInUse(path=new, found="another filesystem mounted there")
@@ -185,7 +193,10 @@ def _with_copy_target(host: Host) -> Host:
 
 def _disk_for(host: Host, source: Layout, target: Layout, request: Request) -> DiskPlan:
     """The disk that state in a directory is copied to: blank, or formatted for it by an earlier try."""
-    data, disk = plan_disks(_with_copy_target(host), target, request)
+    try:
+        data, disk = plan_disks(_with_copy_target(host), target, request)
+    except NotBlank as refusal:
+        raise not_retired(host, source.state_dir, refusal) from refusal
     if data.action != "adopt":
         raise _unmovable(source, target, "with no data disk mounted")
     if disk.action == "adopt":
@@ -203,6 +214,15 @@ def _disk_for(host: Host, source: Layout, target: Layout, request: Request) -> D
     return disk
 
 
+def _data_disk(host: Host, source: Layout, target: Layout, request: Request) -> dict[str, Any]:
+    """The data disk, into a directory of which state on a disk is copied."""
+    data = plan_disks(host, source, request)[0]
+    if data.action != "adopt" or not data.uuid:
+        raise _unmovable(source, target, "with no data disk that has a UUID mounted")
+    check_gathering(host, source, target)
+    return data.as_dict()
+
+
 def _unmovable(source: Layout, target: Layout, kind: str) -> MoveNotSupported:
     return MoveNotSupported(
         found=source.state_dir, current=source.name, wanted=target.name, kind=kind
@@ -217,6 +237,8 @@ def _of_what(
     if source.mounts["state"] in at:
         if not at[source.mounts["state"]]:
             raise _unmovable(source, target, "on a disk without UUID")
+        if request.state_on == DIRECTORY:
+            return GATHER, at[source.mounts["state"]], _data_disk(host, source, target, request)
         return REMOUNT, at[source.mounts["state"]], {}
     if source.needs_state_disk or not target.needs_state_disk:
         raise _unmovable(source, target, "with no disk of its own")
@@ -289,8 +311,8 @@ def plan_interrupted(host: Host, asked: str) -> MovePlan:
     assert found is not None
     source, target = found
     scene = _scene(host, source, target, Request())
-    if asked == source.name and scene.committed and scene.kind == COPY:
-        # Half-way the old directory is still at its place, and it is no state any more.
+    if asked == source.name and scene.committed and scene.kind in COPYING:
+        # Half-way what was copied is still at its place, and it is no state any more.
         raise CopyMustEnd(target=target.name, asked=asked)
     if asked == source.name and scene.committed:
         return plan_move(host, target, source)

@@ -14,6 +14,7 @@ from .disks import DiskPlan, Request, check_record, plan_disks
 from .engine import check_engine, check_selinux
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
+from .gathering import check_not_retired, check_state_on
 from .layouts import LAYOUTS, Layout
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .plan_facts import facts_of
@@ -70,6 +71,7 @@ def _disk_request(request: Mapping[str, Any]) -> Request:
         min_gib=request.get("min_gib") or {},
         adopt=[str(uuid) for uuid in request.get("adopt") or []],
         format=list(request.get("format") or []),
+        state_on=str(request.get("state_on") or ""),
     )
 
 
@@ -154,14 +156,18 @@ def _layout_and_move(
             move,
         )
     chosen, source = choose_layout(host, layout, wanted, override)
-    current = current_layout(host) if chosen else None
-    if chosen is None or current in (None, chosen):
+    if chosen is None:
+        return None, source, None
+    current, wanted_disks = current_layout(host), _disk_request(request)
+    check_not_retired(host)
+    check_state_on(host, current, chosen, wanted_disks.state_on)
+    if current in (None, chosen):
         if current:
             _authority(host, current, request, moves=False)
         return chosen, source, None
     assert current is not None
     authority = _authority(host, current, request, moves=True)
-    move = plan_move(host, current, chosen, _disk_request(request), authority)
+    move = plan_move(host, current, chosen, wanted_disks, authority)
     return chosen, source, move
 
 
@@ -169,7 +175,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     """What a run would do on ``host``; never raises a Refusal but returns it.
 
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
-    ``min_gib``, ``adopt``, ``format`` (see disks.Request), ``selinux_type``,
+    ``min_gib``, ``adopt``, ``format``, ``state_on`` (see disks.Request), ``selinux_type``,
     ``boot_script`` (see check_boot), ``profiles``; ``host``, its name, and ``authority`` (see
     authority.decided); ``plan`` (see plan_file.given); ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None

@@ -17,11 +17,15 @@ from .chain import split
 from .layouts import Layout, is_below, overlays, resolve_state_dir
 from .shadow import is_harmless
 
-REMOUNT, COPY = "remount", "copy"
-"""Kinds of move: the state disk only changes its mount point, or state is copied to one."""
+REMOUNT, COPY, GATHER = "remount", "copy", "gather"
+"""Kinds of move: the state disk only changes its mount point, state is copied from a directory of the
+data disk to a state disk, or from a state disk into such a directory."""
 
-RETIRED = "retired"
-"""Role of the marker in a directory whose state has been moved to a disk."""
+COPYING = (COPY, GATHER)
+"""Those that leave a second copy behind."""
+
+INCOMPLETE, SEALED, ACTIVE, RETIRED = "incomplete", "sealed", "active", "retired"
+"""Roles of the marker: a copy in the making, one that is proved, state, and what state was copied from."""
 
 
 class Leftover(TypedDict):
@@ -93,7 +97,13 @@ class Moving(TypedDict):
     used: int
     """Bytes used on the state disk, or by state in a directory where a state disk is asked for."""
     files: int
-    """Files of state in a directory, counted likewise."""
+    """Files of state, counted likewise."""
+    free: int
+    """Bytes that a copy of state may take on the data disk, with what an earlier try has there."""
+    free_inodes: int
+    """Inodes likewise; -1 where the filesystem makes them as it needs them."""
+    config_disk: str
+    """MAJ:MIN of the disk that the product's upgrade mounts at STATE_DIR by itself, or empty."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,7 @@ class Scene:
     """Steps that this very process has carried out: proofs that leave no trace on the host."""
     kind: str = REMOUNT
     disk: Mapping[str, Any] = field(default_factory=dict)
-    """What is copied to: the part ``disks`` of a plan, for a move of kind COPY."""
+    """What is copied to, as the part ``disks`` of a plan has it: the state disk, or the data disk."""
     authority: str = ""
     """Which copy counts where one lies beneath the mount of another; empty while nobody has decided."""
 
@@ -144,13 +154,30 @@ class Scene:
     @property
     def trusted(self) -> bool:
         """Whether what is on the state disk may be at the layout's place: a copy once it is proved."""
-        return self.kind != COPY or self.committed or "seal" in self.fresh
+        return self.kind not in COPYING or self.committed or "seal" in self.fresh
 
     @property
     def superseded(self) -> bool:
         """Whether what lies at the old place can't be taken for state any more, where state was copied."""
-        retired = self.facts["roles"].get(self.old) == RETIRED
-        return self.kind != COPY or retired or self.bare(self.old)["kind"] != "directory"
+        if self.kind not in COPYING or self.facts["roles"].get(self.old) == RETIRED:
+            return True
+        if self.kind == GATHER:
+            return not self.mounted(self.old)
+        return self.bare(self.old)["kind"] != "directory"
+
+    @property
+    def there(self) -> bool:
+        """Whether state, and where it was copied a proved copy, is at the new place."""
+        if self.kind != GATHER:
+            return self.mounted(self.new)
+        covered = any(point["target"] == self.new for point in self.facts["points"])
+        proved = self.facts["roles"].get(self.new) in (SEALED, ACTIVE)
+        return proved and not covered and self.bare(self.new)["kind"] == "directory"
+
+    @property
+    def copy_uuid(self) -> str:
+        """UUID of the filesystem that state is on after the move."""
+        return str(self.disk["uuid"]) if self.kind == GATHER else self.uuid
 
     def mounted(self, path: str) -> bool:
         """Whether the state disk itself, not another one or a part of it, is mounted at ``path``."""

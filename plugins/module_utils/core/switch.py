@@ -9,7 +9,7 @@ from . import dotenv, fstab
 from .chain import join, split
 from .layouts import Layout
 
-REMARK = "# agnes.host: state is mounted at {new} now, this line was: "
+REMARK = "# agnes.host: state is at {new} now, this line was: "
 
 
 def switched_env(text: str, source: Layout, target: Layout, chain: Sequence[str]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps that only a move has which copies: from a directory of the data disk to a state disk.
+"""The steps that only a move has which copies; those of copying back are in gather_steps.py.
 
 The copy is made where nobody else looks, marked incomplete, and is not mounted at the
 layout's place before it is proved and sealed by this very process: a process that was
@@ -22,7 +22,7 @@ from ..core.disks import COPY_TARGET
 from ..core.errors import NotBlank, NotMounted
 from ..core.facts import Device
 from ..core.move_errors import CopyTargetForeign, StateRetired
-from ..core.scenes import RETIRED
+from ..core.scenes import INCOMPLETE, RETIRED, SEALED
 from ..core.tree import MARKER
 from ..system import (
     devices,
@@ -42,7 +42,6 @@ from ..system.moving import STAGE
 from .common import Act, drop_line, unmount, until, write_marker
 from .world import World
 
-INCOMPLETE, SEALED = "incomplete", "sealed"
 BUDGET_SECONDS = 1.0
 """Rounds go on, within their limits, until the rest takes no longer than this."""
 AHEAD_BYTES = 4 << 20
@@ -78,12 +77,12 @@ def _format(world: World) -> None:
 
 
 def _proof(world: World) -> Proof:
-    """What the source must be: on the data disk, no mount, and with the marker that it had."""
-    instance = world.intent["source_instance"]
-    return Proof(world.held().maj_min, False, {"instance_id": instance} if instance else {})
+    """What the source must be: on its disk, a mount or none, and with the marker that it had."""
+    instance, held = world.intent["source_instance"], world.held()
+    return Proof(held.maj_min, not held.path, {"instance_id": instance} if instance else {})
 
 
-def _check_source(world: World) -> None:
+def check_source(world: World) -> None:
     path = world.source.state_dir
     with proved_source(path, _proof(world)):
         if moving.marker(path).get("role") == RETIRED:
@@ -97,8 +96,8 @@ def _device_with(uuid: str) -> Device:
     return found[0]
 
 
-def _check_ours(world: World, directory: int) -> None:
-    """Raise CopyTargetForeign unless the filesystem is fresh, or a copy of this host's that was never used."""
+def check_ours(where: str, directory: int) -> None:
+    """Raise CopyTargetForeign unless what is open is fresh, or a copy of this host's that was never used."""
     # What a kill leaves of the marker's own writing is no content.
     names = [n for n in os.listdir(directory) if n != "lost+found" and MARKER not in n]
     marker = markers.read(directory)
@@ -108,7 +107,7 @@ def _check_ours(world: World, directory: int) -> None:
     if marker.get("role") in (INCOMPLETE, SEALED) and marker.get("instance_id") == instance:
         return
     found = f"a marker with role {marker.get('role')}" if marker else ", ".join(sorted(names)[:5])
-    raise CopyTargetForeign(device=world.intent["disk"]["device"], found=found)
+    raise CopyTargetForeign(device=where, found=found)
 
 
 def _mount_stage(uuid: str) -> None:
@@ -125,7 +124,8 @@ def _mount_stage(uuid: str) -> None:
         raise NotMounted(mount_point=STAGE, found="another device")
 
 
-def _set_role(world: World, role: str, **more: Any) -> None:
+def set_role(world: World, role: str, **more: Any) -> None:
+    """Write the copy's marker."""
     epoch = int(moving.marker(world.source.state_dir).get("epoch") or 0)
     with trees.opened(STAGE) as directory:
         write_marker(directory, world, {"role": role, "move": world.id, "epoch": epoch, **more})
@@ -137,21 +137,27 @@ def _stage(world: World) -> None:
     The source is proved first: where the app has written to the copy, the old
     directory is retired and out of its place, and the copy is not touched.
     """
-    _check_source(world)
+    check_source(world)
     unmount(world.target.mounts["state"])
     if world.look(containers=False).facts["lines"].get(world.target.mounts["state"]):
         drop_line(world)
     _mount_stage(world.intent["uuid"])
+    begin_copy(world, world.intent["disk"]["device"])
+
+
+def begin_copy(world: World, where: str) -> None:
+    """Mark what is mounted at the stage as incomplete, when it is this host's own."""
     found = record.load()
     if not found.get("instance_id"):
         found["instance_id"] = str(uuids.uuid4())
         record.save(found)
     with trees.opened(STAGE) as directory:
-        _check_ours(world, directory)
-    _set_role(world, INCOMPLETE)
+        check_ours(where, directory)
+    set_role(world, INCOMPLETE)
 
 
-def _unstage(_world: World) -> None:
+def unstage(_world: World) -> None:
+    """Unmount the copy from where it was made."""
     unmount(STAGE)
 
 
@@ -240,14 +246,14 @@ def _verify(world: World) -> None:
 def _seal(world: World) -> None:
     if not {"final", "verify"} <= world.fresh:
         raise SourceUnproved(path=STAGE, found="a copy that was not proved", wanted="one that was")
-    _set_role(world, SEALED)
+    set_role(world, SEALED)
 
 
 def _seal_undo(world: World) -> None:
-    # Where it could not be unmounted it stays sealed: nothing else may be at the layout's place.
-    exposed = moving.mount_at(world.target.mounts["state"])[0]
-    if not exposed and moving.mount_at(STAGE)[1] == world.intent["uuid"]:
-        _set_role(world, INCOMPLETE)
+    # Where it could not be taken away it stays sealed: nothing else may be at the layout's place.
+    scene = world.look(containers=False)
+    if not scene.there and scene.facts["staged"] == scene.copy_uuid:
+        set_role(world, INCOMPLETE)
 
 
 def _retire(world: World) -> None:
@@ -260,11 +266,11 @@ def _retire(world: World) -> None:
 
 COPY_ACTS: Mapping[str, Act] = {
     "format": Act(_format),
-    "stage": Act(_stage, _unstage),
+    "stage": Act(_stage, unstage),
     "precopy": Act(_precopy),
     "final": Act(_final),
     "verify": Act(_verify),
     "seal": Act(_seal, _seal_undo),
     "retire": Act(_retire),
-    "unstage": Act(_unstage),
+    "unstage": Act(unstage),
 }

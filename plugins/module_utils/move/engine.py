@@ -18,7 +18,7 @@ from ..core.move_errors import MoveGoneBack, MoveStuck, MoveUnderWay, PlanStale
 from ..core.move_steps import COMMIT, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
-from ..core.scenes import COPY, Moving, points_to
+from ..core.scenes import COPYING, Moving, points_to
 from ..system import host, ledger, moving
 from ..system.commands import Failed
 from .failpoints import reach
@@ -66,7 +66,7 @@ class Engine:
         self._start_anyway()
         raise MoveStuck(
             target=self.world.target.name, step=failed.step, found=failed.error,
-            uuid=self.world.intent["uuid"], path=self.world.target.state_dir,
+            uuid=self.world.copy_uuid, path=self.world.target.state_dir,
         ) from failed  # fmt: skip
 
     def _gone_back(self, step: str, error: object) -> MoveGoneBack:
@@ -151,7 +151,7 @@ class Engine:
     def _start_anyway(self) -> None:
         """After the commit: if the disk is where .env points, the stack can run while the rest waits."""
         scene = self.world.look()
-        if scene.committed and scene.mounted(scene.new) and scene.superseded:
+        if scene.committed and scene.there and scene.superseded:
             with suppress(*_ERRORS):
                 self.world.project.up(
                     self.world.wanted, self.world.intent["alone"], self.world.intent["timeout"]
@@ -217,7 +217,7 @@ def _nothing_done(layout: str) -> dict[str, Any]:
 def _is_copied(request: dict[str, Any], facts: Moving) -> bool:
     """Whether another run has ended the copying since this one was planned: a second one has no source."""
     there = points_to(facts["env"], LAYOUTS[request["target"]])
-    return request.get("kind") == COPY and there
+    return request.get("kind") in COPYING and there
 
 
 def _goes_back(fence: dict[str, Any], request: Optional[dict[str, Any]]) -> bool:

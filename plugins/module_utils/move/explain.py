@@ -8,9 +8,10 @@ import shutil
 from typing import Any, Optional
 
 from ..core import authority
+from ..core.disks import RETIRED_DISK
 from ..core.layouts import LAYOUTS, Layout, state_dirs
 from ..core.scenes import Moving, no_leftovers, points_to
-from ..system import evidence, ledger, moving
+from ..system import evidence, ledger, moving, record
 from ..system.engine import containers, project_name
 
 PROJECT_DIR = "/opt/agnes"
@@ -28,9 +29,14 @@ def _mounts(facts: Moving) -> list[str]:
     ]
     if not lines:
         lines.append("mounted    no state disk; state is a plain directory")
-    if facts["staged"]:
+    _device, uuid, root = moving.mount_at(moving.STAGE)
+    if uuid:
+        what = "a disk" if root == "/" else f"the directory {root} of a disk"
+        lines.append(f"copying    to {what} (UUID {uuid}) that is mounted at {moving.STAGE}")
+    left = (record.read().get("disks") or {}).get(RETIRED_DISK)
+    if left:
         lines.append(
-            f"copying    to a disk (UUID {facts['staged']}) that is mounted at {moving.STAGE}"
+            f"left       the disk with UUID {left['uuid']}: what state was before, kept as it is"
         )
     return lines
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ..core.move_errors import MovePlaceInUse
@@ -137,6 +137,61 @@ def _exchange_for_link(parent: int, name: str, link: str, aside: int, name_aside
     kernel.exchange(name_aside, aside, name, parent)
     os.fsync(parent)
     _settle(aside, name_aside)
+
+
+def made_aside(parent: str, name: str) -> int:
+    """A descriptor of a directory of root's that is set aside in ``parent``; made if it is not there."""
+    with trees.opened(parent) as fd, _aside(fd) as aside:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=aside)
+            os.fsync(aside)
+        return os.open(name, _DIRECTORY, dir_fd=aside)
+
+
+def put(path: str, name: str, made: os.stat_result) -> None:
+    """Let the directory set aside as ``name`` and what is at ``path`` change places, in one rename.
+
+    made: what that directory must be; uid 999 owns the one that both are in.
+    """
+    with _parent(path) as (parent, last), _aside(parent) as aside:
+        found = os.stat(name, dir_fd=aside, follow_symlinks=False)
+        if (found.st_dev, found.st_ino) != (made.st_dev, made.st_ino):
+            raise MovePlaceInUse(path=path, found=f"another directory than the copy as '{name}'")
+        if _kind(parent, last) == "absent":
+            kernel.rename_new(name, aside, last, parent)
+        else:
+            kernel.exchange(name, aside, last, parent)
+        os.fsync(aside)
+        os.fsync(parent)
+
+
+def take_back(path: str, name: str, is_ours: Callable[[int], bool]) -> None:
+    """What undoes put, where it was done: ``is_ours`` tells of the open directory at ``path``."""
+    with _parent(path) as (parent, last):
+        if _kind(parent, last) != "directory":
+            return
+        fd = os.open(last, _DIRECTORY, dir_fd=parent)
+        try:
+            if not is_ours(fd):
+                return
+        finally:
+            os.close(fd)
+        with _aside(parent) as aside:
+            if _kind(aside, name) == "absent":
+                kernel.rename_new(last, parent, name, aside)
+            else:
+                kernel.exchange(name, aside, last, parent)
+            os.fsync(aside)
+        os.fsync(parent)
+
+
+def keep_under(path: str, name: str, name_aside: str) -> None:
+    """What ``put`` has taken out of its place: a link of ours goes, anything else keeps the move's name."""
+    with _parent(path) as (parent, _last), _aside(parent) as aside:
+        _drop_link(aside, name)
+        if _kind(aside, name) != "absent":
+            kernel.rename_new(name, aside, name_aside, aside)
+            _settle(aside, name_aside)
 
 
 def _settle(aside: int, name: str) -> None:

@@ -15,6 +15,7 @@ from ..core.errors import NotMounted
 from ..core.move_errors import LockHeld, StateDiskHeld, StateDiskShared, StrayContainers
 from ..core.move_steps import COMMIT
 from ..core.retired import REPLACED
+from ..core.scenes import ACTIVE, GATHER
 from ..system import durable, filesystems, ledger, markers, moving, record, stacks, trees, units
 from ..system.commands import run
 from ..system.holders import holders
@@ -23,6 +24,7 @@ from ..system.stage import staged
 from . import canary, places
 from .common import Act, drop_line, unmount, until, write_marker
 from .copy_steps import COPY_ACTS
+from .gather_steps import GATHER_ACTS, leave_disk
 from .world import World
 
 IDLE_SECONDS = 30.0
@@ -198,10 +200,10 @@ def _place(world: World) -> None:
 
 
 def _start(world: World) -> None:
-    """No start without the proof that the state disk, and it alone, is where .env points."""
+    """No start without the proof that the state, and it alone, is where .env points."""
     scene = world.look(containers=False)
-    if not scene.committed or not scene.mounted(scene.new) or scene.mounted(scene.old):
-        raise NotMounted(mount_point=scene.new, found="not the state disk alone")
+    if not scene.committed or not scene.there or scene.mounted(scene.old):
+        raise NotMounted(mount_point=scene.new, found="not the state alone")
     _start_again(world)
 
 
@@ -223,16 +225,18 @@ def _marker(world: World) -> None:
         write_marker(
             directory,
             world,
-            {**found, "layout": world.target.name, "role": "active", "epoch": epoch},
+            {**found, "layout": world.target.name, "role": ACTIVE, "epoch": epoch},
         )
 
 
 def _record(world: World) -> None:
     for path in (world.source.mounts["state"], world.target.mounts["state"]):
         places.tidy(path, world.name_aside)
-    if world.intent["point_was"] != "directory":
-        places.guard(world.target.mounts["state"])
     found = record.load()
+    if world.intent.get("kind") == GATHER:
+        leave_disk(world, found)
+    elif world.intent["point_was"] != "directory":
+        places.guard(world.target.mounts["state"])
     if COPY_TARGET in found["disks"]:
         # It holds the state now, and no other disk may take its place.
         found["disks"]["state"] = found["disks"].pop(COPY_TARGET)
@@ -249,6 +253,7 @@ ACTS: Mapping[str, Act] = {
     "point": Act(_point, _point_undo),
     "fstab": Act(_fstab, drop_line),
     **COPY_ACTS,
+    **GATHER_ACTS,
     "expose": Act(_mount, _mount_undo),
     "reload": Act(_reload),
     "mount": Act(_mount, _mount_undo),

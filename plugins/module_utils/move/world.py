@@ -15,7 +15,7 @@ from ..core.chain import chain_for, split
 from ..core.errors import NotMounted
 from ..core.layouts import LAYOUTS, Layout
 from ..core.plan_facts import hash_of
-from ..core.scenes import COPY, REMOUNT, Moving, Scene
+from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, Moving, Scene
 from ..core.switch import switched_env
 from ..system import durable, ledger, moving, record
 from ..system.commands import Failed, run
@@ -75,6 +75,12 @@ class World:
             kind=str(self.intent.get("kind") or REMOUNT), disk=self.intent.get("disk") or {},
             authority=str(self.intent.get("authority") or ""),
         )  # fmt: skip
+
+    @property
+    def copy_uuid(self) -> str:
+        """UUID of the filesystem that state is on after the move."""
+        disk = self.intent.get("disk") or {}
+        return str(disk["uuid"] if self.intent.get("kind") == GATHER else self.intent["uuid"])
 
     def device(self) -> str:
         """MAJ:MIN of the state disk, from where it is mounted; empty when it is not."""
@@ -156,19 +162,25 @@ def _image_of(docker: str, project: Project) -> str:
 
 def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any]) -> dict[str, Any]:
     """What the intent of a copy has beside that of every move."""
-    if request.get("kind") != COPY:
-        return {"kind": REMOUNT, "uuid": request["uuid"]}
+    kind = request.get("kind") or REMOUNT
+    if kind not in COPYING:
+        return {"kind": kind, "uuid": request["uuid"]}
     source = LAYOUTS[request["source"]]
-    return {
-        "kind": COPY,
+    part = {
+        "kind": kind,
         "disk": request["disk"],
+        "source_instance": str(moving.marker(source.state_dir).get("instance_id") or ""),
+        "image": _image_of(project.docker, project) or str(fence.get("image") or ""),
+    }
+    if kind == GATHER:
+        return {**part, "uuid": request["uuid"]}
+    return {
+        **part,
         # Known before the filesystem is made, so that a run that was cut short knows its own work.
         "uuid": request["disk"]["uuid"] or str(uuids.uuid4()),
         "fstype": request["disk"]["fstype"],
         "source_uuid": moving.mount_at(source.mounts["data"])[1],
-        "source_instance": str(moving.marker(source.state_dir).get("instance_id") or ""),
         "boot_id": record.boot_id(),
-        "image": _image_of(project.docker, project) or str(fence.get("image") or ""),
     }
 
 

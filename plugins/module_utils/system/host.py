@@ -116,8 +116,9 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
     found, project = engine.observe_engine(), engine.project_name(project_dir)
     docker = "" if found["error"] else found["docker"]
-    # State in a directory is only added up where a disk is there to copy it to.
-    measured = bool(asked["state"]["maj_min"])
+    # State in a directory is only added up where a disk is there to copy it to; one that is on a
+    # disk may be copied the other way.
+    measured = bool(asked["state"]["maj_min"]) or bool(targets & set(state_dirs()))
     containers = engine.containers(docker, project) if docker else []
     moves = moving.look(project_dir, docker, project, measured)
     moves["shadows"] = evidence.shadows(moves, docker, containers)

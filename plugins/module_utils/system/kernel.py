@@ -19,6 +19,7 @@ _SYS_OPEN_TREE = 428
 _OPEN_TREE_CLONE = 1
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 IMMUTABLE, APPEND_ONLY = 0x10, 0x20
+_MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_NOATIME, _MS_BIND = 0x2, 0x4, 0x20, 0x400, 0x1000
 _LONG = struct.calcsize("l")
 _GETFLAGS = 0x80006601 | _LONG << 16
 _SETFLAGS = 0x40006602 | _LONG << 16
@@ -88,6 +89,14 @@ def write_back(fd: int) -> None:
     """
     zero, flags = ctypes.c_int64(0), _WAIT_BEFORE | _WRITE | _WAIT_AFTER
     check(LIBC.sync_file_range(fd, zero, zero, ctypes.c_uint(flags)), "sync_file_range")
+
+
+def bind(directory: int, target: str) -> None:
+    """Mount an open directory at ``target`` too; what is mounted in it is not seen there."""
+    source, path = (ctypes.c_char_p(os.fsencode(p)) for p in (f"/proc/self/fd/{directory}", target))
+    check(LIBC.mount(source, path, None, ctypes.c_ulong(_MS_BIND), None), target)
+    flags = _MS_REMOUNT | _MS_BIND | _MS_NOATIME | _MS_NODEV | _MS_NOSUID
+    check(LIBC.mount(None, path, None, ctypes.c_ulong(flags), None), target)
 
 
 def flags_of(fd: int) -> int:

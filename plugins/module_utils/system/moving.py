@@ -14,8 +14,10 @@ from ..core import dotenv, fstab, shadow
 from ..core.backend import UNKNOWN, backend_of
 from ..core.disks import COPY_TARGET
 from ..core.errors import Refusal
-from ..core.layouts import is_below, resolve_state_dir, state_dirs
+from ..core.gathering import CONFIG_DISK
+from ..core.layouts import is_below, resolve_data_dir, resolve_state_dir, state_dirs
 from ..core.move_errors import CanNotLook
+from ..core.retired import ASIDE
 from ..core.scenes import Bare, Leftover, Moving, Point, no_leftovers
 from . import (
     durable,
@@ -29,6 +31,7 @@ from . import (
     units,
 )
 from .commands import run
+from .devices import maj_min_of
 from .engine import PROJECT_LABEL
 from .formatting import FORMATTED
 from .mountinfo import Line
@@ -37,6 +40,8 @@ _ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
 _SHOWN = 20
 STAGE = "/run/agnes-host/copy"
 """Where a copy is made: below a directory of root's only, and no mount point of a layout."""
+COPY_NAME = "copy-of-state"
+"""Name of a copy that is made on the data disk, in the directory of what is set aside there."""
 _UUIDS: dict[tuple[str, str], str] = {}
 
 
@@ -236,12 +241,32 @@ def _measured(state_dir: str) -> tuple[int, int]:
     return totals.allocated, totals.files
 
 
-def _used(state_dir: str) -> int:
+def _used(state_dir: str) -> tuple[int, int]:
+    """Bytes and files that are used on the filesystem."""
     try:
         found = os.statvfs(state_dir)
     except OSError:
-        return 0
-    return (found.f_blocks - found.f_bfree) * found.f_frsize
+        return 0, 0
+    return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+
+
+def _free(data: str) -> tuple[int, int]:
+    """Bytes and inodes that a copy may take on the data disk, with what an earlier try has there."""
+    try:
+        found = os.statvfs(data)
+    except OSError:
+        return 0, 0
+    there, files = _measured(os.path.join(data, ASIDE, COPY_NAME))
+    inodes = found.f_favail + files if found.f_files else -1
+    return found.f_bavail * found.f_frsize + there, inodes
+
+
+def _config_disk() -> str:
+    """MAJ:MIN of the disk that the product's upgrade mounts at STATE_DIR by itself, or empty."""
+    try:
+        return maj_min_of(os.stat(CONFIG_DISK).st_rdev)
+    except OSError:
+        return ""
 
 
 def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:
@@ -268,7 +293,7 @@ def _has_mounted(pid: str, held: Held) -> bool:
 def look(project_dir: str, docker: str = "", project: str = "", measured: bool = False) -> Moving:
     """All of it. With ``docker``, containers of other projects are looked for too.
 
-    measured: also add up state that is in a plain directory.
+    measured: also add up state that is in a plain directory, and what is free for one.
     """
     values = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
     entries = fstab.entries(durable.read_text("/etc/fstab") or "")
@@ -277,9 +302,10 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
     # By the table's path, never through a link.
     state_dir = state_dir if state_dir in state_dirs() else state_dirs()[0]
     disks = {point["maj_min"] for point in found if not point["maj_min"].startswith("0:")}
-    used, files = _used(state_dir), 0
+    used, files = _used(state_dir)
     if not disks:
         used, files = _measured(state_dir) if measured else (0, 0)
+    free = _free(resolve_data_dir(values)) if measured else (0, 0)
     found_markers = {path: marker(path) for path in state_dirs()}
     return {
         "fence": ledger.read(ledger.FENCE),
@@ -302,4 +328,7 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
         else [],
         "used": used,
         "files": files,
+        "free": free[0],
+        "free_inodes": free[1],
+        "config_disk": _config_disk(),
     }

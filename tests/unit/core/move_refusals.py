@@ -15,6 +15,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core import authority, 
 from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.gathering import check_state_on
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_interrupted,
@@ -61,6 +62,14 @@ def foreign() -> Any:
     """The disk has a filesystem that is mounted by consent, not one of ours."""
     made = one_disk()
     made["devices"][1] = ext4("/dev/sdc", "u-other")
+    return made
+
+
+def left_behind() -> Any:
+    """Its state was on the disk before it was copied into the directory."""
+    made = one_disk()
+    made["devices"][1] = ext4("/dev/sdc", "u-state", serial="S1")
+    made["record"]["disks"] = {"retired": {"uuid": "u-state", "phase": "formatted"}}
     return made
 
 
@@ -112,7 +121,11 @@ def two_copies(*decisions: str) -> Callable[[Path], object]:
 
 
 WORLD: Any = SimpleNamespace(
-    target=FLAT, source=NESTED, intent={"uuid": "u-state"}, all_held=lambda: [Held("8:32")]
+    target=FLAT,
+    source=NESTED,
+    intent={"uuid": "u-state"},
+    copy_uuid="u-state",
+    all_held=lambda: [Held("8:32")],
 )
 
 
@@ -248,7 +261,7 @@ MOVED = [
     Case(
         errors.MoveStuck, failing("line", committed=True),
         "AH070: the move to layout flat stopped at step 'line' (no space); all state is at "
-        "'/data-state', which .env names (state disk UUID u-state): mend the cause, then run again, which "
+        "'/data-state', which .env names (on the disk with UUID u-state): mend the cause, then run again, which "
         "goes on from there",
     ),
     Case(
@@ -263,8 +276,9 @@ MOVED = [
     ),
     Case(
         errors.CopyTargetForeign, copied(foreign()),
-        "AH120: the disk '/dev/sdc' is not this host's own to copy state to (found ext4 that this host "
-        "did not make), and a copy would delete what is on it; name a blank disk, or see what it is",
+        "AH120: '/dev/sdc' is not this host's own to copy state to (found ext4 that this host did not "
+        "make), and a copy would delete what is there; name a blank disk, or see what it is and move it "
+        "aside",
     ),
     Case(
         errors.CopyMustEnd, half_way,
@@ -273,7 +287,40 @@ MOVED = [
     ),
     Case(
         errors.StateRetired, copied(one_disk(roles={"/data/state": "retired"})),
-        "AH122: '/data/state' is what an earlier move to '/data-state' left behind, its marker says so, "
-        "and .env names it again; find out what changed .env, and let it name the state on the state disk",
+        "AH122: '/data/state' shows what an earlier move to '/data-state' left behind, its marker says so; "
+        "find out what changed .env or mounted it there, and let both lead to the state at '/data-state'",
+    ),
+    Case(
+        errors.StateOnImpossible, lambda tmp: check_state_on(host_with(FLAT), FLAT, FLAT, "directory"),
+        "AH130: state_layout_state_on is 'directory', and layout flat keeps state on a disk of its own; "
+        "correct it, or leave it empty",
+    ),
+    Case(
+        errors.StateOnCovered,
+        lambda tmp: check_state_on(host_with(NESTED), NESTED, NESTED, "directory"),
+        "AH131: state at '/data/state' is on a disk of its own, and state_layout_state_on asks for a "
+        "directory, which can't take its place there while it is in use; run with layout=flat first, then "
+        "with layout=nested",
+    ),
+    Case(
+        errors.StateOnCovered, lambda tmp: check_state_on(one_disk(), NESTED, NESTED, "disk"),
+        "AH131: state at '/data/state' is on the data disk, and state_layout_state_on asks for a disk, "
+        "which can't take its place there while it is in use; run with layout=flat first, then with "
+        "layout=nested",
+    ),
+    Case(
+        errors.DiskRetired, copied(left_behind()),
+        "AH132: the disk '/dev/sdc' has what was state before it moved to '/data/state' (found ext4), and is "
+        'kept as it is; to lose what is on it set disks_format: [{"device": "/dev/sdc", "identity": '
+        '"serial:S1", "found": "ext4"}], or name a blank disk',
+    ),
+    Case(
+        errors.ConfigDiskNamed,
+        lambda tmp: plan_move(
+            host_with(FLAT, config_disk="8:32"), FLAT, NESTED, Request(state_on="directory")
+        ),
+        "AH133: the product's upgrade mounts '/dev/disk/by-id/google-config-disk' at STATE_DIR at each of "
+        "its ticks, and that is the state disk at '/data-state' (found /dev/sdX), which would cover the "
+        "directory; give the disk another name first",
     ),
 ]  # fmt: skip

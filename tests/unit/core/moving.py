@@ -45,6 +45,9 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
         "staged": "",
         "formatted": "",
         "files": 12,
+        "free": 1 << 30,
+        "free_inodes": 1 << 16,
+        "config_disk": "",
         "moved": "",
         "others": [],
         "used": 10 << 20,
@@ -68,6 +71,15 @@ def applied(scene: Scene, step: str) -> Scene:
         facts["points"] = [p for p in facts["points"] if p["target"] != scene.new]
         facts["lines"].pop(scene.new, None)
         facts["staged"] = scene.uuid
+    elif step == "nest":
+        # The same, where what was shown is a directory that has changed places with a link.
+        if facts["bare"][scene.new]["kind"] == "directory":
+            facts["bare"][scene.new] = bare("link", scene.source.links[scene.new])
+            facts["roles"].pop(scene.new)
+        facts["staged"] = scene.copy_uuid
+    elif step == "put":
+        facts["bare"][scene.new] = bare()
+        facts["roles"][scene.new] = "sealed"
     elif step == "unstage":
         facts["staged"] = ""
     elif step == "retire":
@@ -82,6 +94,7 @@ def applied(scene: Scene, step: str) -> Scene:
         facts["env"] = {**scene.target.env(), "COMPOSE_FILE": join([*chain, scene.target.overlay])}
     elif step == "umount":
         facts["points"] = [p for p in facts["points"] if p["target"] != scene.old]
+        facts["roles"].pop(scene.old, None)
     elif step == "line":
         facts["lines"].pop(scene.old, None)
     elif step == "place":

@@ -22,7 +22,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.devices import (
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, state_dirs
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import GATHER, Scene
 
 from .hosts import (
     STATE,
@@ -112,6 +112,7 @@ REQUESTS = st.fixed_dictionaries(
         "layout": st.sampled_from(["", *LAYOUTS, *LAYOUTS]),
         "wanted": st.sampled_from(["", "", "", "undecided", *LAYOUTS]),
         "override": st.booleans(),
+        "state_on": st.sampled_from(["", "", "disk", "directory"]),
         "format": st.sampled_from([[], [CONSENT], [{**CONSENT, "found": "ext4"}]]),
         "adopt": st.sampled_from([[], ["u-old"], ["u-state"]]),
         "min_gib": st.just({"data": 1, "state": 1}),
@@ -157,7 +158,10 @@ def _carried_out_move(observed: Any, move: dict[str, Any]) -> None:
     kept = [m for m in observed["mounts"] if m["target"] not in observed["state"]]
     at = [p for p in scene.facts["points"] if p["root"] == "/"]
     observed["mounts"] = kept + [mount(p["target"], p["maj_min"], p["uuid"]) for p in at]
-    if move["disk"]:
+    if move["kind"] == GATHER:
+        known = observed["record"]["disks"]
+        known["retired"] = known.pop("state", {"uuid": uuid})
+    elif move["disk"]:
         made = ext4(move["disk"]["device"], uuid)
         observed["devices"] = [
             made if d["path"] == made["path"] else d for d in observed["devices"]

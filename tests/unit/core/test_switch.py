@@ -61,7 +61,7 @@ def test_with_state_line_there_and_back_carries_the_options() -> None:
 
 def test_without_line_keeps_a_foreign_line_as_a_comment() -> None:
     assert without_line(f"# a\n{FOREIGN}{OURS}", "/data/state", "/data-state") == (
-        f"# a\n# agnes.host: state is mounted at /data-state now, this line was: {FOREIGN}{OURS}"
+        f"# a\n# agnes.host: state is at /data-state now, this line was: {FOREIGN}{OURS}"
     )
 
 
