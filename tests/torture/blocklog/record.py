@@ -54,7 +54,7 @@ def prepare(folder: Path, begin: str) -> dict[str, Any]:
     for role in reversed(machine.OWN):
         host.run("umount", str(root) + machine.PLACES.get(role, ""))
     machine.enter(folder, devices)
-    source = LAYOUTS["nested" if begin == host.COPY else begin]
+    source = LAYOUTS[host.SOURCES.get(begin, begin)]
     machine.provision(source, devices, begin)
     store = Path("/run/stand-in.json").read_text()
     found = {"before": host.manifest(source.state_dir), "store": json.loads(store)}
@@ -126,13 +126,13 @@ class Recorder:
 
 def record(folder: Path, begin: str, found: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own: the move, recorded."""
-    source = LAYOUTS["nested" if begin == host.COPY else begin]
+    source = LAYOUTS[host.SOURCES.get(begin, begin)]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     log_path = folder / "log.raw"
     machine.nodes(folder)
     devices = machine.attach(folder / "exported")
     machine.name_disks(devices, "boot 0")
-    steps = order(source, target, "copy" if begin == host.COPY else "remount")
+    steps = order(source, target, str(case.asked(begin, devices)["kind"]))
     recorder = Recorder(log_path, {step for step, phase in steps if phase == BEFORE})
     kept = os.open(log_path, os.O_RDONLY)
     machine.enter(folder, devices)

@@ -39,7 +39,7 @@ class Machine:
     def __init__(self, recording: dict[str, Any], at: int) -> None:
         self.recording = recording
         self.begin: str = recording["begin"]
-        self.source = LAYOUTS["nested" if self.begin == host.COPY else self.begin]
+        self.source = LAYOUTS[host.SOURCES.get(self.begin, self.begin)]
         self.target = next(layout for layout in LAYOUTS.values() if layout is not self.source)
         store = recording["store"]
         for moment in recording["timeline"]:
@@ -91,7 +91,7 @@ class Machine:
         number = os.stat(named.state_dir).st_dev
         for service, major, minor, state in store["starts"]:
             assert service in host.RUNNING, store["starts"]
-            if self.begin != host.COPY or state == named.state_dir:
+            if self.begin not in host.SOURCES or state == named.state_dir:
                 assert (major, minor) == (os.major(number), os.minor(number)), store["starts"]
         rows = set(Path(named.state_dir, "rows.log").read_text().split())
         lost = (self.acknowledged | set(store["rows"])) - rows
@@ -99,9 +99,10 @@ class Machine:
 
     def _check_markers(self) -> None:
         """No two copies say that they are the state."""
-        if self.begin != host.COPY:
+        if self.begin not in host.SOURCES:
             return
-        roles = [moving.marker(self.source.state_dir).get("role")]
+        beside = self.source if self.begin == host.COPY else self.target
+        roles = [moving.marker(beside.state_dir).get("role")]
         try:
             machine.mount(self.devices["state"], "/mnt", "ext4")
         except OSError:
