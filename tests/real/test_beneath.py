@@ -18,6 +18,7 @@ from ansible_collections.agnes.host.plugins.module_utils.move import places
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     beneath,
     evidence,
+    kernel,
     moving,
     retired,
 )
@@ -254,3 +255,51 @@ def test_a_hidden_directory_that_is_a_link_by_now_is_not_followed(
     hidden.symlink_to(tmp_path / "foreign")
     with pytest.raises(OSError, match=r"Not a directory|symbolic"):
         beneath._hidden(str(hidden), bytes(32))
+
+
+def test_a_disk_is_set_aside_whole_and_goes_on_where_it_was_killed(
+    hidden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a", "b", "dir")
+    sample.write(hidden / "a", b"1")
+    sample.write(hidden / "b", b"2")
+    (hidden / "dir").mkdir()
+    sample.write(hidden / "dir/c", b"3")
+    sample.write(hidden / ".agnes-state.json", b"{}")
+    rename, renamed = kernel.rename_new, []
+
+    def killed(source: str, *more: Any) -> None:
+        if len(renamed) == 2:
+            raise KeyboardInterrupt
+        renamed.append(source)
+        rename(source, *more)
+
+    monkeypatch.setattr(kernel, "rename_new", killed)
+    with pytest.raises(KeyboardInterrupt):
+        places.set_aside(str(hidden), "m-mounted")
+    assert (hidden / ".agnes-state.json").exists()
+    monkeypatch.setattr(kernel, "rename_new", rename)
+    places.set_aside(str(hidden), "m-mounted")
+    assert sorted(os.listdir(hidden)) == [".agnes-host-aside", "lost+found"]
+    aside = hidden / ".agnes-host-aside"
+    assert sorted(os.listdir(aside / "m-mounted")) == [
+        ".agnes-state.json", *names, "system.duckdb",
+    ]  # fmt: skip
+    assert (aside / "m-mounted/dir/c").read_bytes() == b"3"
+    assert {(p.stat().st_mode & 0o777, p.stat().st_uid) for p in (aside, aside / "m-mounted")} == {
+        (0o700, 0)
+    }
+
+
+def test_a_disk_is_not_set_aside_into_what_somebody_else_has_made(
+    hidden: Path, tmp_path: Path
+) -> None:
+    (hidden / ".agnes-host-aside").symlink_to(tmp_path)
+    with pytest.raises(OSError, match=r"Not a directory|symbolic"):
+        places.set_aside(str(hidden), "m-mounted")
+    (hidden / ".agnes-host-aside").unlink()
+    (hidden / ".agnes-host-aside").mkdir(mode=0o700)
+    os.chown(hidden / ".agnes-host-aside", 999, 999)
+    with pytest.raises(Refusal, match="AH065"):
+        places.set_aside(str(hidden), "m-mounted")
+    assert (hidden / "system.duckdb").read_bytes() == b"live"

@@ -54,6 +54,12 @@ def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
     if begin == host.GATHER:
         data = {"device": devices["data"], "uuid": host.UUIDS["data"], "mount_point": "/data"}
         return {"kind": "gather", "disk": data, "uuid": host.UUIDS["state"]}
+    if begin == host.UNCOVER:
+        disk = {**_disk(devices["state"]), "uuid": host.UUIDS["state"]}
+        covered = os.path.ismount("/data/state") or ledger.read(ledger.FENCE)
+        # As it would be planned: a move that went back has left a directory, and a disk to copy to.
+        kind = "uncover" if covered or host.layout_named_by_env().needs_state_disk else "copy"
+        return {"kind": kind, "authority": "hidden", "disk": disk, "uuid": disk["uuid"]}
     if begin != host.COPY:
         return {"kind": "remount", "disk": {}, "uuid": host.UUIDS["state"]}
     disk = _disk(devices["state"])
@@ -93,15 +99,20 @@ def fired() -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+def is_copied(begin: str) -> bool:
+    """Whether state gets to the disk by being copied."""
+    return begin in (host.COPY, host.UNCOVER)
+
+
 def check_place(begin: str, named: Layout) -> None:
     """State is where .env says, and a copy that is not proved is not at the layout's place."""
     uuid = host.state_uuid(begin)
     at = [p["target"] for p in moving.points() if p["uuid"] == uuid]
-    if begin == host.COPY and not named.needs_state_disk:
+    if is_copied(begin) and not named.needs_state_disk:
         assert not os.path.islink(named.state_dir)
-        assert named.mounts["state"] not in at
+        assert named.mounts["state"] not in at or begin == host.UNCOVER
         assert moving.marker(named.state_dir)["role"] in ("active", "retired")
-        roles = {moving.marker(path).get("role") for path in at}
+        roles = {moving.marker(p).get("role") for p in at if p != named.mounts["state"]}
         assert roles <= {"sealed"}, f"{at} shows a copy that is {roles}"
         return
     if begin == host.GATHER and not named.needs_state_disk:
@@ -112,7 +123,7 @@ def check_place(begin: str, named: Layout) -> None:
     assert named.mounts["state"] in at, f".env names {named.state_dir}, the disk is at {at}"
     fstab = Path("/etc/fstab").read_text()
     assert f" {named.mounts['state']} ext4 " in fstab, fstab
-    if begin == host.COPY:
+    if is_copied(begin):
         assert moving.marker(named.state_dir)["role"] in ("sealed", "active")
 
 
@@ -143,13 +154,16 @@ def check_starts(begin: str, named: Layout) -> None:
         assert start[0] in host.RUNNING, store["starts"]
         if begin not in host.SOURCES or start[3] == named.state_dir:
             assert start[1:3] == disk, store["starts"]
+        elif begin == host.UNCOVER:
+            data = os.stat("/data").st_dev
+            assert start[1:3] == [os.major(data), os.minor(data)], store["starts"]
     rows = Path(named.state_dir, "rows.log").read_text().split()
     assert len(rows) == len(store["starts"]), f"{rows} of {store['starts']}"
 
 
-def check_union(union: list[Entry], source: Layout) -> None:
+def check_union(union: list[Entry], source: Layout, disk: str) -> None:
     """Nothing that was in one of two copies is nowhere now, by content."""
-    gone = shadow.lost(union, host.whole(source.mounts["state"])) if union else []
+    gone = shadow.lost(union, host.whole(source.mounts["state"], disk)) if union else []
     assert not gone, f"lost: {gone}"
 
 
@@ -158,6 +172,10 @@ def check(before: dict[str, Any], begin: str) -> None:
     named = host.layout_named_by_env()
     check_place(begin, named)
     found = host.manifest(named.state_dir)
+    if begin == host.UNCOVER and os.path.ismount("/data/state"):
+        # Nothing has happened: the state that counts lies where it lay, and nothing was started.
+        found = host.manifest_beneath("/data/state")
+        assert json.loads(Path("/run/stand-in.json").read_text())["starts"] == []
     assert found == before, (
         f"state differs: {set(map(str, found.items())) ^ set(map(str, before.items()))}"
     )
@@ -179,7 +197,7 @@ def end_state(target: Layout) -> dict[str, Any]:
             + ",".join(sorted(os.listdir(os.path.join(parent, places.ASIDE, n))))
             for n in os.listdir(os.path.join(parent, places.ASIDE))
         )
-        for parent in ("/", "/data")
+        for parent in ("/", "/data", "/data-state")
         if os.path.isdir(os.path.join(parent, places.ASIDE))
     }
     volatile = {"fence": facts["fence"], "moved": bool(facts["moved"])}
@@ -227,7 +245,10 @@ def main() -> None:
     host.provision(source, devices, leftovers, source_name)
     host.disturb(leftovers, devices, Path(source.state_dir))
     before = host.manifest(source.state_dir)
-    union = host.whole(source.mounts["state"]) if leftovers in host.CONFLICTS else []
+    if source_name == host.UNCOVER:
+        before = host.manifest_beneath(source.state_dir)
+    two = source_name == host.UNCOVER or leftovers in host.CONFLICTS
+    union = host.whole(source.mounts["state"], devices["state"]) if two else []
     kind: dict[str, Any] = {"authority": leftovers if leftovers in ("mounted", "hidden") else ""}
     history = []
     for armed in runs:
@@ -237,7 +258,7 @@ def main() -> None:
             host.reboot()
             try:
                 check(before, source_name)
-                check_union(union, source)
+                check_union(union, source, devices["state"])
             except AssertionError as error:
                 sys.exit(f"after the reboot: {error}")
             if ledger.read(ledger.FENCE) is None:
@@ -247,7 +268,7 @@ def main() -> None:
         history.append({"armed": armed, "status": status, "message": result.get("message", "")})
         try:
             check(before, source_name)
-            check_union(union, source)
+            check_union(union, source, devices["state"])
         except AssertionError as error:
             log = Path(LOG).read_text()
             sys.exit(f"after '{armed}' ({status}, {result}): {error}\n{log}")

@@ -43,11 +43,14 @@ def run(*argv: str) -> str:
     return done.stdout.strip()
 
 
+UNCOVER = "uncover"
+"""As nested, and the state that counts lies beneath the state disk's mount."""
+
 COPY = "copy"
 """Where state is at first: in a directory of the data disk, the state disk blank."""
 GATHER = "gather"
 """The other way: on the state disk in layout flat, and it goes into a directory of the data disk."""
-SOURCES = {COPY: "nested", GATHER: "flat"}
+SOURCES = {COPY: "nested", GATHER: "flat", UNCOVER: "nested"}
 """The layout of these; other beginnings are names of layouts."""
 
 
@@ -108,10 +111,10 @@ def provision(layout: Layout, devices: dict[str, str], leftovers: str, begin: st
             continue
         point = layout.mounts[role]
         Path(point).mkdir(exist_ok=True)
-        if role == "state" and leftovers == "leftovers":
+        if role == "state" and leftovers == "leftovers" and begin != UNCOVER:
             Path(point, "instance.yaml").write_text("database:\n  backend: duckdb\n")
             Path(point, "certs").mkdir()
-        elif role == "state" and leftovers in CONFLICTS:
+        elif role == "state" and (leftovers in CONFLICTS or begin == UNCOVER):
             _state(Path(point))
             Path(point, "system.duckdb").write_text("h" * 200_000)
             Path(point, ".only-beneath").write_text(SECRET)
@@ -224,10 +227,18 @@ def reboot() -> None:
     run("mount", "--all", "--types", "ext4")
 
 
+def manifest_beneath(path: str) -> dict[str, list[Any]]:
+    """The same of what lies beneath the mount at ``path``."""
+    with moving.parent_of(path) as above:
+        return manifest(f"/proc/self/fd/{above}/{os.path.basename(path)}")
+
+
 def manifest(path: str) -> dict[str, list[Any]]:
-    """Every file below ``path`` but the marker: content, owner, mode, time."""
+    """Every file below ``path`` but the marker and what was set aside: content, owner, mode, time."""
     found = {}
     for folder, folders, names in os.walk(path):
+        if ASIDE in folders:
+            folders.remove(ASIDE)
         for name in folders + names:
             full = os.path.join(folder, name)
             info = os.lstat(full)
@@ -253,8 +264,8 @@ def _files(top: int) -> list[Entry]:
     return found
 
 
-def whole(path: str) -> list[Entry]:
-    """Everything that state has: what is mounted for it, what lies beneath, and what was set aside.
+def whole(path: str, disk: str) -> list[Entry]:
+    """Everything that state has: what is on its disk, what lies beneath, and what was set aside.
 
     path: where the state disk is mounted at first.
     """
@@ -265,9 +276,10 @@ def whole(path: str) -> list[Entry]:
                 fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
                 found += _files(fd)
                 os.close(fd)
-    for point in {p["target"] for p in moving.points() if p["uuid"] == UUIDS["state"]}:
-        with trees.opened(point) as fd:
-            found += _files(fd)
+    run("mount", disk, "/mnt")
+    with trees.opened("/mnt") as fd:
+        found += _files(fd)
+    run("umount", "/mnt")
     # The stack writes to one, and the marker tells what becomes of the other.
     written = (b"rows.log", b".agnes-state.json")
     return [entry for entry in found if not entry.path.endswith(written)]

@@ -20,7 +20,7 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS, order
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY, GATHER
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY, GATHER, UNCOVER
 from ansible_collections.agnes.host.plugins.module_utils.move.failpoints import MODES
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 
@@ -32,10 +32,11 @@ BEGINNINGS = {
     "flat": order(LAYOUTS["flat"], LAYOUTS["nested"]),
     "copy": order(LAYOUTS["nested"], LAYOUTS["flat"], COPY),
     "gather": order(LAYOUTS["flat"], LAYOUTS["nested"], GATHER),
+    "uncover": order(LAYOUTS["nested"], LAYOUTS["flat"], UNCOVER),
 }
 """Where state is at first, and the steps from there: see host.py."""
 STEPS_OF = {begin: [step for step, _phase in steps] for begin, steps in BEGINNINGS.items()}
-COPYING = ("copy", "gather")
+COPYING = ("copy", "gather", "uncover")
 OF_COPYING = {s for begin in COPYING for s in STEPS_OF[begin] if s not in STEPS_OF["nested"]}
 
 
@@ -106,16 +107,22 @@ def before_commit(source: str, point: str) -> bool:
     return steps.index(point.split(".")[0]) <= steps.index(COMMIT)
 
 
+UNCOVER_STEPS = ("unlist", "stop", "uncover", "aside", "whole")
+"""What only the move has where the state beneath counts, and the stop, on which side of which that is."""
+
+
 def shown(source: str, point: str) -> bool:
     """Whether the short form has this point of a copy: what is like in the other moves is left out."""
     step, when = point.split(".")
+    if source == "uncover":
+        return step in UNCOVER_STEPS and (when == "after" or step == "aside")
     if step == COMMIT:
         return True
     wanted = {*OF_COPYING, "place"} if source == "copy" else {"nest", "seal", "put", "retire"}
     return when == "after" and step in wanted
 
 
-EIO_SHOWN = {"copy": (COMMIT, "seal"), "gather": (COMMIT,)}
+EIO_SHOWN = {"copy": (COMMIT, "seal"), "gather": (COMMIT,), "uncover": ("uncover", "whole")}
 OTHERS_SHOWN = ("mount", COMMIT, "place")
 
 ONCE = [
@@ -189,7 +196,10 @@ UNDO = [
     for step in STEPS_OF[source]
     for when in ("undo_before", "undo_after")
     if ACTS[step].undo is not None and step != "unfence"
-    if FULL or step in ("mount", "put", COMMIT) or (step == "seal" and source == "copy")
+    if FULL
+    or (step in ("mount", "put", COMMIT) and source != "uncover")
+    or (step == "seal" and source == "copy")
+    or step == "unlist"
 ]
 
 
@@ -210,6 +220,7 @@ REBOOTS = [
     for point in points(source)
     if FULL
     or (source not in COPYING and point.split(".")[0] in ("stop", COMMIT, "line", "place", "start"))
+    or (source == "uncover" and point in ("stop.after", "aside.after", "seal.after"))
     or (
         source == "copy"
         and point in ("precopy.after", "seal.after", "expose.after", "commit.after")
@@ -248,7 +259,7 @@ TWICE = [
     for second in points(source)
     if first.split(".")[0] in AROUND and second.split(".")[0] in AROUND
     if points(source).index(second) >= points(source).index(first)
-    if FULL or first == second == f"{COMMIT}.before"
+    if FULL or (first == second == f"{COMMIT}.before" and source != "uncover")
 ]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .layouts import Layout
 from .precopy import MAX_ROUNDS
-from .scenes import ACTIVE, COPY, GATHER, REMOUNT, Scene
+from .scenes import ACTIVE, COPY, GATHER, REMOUNT, UNCOVER, Scene
 
 GRACE_SECONDS = 90
 """How long a container may take to stop: the app's own grace is 60 s."""
@@ -131,6 +131,12 @@ STEPS: Mapping[str, Step] = {
             "found now, it costs no downtime", "none is needed", _proved("idle"),
         ),
         Step(
+            "unlist", "take {old} out of /etc/fstab, so that a boot shows what lies beneath",
+            "that is the state, by decision; the disk's own content is not to be started on",
+            "put the line back while the disk is still mounted",
+            lambda s: s.committed or s.old not in s.facts["lines"],
+        ),
+        Step(
             "stop", f"stop the stack, each container with {GRACE_SECONDS} s to end well",
             "the database writes its log back and closes", "start what ran before",
             lambda s: s.committed or not s.present,
@@ -138,6 +144,21 @@ STEPS: Mapping[str, Step] = {
         Step(
             "quiet", "prove that no process, lock or container holds the state",
             "a writer left over would be cut off", "none is needed", _proved("quiet"),
+        ),
+        Step(
+            "uncover", "unmount {old}: the state beneath it shows, and is what the stack goes back to",
+            "the copy that does not count must not be in anybody's way",
+            "none is needed: what shows is the state, by decision",
+            lambda s: s.committed or not s.mounted(s.old),
+        ),
+        Step(
+            "aside", "rename what is on the state disk aside, on the disk itself and root's only",
+            "it does not count, and is never deleted", "none is needed: it is kept", _proved("aside"),
+        ),
+        Step(
+            "whole", "copy state to it; room and inodes are checked first",
+            "nobody writes while it is copied", "none is needed: it stays there for the next try",
+            _proved("whole"),
         ),
         Step(
             "final", "copy what has changed since, the database by checksum",
@@ -250,6 +271,13 @@ ORDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
     GATHER: (
         ("fence", "overlay", "nest", "precopy", "idle"),
         ("stop", "quiet", "final", "verify", "seal", "put", COMMIT, "retire", *_CONTRACT),
+        ("unstage", *_AFTER),
+    ),
+    # From the stop on the way back leads to the state beneath: a start must not see the disk's own.
+    UNCOVER: (
+        ("fence", "overlay", "point", "idle", "unlist"),
+        ("stop", "quiet", "uncover", "aside", "stage", "whole", "final", "verify", "seal", "fstab",
+         "expose", COMMIT, "retire", "place", "start"),
         ("unstage", *_AFTER),
     ),
 }  # fmt: skip

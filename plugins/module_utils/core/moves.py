@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .authority import HIDDEN, say_authority
-from .copy_errors import NoRoom
+from .copy_errors import NoRoom, SourceUnproved
 from .copying import ROOM_FACTOR
 from .disks import COPY_TARGET, DIRECTORY, DiskPlan, Request, mounted_at, plan_disks
 from .errors import MoveNotSupported, NotBlank
@@ -34,7 +34,7 @@ from .move_errors import (
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
 from .plan_facts import facts_hash
 from .precopy import MAX_ROUNDS
-from .scenes import COPY, COPYING, GATHER, REMOUNT, RETIRED, Scene, inside, no_leftovers
+from .scenes import COPY, COPYING, GATHER, REMOUNT, RETIRED, UNCOVER, Scene, inside, no_leftovers
 
 _BYTES_A_SECOND = 200 << 20
 """For an estimate only: how fast state and copy are read whole and hashed, side by side."""
@@ -69,6 +69,9 @@ class MovePlan:
         if self.scene.kind == REMOUNT:
             return "less than a second more"
         seconds = 3 + self.scene.facts["used"] / _BYTES_A_SECOND
+        if self.scene.kind == UNCOVER:
+            whole = 3 + 3 * self._beneath / _BYTES_A_SECOND
+            return f"about {whole:.0f} s more to copy state whole, read it and the copy, and count rows"
         return f"about {seconds:.0f} s more to copy the rest, read state and copy whole, and count rows"
 
     def sentences(self) -> list[str]:
@@ -92,10 +95,21 @@ class MovePlan:
         return [*lines, f"expected downtime: {self.downtime}"]
 
     @property
+    def _beneath(self) -> int:
+        """Bytes of state beneath the mount, as far as that has been looked at."""
+        found = self.scene.facts["shadows"].get(self.scene.old)
+        return found["hidden"]["bytes"] if found and found["hidden"] else self.scene.facts["used"]
+
+    @property
     def _how(self) -> str:
         scene, used = self.scene, say_bytes(self.scene.facts["used"])
         if scene.kind == REMOUNT:
             return f"{used} stay where they are on the state disk, only its mount point moves"
+        if scene.kind == UNCOVER:
+            return (
+                f"{say_bytes(self._beneath)} beneath the mount are copied to {scene.disk['device']} while the "
+                "stack is down; what is on the disk now is renamed aside there, and the directory kept aside"
+            )
         source, target, kept = {
             COPY: ("the data disk", "", "the old directory is kept aside"),
             GATHER: (
@@ -229,17 +243,43 @@ def _unmovable(source: Layout, target: Layout, kind: str) -> MoveNotSupported:
     )
 
 
+def _uncovered(host: Host, source: Layout, target: Layout, request: Request) -> dict[str, Any]:
+    """The disk that is mounted over the state that counts, and to which that is copied."""
+    old = source.mounts["state"]
+    found = host["moving"]["shadows"][old]["hidden"]
+    if not found or not found["database"]:
+        raise SourceUnproved(
+            path=f"{old} beneath its mount", found="no system.duckdb", wanted="state"
+        )
+    if found["role"] == RETIRED:
+        raise StateRetired(path=old, new=target.mounts["state"])
+    if source.needs_state_disk:
+        raise _unmovable(source, target, "with the copy beneath it named as the authority")
+    disk = plan_disks(host, source, request)[1]
+    free = int(disk.size * _USABLE) - host["moving"]["used"]
+    wanted = int(found["bytes"] * ROOM_FACTOR)
+    if free < wanted:
+        raise NoRoom(
+            source=old, target=disk.device, found=say_bytes(max(0, free)),
+            wanted=f"{say_bytes(wanted)}: a tenth more than there is to copy",
+        )  # fmt: skip
+    return {**disk.as_dict(), "mount_point": target.mounts["state"]}
+
+
 def _of_what(
-    host: Host, source: Layout, target: Layout, request: Request
+    host: Host, source: Layout, target: Layout, request: Request, authority: str
 ) -> tuple[str, str, dict[str, Any]]:
     """Kind of move, UUID of the state disk, and the disk to copy to, before the intent says them."""
     at = {p["target"]: p["uuid"] for p in host["moving"]["points"] if p["root"] == "/"}
     if source.mounts["state"] in at:
         if not at[source.mounts["state"]]:
             raise _unmovable(source, target, "on a disk without UUID")
+        uuid = at[source.mounts["state"]]
+        if authority == HIDDEN:
+            return UNCOVER, uuid, _uncovered(host, source, target, request)
         if request.state_on == DIRECTORY:
-            return GATHER, at[source.mounts["state"]], _data_disk(host, source, target, request)
-        return REMOUNT, at[source.mounts["state"]], {}
+            return GATHER, uuid, _data_disk(host, source, target, request)
+        return REMOUNT, uuid, {}
     if source.needs_state_disk or not target.needs_state_disk:
         raise _unmovable(source, target, "with no disk of its own")
     disk = _disk_for(host, source, target, request)
@@ -253,7 +293,7 @@ def _scene(
     if fence:
         kind, uuid, disk = fence.get("kind", REMOUNT), str(fence["uuid"]), fence.get("disk") or {}
     else:
-        kind, uuid, disk = _of_what(host, source, target, request)
+        kind, uuid, disk = _of_what(host, source, target, request, authority)
         fence = {}
     return Scene(
         source, target, uuid, host["moving"], str(fence.get("id") or "new"),
@@ -273,8 +313,6 @@ def plan_move(
     Also from every state in which an interrupted move can have left the host.
     authority: see core/authority.py.
     """
-    if authority == HIDDEN:
-        raise _unmovable(source, target, "with the copy beneath it named as the authority")
     scene = _scene(host, source, target, request or Request(), authority)
     check_movable(scene)
     running = {c["service"] for c in host["containers"] if c["status"] == "running"}

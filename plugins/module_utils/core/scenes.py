@@ -17,11 +17,12 @@ from .chain import split
 from .layouts import Layout, is_below, overlays, resolve_state_dir
 from .shadow import is_harmless
 
-REMOUNT, COPY, GATHER = "remount", "copy", "gather"
+REMOUNT, COPY, GATHER, UNCOVER = "remount", "copy", "gather", "uncover"
 """Kinds of move: the state disk only changes its mount point, state is copied from a directory of the
-data disk to a state disk, or from a state disk into such a directory."""
+data disk to a state disk, from a state disk into such a directory, or from beneath the state disk's
+mount to that disk."""
 
-COPYING = (COPY, GATHER)
+COPYING = (COPY, GATHER, UNCOVER)
 """Those that leave a second copy behind."""
 
 INCOMPLETE, SEALED, ACTIVE, RETIRED = "incomplete", "sealed", "active", "retired"

@@ -66,6 +66,20 @@ def without_line(text: str, mount_point: str, new: str) -> str:
     return "".join(lines)
 
 
+def with_line_back(text: str, mount_point: str, new: str, line: str) -> str:
+    """/etc/fstab with a line that without_line took out; what undoes it."""
+    if fstab.at(text, mount_point) or not line:
+        return text
+    remark = REMARK.format(new=new) + line
+    return text.replace(remark, line) if remark in text else text.rstrip("\n") + f"\n{line}\n"
+
+
+def line_at(text: str, mount_point: str) -> str:
+    """The line of /etc/fstab for a mount point, as it stands; empty when there is none."""
+    entry = fstab.at(text, mount_point)
+    return text.splitlines()[entry.line - 1] if entry else ""
+
+
 def without_our_line(text: str, mount_point: str) -> str:
     """/etc/fstab without our own lines for ``mount_point``: what undoes with_state_line."""
     ours = {e.line for e in fstab.entries(text) if e.mount_point == mount_point and e.tag}

@@ -110,7 +110,8 @@ def check_ours(where: str, directory: int) -> None:
     raise CopyTargetForeign(device=where, found=found)
 
 
-def _mount_stage(uuid: str) -> None:
+def mount_stage(uuid: str) -> None:
+    """Mount the disk where nobody else looks."""
     if moving.mount_at(STAGE)[1] == uuid:
         return
     unmount(STAGE)
@@ -125,8 +126,12 @@ def _mount_stage(uuid: str) -> None:
 
 
 def set_role(world: World, role: str, **more: Any) -> None:
-    """Write the copy's marker."""
-    epoch = int(moving.marker(world.source.state_dir).get("epoch") or 0)
+    """Write the marker of the copy, by which this host knows it again."""
+    found = record.load()
+    if not found.get("instance_id"):
+        found["instance_id"] = str(uuids.uuid4())
+        record.save(found)
+    epoch = int(world.intent.get("epoch") or 0)
     with trees.opened(STAGE) as directory:
         write_marker(directory, world, {"role": role, "move": world.id, "epoch": epoch, **more})
 
@@ -141,16 +146,12 @@ def _stage(world: World) -> None:
     unmount(world.target.mounts["state"])
     if world.look(containers=False).facts["lines"].get(world.target.mounts["state"]):
         drop_line(world)
-    _mount_stage(world.intent["uuid"])
+    mount_stage(world.intent["uuid"])
     begin_copy(world, world.intent["disk"]["device"])
 
 
 def begin_copy(world: World, where: str) -> None:
     """Mark what is mounted at the stage as incomplete, when it is this host's own."""
-    found = record.load()
-    if not found.get("instance_id"):
-        found["instance_id"] = str(uuids.uuid4())
-        record.save(found)
     with trees.opened(STAGE) as directory:
         check_ours(where, directory)
     set_role(world, INCOMPLETE)
@@ -187,8 +188,8 @@ def _copy(world: World, step: str) -> Iterator[Copy]:
         yield copy
 
 
-def _precopy(world: World) -> None:
-    """Rounds while the stack runs. What is there of an earlier try may all go: it is our own."""
+def precopy(world: World) -> None:
+    """Rounds until the rest is small. What is there of an earlier try may all go: it is our own."""
     if not world.intent["image"]:
         raise DatabaseUnreadable(
             path=world.source.state_dir, image="the product's image",
@@ -267,7 +268,7 @@ def _retire(world: World) -> None:
 COPY_ACTS: Mapping[str, Act] = {
     "format": Act(_format),
     "stage": Act(_stage, unstage),
-    "precopy": Act(_precopy),
+    "precopy": Act(precopy),
     "final": Act(_final),
     "verify": Act(_verify),
     "seal": Act(_seal, _seal_undo),

@@ -15,8 +15,10 @@ from contextlib import contextmanager, suppress
 
 from ..core.move_errors import MovePlaceInUse
 from ..core.retired import ASIDE
+from ..core.tree import MARKER
 from ..system import kernel, moving, trees
 
+_LOST_AND_FOUND = "lost+found"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -207,6 +209,25 @@ def _settle(aside: int, name: str) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def set_aside(top: str, name: str) -> None:
+    """Rename all that is at the top of a disk into a new directory of root's only, on the disk itself.
+
+    Done again it goes on where it was killed; the marker, which says whose the rest is, goes last.
+    """
+    with trees.opened(top) as directory, _aside(directory) as aside:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=aside)
+        folder = os.open(name, _DIRECTORY, dir_fd=aside)
+        try:
+            for each in sorted(os.listdir(directory), key=lambda n: n == MARKER):
+                if each not in (ASIDE, _LOST_AND_FOUND):
+                    kernel.rename_new(each, directory, each, folder)
+            for fd in (folder, aside, directory):
+                os.fsync(fd)
+        finally:
+            os.close(folder)
 
 
 def tidy(path: str, name_aside: str) -> None:

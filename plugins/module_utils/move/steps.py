@@ -15,7 +15,7 @@ from ..core.errors import NotMounted
 from ..core.move_errors import LockHeld, StateDiskHeld, StateDiskShared, StrayContainers
 from ..core.move_steps import COMMIT
 from ..core.retired import REPLACED
-from ..core.scenes import ACTIVE, GATHER
+from ..core.scenes import ACTIVE, GATHER, UNCOVER
 from ..system import durable, filesystems, ledger, markers, moving, record, stacks, trees, units
 from ..system.commands import run
 from ..system.holders import holders
@@ -25,6 +25,7 @@ from . import canary, places
 from .common import Act, drop_line, unmount, until, write_marker
 from .copy_steps import COPY_ACTS
 from .gather_steps import GATHER_ACTS, leave_disk
+from .uncover_steps import UNCOVER_ACTS, uncover
 from .world import World
 
 IDLE_SECONDS = 30.0
@@ -170,6 +171,8 @@ def _start_again(world: World) -> None:
 
 def _stop_undo(world: World) -> None:
     if not set(world.wanted) <= world.project.running():
+        if world.intent.get("kind") == UNCOVER:
+            uncover(world)
         _start_again(world)
 
 
@@ -254,6 +257,7 @@ ACTS: Mapping[str, Act] = {
     "fstab": Act(_fstab, drop_line),
     **COPY_ACTS,
     **GATHER_ACTS,
+    **UNCOVER_ACTS,
     "expose": Act(_mount, _mount_undo),
     "reload": Act(_reload),
     "mount": Act(_mount, _mount_undo),

@@ -10,14 +10,14 @@ import uuid as uuids
 from collections.abc import Callable
 from typing import Any, Optional
 
-from ..core import dotenv
+from ..core import dotenv, switch
 from ..core.chain import chain_for, split
 from ..core.errors import NotMounted
 from ..core.layouts import LAYOUTS, Layout
 from ..core.plan_facts import hash_of
-from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, Moving, Scene
+from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene
 from ..core.switch import switched_env
-from ..system import durable, ledger, moving, record
+from ..system import devices, durable, filesystems, ledger, moving, record
 from ..system.commands import Failed, run
 from ..system.copying import Known
 from ..system.moving import Held
@@ -91,7 +91,7 @@ class World:
 
     def held(self) -> Held:
         """What must be this move's alone: the state disk, or state's directory of the data disk."""
-        if self.intent.get("kind") != COPY:
+        if self.intent.get("kind") not in COPYING:
             device = self.device()
             if not device:
                 raise NotMounted(mount_point=self.source.state_dir, found="no state disk")
@@ -104,7 +104,11 @@ class World:
         return Held(device, path, inside)
 
     def all_held(self) -> list[Held]:
-        """The same, and the directory beneath the mount where that holds what may be state, too."""
+        """The same, and the other one of two copies: the directory beneath the mount, or the disk."""
+        if self.intent.get("kind") == UNCOVER:
+            uuid = self.intent["uuid"]
+            disks = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
+            return [self.held(), *(Held(disk["maj_min"]) for disk in disks)]
         if not self.intent.get("authority"):
             return [self.held()]
         return [self.held(), moving.held_directory(self.source.mounts["state"])]
@@ -166,10 +170,17 @@ def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any])
     if kind not in COPYING:
         return {"kind": kind, "uuid": request["uuid"]}
     source = LAYOUTS[request["source"]]
+    old, path = source.mounts["state"], source.state_dir
+    if kind == UNCOVER and moving.mount_at(old)[1] != request["uuid"]:
+        # A move that has gone back since this one was planned has left a directory, and a disk to copy to.
+        kind = COPY
+    marker, beneath = moving.marker(path), moving.bare_marker(path)
     part = {
         "kind": kind,
+        "old_line": switch.line_at(durable.read_text(filesystems.FSTAB) or "", old),
+        "epoch": max(int(each.get("epoch") or 0) for each in (marker, beneath)),
         "disk": request["disk"],
-        "source_instance": str(moving.marker(source.state_dir).get("instance_id") or ""),
+        "source_instance": str((beneath if kind == UNCOVER else marker).get("instance_id") or ""),
         "image": _image_of(project.docker, project) or str(fence.get("image") or ""),
     }
     if kind == GATHER:

@@ -60,6 +60,8 @@ def _rows(
     if opened:
         # It would answer that it is locked, and one that starts just now might find us in its way.
         return {}, f"in use by {', '.join(opened)}"
+    if place[0] == "/":
+        return {}, "it is on the root disk, which no container is shown"
     if not docker or not image:
         return {}, "there is no container of service app whose image could"
     try:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from ..core import dotenv, fstab, shadow
 from ..core.backend import UNKNOWN, backend_of
@@ -139,12 +139,15 @@ def _leftover(directory: int, name: str) -> Leftover:
     return found
 
 
-def bare(path: str) -> Bare:
-    """What is at ``path`` on its parent's filesystem, beneath whatever is mounted there."""
+def bare(path: str, all_of_it: bool = False) -> Bare:
+    """What is at ``path`` on its parent's filesystem, beneath whatever is mounted there.
+
+    all_of_it: every entry, however many there are.
+    """
     found: Bare = {"kind": "absent", "target": "", "entries": []}
     try:
         with parent_of(path) as parent:
-            return _bare_in(parent, os.path.basename(path), found)
+            return _bare_in(parent, os.path.basename(path), found, None if all_of_it else _SHOWN)
     except FileNotFoundError:
         return found
     except (CanNotLook, OSError) as error:
@@ -152,7 +155,7 @@ def bare(path: str) -> Bare:
         return {"kind": "unknown", "target": str(error), "entries": []}
 
 
-def _bare_in(parent: int, name: str, found: Bare) -> Bare:
+def _bare_in(parent: int, name: str, found: Bare, shown: Optional[int]) -> Bare:
     info = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if stat.S_ISLNK(info.st_mode):
         found["kind"], found["target"] = "link", os.readlink(name, dir_fd=parent)
@@ -165,7 +168,7 @@ def _bare_in(parent: int, name: str, found: Bare) -> Bare:
             os.close(fd)
         # However many leftovers there are, none hides anything else.
         stand = set(no_leftovers({**found, "entries": entries}))
-        found["entries"] = sorted(entries, key=lambda e: e["name"] not in stand)[:_SHOWN]
+        found["entries"] = sorted(entries, key=lambda e: e["name"] not in stand)[:shown]
     else:
         found["kind"] = "other"
     return found
@@ -213,6 +216,20 @@ def marker(state_dir: str) -> dict[str, Any]:
         with trees.opened(state_dir) as directory:
             return markers.read_if_any(directory)
     except OSError:
+        return {}
+
+
+def bare_marker(path: str) -> dict[str, Any]:
+    """The marker in the directory at a path, beneath whatever is mounted there, or an empty one."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        with parent_of(path) as parent:
+            fd = os.open(os.path.basename(path), flags, dir_fd=parent)
+            try:
+                return markers.read_if_any(fd)
+            finally:
+                os.close(fd)
+    except (OSError, CanNotLook):
         return {}
 
 

@@ -92,10 +92,10 @@ def applied(scene: Scene, step: str) -> Scene:
     elif step == "commit":
         chain = [n for n in split(facts["env"].get("COMPOSE_FILE", "")) if n not in overlays()]
         facts["env"] = {**scene.target.env(), "COMPOSE_FILE": join([*chain, scene.target.overlay])}
-    elif step == "umount":
+    elif step in ("umount", "uncover"):
         facts["points"] = [p for p in facts["points"] if p["target"] != scene.old]
         facts["roles"].pop(scene.old, None)
-    elif step == "line":
+    elif step in ("line", "unlist"):
         facts["lines"].pop(scene.old, None)
     elif step == "place":
         link = scene.target.links.get(scene.old)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps where the state beneath the state disk's mount counts, and not what is on the disk.
+
+Containers that have been stopped come up on whatever shows at the mount point. So fstab is
+changed before the stop, and from the stop on the way back, too, unmounts the disk before it
+starts anything: the state that counts is then a plain directory, as before a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core import switch
+from ..core.copy_errors import SourceUnproved
+from ..core.disks import COPY_TARGET
+from ..core.errors import NotMounted
+from ..core.scenes import INCOMPLETE, SEALED
+from ..system import devices, durable, filesystems, formatting, markers, moving, record, trees
+from ..system.duckdb_check import DATABASE
+from ..system.moving import STAGE
+from . import places
+from .common import Act, unmount
+from .copy_steps import mount_stage, precopy, set_role
+from .world import World
+
+
+def is_covered(world: World) -> bool:
+    """Whether the disk is still mounted over the state."""
+    return world.look(containers=False).mounted(world.source.mounts["state"])
+
+
+def _unlist(world: World) -> None:
+    old, new = world.source.mounts["state"], world.target.mounts["state"]
+    text = durable.read_text(filesystems.FSTAB) or ""
+    durable.write(filesystems.FSTAB, switch.without_line(text, old, new))
+
+
+def _unlist_undo(world: World) -> None:
+    """While the disk is mounted nothing has happened; else it is from now on a disk to copy to."""
+    old, new = world.source.mounts["state"], world.target.mounts["state"]
+    if is_covered(world):
+        text = durable.read_text(filesystems.FSTAB) or ""
+        after = switch.with_line_back(text, old, new, world.intent["old_line"])
+        durable.write(filesystems.FSTAB, after)
+        return
+    try:
+        _aside(world)
+    finally:
+        unmount(STAGE)
+
+
+def _check_beneath(world: World) -> None:
+    """Raise SourceUnproved unless what would show is state: nobody may start on an empty directory."""
+    path = world.source.state_dir
+    names = [entry["name"] for entry in moving.bare(path, all_of_it=True)["entries"]]
+    instance = str(moving.bare_marker(path).get("instance_id") or "")
+    wanted = world.intent["source_instance"]
+    if DATABASE not in names or instance != wanted:
+        found = f"a marker of '{instance}'" if DATABASE in names else f"no {DATABASE}"
+        raise SourceUnproved(path=f"{path} beneath its mount", found=found, wanted="state")
+
+
+def uncover(world: World) -> None:
+    """Take the disk off the state."""
+    if is_covered(world):
+        _check_beneath(world)
+        unmount(world.source.mounts["state"])
+
+
+def _is_aside(world: World) -> bool:
+    """Whether what is at the top of the disk is this move's own copy already."""
+    with trees.opened(STAGE) as top:
+        marker = markers.read_if_any(top)
+    return marker.get("role") in (INCOMPLETE, SEALED) and marker.get("move") == world.id
+
+
+def _aside(world: World) -> None:
+    """First all of it aside, then the marker, then the record: only by both is a disk copied to."""
+    uuid = world.intent["uuid"]
+    if world.look(containers=False).mounted(world.target.mounts["state"]):
+        # An earlier process has shown its copy, and has been killed.
+        unmount(world.target.mounts["state"])
+    mount_stage(uuid)
+    if not _is_aside(world):
+        places.set_aside(STAGE, f"{world.id[:8]}-mounted")
+        set_role(world, INCOMPLETE)
+    found = record.load()
+    if (found["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid:
+        return
+    known = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
+    if len(known) != 1:
+        raise NotMounted(mount_point=STAGE, found=f"{len(known)} filesystems with UUID {uuid}")
+    if (found["disks"].get("state") or {}).get("uuid") == uuid:
+        del found["disks"]["state"]
+    disk = {**world.intent["disk"], "device": known[0]["path"], "maj_min": known[0]["maj_min"]}
+    formatting.remember(found, {**disk, "uuid": uuid}, formatting.FORMATTED, COPY_TARGET)
+
+
+UNCOVER_ACTS: Mapping[str, Act] = {
+    "unlist": Act(_unlist, _unlist_undo),
+    "uncover": Act(uncover),
+    "aside": Act(_aside),
+    "whole": Act(precopy),
+}

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves where the state beneath the state disk's mount counts: it is copied to that disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.agnes.host.plugins.module_utils.core import authority, switch
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
+    STEPS,
+    order,
+    remaining,
+    undoable,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import UNCOVER, Scene
+
+from .move_refusals import HIDDEN, beneath, host_with
+from .moving import applied
+from .shadows import USED, shadow
+
+NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
+PATH = "/data/state"
+
+
+def planned(hidden: dict[str, Any], **moving: Any) -> dict[str, Any]:
+    """The plan where the operator has named the copy beneath."""
+    found = shadow({}, {**USED, **hidden})
+    facts = {"bare": beneath(PATH, HIDDEN), "shadows": {PATH: found}, **moving}
+    decision = f"agnes1:hidden:{authority.digest(found)}"
+    request = {"host": "agnes1", "layout": "flat", "authority": decision}
+    return make_plan(host_with(NESTED, **facts), request)
+
+
+def test_the_plan_says_what_becomes_of_both_copies() -> None:
+    plan = planned({"bytes": 3 << 20})
+    assert plan["refusal"] == ""
+    move = plan["move"]
+    assert (move["kind"], move["authority"], move["uuid"]) == ("uncover", "hidden", "u-state")
+    assert move["disk"]["uuid"] == "u-state"
+    assert move["disk"]["mount_point"] == "/data-state"
+    assert [step["id"] for step in move["steps"]] == [s for s, _p in order(NESTED, FLAT, UNCOVER)]
+    assert "3.0 MiB beneath the mount are copied to" in plan["sentences"][0]
+    assert any("the hidden copy of /data/state is the authority" in s for s in plan["sentences"])
+    assert "to copy state whole" in move["downtime"]
+
+
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"database": False}, {}, "AH086"),
+    ({"role": "retired"}, {}, "AH122"),
+    ({"bytes": 1 << 40}, {}, "AH087"),
+    ({"bytes": 6 << 30}, {"used": 9 << 30}, "AH087"),
+]
+
+
+@pytest.mark.parametrize(("hidden", "moving", "code"), REFUSED)
+def test_what_is_no_state_or_has_no_room_is_refused(
+    hidden: dict[str, Any], moving: dict[str, Any], code: str
+) -> None:
+    assert planned(hidden, **moving)["code"] == code
+
+
+def begun() -> Scene:
+    return Scene(
+        NESTED, FLAT, "u-state", host_with(NESTED, bare=beneath(PATH, HIDDEN))["moving"], "move-1",
+        services=frozenset({"app"}), present=frozenset({"agnes-app-1"}), wanted=frozenset({"app"}),
+        kind=UNCOVER, authority="hidden",
+    )  # fmt: skip
+
+
+def test_from_the_stop_on_no_boot_shows_the_copy_that_does_not_count() -> None:
+    steps = [step for step, _phase in order(NESTED, FLAT, UNCOVER)]
+    assert steps.index("unlist") < steps.index("stop") < steps.index("uncover")
+    assert (
+        steps.index("quiet") < steps.index("uncover") < steps.index("aside") < steps.index("stage")
+    )
+    undone = undoable(begun())
+    assert undone.index("stop") < undone.index("unlist")
+
+
+def _check(scene: Scene) -> None:
+    """What .env names is the state, or lies beneath a mount that nobody starts on."""
+    if scene.committed:
+        assert scene.mounted("/data-state")
+    elif "/data-state" in scene.facts["lines"]:
+        assert scene.trusted or "stage" not in scene.fresh
+    if not scene.present and not scene.committed:
+        assert PATH not in scene.facts["lines"]
+
+
+@given(st.data())
+def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> None:
+    scene = begun()
+    for _kill in range(data.draw(st.integers(0, 4))):
+        for step, _phase in remaining(scene)[: data.draw(st.integers(0, 25))]:
+            scene = applied(scene, step)
+            assert STEPS[step].done(scene), step
+            _check(scene)
+        scene = Scene(**{**vars(scene), "fresh": frozenset()})
+        if not scene.facts["fence"] and scene.committed:
+            break
+    if scene.facts["fence"] or not scene.committed:
+        for step, _phase in remaining(scene):
+            scene = applied(scene, step)
+            _check(scene)
+    assert scene.committed
+    assert scene.placed()
+    assert {point["target"] for point in scene.facts["points"]} == {"/data-state"}
+    assert scene.facts["fence"] is None
+
+
+LINE = "LABEL=agnes-state /data/state ext4 nofail 0 2"
+OURS = "UUID=u /data/state ext4 nofail,x-agnes.host=state 0 2"
+
+
+@pytest.mark.parametrize("line", [LINE, OURS, ""])
+def test_a_line_that_was_taken_out_comes_back(line: str) -> None:
+    before = f"# a comment\n{line}\nproc /proc proc defaults 0 0\n" if line else "# a comment\n"
+    assert switch.line_at(before, PATH) == line
+    without = switch.without_line(before, PATH, "/data-state")
+    after = switch.with_line_back(without, PATH, "/data-state", line)
+    assert sorted(after.splitlines()) == sorted(before.splitlines())
+    assert switch.with_line_back(after, PATH, "/data-state", line) == after
+    if line == LINE:
+        assert after == before
