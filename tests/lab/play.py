@@ -15,13 +15,13 @@ from records import RECORDED, ROOT
 LAB_VARIABLES = ROOT / "molecule" / "shared" / "inventory.yml"
 
 
-def play(
-    name: str,
-    hosts: Mapping[str, Mapping[str, Any]] | Path,
-    *arguments: str,
-    playbook: Path = ROOT / "site.yml",
-) -> subprocess.CompletedProcess[str]:
-    """Run ``playbook`` on ``hosts``; what ran is recorded as ``name``.
+Hosts = Mapping[str, Mapping[str, Any]] | Path
+
+
+def prepared(
+    name: str, hosts: Hosts, *arguments: str, playbook: Path = ROOT / "site.yml"
+) -> tuple[list[str], dict[str, str]]:
+    """The command that runs ``playbook`` on ``hosts``, and its environment.
 
     hosts: an inventory's path, or name -> variables of each host.
     """
@@ -47,4 +47,22 @@ def play(
         "ANSIBLE_CALLBACKS_ENABLED": "recorded",
         "AGNES_LAB_RECORDED": str(folder),
     }
+    return command, env
+
+
+def play(
+    name: str, hosts: Hosts, *arguments: str, playbook: Path = ROOT / "site.yml"
+) -> subprocess.CompletedProcess[str]:
+    """Run ``playbook`` on ``hosts``; what ran is recorded as ``name``."""
+    command, env = prepared(name, hosts, *arguments, playbook=playbook)
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
+
+
+def start(name: str, hosts: Hosts, *arguments: str) -> subprocess.Popen[bytes]:
+    """The same with site.yml, in the background and in a process group of its own, for one that is to be killed."""
+    command, env = prepared(name, hosts, *arguments)
+    log = ROOT / ".cache" / f"{name}.log"
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
+        )
