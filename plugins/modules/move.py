@@ -98,6 +98,7 @@ PREFIX = command.__name__.rpartition(".move.")[0]
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 2.0
 _JOURNAL_LINES = 500
+_END_SECONDS = 60
 
 
 def is_active() -> bool:
@@ -135,8 +136,13 @@ def ask(params: dict[str, Any]) -> str:
 
 
 def attach(move: dict[str, Any]) -> str:
-    """The request of the move that runs already; raises MoveUnderWay when it goes elsewhere."""
-    found = ledger.read(ledger.FENCE) or ledger.read(ledger.REQUEST) or {}
+    """The request of the move that runs already, empty when it has just come to its end.
+
+    Raises MoveUnderWay when it goes elsewhere.
+    """
+    found = ledger.read(ledger.FENCE) or ledger.read(ledger.REQUEST)
+    if found is None:
+        return ""
     if found.get("target") != move["target"]:
         raise MoveUnderWay(found=f"to layout {found.get('target', 'unknown')}")
     return str(found.get("request") or found.get("id"))
@@ -146,7 +152,11 @@ def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, A
     """Start the engine, or find it running, and wait for its result."""
     if not os.path.isdir("/run/systemd/system"):
         raise Failed("systemd does not run here, and the engine of a move is a unit of it")
-    request = attach(params["move"]) if is_active() else ask(params)
+    request = attach(params["move"]) if is_active() else ""
+    if not request:
+        # What is ending can't be started: that would be lost.
+        publish.wait(is_active, _END_SECONDS, time.sleep)
+        request = ask(params)
     said, looked = "", 0.0
     while os.path.exists(ledger.REQUEST) or is_active():
         # Seldom: while the stack is down, it and the engine need the machine.

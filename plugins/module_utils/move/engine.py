@@ -7,7 +7,6 @@ after it, an error leads on: the move is tried again, and the next run goes on.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Optional
@@ -237,26 +236,34 @@ def _result(engine: Engine, layout: str) -> dict[str, Any]:
 
 
 def run_requested(say: Callable[[str], None]) -> int:
-    """What the unit runs: take the request, carry it out, leave the result. Returns the exit status."""
+    """What the unit runs: carry requests out until none is left. Returns the last one's exit status.
+
+    One that comes while another is carried out, or while a move goes on after a boot, must not
+    be taken away unread: a run waits for its result.
+    """
     with ledger.locked("a move"):
-        request = ledger.read(ledger.REQUEST)
-        fence = ledger.read(ledger.FENCE) or {}
-        name = str((request or fence).get("id") if request else fence.get("request") or "")
-        result: dict[str, Any] = {
-            "request": name,
-            "ok": True,
-            "message": "",
-            "code": "",
-            "at": ledger.now(),
-        }
-        try:
-            result.update(carry_out(request, say))
-        except Refusal as refusal:
-            result.update(ok=False, message=str(refusal), code=refusal.code)
-        except (Failed, OSError) as error:
-            result.update(ok=False, message=str(error))
-        say(result["message"] or f"state is in layout {result['layout']}")
-        ledger.write(ledger.RESULT, {**result, "at": ledger.now()})
-        if os.path.exists(ledger.REQUEST):
-            ledger.remove(ledger.REQUEST)
-        return 0 if result["ok"] else 1
+        while True:
+            request = ledger.read(ledger.REQUEST)
+            good = _answer(request, say)
+            left = ledger.read(ledger.REQUEST)
+            if left is not None and request is not None and left["id"] == request["id"]:
+                ledger.remove(ledger.REQUEST)
+                left = None
+            if left is None:
+                return 0 if good else 1
+
+
+def _answer(request: Optional[dict[str, Any]], say: Callable[[str], None]) -> bool:
+    """Carry a request out, or go on with what a boot has interrupted, and leave the result."""
+    fence = ledger.read(ledger.FENCE) or {}
+    name = request["id"] if request is not None else fence.get("request") or ""
+    result: dict[str, Any] = {"request": str(name), "ok": True, "message": "", "code": ""}
+    try:
+        result.update(carry_out(request, say))
+    except Refusal as refusal:
+        result.update(ok=False, message=str(refusal), code=refusal.code)
+    except (Failed, OSError) as error:
+        result.update(ok=False, message=str(error))
+    say(result["message"] or f"state is in layout {result['layout']}")
+    ledger.write(ledger.RESULT, {**result, "at": ledger.now()})
+    return bool(result["ok"])

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run asks of the engine is neither lost nor taken for another run's: at a boot, at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
+from ansible_collections.agnes.host.plugins.module_utils.move import engine
+from ansible_collections.agnes.host.plugins.module_utils.system import ledger
+from ansible_collections.agnes.host.plugins.modules import move
+
+DONE = {"layout": "flat", "move": "m", "down_seconds": 0.0, "steps": []}
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's files, in a directory of the test's own."""
+
+    @contextmanager
+    def locked(_who: str) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(ledger, "locked", locked)
+    for name in ("FENCE", "REQUEST", "RESULT", "JOURNAL"):
+        monkeypatch.setattr(ledger, name, str(tmp_path / name))
+
+
+def asked(name: str) -> dict[str, str]:
+    return {"id": name, "target": "flat"}
+
+
+def carry_out(monkeypatch: pytest.MonkeyPatch, meanwhile: list[Optional[str]]) -> list[Any]:
+    """Let moves end well, and runs ask meanwhile; returns what is carried out."""
+    seen: list[Any] = []
+
+    def one(request: Optional[dict[str, Any]], _say: Any) -> dict[str, Any]:
+        seen.append(request and request["id"])
+        name = meanwhile.pop(0) if meanwhile else None
+        if name:
+            ledger.write(ledger.REQUEST, asked(name))
+        return DONE
+
+    monkeypatch.setattr(engine, "carry_out", one)
+    return seen
+
+
+def result() -> str:
+    return str((ledger.read(ledger.RESULT) or {})["request"])
+
+
+@pytest.mark.parametrize(
+    ("first", "meanwhile", "carried_out"),
+    [
+        ("a", [], ["a"]),
+        (None, [], [None]),
+        (None, ["a"], [None, "a"]),
+        ("a", ["b"], ["a", "b"]),
+    ],
+)
+def test_each_request_is_carried_out_and_only_a_read_one_taken_away(
+    first: Optional[str], meanwhile: list[Optional[str]], carried_out: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if first:
+        ledger.write(ledger.REQUEST, asked(first))
+    else:
+        ledger.write(ledger.FENCE, {"target": "flat", "request": "before the boot"})
+    seen = carry_out(monkeypatch, list(meanwhile))
+    assert engine.run_requested(lambda _text: None) == 0
+    assert seen == carried_out
+    assert ledger.read(ledger.REQUEST) is None
+    assert result() == (carried_out[-1] or "before the boot")
+
+
+def test_a_run_attaches_to_the_move_that_is_under_way() -> None:
+    ledger.write(ledger.FENCE, {"id": "m", "target": "flat", "request": "a"})
+    assert move.attach({"target": "flat"}) == "a"
+    with pytest.raises(MoveUnderWay, match="layout flat"):
+        move.attach({"target": "nested"})
+
+
+def test_a_run_that_meets_the_engine_at_its_very_end_asks_for_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    active = [True, True, False, False]
+
+    def ask(_params: dict[str, Any]) -> str:
+        assert len(active) == 1, "the unit has not ended"
+        ledger.write(ledger.RESULT, {"request": "new", "ok": True})
+        return "new"
+
+    monkeypatch.setattr(move, "is_active", lambda: active.pop(0))
+    monkeypatch.setattr(move, "ask", ask)
+    monkeypatch.setattr(move.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(move.os.path, "isdir", lambda _path: True)
+    assert move.carry_out({"move": {"target": "flat"}}, lambda _text: None)["request"] == "new"
