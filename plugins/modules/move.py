@@ -102,9 +102,10 @@ _END_SECONDS = 60
 
 
 def is_active() -> bool:
-    """Whether the unit runs, or is about to run again."""
-    show = ["systemctl", "show", "--property", "ActiveState", "--value", publish.UNIT]
-    return run(show).out.strip() in ("active", "activating", "reloading", "deactivating")
+    """Whether the unit runs, or is about to run: again, or, after a boot, when Docker is there."""
+    show = ["systemctl", "show", "--property", "ActiveState,Job", "--value", publish.UNIT]
+    state, *job = run(show).out.split()
+    return bool(job) or state in ("active", "activating", "reloading", "deactivating")
 
 
 def ask(params: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
@@ -100,3 +101,20 @@ def test_a_run_that_meets_the_engine_at_its_very_end_asks_for_itself(
     monkeypatch.setattr(move.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(move.os.path, "isdir", lambda _path: True)
     assert move.carry_out({"move": {"target": "flat"}}, lambda _text: None)["request"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("shown", "active"),
+    [
+        ("inactive\n\n", False),
+        ("failed\n\n", False),
+        ("active\n\n", True),
+        ("activating\n\n", True),
+        ("inactive\n4711\n", True),
+    ],
+)
+def test_a_unit_that_waits_for_its_turn_is_waited_for(
+    shown: str, active: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(move, "run", lambda _argv: SimpleNamespace(out=shown))
+    assert move.is_active() == active
