@@ -9,7 +9,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup setup-torture demo demo-move demo-clean test lint unit scenarios torture bench
+.PHONY: help setup setup-torture demo demo-move demo-clean test lint unit scenarios torture bench round-trips
 
 help:
 	@echo "make setup       a Docker engine if there is none, the tools in .venv"
@@ -18,7 +18,8 @@ help:
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision')"
-	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind"
+	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind; round trips"
+	@echo "make round-trips 20 round trips of a test host under load, with kills at random (SEED=, TRIPS=)"
 
 setup: .venv/stamp $(LINK)
 	@$(PYTHON) tests/lab/engine.py
@@ -58,6 +59,10 @@ torture: setup-torture
 	@$(BIN)/python tests/lab/images.py
 	@docker load --quiet --input $${XDG_CACHE_HOME:-$$HOME/.cache}/agnes-host/stack.tar
 	@TORTURE=full $(BIN)/python tests/lab/suite.py real torture
+	@$(BIN)/python tests/lab/round_trips.py
+
+round-trips: setup
+	@$(BIN)/python tests/lab/round_trips.py
 
 bench: setup
 	@$(BIN)/python tests/lab/images.py
