@@ -112,8 +112,8 @@ class PlanForeign(Refusal):
 class PlanStale(Refusal):
     code = "AH076"
     sentence = (
-        "{plan} no longer holds, this host is not as it was when it was made ({found}), and no move has begun; "
-        "see what changed it, then make a new plan with a check run"
+        "{plan} no longer holds, this host is not as it was when it was made ({found}), so it is not applied; "
+        "see what changed it, then plan anew with a check run"
     )
 
 

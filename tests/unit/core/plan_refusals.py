@@ -78,14 +78,13 @@ PLAN_FILES = [
     Case(
         errors.PlanStale, lambda tmp: apply(host_with(NESTED, env_keys=["NEW"], lines={})),
         "AH076: the plan 'p.json' no longer holds, this host is not as it was when it was made "
-        "(changed: mounts, env), and no move has begun; see what changed it, then make a new plan with "
-        "a check run",
+        "(changed: mounts, env), so it is not applied; see what changed it, then plan anew with a check "
+        "run",
     ),
     Case(
         errors.PlanStale, lambda tmp: carried_out(with_one_service_less()),
         "AH076: this run's plan no longer holds, this host is not as it was when it was made "
-        "(changed: services), and no move has begun; see what changed it, then make a new plan with a "
-        "check run",
+        "(changed: services), so it is not applied; see what changed it, then plan anew with a check run",
     ),
     Case(
         errors.PlanDone, lambda tmp: apply(host_with(FLAT)),

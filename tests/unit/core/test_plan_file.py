@@ -239,7 +239,7 @@ def _interrupted(facts_hash: str) -> Any:
 def test_an_interrupted_move_goes_on_with_the_plan_it_began_with_and_with_no_other() -> None:
     own = _interrupted(facts_hash(host_with(NESTED)))
     apply(own)
-    assert "no move has begun" not in " ".join(make_plan(own, {"layout": "flat"})["sentences"])
+    assert "last verified backup" not in " ".join(make_plan(own, {"layout": "flat"})["sentences"])
     for other in ("of-another-plan", ""):
         said = refused("AH076", lambda: apply(_interrupted(other)))  # noqa: B023
         assert "a move began that is not this one" in said
