@@ -91,7 +91,7 @@ class World:
 
     def held(self) -> Held:
         """What must be this move's alone: the state disk, or state's directory of the data disk."""
-        if self.intent.get("kind") not in COPYING:
+        if self.intent.get("kind") not in (COPY, UNCOVER):
             device = self.device()
             if not device:
                 raise NotMounted(mount_point=self.source.state_dir, found="no state disk")
