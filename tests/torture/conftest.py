@@ -11,5 +11,10 @@ os.environ.setdefault("TORTURE_RUN", str(os.getpid()))
 collect_ignore = (
     []
     if os.environ.get("TORTURE") == "full"
-    else ["test_copying_mutations.py", "test_database_copies.py", "test_many_files.py"]
+    else [
+        "test_copying_mutations.py",
+        "test_database_copies.py",
+        "test_durability_mutations.py",
+        "test_many_files.py",
+    ]
 )

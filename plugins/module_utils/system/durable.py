@@ -19,12 +19,9 @@ from contextlib import contextmanager, suppress
 from typing import Optional
 
 
-def fsync_directory(fd_or_path: object) -> None:
+def fsync_directory(path: str) -> None:
     """Make the entries of a directory durable."""
-    if isinstance(fd_or_path, int):
-        os.fsync(fd_or_path)
-        return
-    fd = os.open(str(fd_or_path), os.O_RDONLY | os.O_DIRECTORY)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
     finally:

@@ -67,13 +67,15 @@ class Recording:
         number = bisect_right([mark["at"] for mark in marks], state.at)
         return str(marks[number - 1]["step"]) if number else "begin"
 
-    def judge(self, states: Sequence[log.State], stop: bool = False) -> list[Found]:
-        """Boot each; with ``stop`` no more after the first that is bad."""
+    def judge(
+        self, states: Sequence[log.State], stop: bool = False, whole: bool = True
+    ) -> list[Found]:
+        """Boot each, and let the engine recover if ``whole``; with ``stop`` none after a bad one."""
         workers = os.cpu_count() or 1
         bad = threading.Event()
         parts = [sorted(states[i::workers], key=lambda s: s.window) for i in range(workers)]
         with ThreadPoolExecutor(workers) as pool:
-            jobs = [pool.submit(self._work, i, part, bad, stop) for i, part in enumerate(parts)]
+            jobs = [pool.submit(self._work, i, p, bad, stop, whole) for i, p in enumerate(parts)]
             return [found for job in jobs for found in job.result()]
 
     def command(self, number: int) -> list[str]:
@@ -82,7 +84,12 @@ class Recording:
         return [*UNSHARE, sys.executable, str(script), str(self.folder), f"{self.folder}-{number}"]
 
     def _work(
-        self, number: int, states: Sequence[log.State], bad: threading.Event, stop: bool
+        self,
+        number: int,
+        states: Sequence[log.State],
+        bad: threading.Event,
+        stop: bool,
+        whole: bool,
     ) -> list[Found]:
         results = []
         with subprocess.Popen(
@@ -94,7 +101,8 @@ class Recording:
             for state in states:
                 if stop and bad.is_set():
                     break
-                process.stdin.write(json.dumps([state.window, state.chosen, state.at]) + "\n")
+                given = json.dumps([state.window, state.chosen, state.at, whole])
+                process.stdin.write(given + "\n")
                 process.stdin.flush()
                 line = process.stdout.readline()
                 if not line:
@@ -124,7 +132,7 @@ def told(recording: Recording, found: Sequence[Found], seed: int) -> str:
     bad = [each for each in found if not each.ok]
     lines = [f"{len(bad)} of {len(found)} states are bad, seed {seed}, {recording.folder}:"]
     for each in bad[:5]:
-        given = json.dumps([each.state.window, each.state.chosen, each.state.at])
+        given = json.dumps([each.state.window, each.state.chosen, each.state.at, True])
         lines.append(f"- {each.phase}: {each.state}\n{each.why[:3000]}")
         lines.append(f"  again: echo '{given}' | {' '.join(recording.command(0))}")
     return "\n".join(lines)

@@ -34,7 +34,7 @@ OWN = ("root", *PLACES)
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 _MS_BIND, _MS_REC = 4096, 16384
-_CONFIGURE, _GET_FREE = 0x4C0A, 0x4C82
+_CONFIGURE, _GET_FREE, _SET_READ_ONLY = 0x4C0A, 0x4C82, 0x125D
 _AUTOCLEAR = 4
 _ETC = ("passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "mke2fs.conf", "localtime")
 _MKFS = """#!/bin/sh
@@ -85,6 +85,8 @@ def _loop(backing: int, offset: int, size: int) -> tuple[int, int]:
             fd = os.open(node, os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.ioctl(fd, _CONFIGURE, config)
+                # A device keeps this from an earlier user.
+                fcntl.ioctl(fd, _SET_READ_ONLY, struct.pack("i", 0))
                 return number, fd
             except OSError as error:
                 os.close(fd)
@@ -139,7 +141,7 @@ def format_all(found: Mapping[str, str], blank: bool) -> None:
 def tools(folder: Path) -> None:
     """What the machine has in /usr/local/bin."""
     place = folder / "tools" / "bin"
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
     shutil.copy(host.HERE / "docker_stand_in.py", place / "docker")
     (place / "mkfs.ext4").write_text(_MKFS.format(options=_OPTIONS))
     for path in place.iterdir():

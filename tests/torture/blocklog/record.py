@@ -140,6 +140,8 @@ def record(folder: Path, begin: str, found: dict[str, Any]) -> dict[str, Any]:
     machine.bind(f"/proc/self/fd/{kept}", "/run/block.log")
     Path("/run/stand-in.json").write_text(json.dumps(found["store"]))
     host.run("mount", "--all", "--types", "ext4")
+    os.mkdir("/run/agnes-host", 0o700)
+    found["start"] = case.end_state(target)
     os.sync()
     os.sync()
     found["began"] = recorder.at()

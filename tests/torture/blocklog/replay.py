@@ -32,6 +32,9 @@ SECONDS = 100
 _CUT_OFF = re.compile(r"\.\.agnes-state\.json\.[0-9a-f]{12}\.new$")
 """What is left of a marker that was being written, until it is written again."""
 
+_GROWS = re.compile(r'"size": \d+')
+"""Of what the stack writes to while it runs."""
+
 
 class Machine:
     """One boot of one state; all of it in a process that ends with it."""
@@ -46,6 +49,8 @@ class Machine:
             if moment["at"] <= at:
                 store = moment["store"]
         self.acknowledged = set(store.get("rows") or ())
+        begun = [m["step"] for m in recording["marks"] if m["when"] == "before" and m["at"] <= at]
+        self.ended = set(begun[:-1])
         self.store = {**store, "starts": [], "rows": []}
         self.uuids: set[str] = set()
 
@@ -56,7 +61,23 @@ class Machine:
         machine.name_disks(self.devices, "boot 1")
         machine.enter(folder, self.devices)
         Path("/run/stand-in.json").write_text(json.dumps(self.store))
+        os.mkdir("/run/agnes-host", 0o700)
         host.run("mount", "--all", "--types", "ext4")
+
+    def check_boot(self) -> None:
+        """What must hold before anything is run.
+
+        Where nobody goes on with the move, it has not begun, or nothing is left of it. And
+        the journal tells people of all that was done.
+        """
+        self.check()
+        told = {line["step"] for line in ledger.tail(10000) if line["phase"] == "done"}
+        assert self.ended <= told, f"the journal lacks {sorted(self.ended - told)}"
+        if ledger.read(ledger.FENCE) is None:
+            if host.layout_named_by_env() is self.target:
+                self.check_end()
+            else:
+                self._compare("start")
 
     def check(self) -> None:
         """What must hold whenever the engine is not running."""
@@ -136,12 +157,10 @@ class Machine:
         scene.fresh = {"start", "prove", "canary"}
         left = remaining(scene.look())
         assert left == [("fence", "before")], left
-        end = json.dumps(case.end_state(self.target), indent=1, sort_keys=True)
-        wanted = json.dumps(self.recording["end"], indent=1, sort_keys=True)
-        wanted = wanted.replace(self.recording["uuid"], "UUID-OF-STATE")
-        end = end.replace(uuid, "UUID-OF-STATE")
-        differs = set(end.splitlines()) ^ set(wanted.splitlines())
-        assert end == wanted, f"another end: {sorted(differs)}"
+        self._compare("end")
+
+    def check_rest(self) -> None:
+        """No temporary file is left for good."""
         written = ("/etc", "/opt/agnes", "/var/lib/agnes-host", self.target.state_dir)
         left = [
             os.path.join(folder, name)
@@ -152,25 +171,39 @@ class Machine:
         ]
         assert not left, f"temporary files are left: {left}"
 
+    def _compare(self, moment: str) -> None:
+        found = _GROWS.sub("", json.dumps(case.end_state(self.target), indent=1, sort_keys=True))
+        wanted = _GROWS.sub("", json.dumps(self.recording[moment], indent=1, sort_keys=True))
+        wanted = wanted.replace(self.recording["uuid"], "UUID-OF-STATE")
+        found = found.replace(host.state_uuid(self.begin), "UUID-OF-STATE")
+        differs = set(found.splitlines()) ^ set(wanted.splitlines())
+        assert found == wanted, f"not as at the {moment}: {sorted(differs)}"
 
-def verdict(recording: dict[str, Any], folder: Path, at: int) -> dict[str, Any]:
-    """Boot the image in FOLDER and judge it. What went wrong is in ``why``."""
+
+def verdict(recording: dict[str, Any], folder: Path, at: int, whole: bool) -> dict[str, Any]:
+    """Boot the image in FOLDER and judge it. What went wrong is in ``why``.
+
+    whole: also let the engine recover.
+    """
     subject = Machine(recording, at)
     try:
         subject.boot(folder, folder / "image.raw")
         try:
-            subject.check()
+            subject.check_boot()
         except AssertionError as error:
             raise AssertionError(f"after the boot: {error}") from error
-        ran = subject.recover()
-        subject.check_end()
+        ran = "boot"
+        if whole:
+            ran = subject.recover()
+            subject.check_end()
+            subject.check_rest()
     except Exception as error:
         trace = "" if isinstance(error, AssertionError) else traceback.format_exc()
         return {"ok": False, "why": f"{type(error).__name__}: {error}\n{trace}"}
     return {"ok": True, "ran": ran}
 
 
-def in_a_child(recording: dict[str, Any], folder: Path, at: int) -> dict[str, Any]:
+def in_a_child(recording: dict[str, Any], folder: Path, at: int, whole: bool) -> dict[str, Any]:
     """The verdict of a process with a mount namespace of its own."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -179,7 +212,7 @@ def in_a_child(recording: dict[str, Any], folder: Path, at: int) -> dict[str, An
         signal.alarm(SECONDS)
         machine.unshare()
         with os.fdopen(writer, "w") as out:
-            out.write(json.dumps(verdict(recording, folder, at)))
+            out.write(json.dumps(verdict(recording, folder, at, whole)))
             out.flush()
         os._exit(0)
     os.close(writer)
@@ -201,14 +234,14 @@ def main() -> None:
     machine.tools(folder)
     quick.in_place()
     for line in sys.stdin:
-        number, chosen, at = json.loads(line)
+        number, chosen, at, whole = json.loads(line)
         while done < number:
             image = image.after(found[done].writes)
             done += 1
         writes = [found[number].writes[i] for i in chosen]
         image.after(writes).save(folder / "image.raw", machine.SIZE)
         started = time.monotonic()
-        answer = in_a_child(recording, folder, at)
+        answer = in_a_child(recording, folder, at, whole)
         answer["seconds"] = round(time.monotonic() - started, 3)
         (folder / "image.raw").unlink()
         print(json.dumps(answer), flush=True)
