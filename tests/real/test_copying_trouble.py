@@ -15,14 +15,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import RULES, Entry
-from ansible_collections.agnes.host.plugins.module_utils.system import manifest, manifest_file
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    copying,
+    manifest,
+    manifest_file,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.copying import Known
 
 from . import sample
@@ -258,6 +262,26 @@ def test_a_file_that_grows_without_end_has_an_end(filesystem: Filesystem) -> Non
             for _try in range(200):
                 walked(source, quiet=True)
     assert found[b"log"].kind == "file"
+
+
+def test_a_file_that_becomes_a_fifo_has_an_end(
+    filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rsync waits for ever in opening it; here a file and a FIFO change places all the time."""
+    monkeypatch.setattr(copying, "STALL_SECONDS", 2.0)
+    source, target = filesystem("ext4", "source"), filesystem("ext4", "target")
+    sample.write(source / "system.duckdb", b"db")
+    os.mkfifo(source / "fifo")
+    libc = ctypes.CDLL(None)
+
+    def swap() -> None:
+        libc.renameat2(-100, bytes(source / "system.duckdb"), -100, bytes(source / "fifo"), 2)
+
+    stalled = pytest.raises(errors.CopyFailed, match="nothing was read or written any more")
+    with copy_of(source, target) as copy, meanwhile(swap), stalled:
+        for _try in range(100):
+            with suppress(errors.CopyDiffers):
+                copy.round()
 
 
 def test_a_tree_without_end_has_an_end(filesystem: Filesystem) -> None:

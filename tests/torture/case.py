@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 import uuid
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,14 @@ def once(
         os.dup2(log, 2)
         if armed:
             os.environ[failpoints.VARIABLE] = armed
-        os._exit(engine.run_requested(lambda text: print(text, flush=True)))
+        status = 70
+        try:
+            status = engine.run_requested(lambda text: print(text, flush=True))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
     _pid, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), ledger.read(ledger.RESULT) or {}
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,9 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAY
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import ASIDE
 from ansible_collections.agnes.host.plugins.module_utils.system import moving, trees
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from real import sample
 
 # Of this test run: mount looks for them on every disk of the machine, and another run may go on.
 UUIDS = {
@@ -90,7 +94,9 @@ def _disk(folder: Path, role: str, blank: bool) -> str:
     with image.open("wb") as file:
         file.truncate(24 << 20)
     if not blank:
-        run("mkfs.ext4", "-q", "-U", UUIDS[role], "-L", f"agnes-{role}", str(image))
+        # A few inodes more than a filesystem of this size has.
+        options = ["-N", "7200"] if role == "data" else []
+        run("mkfs.ext4", "-q", *options, "-U", UUIDS[role], "-L", f"agnes-{role}", str(image))
     device = run("losetup", "--find", "--show", str(image))
     # Detached at once, which takes effect when the last user is gone: this process is one.
     _KEPT.append(os.open(device, os.O_RDONLY | os.O_CLOEXEC))
@@ -146,6 +152,32 @@ def _earlier_try(device: str, role: str) -> None:
     Path("/var/lib/agnes-host/record.json").write_text(json.dumps(found))
 
 
+def _breaking(devices: dict[str, str], state: Path) -> None:
+    """A disk that can't write what it has taken: its image lies on a filesystem that is full by then.
+
+    It stands in for a device that returns EIO; the error is the kernel's own, and comes when it flushes.
+    """
+    run("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", "/srv")
+    with open("/srv/state.img", "wb") as file:
+        file.truncate(24 << 20)
+    devices["state"] = run("losetup", "--find", "--show", "/srv/state.img")
+    _KEPT.append(os.open(devices["state"], os.O_RDONLY | os.O_CLOEXEC))
+    run("losetup", "--detach", devices["state"])
+    (state / "large").write_bytes(os.urandom(6 << 20))
+
+
+def _odd(state: Path, sparse: int) -> None:
+    """Everything that a copy can lose, beside what every host has."""
+    before = {path.name: path.read_bytes() for path in state.iterdir() if path.is_file()}
+    sample.SPARSE = sparse
+    sample.make(state)
+    for name in ("duckdb-tmp", "lost+found"):
+        shutil.rmtree(state / name)
+    for name, content in before.items():
+        if name not in ("system.duckdb",):
+            (state / name).write_bytes(content)
+
+
 def disturb(how: str, devices: dict[str, str], state: Path) -> None:
     """What stands in the way of a copy, or looks as if it did."""
     if how == "stale":
@@ -159,6 +191,23 @@ def disturb(how: str, devices: dict[str, str], state: Path) -> None:
         (state / "large").write_bytes(os.urandom(19 << 20))
     elif how == "not blank":
         run("mkfs.ext4", "-q", devices["state"])
+    elif how == "inodes":
+        for number in range(6500):
+            (state / str(number)).touch()
+    elif how == "read-only":
+        run("blockdev", "--setro", devices["state"])
+    elif how == "breaks":
+        _breaking(devices, state)
+    elif how == "no database":
+        for path in state.glob("system.duckdb*"):
+            path.unlink()
+    elif how in ("odd", "odd and large"):
+        _odd(state, 20 << 30 if how == "odd and large" else 32 << 20)
+    elif how == "root full":
+        # Another filesystem than the disks: the one with the journal and the intent.
+        run("mount", "-o", "remount,size=4k", "/var/lib")
+        with suppress(OSError):
+            Path("/var/lib/filler").write_bytes(bytes(1 << 20))
     elif how == "retired":
         marker = json.loads((state / ".agnes-state.json").read_text())
         (state / ".agnes-state.json").write_text(json.dumps({**marker, "role": "retired"}))
@@ -233,8 +282,28 @@ def manifest_beneath(path: str) -> dict[str, list[Any]]:
         return manifest(f"/proc/self/fd/{above}/{os.path.basename(path)}")
 
 
+def _content(path: str) -> str:
+    """A hash of a file, for which holes take no time."""
+    found, at = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        while at < size:
+            try:
+                start = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                break
+            at = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            block = os.pread(file.fileno(), at - start, start)
+            # By what is not zero, so that a hole counts like zeros on disk.
+            for unit in range(0, len(block), 4096):
+                if block[unit : unit + 4096].strip(b"\0"):
+                    found.update(b"%d " % (start + unit) + block[unit : unit + 4096])
+        found.update(b"%d" % size)
+    return found.hexdigest()
+
+
 def manifest(path: str) -> dict[str, list[Any]]:
-    """Every file below ``path`` but the marker and what was set aside: content, owner, mode, time."""
+    """All below ``path`` but the marker and what was set aside: content, owner, mode, time, names, attributes."""
     found = {}
     for folder, folders, names in os.walk(path):
         if ASIDE in folders:
@@ -242,13 +311,15 @@ def manifest(path: str) -> dict[str, list[Any]]:
         for name in folders + names:
             full = os.path.join(folder, name)
             info = os.lstat(full)
-            content = ""
-            if stat.S_ISREG(info.st_mode):
-                content = hashlib.sha256(Path(full).read_bytes()).hexdigest()
+            content = _content(full) if stat.S_ISREG(info.st_mode) else ""
             if name not in (".agnes-state.json", "lost+found", "rows.log"):
                 found[os.path.relpath(full, path)] = [
                     content, info.st_uid, info.st_gid, oct(info.st_mode),
-                    info.st_mtime_ns if content else 0,
+                    0 if stat.S_ISDIR(info.st_mode) else info.st_mtime_ns, info.st_rdev,
+                    info.st_nlink if content else 0,
+                    os.readlink(full) if stat.S_ISLNK(info.st_mode) else "",
+                    {n: os.getxattr(full, n, follow_symlinks=False) for n in
+                     sorted(os.listxattr(full, follow_symlinks=False))},
                 ]  # fmt: skip
     return found
 

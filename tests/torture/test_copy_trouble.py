@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_failpoints import play, pytestmark  # noqa: F401
+from test_failpoints import FULL, play, pytestmark  # noqa: F401
 
 
 def running(found: dict[str, Any]) -> list[str]:
@@ -21,6 +21,9 @@ def running(found: dict[str, Any]) -> list[str]:
         ("foreign", "AH120: the disk '/dev/loop"),
         ("not blank", "AH022: refusing to format '/dev/loop"),
         ("full", "AH087: '/run/agnes-host/copy' has no room"),
+        ("inodes", "AH087: '/run/agnes-host/copy' has no room"),
+        ("read-only", ""),
+        ("no database", "AH092: the database in '/data/state' can't be opened"),
         ("retired", "AH122: '/data/state' is what an earlier move"),
     ],
 )
@@ -30,6 +33,7 @@ def test_it_goes_back_and_the_stack_has_never_stopped(tmp_path: Path, how: str, 
     message = found["history"][0]["message"]
     assert message.startswith("AH069: the move to layout flat stopped at step '"), message
     assert f"({code}" in message
+    assert "Traceback" not in found["log"]
     assert "AH067" not in message
     assert running(found) == ["agnes-app-1", "agnes-scheduler-1"]
     assert "stop the stack" not in found["log"]
@@ -58,3 +62,34 @@ def test_a_large_copy_is_read_before_the_stop_and_proved_also_by_who_knows_nothi
     assert log.count("precopy: read back ") == 1
     assert log.index("precopy: read back ") < log.index("stop the stack")
     assert found["end"]["recorded"] == ["state"]
+
+
+def test_a_disk_that_can_not_write_what_it_took_is_found_before_it_counts(tmp_path: Path) -> None:
+    found = play(tmp_path, "copy", "breaks", "")
+    assert found["history"][0]["status"] == 1
+    message = found["history"][0]["message"]
+    assert message.startswith("AH069: the move to layout flat stopped at step '"), message
+    assert "Traceback" not in found["log"]
+    assert running(found) == ["agnes-app-1", "agnes-scheduler-1"]
+    assert found["end"]["points"] == []
+    assert found["end"]["env"].get("STATE_DIR") is None
+
+
+@pytest.mark.parametrize("begin", ["copy", "nested", "flat"])
+def test_a_root_filesystem_that_is_full_stops_it_before_anything_else(
+    tmp_path: Path, begin: str
+) -> None:
+    found = play(tmp_path, begin, "root full", "")
+    assert found["history"][0]["status"] == 1
+    assert "AH069: the move to layout" in found["log"]
+    assert "No space left" in found["log"]
+    assert "Traceback" not in found["log"]
+    assert "stop the stack" not in found["log"]
+    assert running(found) == ["agnes-app-1", "agnes-scheduler-1"]
+
+
+@pytest.mark.parametrize("how", ["odd", "odd and large"] if FULL else ["odd"])
+def test_all_that_a_file_can_be_comes_through_the_move(tmp_path: Path, how: str) -> None:
+    """Sparse and linked files, ACLs, attributes, odd names, old times, FIFOs, sockets: see real/sample.py."""
+    found = play(tmp_path, "copy", how, "", "")
+    assert [run["status"] for run in found["history"]] == [0, 0], found["history"]

@@ -53,12 +53,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def play(folder: Path, source: str, leftovers: str, *runs: str) -> dict[str, Any]:
+def play(
+    folder: Path, source: str, leftovers: str, *runs: str, script: str = "case.py"
+) -> dict[str, Any]:
     """Run a case; its report."""
     command = [
         *UNSHARE,
         sys.executable,
-        str(HERE / "case.py"),
+        str(HERE / script),
         str(folder),
         source,
         leftovers,
@@ -66,7 +68,7 @@ def play(folder: Path, source: str, leftovers: str, *runs: str) -> dict[str, Any
     ]
     path = os.pathsep.join([str(HERE), *sys.path])
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=180,
+        command, capture_output=True, text=True, check=False, timeout=200,
         env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     for image in folder.glob("*.img"):

@@ -134,3 +134,11 @@ class CopyBusy(Refusal):
         "another process is copying to '{target}' ({found}); "
         "wait until it has ended, or find out what it is"
     )
+
+
+class LinkedOutside(Refusal):
+    code = "AH098"
+    sentence = (
+        "'{root}' has files that are hard links to names outside of it (found {found}), and a copy would part "
+        "them; find out who made them, as uid 999 may have meant root to open another file, then take the link away"
+    )

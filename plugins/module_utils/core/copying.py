@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from .copy_errors import FlaggedFiles, NoRoom
+from .copy_errors import FlaggedFiles, LinkedOutside, NoRoom
 from .manifest import Rules, Totals
 
 OPTIONS = ("-aHAXSx", "--numeric-ids", "--delete", "--modify-window=-1", "--no-human-readable")
@@ -176,6 +176,12 @@ def check_flags(path: str, source: Totals) -> None:
     """Raise FlaggedFiles if there is a file that no copy is equal to."""
     if source.flagged:
         raise FlaggedFiles(root=path, found=", ".join(source.flagged))
+
+
+def check_names(path: str, source: Totals) -> None:
+    """Raise LinkedOutside if a file has a name that the copy can't have: outside of the tree."""
+    if source.outside:
+        raise LinkedOutside(root=path, found=", ".join(source.outside))
 
 
 def check_room(paths: tuple[str, str], source: Totals, room: Room, there: Totals) -> None:

@@ -184,3 +184,27 @@ class ConfigDiskNamed(Refusal):
         "the product's upgrade mounts '{link}' at STATE_DIR at each of its ticks, and that is the state disk at "
         "'{path}' (found {found}), which would cover the directory; give the disk another name first"
     )
+
+
+class MarkerForeign(Refusal):
+    code = "AH123"
+    sentence = (
+        "'{path}' is not the marker that root has written (found {found}), and nothing of it was read or "
+        "followed: who writes in that directory as uid 999 has put it there; find out who, and move it aside"
+    )
+
+
+class LinkForeign(Refusal):
+    code = "AH124"
+    sentence = (
+        "'{path}' must be a link to '{wanted}', found {found}; uid 999 owns the directory that holds it, so "
+        "take this for a break-in until you know who did it: it is left as found, move it aside"
+    )
+
+
+class AsideForeign(Refusal):
+    code = "AH125"
+    sentence = (
+        "'{path}', where moves keep what they take out of its place, must be a directory of root's with mode 0700, "
+        "found {found}; uid 999 owns the directory that holds it: find out who made it, then move it aside"
+    )

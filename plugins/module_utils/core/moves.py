@@ -26,6 +26,7 @@ from .move_errors import (
     CopyMustEnd,
     CopyTargetForeign,
     HiddenState,
+    LinkForeign,
     MountInside,
     MovePlaceInUse,
     StateDiskShared,
@@ -178,10 +179,13 @@ def _check_new_place(scene: Scene) -> None:
         return
     if any(point["target"] == new for point in scene.facts["points"]):
         raise MovePlaceInUse(path=new, found="another filesystem mounted there")
-    if found["kind"] == "link" and scene.source.links.get(new) == found["target"]:
+    link = scene.source.links.get(new)
+    if found["kind"] == "link" and link == found["target"]:
         return
     if found["kind"] not in ("absent", "directory"):
         what = f"a link to '{found['target']}'" if found["kind"] == "link" else "no directory"
+        if link:
+            raise LinkForeign(path=new, wanted=link, found=what)
         raise MovePlaceInUse(path=new, found=what)
     names = no_leftovers(found)
     if names:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from ..core import switch
 from ..core.tree import MARKER, MARKER_FORMAT
 from ..system import durable, filesystems, moving, record, units
-from ..system.commands import run
 from .world import World
 
 UNMOUNT_SECONDS = 10.0
@@ -61,8 +61,9 @@ def unmount(path: str) -> None:
 
     def gone() -> bool:
         if moving.mount_at(path)[0]:
-            run(["umount", path], codes=(0, 32))
+            with suppress(OSError):
+                filesystems.unmount(path)
         return not moving.mount_at(path)[0]
 
     if not until(gone, UNMOUNT_SECONDS):
-        run(["umount", path])
+        filesystems.unmount(path)

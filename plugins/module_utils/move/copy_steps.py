@@ -21,7 +21,7 @@ from ..core.devices import NO_IDENTITY, identity_of
 from ..core.disks import COPY_TARGET
 from ..core.errors import NotBlank, NotMounted
 from ..core.facts import Device
-from ..core.move_errors import CopyTargetForeign, StateRetired
+from ..core.move_errors import CopyTargetForeign, MarkerForeign, StateRetired
 from ..core.scenes import INCOMPLETE, RETIRED, SEALED
 from ..core.tree import MARKER
 from ..system import (
@@ -29,6 +29,7 @@ from ..system import (
     duckdb_check,
     durable,
     formatting,
+    kernel,
     ledger,
     markers,
     moving,
@@ -196,6 +197,7 @@ def precopy(world: World) -> None:
             found="no container of service app tells which one that is",
         )  # fmt: skip
     with _copy(world, "precopy") as copy:
+        duckdb_check.check_there(copy.source, world.source.state_dir, world.intent["image"])
         totals = copy.check_room()
         copy.entries = max(totals.entries, 10 * measure(copy.target).entries)
         decision = copy.precopy(BUDGET_SECONDS)
@@ -253,15 +255,28 @@ def _seal(world: World) -> None:
 def _seal_undo(world: World) -> None:
     # Where it could not be taken away it stays sealed: nothing else may be at the layout's place.
     scene = world.look(containers=False)
-    if not scene.there and scene.facts["staged"] == scene.copy_uuid:
+    if scene.there or scene.facts["staged"] != scene.copy_uuid:
+        return
+    # A disk that can't be written to is no reason to stay half-way when it was never sealed.
+    if moving.marker(STAGE).get("role") != INCOMPLETE:
         set_role(world, INCOMPLETE)
 
 
 def _retire(world: World) -> None:
-    """After the commit only: until then the source is not touched."""
+    """After the commit only: until then the source is not touched.
+
+    It is root's first, so that nobody can put something else in the marker's place. What
+    has been put there is kept beside it: no link of others may keep the stack down now.
+    """
     with trees.opened(world.source.state_dir) as directory:
-        found = {"layout": world.source.name, **markers.read(directory)}
+        os.fchown(directory, 0, 0)
+        os.fchmod(directory, 0o700)
+        found = {"layout": world.source.name, **markers.read_if_any(directory)}
         found.update(role=RETIRED, move=world.id)
+        try:
+            markers.read(directory)
+        except MarkerForeign:
+            kernel.rename_new(MARKER, directory, f"{MARKER}.{world.id}", directory)
         write_marker(directory, world, found)
 
 

@@ -30,7 +30,8 @@ UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
 TRIES = 3
 """How often the way forward is tried after the commit, before the run gives up for now."""
 
-_ERRORS = (Refusal, Failed, OSError, ValueError, KeyError)
+_ERRORS = (Exception,)
+"""All of them: what uid 999 lays in the way may raise what nobody thought of, and the stack is down."""
 
 
 class StepFailed(Exception):
@@ -264,6 +265,12 @@ def _answer(request: Optional[dict[str, Any]], say: Callable[[str], None]) -> bo
         result.update(ok=False, message=str(refusal), code=refusal.code)
     except (Failed, OSError) as error:
         result.update(ok=False, message=str(error))
+    except Exception as error:
+        result.update(ok=False, message=f"{type(error).__name__}: {error}")
     say(result["message"] or f"state is in layout {result['layout']}")
-    ledger.write(ledger.RESULT, {**result, "at": ledger.now()})
+    try:
+        ledger.write(ledger.RESULT, {**result, "at": ledger.now()})
+    except OSError as error:
+        # The unit's log has said it.
+        say(f"the result can't be written: {error}")
     return bool(result["ok"])

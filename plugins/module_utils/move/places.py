@@ -9,17 +9,20 @@ only an empty directory that is left over, and a link of ours, are removed.
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from ..core.move_errors import MovePlaceInUse
+from ..core.layouts import LAYOUTS
+from ..core.move_errors import AsideForeign, LinkForeign, MovePlaceInUse
 from ..core.retired import ASIDE
 from ..core.tree import MARKER
 from ..system import kernel, moving, trees
 
 _LOST_AND_FOUND = "lost+found"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_OURS = {target for layout in LAYOUTS.values() for target in layout.links.values()}
 
 
 @contextmanager
@@ -32,14 +35,19 @@ def _parent(path: str) -> Iterator[tuple[int, str]]:
 @contextmanager
 def _aside(parent: int) -> Iterator[int]:
     """The directory of things set aside; gone again at the end if nothing is in it."""
+    path = os.path.join(os.readlink(f"/proc/self/fd/{parent}"), ASIDE)
     with suppress(FileExistsError):
         os.mkdir(ASIDE, 0o700, dir_fd=parent)
         os.fsync(parent)
-    fd = os.open(ASIDE, _DIRECTORY, dir_fd=parent)
+    try:
+        fd = os.open(ASIDE, _DIRECTORY, dir_fd=parent)
+    except OSError as error:
+        raise AsideForeign(path=path, found="a link or a file") from error
     try:
         info = os.fstat(fd)
-        if info.st_uid != 0 or stat.S_IMODE(info.st_mode) != 0o700:
-            raise MovePlaceInUse(path=ASIDE, found="a directory that is not root's only")
+        mode = stat.S_IMODE(info.st_mode)
+        if info.st_uid != 0 or mode != 0o700:
+            raise AsideForeign(path=path, found=f"owner {info.st_uid}, mode {mode:04o}")
         yield fd
         os.fsync(fd)
     finally:
@@ -66,10 +74,22 @@ def _immutable(parent: int, name: str, wanted: bool) -> None:
         os.close(fd)
 
 
-def _drop_link(directory: int, name: str) -> None:
-    """Take away a link of ours; anything else with its name stays."""
-    if _kind(directory, name) == "link":
-        os.unlink(name, dir_fd=directory)
+def _is_ours(directory: int, name: str) -> bool:
+    """Whether a name is a link that points where ours do."""
+    return _kind(directory, name) == "link" and os.readlink(name, dir_fd=directory) in _OURS
+
+
+def _say(directory: int, name: str) -> str:
+    kind = _kind(directory, name)
+    return f"a link to '{os.readlink(name, dir_fd=directory)}'" if kind == "link" else f"a {kind}"
+
+
+def _free(aside: int, name: str) -> None:
+    """Let a name be free among the things set aside: a link of ours goes, anything else is renamed."""
+    if _is_ours(aside, name):
+        os.unlink(name, dir_fd=aside)
+    elif _kind(aside, name) != "absent":
+        kernel.rename_new(name, aside, f"{name}.{secrets.token_hex(4)}", aside)
 
 
 def make_point(path: str, name_aside: str) -> None:
@@ -86,7 +106,11 @@ def make_point(path: str, name_aside: str) -> None:
                 if _kind(aside, name_aside) == "absent":
                     os.mkdir(name_aside, 0o755, dir_fd=aside)
                 kernel.exchange(name_aside, aside, name, parent)
-                _drop_link(aside, name_aside)
+                if not _is_ours(aside, name_aside):
+                    found = _say(aside, name_aside)
+                    kernel.exchange(name_aside, aside, name, parent)
+                    raise LinkForeign(path=path, wanted=" or ".join(sorted(_OURS)), found=found)
+                _free(aside, name_aside)
         _immutable(parent, name, True)
         os.fsync(parent)
 
@@ -127,14 +151,15 @@ def retire(path: str, link: str, name_aside: str) -> None:
                     kernel.rename_new(name, parent, name_aside, aside)
                     _settle(aside, name_aside)
         elif kind != "absent":
-            raise MovePlaceInUse(path=path, found=f"a {kind}")
+            found = _say(parent, name)
+            raise LinkForeign(path=path, wanted=link or "nothing", found=found)
         elif link:
             os.symlink(link, name, dir_fd=parent)
         os.fsync(parent)
 
 
 def _exchange_for_link(parent: int, name: str, link: str, aside: int, name_aside: str) -> None:
-    _drop_link(aside, name_aside)
+    _free(aside, name_aside)
     os.symlink(link, name_aside, dir_fd=aside)
     kernel.exchange(name_aside, aside, name, parent)
     os.fsync(parent)
@@ -190,8 +215,9 @@ def take_back(path: str, name: str, is_ours: Callable[[int], bool]) -> None:
 def keep_under(path: str, name: str, name_aside: str) -> None:
     """What ``put`` has taken out of its place: a link of ours goes, anything else keeps the move's name."""
     with _parent(path) as (parent, _last), _aside(parent) as aside:
-        _drop_link(aside, name)
-        if _kind(aside, name) != "absent":
+        if _is_ours(aside, name):
+            os.unlink(name, dir_fd=aside)
+        elif _kind(aside, name) != "absent":
             kernel.rename_new(name, aside, name_aside, aside)
             _settle(aside, name_aside)
 
@@ -199,6 +225,9 @@ def keep_under(path: str, name: str, name_aside: str) -> None:
 def _settle(aside: int, name: str) -> None:
     """What was set aside stays, root's only, unless it is an empty directory."""
     os.fsync(aside)
+    if _kind(aside, name) != "directory":
+        # Of uid 999, in our directory's place for a moment: nobody else can follow it here.
+        return
     try:
         os.rmdir(name, dir_fd=aside)
     except OSError:
@@ -237,7 +266,8 @@ def tidy(path: str, name_aside: str) -> None:
             return
         with _aside(parent) as aside:
             kind = _kind(aside, name_aside)
-            _drop_link(aside, name_aside)
+            if _is_ours(aside, name_aside):
+                _free(aside, name_aside)
             if kind == "directory":
                 _immutable(aside, name_aside, False)
                 _settle(aside, name_aside)

@@ -17,7 +17,6 @@ from ..core.move_steps import COMMIT
 from ..core.retired import REPLACED
 from ..core.scenes import ACTIVE, GATHER, UNCOVER
 from ..system import durable, filesystems, ledger, markers, moving, record, stacks, trees, units
-from ..system.commands import run
 from ..system.holders import holders
 from ..system.overlays import proved_overlay
 from ..system.stage import staged
@@ -86,12 +85,8 @@ def _reload(world: World) -> None:
 
 
 def _mount(world: World) -> None:
-    new, device = world.target.mounts["state"], world.device()
-    if device:
-        filesystems.mount(new, device)
-    else:
-        # After a boot that mounted it nowhere: fstab names the UUID, and the check that follows too.
-        run(["mount", new])
+    # Empty after a boot that mounted it nowhere: fstab names the UUID, and the check that follows too.
+    filesystems.mount(world.target.mounts["state"], world.device())
 
 
 def _mount_undo(world: World) -> None:
@@ -224,7 +219,7 @@ def _canary(world: World) -> None:
 def _marker(world: World) -> None:
     with trees.opened(world.target.state_dir) as directory:
         found = markers.read(directory)
-        epoch = int(found.get("epoch") or 0) + 1
+        epoch = markers.epoch(found) + 1
         write_marker(
             directory,
             world,

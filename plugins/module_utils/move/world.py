@@ -17,7 +17,7 @@ from ..core.layouts import LAYOUTS, Layout
 from ..core.plan_facts import hash_of
 from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene
 from ..core.switch import switched_env
-from ..system import devices, durable, filesystems, ledger, moving, record
+from ..system import devices, durable, filesystems, ledger, markers, moving, record
 from ..system.commands import Failed, run
 from ..system.copying import Known
 from ..system.moving import Held
@@ -178,7 +178,7 @@ def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any])
     part = {
         "kind": kind,
         "old_line": switch.line_at(durable.read_text(filesystems.FSTAB) or "", old),
-        "epoch": max(int(each.get("epoch") or 0) for each in (marker, beneath)),
+        "epoch": max(markers.epoch(each) for each in (marker, beneath)),
         "disk": request["disk"],
         "source_instance": str((beneath if kind == UNCOVER else marker).get("instance_id") or ""),
         "image": _image_of(project.docker, project) or str(fence.get("image") or ""),

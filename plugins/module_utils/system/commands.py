@@ -27,17 +27,18 @@ def run(
     cwd: Optional[str] = None,
     env: Optional[Mapping[str, str]] = None,
     seconds: float = 120,
+    fds: Sequence[int] = (),
 ) -> Done:
     """Run ``argv`` without a shell, in the C locale, and return what it gave.
 
-    codes: the exit codes that are no failure; an empty list takes any.
+    codes: the exit codes that are no failure; an empty list takes any. fds: descriptors that it gets.
     Raises Failed for another code, a missing program or after ``seconds``.
     """
     full = {**os.environ, "LC_ALL": "C", **(env or {})}
     try:
         done = subprocess.run(
             list(argv), cwd=cwd, env=full, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, errors="replace", timeout=seconds, check=False,
+            text=True, errors="replace", timeout=seconds, check=False, pass_fds=fds,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise Failed(f"'{argv[0]}' is not installed") from error

@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -45,6 +46,8 @@ SOURCE_MANIFEST, TARGET_MANIFEST = "source.manifest", "target.manifest"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _SAY_SECONDS = 1.0
+STALL_SECONDS = 60.0
+"""How long rsync may do nothing at all: neither read, nor write, nor compute."""
 
 
 def check_rsync(program: str = "rsync") -> None:
@@ -72,27 +75,42 @@ def proved_source(path: str, proof: Proof, rules: Rules = RULES) -> Iterator[int
     another marker, TreeCrosses for mounts inside it.
     """
     try:
-        with trees.opened(path) as fd:
-            info, above = os.fstat(fd), os.stat("..", dir_fd=fd)
-            names = [n for n in os.listdir(fd) if not rules.leaves_out(os.fsencode(n))]
-            is_mount = info.st_dev != above.st_dev
-            marker = markers.read_if_any(fd)
-            found = core.unproved(proof, maj_min_of(info.st_dev), is_mount, names, marker)
-            if found:
-                raise SourceUnproved(path=path, found=found[0], wanted=found[1])
-            inside = mounts_below(path)
-            if inside:
-                raise TreeCrosses(path=inside[0], root=path)
-            yield fd
-    except (NotADirectoryError, FileNotFoundError) as error:
-        if error.filename is None or os.sep in os.fsdecode(error.filename):
-            raise
-        found = ("no directory, or a link on the way", "state")
-        raise SourceUnproved(path=path, found=found[0], wanted=found[1])
+        fd = trees.open_directory(path)
+    except (NotADirectoryError, FileNotFoundError):
+        found = "no directory, or a link on the way"
+        raise SourceUnproved(path=path, found=found, wanted="state")
+    try:
+        info, above = os.fstat(fd), os.stat("..", dir_fd=fd)
+        names = [n for n in os.listdir(fd) if not rules.leaves_out(os.fsencode(n))]
+        is_mount = info.st_dev != above.st_dev
+        marker = markers.read_if_any(fd)
+        lacks = core.unproved(proof, maj_min_of(info.st_dev), is_mount, names, marker)
+        if lacks:
+            raise SourceUnproved(path=path, found=lacks[0], wanted=lacks[1])
+        inside = mounts_below(path)
+        if inside:
+            raise TreeCrosses(path=inside[0], root=path)
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def work_of(pid: int) -> list[str]:
+    """What a process and those that it has started have done so far: it differs while they work."""
+    found = []
+    for path in (f"/proc/{pid}/io", f"/proc/{pid}/stat", f"/proc/{pid}/task/{pid}/children"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found.append(file.read())
+        except OSError:
+            return found
+    for child in found[-1].split():
+        found += work_of(int(child))
+    return found
 
 
 def _silent(_progress: Progress) -> None:
@@ -126,10 +144,11 @@ class Copy:
     rounds: list[Round] = field(default_factory=list)
 
     def check_room(self) -> Totals:
-        """What there is to copy. Raises NoRoom unless it fits, FlaggedFiles if no copy would be whole."""
+        """What there is to copy. Raises NoRoom unless it fits, or says why no copy would be whole."""
         totals = manifest_file.measure(self.source, self.rules)
         there = manifest_file.measure(self.target, self.rules)
         core.check_flags(self.source_path, totals)
+        core.check_names(self.source_path, totals)
         has = os.statvfs(self.target)
         room = Room(has.f_bavail * has.f_frsize, has.f_favail, has.f_files)
         core.check_room((self.source_path, self.target_path), totals, room, there)
@@ -146,6 +165,7 @@ class Copy:
         assert process.stdout is not None
         rest, kept, said = b"", [], 0.0
         while True:
+            self._await(process)
             block = os.read(process.stdout.fileno(), 65536)
             *lines, rest = re.split(rb"[\r\n]", rest + block)
             for line in lines if block else [*lines, rest]:
@@ -159,6 +179,25 @@ class Copy:
             if not block:
                 return "\n".join(kept)
 
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        """Until there is something to read. Raises CopyFailed when rsync has come to a stop.
+
+        It opens a file by the name that it found, and waits for ever if that has become a
+        FIFO by then; its own timeout does not end that.
+        """
+        assert process.stdout is not None
+        before, since = work_of(process.pid), time.monotonic()
+        while not select.select([process.stdout.fileno()], [], [], 1.0)[0]:
+            now = work_of(process.pid)
+            if now != before:
+                before, since = now, time.monotonic()
+            elif time.monotonic() - since > STALL_SECONDS:
+                os.killpg(process.pid, signal.SIGKILL)
+                # Its end comes when the last of them is gone: until then they hold the target.
+                process.stdout.read()
+                found = "nothing was read or written any more: a FIFO in a file's place, or a disk"
+                raise self._failed(f"nothing for {STALL_SECONDS:.0f} s", found)
+
     def _rsync(self, more: Sequence[str], filters: Sequence[str] = (), live: bool = False) -> str:
         """One pass; returns what it printed beside progress. Raises CopyFailed."""
         allowed = core.max_delete(self.entries)
@@ -169,7 +208,7 @@ class Copy:
             process = subprocess.Popen(
                 argv, cwd=f"/proc/self/fd/{self.source}", stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, pass_fds=(self.source, self.target),
-                env={**os.environ, "LC_ALL": "C"}, preexec_fn=_die_with_parent,
+                env={**os.environ, "LC_ALL": "C"}, preexec_fn=_die_with_parent, start_new_session=True,
             )  # fmt: skip
             with process:
                 out = self._follow(process)

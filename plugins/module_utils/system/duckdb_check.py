@@ -91,6 +91,14 @@ def _files(directory: str, key: bytes) -> tuple[list[Entry], tuple[int, int]]:
     return found[1:], (info.st_uid, info.st_gid)
 
 
+def check_there(fd: int, directory: str, image: str) -> None:
+    """Raise DatabaseUnreadable unless an open directory has a database: it would be found too late."""
+    try:
+        os.stat(DATABASE, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:
+        raise DatabaseUnreadable(path=directory, image=image, found=f"there is no {DATABASE}")
+
+
 def count(docker: Sequence[str], image: str, directory: str) -> Rows:
     """Open the database in ``directory`` read-only and count; its files must stay as they are.
 

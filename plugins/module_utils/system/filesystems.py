@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 
 from ..core import fstab
 from ..core.devices import is_free, not_blank_because, only_ours
 from ..core.disks import LABELS
 from ..core.errors import NotBlank, NotMounted
 from ..core.facts import Device
-from . import devices, durable, units
+from . import devices, durable, kernel, trees, units
 from .commands import run
 
 FSTAB = "/etc/fstab"
@@ -97,13 +98,42 @@ def add_fstab_line(line: str) -> None:
 
 
 def mount(mount_point: str, maj_min: str) -> None:
-    """Mount by the line in fstab, and prove that it is this device that is mounted."""
-    run(["mount", mount_point])
-    check_mounted(mount_point, maj_min)
+    """Mount by the line in fstab, and prove that it is this device that is mounted.
+
+    By descriptor: uid 999 owns /data, and a name in it that becomes a link in between would
+    have the disk mounted wherever that leads. maj_min: empty where only fstab knows it.
+    """
+    entry = fstab.at(durable.read_text(FSTAB) or "", mount_point)
+    if entry is None:
+        raise NotMounted(mount_point=mount_point, found=f"no line in {FSTAB}")
+    # With nofail, mount would say that all is well when it is not.
+    options = ",".join(option for option in entry.options if option != "nofail")
+    how = ["--types", entry.fstype, "--options", options or "defaults"]
+    device = entry.spec if entry.spec.startswith("/") else run(["findfs", entry.spec]).out.strip()
+    with trees.opened(mount_point) as fd:
+        # The dot is what a link is followed for; without it the link itself is the mount point.
+        place = f"/proc/self/fd/{fd}/."
+        run(["mount", "--no-canonicalize", "--no-mtab", *how, device, place], fds=(fd,))
+        try:
+            if maj_min:
+                check_mounted(mount_point, maj_min)
+        except (NotMounted, OSError):
+            # The directory went elsewhere in between, and the mount with it.
+            with suppress(OSError):
+                unmount(os.readlink(f"/proc/self/fd/{fd}"))
+            raise
+
+
+def unmount(mount_point: str) -> None:
+    """Unmount what is on top there; a link is refused. Raises OSError while it is in use."""
+    above, name = os.path.split(mount_point)
+    with trees.opened(above) as directory:
+        kernel.unmount(directory, name)
 
 
 def check_mounted(mount_point: str, maj_min: str) -> None:
     """Raise NotMounted unless the device is what stands at the mount point, by st_dev."""
-    found = devices.maj_min_of(os.stat(mount_point).st_dev)
+    with trees.opened(mount_point) as fd:
+        found = devices.maj_min_of(os.fstat(fd).st_dev)
     if found != maj_min:
         raise NotMounted(mount_point=mount_point, found=f"device {found}, not {maj_min}")

@@ -16,6 +16,10 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 _SYS_OPEN_TREE = 428
 """The same number on every architecture; Linux 5.2 and later."""
+_SYS_OPENAT2 = 437
+"""Likewise; Linux 5.6 and later."""
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH = 0x02, 0x04, 0x08
+_UMOUNT_NOFOLLOW = 8
 _OPEN_TREE_CLONE = 1
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 IMMUTABLE, APPEND_ONLY = 0x10, 0x20
@@ -33,6 +37,41 @@ def check(result: int, what: str) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
     return result
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+def open_beneath(directory: int, path: str, flags: int) -> int:
+    """A descriptor of ``path``, which must lie below ``directory`` and have no link in it.
+
+    Raises OSError: ELOOP for a link, ENOSYS or EPERM where the kernel, or a filter of
+    system calls, does not have openat2.
+    """
+    resolve = _RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    return check(
+        LIBC.syscall(
+            ctypes.c_long(_SYS_OPENAT2), ctypes.c_int(directory),
+            ctypes.c_char_p(os.fsencode(path)), ctypes.byref(how),
+            ctypes.c_size_t(ctypes.sizeof(how)),
+        ),
+        path,
+    )  # fmt: skip
+
+
+def unmount(directory: int, name: str) -> None:
+    """Unmount what is on top at ``name`` in an open directory; a link is refused, not followed.
+
+    Raises OSError: EBUSY while it is in use, EINVAL where nothing is mounted.
+    """
+    path = ctypes.c_char_p(os.fsencode(f"/proc/self/fd/{directory}/{name}"))
+    check(LIBC.umount2(path, ctypes.c_int(_UMOUNT_NOFOLLOW)), name)
 
 
 @contextmanager

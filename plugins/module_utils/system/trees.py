@@ -3,31 +3,66 @@
 
 uid 999 owns directories that root works in here, so every step goes by a
 directory descriptor: a name that has become a link is refused, not followed.
+One openat2 does it where the kernel has that; it also refuses the links in
+/proc that lead out of any tree, and a ``..`` that a rename has moved. Where it
+is missing the path is walked name by name, which never asks for a ``..``.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Optional
 
 from ..core.errors import StateLinkForeign
 from ..core.tree import Entry
-from . import durable
+from . import durable, kernel
 from .actions import Actions
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_NO_OPENAT2 = (errno.ENOSYS, errno.EPERM)
+
+
+def open_directory(path: str) -> int:
+    """See ``opened``; for who closes it by himself."""
+    top = os.open("/", _DIRECTORY)
+    parts = [part for part in path.split("/") if part]
+    try:
+        return kernel.open_beneath(top, "/".join(parts) or ".", _DIRECTORY)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            # What the walk says of a link, so that callers need to know one answer only.
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from error
+        if error.errno not in _NO_OPENAT2:
+            raise
+    finally:
+        os.close(top)
+    return _walk(parts)
+
+
+def _walk(parts: Iterable[str]) -> int:
+    """The same without openat2: name by name, none of them a link."""
+    fd = os.open("/", _DIRECTORY)
+    for part in parts:
+        try:
+            below = os.open(part, _DIRECTORY, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
 
 
 @contextmanager
 def opened(path: str) -> Iterator[int]:
-    """A descriptor of the directory at an absolute path, walked without following links."""
-    fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    """A descriptor of the directory at an absolute path, opened without following links.
+
+    Raises NotADirectoryError where a link or a file is in the way.
+    """
+    fd = open_directory(path)
     try:
-        for part in [part for part in path.split("/") if part]:
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
-            os.close(fd)
-            fd = below
         yield fd
     finally:
         os.close(fd)

@@ -104,6 +104,13 @@ COPYING: list[tuple[type[Refusal], Trigger, str]] = [
         "carries (found 'old' immutable); take the flag off with 'chattr -i -a', and run again",
     ),
     (
+        errors.LinkedOutside,
+        lambda tmp: core.check_names("/data/state", Totals(outside=("'key'",))),
+        "AH098: '/data/state' has files that are hard links to names outside of it (found 'key'), and "
+        "a copy would part them; find out who made them, as uid 999 may have meant root to open "
+        "another file, then take the link away",
+    ),
+    (
         errors.CopyDiffers,
         differing,
         "AH083: the copy at '/run/copy' differs from '/data/state' (1 differences: 'new\\nline': is "

@@ -21,10 +21,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_interrupted,
     plan_move,
 )
-from ansible_collections.agnes.host.plugins.module_utils.move import canary, steps
+from ansible_collections.agnes.host.plugins.module_utils.move import canary, places, steps
 from ansible_collections.agnes.host.plugins.module_utils.move.engine import Engine, StepFailed
 from ansible_collections.agnes.host.plugins.module_utils.move.project import Project
-from ansible_collections.agnes.host.plugins.module_utils.system import ledger
+from ansible_collections.agnes.host.plugins.module_utils.system import ledger, markers, trees
 from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
 
 from .hosts import blank_disk_host, env, ext4, flat_host, nested_host
@@ -82,6 +82,27 @@ def half_way(tmp: Path) -> object:
     """Ask for the layout that a committed copy has left."""
     fence = {"id": "m", "source": "nested", "target": "flat", "kind": "copy", "uuid": "u"}
     return plan_interrupted(one_disk(fence=fence, env=FLAT.env()), "nested")
+
+
+def marker_as(tmp: Path, make: Callable[[Path], object]) -> object:
+    """Read a marker that somebody has replaced."""
+    make(tmp / ".agnes-state.json")
+    with trees.opened(str(tmp)) as directory:
+        return markers.read(directory)
+
+
+def aside_taken(tmp: Path) -> object:
+    """Take a directory out of its place where things set aside would go to a place of others."""
+    (tmp / ".agnes-host-aside").symlink_to("/etc")
+    (tmp / "state").mkdir()
+    return places.retire(str(tmp / "state"), "/data-state", "m-state")
+
+
+def swapped() -> Any:
+    """A flat host on which the link for readers points elsewhere."""
+    made = host_with(FLAT)
+    made["moving"]["bare"]["/data/state"] = bare("link", "/etc")
+    return made
 
 
 class Case(NamedTuple):
@@ -322,5 +343,23 @@ MOVED = [
         "AH133: the product's upgrade mounts '/dev/disk/by-id/google-config-disk' at STATE_DIR at each of "
         "its ticks, and that is the state disk at '/data-state' (found /dev/sdX), which would cover the "
         "directory; give the disk another name first",
+    ),
+    Case(
+        errors.MarkerForeign, lambda tmp: marker_as(tmp, lambda path: path.symlink_to("/etc/shadow")),
+        "AH123: '{tmp}/.agnes-state.json' is not the marker that root has written (found a link or a socket), "
+        "and nothing of it was read or followed: who writes in that directory as uid 999 has put it there; "
+        "find out who, and move it aside",
+    ),
+    Case(
+        errors.LinkForeign, lambda tmp: plan_move(swapped(), FLAT, NESTED),
+        "AH124: '/data/state' must be a link to '/data-state', found a link to '/etc'; uid 999 owns the "
+        "directory that holds it, so take this for a break-in until you know who did it: it is left as found, "
+        "move it aside",
+    ),
+    Case(
+        errors.AsideForeign, aside_taken,
+        "AH125: '{tmp}/.agnes-host-aside', where moves keep what they take out of its place, must be a "
+        "directory of root's with mode 0700, found a link or a file; uid 999 owns the directory that holds "
+        "it: find out who made it, then move it aside",
     ),
 ]  # fmt: skip

@@ -174,7 +174,7 @@ def no_uuid() -> Any:
         (flat(backend="side_car"), ASKED, "AH060"),
         (flat(roles={"/data-state": "retired"}), ASKED, "AH122"),
         (with_place(bare("directory", "", leftover("system.duckdb", size=1))), ASKED, "AH065"),
-        (with_place(bare("link", "/srv")), ASKED, "AH065"),
+        (with_place(bare("link", "/srv")), ASKED, "AH124"),
         (flat(others=["backup-1"]), ASKED, "AH063"),
         (no_uuid(), ASKED, "AH006"),
     ],

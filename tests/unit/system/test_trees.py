@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import StateLinkForeign
-from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
-from ansible_collections.agnes.host.plugins.module_utils.system import trees
+from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MarkerForeign
+from ansible_collections.agnes.host.plugins.module_utils.core.tree import MARKER, Entry
+from ansible_collections.agnes.host.plugins.module_utils.system import kernel, markers, trees
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 
 UID, GID = os.getuid(), os.getgid()
@@ -113,3 +117,103 @@ def test_a_parent_that_has_become_a_link_is_not_followed(tmp_path: Path) -> None
     with pytest.raises(OSError):
         trees.keep(entry, Actions(check=False))
     assert [*elsewhere.iterdir()] == []
+
+
+@pytest.fixture(params=["openat2", "ENOSYS", "EPERM"])
+def opening(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With openat2, and where the kernel or a filter of system calls does not have it."""
+    if request.param == "openat2":
+        return
+
+    def missing(*_arguments: object) -> int:
+        raise OSError(getattr(errno, request.param), "no such call")
+
+    monkeypatch.setattr(kernel, "open_beneath", missing)
+
+
+@pytest.mark.usefixtures("opening")
+def test_a_directory_is_opened_whatever_the_kernel_has(tmp_path: Path) -> None:
+    (tmp_path / "dir" / "sub").mkdir(parents=True)
+    with trees.opened(f"{tmp_path}/dir/sub/") as fd:
+        assert os.fstat(fd).st_ino == (tmp_path / "dir" / "sub").stat().st_ino
+    with trees.opened("/") as fd:
+        assert os.fstat(fd).st_ino == os.stat("/").st_ino
+    with pytest.raises(FileNotFoundError), trees.opened(f"{tmp_path}/none"):
+        pass
+
+
+@pytest.mark.usefixtures("opening")
+@pytest.mark.parametrize("where", ["link", "link/sub", "dir/link", "file", "dir/magic"])
+def test_no_link_is_followed_whatever_the_kernel_has(where: str, tmp_path: Path) -> None:
+    (tmp_path / "dir" / "sub").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("dir")
+    (tmp_path / "dir" / "link").symlink_to("/etc")
+    (tmp_path / "dir" / "magic").symlink_to("/proc/self/root")
+    with pytest.raises(NotADirectoryError), trees.opened(f"{tmp_path}/{where}"):
+        pass
+
+
+def test_this_kernel_has_openat2() -> None:
+    """Or the tests above say less than they seem to."""
+    fd = os.open("/", os.O_RDONLY)
+    os.close(kernel.open_beneath(fd, "proc", os.O_RDONLY))
+    with pytest.raises(OSError) as error:
+        kernel.open_beneath(fd, "proc/self/root", os.O_RDONLY)
+    assert error.value.errno == errno.ELOOP
+    with pytest.raises(OSError) as error:
+        kernel.open_beneath(fd, "..", os.O_RDONLY)
+    assert error.value.errno == errno.EXDEV
+    os.close(fd)
+
+
+def _text(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text)
+
+
+def _bound(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _text("{"), _text("[]"), _text("[" * 60_000), _text("\0"), os.mkfifo, Path.mkdir, _bound,
+        lambda path: path.symlink_to("/etc/shadow"), lambda path: path.symlink_to("nowhere"),
+    ],
+)  # fmt: skip
+def test_whatever_is_in_the_markers_place_is_refused(
+    make: Callable[[Path], object], tmp_path: Path
+) -> None:
+    make(tmp_path / MARKER)
+    with trees.opened(str(tmp_path)) as directory:
+        with pytest.raises(MarkerForeign, match=f"{tmp_path}/{MARKER}"):
+            markers.read(directory)
+        assert markers.read_if_any(directory) == {}
+
+
+def test_a_fifo_that_somebody_holds_open_is_no_marker(tmp_path: Path) -> None:
+    """Reading it would give nothing at all, not even an end."""
+    os.mkfifo(tmp_path / MARKER)
+    writer = os.open(tmp_path / MARKER, os.O_RDWR)
+    with trees.opened(str(tmp_path)) as directory, pytest.raises(MarkerForeign):
+        markers.read(directory)
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    "value", ["1e999", "NaN", "[]", "{}", '"x"', "-1", "true", "9" * 40, "1.5"]
+)
+def test_an_epoch_that_is_none_counts_as_zero(value: str, tmp_path: Path) -> None:
+    (tmp_path / MARKER).write_text(
+        f'{{"role": "active", "epoch": {value}, "more": {{"deep": []}}}}'
+    )
+    with trees.opened(str(tmp_path)) as directory:
+        found = markers.read(directory)
+    assert markers.epoch(found) == 0
+    assert "more" not in found
+
+
+def test_an_epoch_is_read() -> None:
+    assert markers.epoch({"epoch": 7}) == 7

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mounting and unmounting below a directory of uid 999's: no link is followed, wherever it leads."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotMounted
+from ansible_collections.agnes.host.plugins.module_utils.system import filesystems
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
+
+from .conftest import Filesystem
+
+
+def mounted_at(path: Path) -> int:
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        return sum(line.split(" ")[4] == str(path) for line in file)
+
+
+@pytest.fixture
+def place(
+    filesystem: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
+    """A disk with a line in fstab for a directory that is there, and another directory."""
+    disk = filesystem("ext4", "disk", 32)
+    found = subprocess.run(
+        ["findmnt", "--noheadings", "--output", "SOURCE,UUID", str(disk)],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    point, other = tmp_path / "point", tmp_path / "other"
+    point.mkdir()
+    other.mkdir()
+    fstab = tmp_path / "fstab"
+    fstab.write_text(f"{found[0]} {point} ext4 defaults,noatime,nofail,x-agnes.host=state 0 2\n")
+    monkeypatch.setattr(filesystems, "FSTAB", str(fstab))
+    yield {"disk": disk, "point": point, "other": other, "number": maj_min_of(disk.stat().st_dev)}
+    for path in (point, other, tmp_path / "away"):
+        while mounted_at(path):
+            subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_disk_is_mounted_by_its_line_and_unmounted(place: dict[str, Any]) -> None:
+    filesystems.mount(str(place["point"]), place["number"])
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        line = next(line for line in file if line.split(" ")[4] == str(place["point"]))
+    assert "noatime" in line
+    filesystems.unmount(str(place["point"]))
+    assert not mounted_at(place["point"])
+
+
+def test_nothing_is_mounted_through_a_link(place: dict[str, Any]) -> None:
+    place["point"].rmdir()
+    place["point"].symlink_to(place["other"])
+    with pytest.raises(NotADirectoryError):
+        filesystems.mount(str(place["point"]), place["number"])
+    assert not mounted_at(place["other"])
+
+
+def test_a_directory_that_goes_elsewhere_while_the_disk_is_mounted_keeps_no_mount(
+    place: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = filesystems.run
+
+    def late(argv: list[str], **more: Any) -> Any:
+        if argv[0] == "mount":
+            place["point"].rename(place["point"].parent / "away")
+            place["point"].symlink_to(place["other"])
+        return real(argv, **more)
+
+    monkeypatch.setattr(filesystems, "run", late)
+    with pytest.raises((NotMounted, NotADirectoryError)):
+        filesystems.mount(str(place["point"]), place["number"])
+    assert not mounted_at(place["other"])
+    assert not mounted_at(place["point"].parent / "away")
+
+
+def test_a_mount_that_fails_is_no_success_for_nofail(place: dict[str, Any]) -> None:
+    Path(filesystems.FSTAB).write_text(f"/dev/none {place['point']} ext4 nofail 0 2\n")
+    with pytest.raises(Failed):
+        filesystems.mount(str(place["point"]), "")
+
+
+def test_nothing_is_unmounted_through_a_link(place: dict[str, Any]) -> None:
+    place["point"].rmdir()
+    place["point"].symlink_to(place["disk"])
+    with pytest.raises(OSError) as error:
+        filesystems.unmount(str(place["point"]))
+    assert error.value.errno == errno.EINVAL
+    assert os.path.ismount(place["disk"])

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""uid 999 replaces, swaps and grows what is its own while root moves it: nothing outside is touched.
+
+Each case has a clear end: moved, or one sentence, with the stack running on the layout that
+.env names; and when the attack is over, a plain run ends the move. TORTURE_SEED reproduces a
+case: the seed is the last part of its name.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attacks import ATTACKS
+from test_failpoints import FULL, play, pytestmark  # noqa: F401
+
+STEPS = {
+    "at once": "",
+    "stop": "stop the stack",
+    "quiet": "prove that no process",
+    "commit": "rename the new .env",
+    "start": "start the services",
+}
+"""When an attack begins, by what the engine says then."""
+OF_COPIES = ("grows", "deep", "hardlinks", "file")
+"""Attacks on what is copied: a move of the disk never looks into it."""
+SEEDS = [int(seed) for seed in os.environ.get("TORTURE_SEED", "1 2 3").split()]
+SHOWN = [
+    ("copy", "state", "commit"), ("copy", "marker", "at once"), ("copy", "file", "stop"),
+    ("copy", "certs", "stop"), ("copy", "hardlinks", "at once"), ("flat", "state", "at once"),
+    ("flat", "state", "quiet"), ("nested", "state", "commit"), ("nested", "marker", "start"),
+]  # fmt: skip
+CASES = [
+    (begin, attack, step)
+    for begin in ("copy", "nested", "flat")
+    for attack in ATTACKS
+    for step in STEPS
+    if begin == "copy" or attack not in OF_COPIES
+    if step == "at once" or attack not in ("deep", "hardlinks")
+]
+
+
+def check_end(found: dict[str, Any], begin: str) -> None:
+    """What must hold at the end of a move under attack, however it went."""
+    assert found["turns"] > 3, "the attack did not come about"
+    assert found["touched"] == {}
+    source, target = ("flat", "nested") if begin == "flat" else ("nested", "flat")
+    message = found["message"]
+    if found["status"] == 0:
+        assert (message, found["named"]) == ("", target)
+    elif message.startswith("AH069: "):
+        assert found["named"] == source
+    else:
+        assert message.startswith("AH070: "), message
+    assert "\n" not in message.strip()
+    assert "Traceback" not in found["log"]
+    # Who holds the place of a plain state directory holds what the stack is started on.
+    assert found["up"] or ("undo stop" in message and begin == "copy"), message
+    assert found["again"] == {"status": 0, "message": ""}
+
+
+@pytest.mark.parametrize(
+    ("begin", "attack", "step", "seed"),
+    [
+        pytest.param(*case, seed, id="-".join((*case, str(seed))))
+        for case in (CASES if FULL else SHOWN)
+        for seed in (SEEDS if FULL else SEEDS[:1])
+    ],
+)
+def test_nothing_outside_is_touched_and_there_is_a_clear_end(
+    tmp_path: Path, begin: str, attack: str, step: str, seed: int
+) -> None:
+    words = (begin, attack, str(seed), STEPS[step])
+    found = play(tmp_path, *words, script="hostile.py")
+    check_end(found, begin)
+    if attack == "hardlinks":
+        assert "(AH098: '/data/state' has files that are hard links" in found["message"]
+        assert "stop the stack" not in found["log"].split("going back")[0]
+
+
+def test_a_link_of_ours_that_points_elsewhere_is_left_as_found(tmp_path: Path) -> None:
+    found = play(tmp_path, "flat", "elsewhere", "1", "", script="hostile.py")
+    assert found["status"] == 1
+    assert found["message"].startswith(
+        "AH069: the move to layout nested stopped at step 'check' (AH124: "
+    )
+    assert "must be a link to '/data-state', found a link to '/etc'" in found["message"]
+    assert found["link"] == "/etc"
+    check_end(found, "flat")
