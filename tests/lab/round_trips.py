@@ -84,15 +84,16 @@ class Tally:
 
 
 def blows(chance: random.Random, source: str, target: str) -> Iterator[Blow]:
-    """One or two; the second waits for its line from the first one on."""
+    """One or two; the second is for what goes on after the first, at its step or a later one."""
     steps = [step for step, _phase in order(LAYOUTS[source], LAYOUTS[target])]
     kinds: tuple[str, ...] = strikes.KINDS
     for _number in range(2 if chance.random() < SECOND else 1):
+        step = chance.choice(steps)
         yield Blow(
-            chance.choice(kinds), chance.choice(steps), chance.choice(("begin", "done")),
+            chance.choice(kinds), step, chance.choice(("begin", "done")),
             min(chance.expovariate(3), 3.0),
         )  # fmt: skip
-        kinds = (strikes.ENGINE, strikes.HOST)
+        steps, kinds = steps[steps.index(step) :], (strikes.ENGINE, strikes.HOST)
 
 
 def say(text: str) -> None:

@@ -14,7 +14,7 @@ RUN, CONNECTION, ENGINE, HOST = KINDS = ("run", "connection", "engine", "host")
 """The run on the controller, what it has started on the host, the engine's process, the host."""
 
 STRIKER = ROOT / "molecule" / "shared" / "files" / "strike.py"
-BOOT_SECONDS = 180
+BOOT_SECONDS = 300
 ENOUGH = "/run/strike-enough"
 """Tells the striker that it need not wait any more."""
 

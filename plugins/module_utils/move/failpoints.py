@@ -18,6 +18,8 @@ FIRED = "/run/agnes-host/failpoint.fired"
 WHENS = ("before", "after", "undo_before", "undo_after")
 ERRORS = {"eio": errno.EIO, "enospc": errno.ENOSPC, "erofs": errno.EROFS}
 MODES = ("kill", *ERRORS)
+HANG = "hang"
+"""Stops there until it gets SIGCONT: time to do something to the host, or to the run, just then."""
 
 _fired: set[str] = set()
 
@@ -49,4 +51,7 @@ def _fire(point: str, mode: str) -> None:
         file.write(f"{point}:{mode}\n")
     if mode == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if mode == HANG:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
     raise OSError(ERRORS[mode], os.strerror(ERRORS[mode]), f"failpoint {point}")

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves that are cut short in the middle, under load: each ends where it was to end, with every row."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import moved
+import pytest
+import records
+import strikes
+from play import play, start
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+
+FAILPOINT = "/run/agnes-host/failpoint"
+UNIT = "agnes-host-move.service"
+ENDED = f"test ! -e /var/lib/agnes-host/IN_PROGRESS && ! systemctl is-active --quiet {UNIT}"
+SECONDS = 600
+
+Run = subprocess.Popen[bytes]
+
+
+@pytest.fixture
+def variables(facts: dict[str, Any]) -> Callable[[str, str], dict[str, Any]]:
+    """What a run is given that is to move the host there."""
+    return lambda name, to: {name: {**facts, "layout": to}}
+
+
+@pytest.fixture
+def hung_at(
+    name: str, host: Any, variables: Callable[[str, str], dict[str, Any]]
+) -> Callable[[str, str], Run]:
+    """A run whose engine has come to a point of the move, and stands there."""
+
+    def begin(to: str, point: str) -> Run:
+        host.check_output(f"mkdir -p /run/agnes-host && echo {point}:hang > {FAILPOINT}")
+        run = start(f"{name}-cut", variables(name, to))
+        strikes.wait_for(name, f"grep --quiet --no-messages {point} {FAILPOINT}.fired", SECONDS)
+        host.check_output(f"rm {FAILPOINT}.fired")
+        assert run.poll() is None
+        return run
+
+    return begin
+
+
+@pytest.fixture
+def ends_well(
+    name: str, host: Any, variables: Callable[[str, str], dict[str, Any]]
+) -> Callable[[str, int], None]:
+    """Ask for a layout until nothing is left to do, and look at all that must hold."""
+
+    def end(to: str, runs: int) -> None:
+        for number in range(runs):
+            done = play(f"{name}-{number}", variables(name, to))
+            assert done.returncode == 0, done.stdout + done.stderr
+        moved.check(host, LAYOUTS[to])
+        changed = [r for r in records.read(f"{name}-{runs - 1}", "site") if r["changed"]]
+        assert not changed
+
+    return end
+
+
+def go_on(host: Any) -> None:
+    """Let an engine that stands at a failpoint go on."""
+    host.check_output(f"systemctl kill --signal=CONT {UNIT}")
+
+
+def test_the_engine_is_killed_and_goes_on_by_itself(
+    name: str, host: Any, variables: Any, ends_well: Any
+) -> None:
+    host.check_output(f"mkdir -p /run/agnes-host && echo umount.after:kill > {FAILPOINT}")
+    done = play(f"{name}-killed", variables(name, "flat"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert host.file(f"{FAILPOINT}.fired").content_string.split() == ["umount.after:kill"]
+    host.check_output(f"rm {FAILPOINT}.fired")
+    ends_well("flat", runs=1)
+
+
+def test_the_host_dies_before_the_commit_and_goes_on_after_the_boot(
+    name: str, host: Any, hung_at: Any, ends_well: Any
+) -> None:
+    run = hung_at("nested", "mount.after")
+    strikes.docker("kill", name)
+    assert run.wait() != 0
+    strikes.boot(name)
+    # Nobody has asked again: the fence has outlived the boot, and the unit does the rest.
+    strikes.wait_for(name, ENDED, SECONDS)
+    ends_well("nested", runs=1)
+
+
+def test_the_host_is_restarted_after_the_commit_and_goes_on_after_the_boot(
+    name: str, host: Any, hung_at: Any, ends_well: Any
+) -> None:
+    run = hung_at("flat", "commit.after")
+    strikes.docker("restart", "--time", "60", name)
+    assert run.wait() != 0
+    strikes.wait_for(name, ENDED, SECONDS)
+    ends_well("flat", runs=1)
+
+
+def test_the_run_dies_and_its_connection_drops_and_the_next_run_picks_up_what_came_of_it(
+    name: str, host: Any, hung_at: Any, ends_well: Any
+) -> None:
+    run = hung_at("nested", "stop.after")
+    strikes.kill(run)
+    strikes.hang_up(name)
+    go_on(host)
+    # The first may meet the engine at work; the last must find nothing to do.
+    ends_well("nested", runs=2)
+
+
+def test_asking_for_the_other_layout_before_the_commit_gives_the_move_up(
+    name: str, host: Any, hung_at: Any, ends_well: Any
+) -> None:
+    before = host.check_output("sha256sum /opt/agnes/.env /etc/fstab")
+    run = hung_at("flat", "quiet.after")
+    strikes.kill(run)
+    host.check_output(f"systemctl stop {UNIT}")
+    assert host.check_output("docker ps --quiet") == ""
+    assert "is not ended" in host.check_output("agnes-host explain")
+    ends_well("nested", runs=2)
+    assert host.check_output("sha256sum /opt/agnes/.env /etc/fstab") == before
