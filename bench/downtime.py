@@ -33,7 +33,7 @@ SIZES = (10, 2048)
 LOADS = ("none", "light")
 TOOLS = {
     "lab-probe": ROOT / "bench" / "files" / "probe.py",
-    "lab-load": ROOT / "molecule" / "move_two_disks" / "files" / "load.py",
+    "lab-load": ROOT / "molecule" / "shared" / "files" / "load.py",
 }
 SETTLE_SECONDS = 2.0
 BARE = """
