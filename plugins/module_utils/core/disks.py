@@ -148,7 +148,7 @@ def _recorded(host: Host, role: str) -> dict[str, Any]:
     return (host["record"].get("disks") or {}).get(role) or {}
 
 
-def _recorded_uuid(host: Host, role: str) -> str:
+def recorded_uuid(host: Host, role: str) -> str:
     """The UUID of the filesystem that is this host's own; none while it is being made."""
     recorded = _recorded(host, role)
     return "" if recorded.get("phase") == "formatting" else str(recorded.get("uuid") or "")
@@ -225,7 +225,7 @@ def _note_of(host: Host, role: str, device: str, maj_min: str, mount_point: str)
 
 
 def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
-    recorded = _recorded_uuid(host, role)
+    recorded = recorded_uuid(host, role)
     if recorded and mount["uuid"] and recorded != mount["uuid"]:
         raise WrongDiskMounted(mount_point=mount["target"], found=mount["uuid"], wanted=recorded)
     device = device_of(host, mount["maj_min"])
@@ -302,7 +302,7 @@ def _plan_format(
 
 def _own_disk(host: Host, role: str, mount_point: str) -> Device:
     """The one device that has this host's own filesystem. Raises DiskMissing: no other takes its place."""
-    recorded, uuid = _recorded(host, role), _recorded_uuid(host, role)
+    recorded, uuid = _recorded(host, role), recorded_uuid(host, role)
     found = [item for item in host["devices"] if item["filesystem"].get("uuid") == uuid]
     if len(found) == 1 and not found[0]["holders"]:
         return found[0]
@@ -321,7 +321,7 @@ def _plan_disk(host: Host, role: str, mount_point: str, request: Request) -> Dis
     mount = mounted_at(host, mount_point)
     if mount:
         return _plan_mounted(host, role, mount)
-    if _recorded_uuid(host, role):
+    if recorded_uuid(host, role):
         return _plan_mount(host, role, mount_point, _own_disk(host, role, mount_point))
     device = _asked_device(host, role)
     if _may_adopt(host, device, request):
@@ -333,7 +333,7 @@ def _stays_directory(host: Host, layout: Layout, state_on: str) -> bool:
     """Whether state is to stay, or to become, a directory of the data disk."""
     if layout.needs_state_disk or mounted_at(host, layout.mounts["state"]):
         return False
-    if _recorded_uuid(host, "state"):
+    if recorded_uuid(host, "state"):
         return False
     if state_on == DIRECTORY:
         return True

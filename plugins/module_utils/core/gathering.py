@@ -11,7 +11,7 @@ from typing import Optional
 from .copy_errors import NoRoom
 from .copying import ROOM_FACTOR
 from .devices import format_text, identity_of, not_blank_because
-from .disks import DIRECTORY, DISK, RETIRED_DISK, device_of, mounted_at
+from .disks import DIRECTORY, DISK, RETIRED_DISK, device_of, mounted_at, recorded_uuid
 from .errors import Refusal
 from .facts import Host
 from .layouts import LAYOUTS, Layout, resolve_state_dir
@@ -44,7 +44,9 @@ def check_state_on(host: Host, current: Optional[Layout], chosen: Layout, state_
 
 def _check_not_covered(host: Host, layout: Layout, state_on: str) -> None:
     """Within one layout the disk's mount would cover the directory, or the directory be covered."""
-    is_mounted = mounted_at(host, layout.mounts["state"]) is not None
+    # A disk that is this host's own and is not mounted now is mounted by this very run.
+    own = bool(recorded_uuid(host, "state"))
+    is_mounted = own or mounted_at(host, layout.mounts["state"]) is not None
     if is_mounted == (state_on == DISK):
         return
     place = host["state"].get(layout.state_dir)
