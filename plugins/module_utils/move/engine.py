@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from ..core.errors import Refusal
 from ..core.layouts import LAYOUTS
-from ..core.move_errors import MoveGoneBack, MoveStuck, MoveUnderWay, PlanStale
+from ..core.move_errors import MoveGoneBack, MoveStuck, PlanStale
 from ..core.move_steps import COMMIT, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
@@ -188,8 +188,7 @@ def carry_out(
             if fence is None and not points_to(facts["env"], LAYOUTS[request["target"]]):
                 check_unchanged(request)
             engine = Engine(World(new_intent(request, facts, fence or {})), say)
-        if engine is None:
-            raise MoveUnderWay(found="nothing: there is neither a request nor an intent")
+        assert engine is not None  # there is a request, or an intent
         engine.forward()
         return _result(engine, engine.world.target.name)
 
@@ -242,16 +241,27 @@ def run_requested(say: Callable[[str], None]) -> int:
     One that comes while another is carried out, or while a move goes on after a boot, must not
     be taken away unread: a run waits for its result.
     """
+    good = True
     with ledger.locked("a move"):
         while True:
             request = ledger.read(ledger.REQUEST)
-            good = _answer(request, say)
+            if request is None and ledger.read(ledger.FENCE) is None:
+                # Killed after its last act: systemd starts it again without a look at conditions.
+                return 0 if good else 1
+            if not _is_answered(request):
+                good = _answer(request, say)
             left = ledger.read(ledger.REQUEST)
             if left is not None and request is not None and left["id"] == request["id"]:
                 ledger.remove(ledger.REQUEST)
                 left = None
             if left is None:
                 return 0 if good else 1
+
+
+def _is_answered(request: Optional[dict[str, Any]]) -> bool:
+    """Whether a process that was killed before it took the request away has left its result."""
+    result = ledger.read(ledger.RESULT) or {}
+    return request is not None and result.get("request") == request["id"]
 
 
 def _answer(request: Optional[dict[str, Any]], say: Callable[[str], None]) -> bool:

@@ -79,6 +79,26 @@ def test_each_request_is_carried_out_and_only_a_read_one_taken_away(
     assert result() == (carried_out[-1] or "before the boot")
 
 
+def test_killed_after_its_last_act_the_engine_leaves_the_result_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was killed systemd starts again, and looks at no condition then."""
+    seen = carry_out(monkeypatch, [])
+    ledger.write(ledger.RESULT, {"request": "a", "ok": True})
+    assert engine.run_requested(lambda _text: None) == 0
+    assert (seen, result()) == ([], "a")
+
+
+def test_a_request_that_was_answered_before_the_engine_was_killed_is_only_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = carry_out(monkeypatch, [])
+    ledger.write(ledger.RESULT, {"request": "a", "ok": True})
+    ledger.write(ledger.REQUEST, asked("a"))
+    assert engine.run_requested(lambda _text: None) == 0
+    assert (seen, ledger.read(ledger.REQUEST), result()) == ([], None, "a")
+
+
 def test_a_run_attaches_to_the_move_that_is_under_way() -> None:
     ledger.write(ledger.FENCE, {"id": "m", "target": "flat", "request": "a"})
     assert move.attach({"target": "flat"}) == "a"
