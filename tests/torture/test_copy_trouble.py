@@ -18,13 +18,13 @@ def running(found: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("how", "code"),
     [
-        ("foreign", "AH120: the disk '/dev/loop"),
+        ("foreign", "AH120: '/dev/loop"),
         ("not blank", "AH022: refusing to format '/dev/loop"),
         ("full", "AH087: '/run/agnes-host/copy' has no room"),
         ("inodes", "AH087: '/run/agnes-host/copy' has no room"),
         ("read-only", ""),
         ("no database", "AH092: the database in '/data/state' can't be opened"),
-        ("retired", "AH122: '/data/state' is what an earlier move"),
+        ("retired", "AH122: '/data/state' shows what an earlier move"),
     ],
 )
 def test_it_goes_back_and_the_stack_has_never_stopped(tmp_path: Path, how: str, code: str) -> None:

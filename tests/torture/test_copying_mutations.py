@@ -28,8 +28,8 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     Mutation("pin_follows_links", "system/manifest.py", "os.O_PATH | os.O_NOFOLLOW", "os.O_PATH", "swapped_for_a_link or has_everything"),
-    Mutation("changes_pass", "system/manifest.py", "if _moment(after) != _moment(info):", "if False:", "grows_without_end"),
-    Mutation("directories_change", "system/manifest.py", "if reader.quiet and _moment(after)", "if False and _moment(after)", "swapped_for_a_link"),
+    Mutation("changes_pass", "system/manifest.py", "if moment(after) != moment(info):", "if False:", "grows_without_end"),
+    Mutation("directories_change", "system/manifest.py", "if reader.quiet and moment(after)", "if False and moment(after)", "swapped_for_a_link"),
     Mutation("mounts_inside", "system/manifest.py", "or _mount_id(fd) != reader.mount", "", "mount_inside"),
     Mutation("depth", "system/manifest.py", "if len(stack) > MAX_DEPTH:", "if False:", "tree_without_end"),
     Mutation("attributes", "system/manifest.py", "attributes=_attributes(pin, reader)", "attributes=()", "dropped_is_seen"),
@@ -58,7 +58,7 @@ MUTATIONS = [
     Mutation("known_links", "system/manifest.py", " and info.st_nlink == 1", "", "renamed_directory"),
     Mutation("known_limit", "system/memory.py", "len(self.lines) < LIMIT and ", "", "as_much_as"),
     Mutation("lock", "system/copying.py", "fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", "exclude_each_other"),
-    Mutation("proof", "system/copying.py", "        if found:\n                raise SourceUnproved", "        if False:\n                raise SourceUnproved", "no_source"),
+    Mutation("proof", "system/copying.py", "if lacks:", "if False:", "no_source"),
     Mutation("room", "core/copying.py", "    if lacks:\n        raise NoRoom", "    if False:\n        raise NoRoom", "room_and_inodes"),
     Mutation("dies_with_parent", "system/copying.py", "_LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)", "pass", "orphan"),
     Mutation("covered", "system/kernel.py", "_OPEN_TREE_CLONE = 1", "_OPEN_TREE_CLONE = 0", "told_from_state"),
