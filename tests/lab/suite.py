@@ -8,6 +8,7 @@ that pytest wrote, each lint tool and each scenario as one.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -71,12 +72,36 @@ def run_lint() -> Count:
 
 
 def run_tests(name: str) -> Count:
-    """The tests of a folder: unit, real, or torture, which is short unless TORTURE=full."""
+    """The tests of a folder."""
     report = REPORTS / f"{name}.xml"
     good = _run(["pytest", "-q", f"tests/{name}", f"--junit-xml={report}"])
     found = count_report(report)
     if not good and not found.failed:
         found.failed = 1
+    return found
+
+
+def run_shared(name: str) -> Count:
+    """Those of torture, short unless TORTURE=full: shared out among as many processes as there are processors; the output of one is live."""
+    count = os.cpu_count() or 1
+    reports = [REPORTS / f"{name}-{number}.xml" for number in range(1, count + 1)]
+    running, found = [], Count()
+    for number, report in enumerate(reports, start=1):
+        command = ["pytest", "-q", f"tests/{name}", f"--junit-xml={report}"]
+        print(f"--- {' '.join(command)} ({number} of {count})", flush=True)
+        running.append(
+            subprocess.Popen(
+                command, cwd=ROOT, text=True, stdout=subprocess.PIPE if number > 1 else None,
+                env={**os.environ, "TORTURE_PART": f"{number}/{count}"},
+            )
+        )  # fmt: skip
+    for process, report in zip(running, reports):
+        output, _errors = process.communicate()
+        print(output or "", end="", flush=True)
+        part = count_report(report)
+        if process.returncode and not part.failed:
+            part.failed = 1
+        found.add(part)
     return found
 
 
@@ -98,8 +123,10 @@ def main(parts: list[str]) -> int:
         started = time.monotonic()
         if part == "lint":
             found = run_lint()
+        elif part == "torture":
+            found = run_shared(part)
         else:
-            found = run_tests(part) if part in ("unit", "real", "torture") else run_scenario(part)
+            found = run_tests(part) if part in ("unit", "real") else run_scenario(part)
         total.add(found)
         lines.append(f"  {part:<20} {found}  ({time.monotonic() - started:.0f} s)")
     print("\nWhat ran:", *lines, sep="\n")

@@ -12,14 +12,19 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import host
+import promises
+import troubles
 
 from ansible_collections.agnes.host.plugins.module_utils.core import shadow
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
@@ -27,6 +32,7 @@ from ansible_collections.agnes.host.plugins.module_utils.move import (
     engine,
     failpoints,
     places,
+    steps,
     world,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system import (
@@ -36,7 +42,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
     moving,
 )
 
-LOG = "/run/engine.log"
+LOG = host.LOG
 
 
 def _disk(device: str) -> dict[str, Any]:
@@ -68,7 +74,12 @@ def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
 
 
 def once(
-    target: Layout, source: Layout, armed: str, forget: bool, kind: dict[str, Any]
+    target: Layout,
+    source: Layout,
+    armed: str,
+    forget: bool,
+    kind: dict[str, Any],
+    how: str = "",
 ) -> tuple[int, dict[str, Any]]:
     """One run of the engine in a process of its own; its exit status and result.
 
@@ -77,8 +88,8 @@ def once(
     Path("/run/agnes-host").mkdir(mode=0o700, exist_ok=True)
     request = {
         "id": str(uuid.uuid4()), "source": source.name, "target": target.name,
-        "direction": "forward", **kind, "project_dir": "/opt/agnes",
-        "canary_url": "", "timeout": 5,
+        "direction": "back" if how == "back" else "forward", **kind, "project_dir": "/opt/agnes",
+        "canary_url": "", "timeout": 120,
     }  # fmt: skip
     if not forget:
         ledger.write(ledger.REQUEST, request)
@@ -90,6 +101,7 @@ def once(
         if armed:
             os.environ[failpoints.VARIABLE] = armed
         status = 70
+        ledger.remove = promises.told_first
         try:
             status = engine.run_requested(lambda text: print(text, flush=True))
         except BaseException:
@@ -97,8 +109,14 @@ def once(
         finally:
             sys.stdout.flush()
             os._exit(status)
+    if how == "contended":
+        second_engine(child)
     _pid, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), ledger.read(ledger.RESULT) or {}
+    status, result = os.waitstatus_to_exitcode(status), ledger.read(ledger.RESULT) or {}
+    assert status != 70, Path(LOG).read_text()
+    if status in (0, 1) and not forget and promises.UNTOLD not in Path(LOG).read_text():
+        promises.check_result(result, status, str(request["id"]), target)
+    return status, result
 
 
 def fired() -> list[str]:
@@ -158,6 +176,7 @@ def check_starts(begin: str, named: Layout) -> None:
     store = json.loads(Path("/run/stand-in.json").read_text())
     number = os.stat(named.state_dir).st_dev
     disk = [os.major(number), os.minor(number)]
+    assert store["wrong"] == []
     for start in store["starts"]:
         assert start[0] in host.RUNNING, store["starts"]
         if begin not in host.SOURCES or start[3] == named.state_dir:
@@ -190,6 +209,12 @@ def check(before: dict[str, Any], begin: str) -> None:
     fstab = Path("/etc/fstab").read_text()
     assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n")
     check_starts(begin, named)
+    fence = ledger.read(ledger.FENCE)
+    promises.check_fence(fence)
+    if fence is None:
+        promises.check_settled(named, begin)
+    if begin == host.COPY and not named.needs_state_disk:
+        promises.check_copy(fence, fired())
     for path in ("/var/lib/agnes-host/journal.jsonl", LOG, ledger.RESULT):
         if os.path.exists(path):
             assert host.SECRET not in Path(path).read_text(), path
@@ -239,19 +264,76 @@ def end_state(target: Layout) -> dict[str, Any]:
     }
 
 
+HOWS = ("boot", "back", "reverse", "mended", "contended")
+SECOND: dict[str, Any] = {}
+
+
+def second_engine(first: int) -> None:
+    """Another ``agnes-host move`` while the first one stops the stack."""
+    while not os.path.exists(ledger.JOURNAL) or '"stop"' not in Path(ledger.JOURNAL).read_text():
+        time.sleep(0.02)
+    try:
+        engine.run_requested(lambda _text: None)
+        SECOND.update(first=first, found="it has run")
+    except Refusal as refusal:
+        SECOND.update(first=first, found=str(refusal))
+
+
+def corrupt() -> None:
+    """From now on the copy differs from state after the last pass, at the same time stamp."""
+    act = steps.ACTS["final"].act
+
+    def damaged(scene: world.World) -> None:
+        act(scene)
+        path = f"{moving.STAGE}/system.duckdb"
+        info = os.stat(path)
+        with open(path, "r+b") as file:
+            file.write(b"x")
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+    engine.ACTS = {**steps.ACTS, "final": replace(steps.ACTS["final"], act=damaged)}
+
+
+def unmounted() -> None:
+    """Once, the state disk goes away when the stack is about to start on it."""
+    reach, left = engine.reach, ["once"]
+
+    def gone(step: str, when: str) -> None:
+        if (step, when) == ("start", "before") and left:
+            left.clear()
+            host.run("umount", "/data-state")
+            # Were it immutable, nobody could start on it by mistake.
+            host.run("chattr", "-i", "/data-state")
+        reach(step, when)
+
+    engine.reach = gone
+
+
+PATCHES = {"corrupted": corrupt, "unmounted": unmounted}
+"""Troubles that come between two steps."""
+
+
 def main() -> None:
     """``case.py FOLDER SOURCE LEFTOVERS RUN...``: each RUN is armed points, empty for a plain run.
 
     A RUN that begins with ``boot`` comes after a reboot: nothing is mounted but by fstab,
-    /run is empty, and nobody asks for anything.
+    /run is empty, and nobody asks for anything. ``back`` gives the move up, ``reverse`` asks
+    for a move the other way, ``mended`` comes after what was in the way is gone, and in
+    ``contended`` a second engine is started beside the first.
     """
     folder, source_name, leftovers, *runs = sys.argv[1:]
-    signal.alarm(120)
+    signal.alarm(400)
     source = LAYOUTS[host.SOURCES.get(source_name, source_name)]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     devices = host.enter(Path(folder), source_name)
     host.provision(source, devices, leftovers, source_name)
-    host.disturb(leftovers, devices, Path(source.state_dir))
+    host.systemd()
+    if source_name != host.UNCOVER:
+        # There the stack writes to the copy that does not count until it is stopped.
+        Path("/run/writes").touch()
+    troubles.disturb(leftovers, devices, Path(source.state_dir))
+    if leftovers in PATCHES:
+        PATCHES[leftovers]()
     before = host.manifest(source.state_dir)
     if source_name == host.UNCOVER:
         before = host.manifest_beneath(source.state_dir)
@@ -260,8 +342,10 @@ def main() -> None:
     kind: dict[str, Any] = {"authority": leftovers if leftovers in ("mounted", "hidden") else ""}
     history = []
     for armed in runs:
-        forget = armed.startswith("boot")
-        points = armed.removeprefix("boot").lstrip(",")
+        how, _comma, points = (
+            armed.partition(",") if armed.split(",")[0] in HOWS else ("", "", armed)
+        )
+        forget = how == "boot"
         if forget:
             host.reboot()
             try:
@@ -272,14 +356,20 @@ def main() -> None:
             if ledger.read(ledger.FENCE) is None:
                 continue
         kind.update(asked(source_name, devices))
-        status, result = once(target, source, points, forget, kind)
-        history.append({"armed": armed, "status": status, "message": result.get("message", "")})
+        ends = (source, target) if how == "reverse" else (target, source)
+        if how == "mended":
+            troubles.mend()
+        status, result = once(*ends, points, forget, kind, how)
+        history.append({"armed": armed, "status": status, "message": result.get("message", ""),
+                        "running": promises.running()})  # fmt: skip
         try:
             check(before, source_name)
             check_union(union, source, devices["state"])
         except AssertionError as error:
             log = Path(LOG).read_text()
             sys.exit(f"after '{armed}' ({status}, {result}): {error}\n{log}")
+    if history[-1]["status"] == 0 and host.layout_named_by_env() is target:
+        promises.check_ended(target, source, source_name, before)
     scene = world.World(
         {"source": source.name, "target": target.name, **asked(source_name, devices), "uuid": host.state_uuid(source_name),
          "project_dir": "/opt/agnes", "id": moving.look("/opt/agnes")["moved"],
@@ -288,12 +378,14 @@ def main() -> None:
     scene.fresh = {"start", "prove", "canary"}
     left = remaining(scene.look())
     end = end_state(target)
-    if source_name == host.GATHER:
+    if source_name == host.GATHER and host.layout_named_by_env() is target:
         end["left"] = left_behind(devices, before)
         assert not end["immutable"]["/data/state"], "nothing can be written into state"
     report = {"fired": fired(), "history": history, "left": left, "end": end,
-              "log": Path(LOG).read_text()}  # fmt: skip
-    print(json.dumps(report).replace(host.state_uuid(source_name), "UUID-OF-STATE"))
+              "log": Path(LOG).read_text(), "missing": os.path.exists("/run/missing"), "second": SECOND,
+              "layout": host.layout_named_by_env().name}  # fmt: skip
+    text = json.dumps(report).replace(host.state_uuid(source_name), "UUID-OF-STATE")
+    print(text.replace(host.UUIDS["data"], "UUID-OF-DATA"))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,21 @@ flushed. Where the disk is recorded, see blocklog/, each change is kept with its
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import struct
+import subprocess
 import sys
+import time
 
 STORE = "/run/stand-in.json"
 BLOCK_LOG = "/run/block.log"
 TIMELINE = "/run/timeline.jsonl"
+SYSTEMD = "/run/systemd-stand-in.json"
+FENCE = "/var/lib/agnes-host/IN_PROGRESS"
+UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
 BASE = "/opt/agnes/base.json"
 
 
@@ -53,6 +59,58 @@ def env(path: str) -> dict:
     return {key: value for key, _equals, value in pairs}
 
 
+def held_back(store: dict, what: str) -> None:
+    """The stack stops and starts only while nothing of the product's can meddle."""
+    held = ["agnes-db-backup.timer"]
+    if os.path.exists(SYSTEMD):
+        with open(SYSTEMD) as file:
+            held = json.load(file)["held"]
+    if os.path.exists("/run/held"):
+        store["wrong"].append(f"{what} while something else is at work")
+    if not os.path.exists(FENCE):
+        store["wrong"].append(f"{what} without an intent")
+    if "agnes-db-backup.timer" not in held:
+        store["wrong"].append(f"{what} while systemd holds back {held} only")
+    try:
+        with open(UPGRADE_LOCK) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        store["wrong"].append(f"{what} with the upgrade's lock free")
+    except BlockingIOError:
+        pass
+    except FileNotFoundError:
+        store["wrong"].append(f"{what} without the upgrade's lock")
+
+
+def chain(values: dict) -> None:
+    """As Compose does: each file that is named must be there."""
+    for name in values["COMPOSE_FILE"].split(":"):
+        if not os.path.exists(name):
+            sys.exit(f"open {name}: no such file or directory")
+
+
+def stale_unit() -> None:
+    """As systemd does it where a unit of its old fstab names a device that is gone."""
+    if not os.path.exists("/run/stale unit"):
+        return
+    with open(SYSTEMD) as view, open("/etc/fstab") as file:
+        read, lines = json.load(view)["fstab"], file.read()
+    for line in read.splitlines():
+        if line not in lines and " /data-state " in line:
+            subprocess.run(["umount", "/data-state"], capture_output=True, check=False)
+
+
+def linger() -> None:
+    """A test can have a process of the stack outlive it, with the database open."""
+    if os.path.exists("/run/lingers") and os.fork() == 0:
+        # Not of the caller's pipes: it would wait for their end.
+        null = os.open("/dev/null", os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        os.open(os.path.join(state_dir("."), "system.duckdb"), os.O_RDWR)
+        time.sleep(60)
+        os._exit(0)
+
+
 def ps(arguments: list) -> None:
     containers = load()["containers"]
     if "--quiet" in arguments:
@@ -61,6 +119,7 @@ def ps(arguments: list) -> None:
     shape = arguments[arguments.index("--format") + 1]
     if "\t" not in shape:
         return
+    stale_unit()
     for name, item in containers.items():
         print(f"{name}\t{item['state']}\t{item['service']}\tFalse\t{item['needs']}")
 
@@ -71,7 +130,10 @@ def count(arguments: list) -> None:
     fields = dict(part.partition("=")[::2] for part in mount.split(","))
     assert "readonly" in fields
     with open(os.path.join(fields["source"], "rows.log")) as file:
-        print(json.dumps({"version": "1", "rows": {"main.rows": len(file.readlines())}}))
+        rows = len(file.readlines())
+    if os.path.exists("/run/rows differ") and fields["source"] == "/run/agnes-host/copy":
+        rows -= 1
+    print(json.dumps({"version": "1", "rows": {"main.rows": rows}}))
 
 
 def inspect(names: list) -> None:
@@ -115,11 +177,23 @@ def state_dir(project: str) -> str:
     return values.get("STATE_DIR") or values["DATA_DIR"] + "/state"
 
 
+def start(store: dict, service: str, state: str) -> None:
+    """Where a service finds its state, and a row that it writes there."""
+    device = os.stat(state).st_dev
+    store["starts"].append([service, os.major(device), os.minor(device), state])
+    write(state, store)
+
+
 def up(arguments: list) -> None:
     state = state_dir(".")
     if os.path.islink(state) or not os.path.isdir(state):
         sys.exit(f"bind source path does not exist: {state}")
+    chain(env(".env"))
     store = load()
+    held_back(store, "a start")
+    if state == "/data-state" and not os.path.islink("/data/state"):
+        if os.path.ismount("/data/state") or not os.path.exists("/run/was stuck"):
+            store["wrong"].append("a start with two places that state may be at")
     with open(BASE) as file:
         base = json.load(file)
     for service in [word for word in arguments if not word.startswith("-")]:
@@ -130,15 +204,25 @@ def up(arguments: list) -> None:
             "service": service, "state": "running", "exit": 0, "needs": needs,
         }  # fmt: skip
         if was != "running":
-            device = os.stat(state).st_dev
-            store["starts"].append([service, os.major(device), os.minor(device), state])
-            write(state, store)
+            start(store, service, state)
     save(store)
 
 
 def down() -> None:
+    chain(env(".env"))
     store = load()
+    held_back(store, "a stop")
+    if store["containers"] and os.path.exists("/run/writes"):
+        # What is in a process's memory gets to disk when it ends.
+        start(store, "app", state_dir("."))
     store["containers"] = {}
+    linger()
+    if os.path.exists("/run/slow"):
+        time.sleep(2)
+    if os.path.exists("/run/stuck"):
+        # The commit is still to come, and nothing can take the old line out after it.
+        os.rename("/run/stuck", "/run/was stuck")
+        subprocess.run(["chattr", "+i", "/etc/fstab"], check=True)
     save(store)
 
 

@@ -13,25 +13,27 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+    LAYOUTS,
+    Layout,
+    overlays,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import ASIDE
 from ansible_collections.agnes.host.plugins.module_utils.system import moving, trees
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from real import sample
-
-# Of this test run: mount looks for them on every disk of the machine, and another run may go on.
+# Of this case: mount looks for them on every disk of the machine, another case may go on beside
+# this one, and the disks of the one before go when the kernel comes to it.
 UUIDS = {
     role: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{os.environ['TORTURE_RUN']} {role}"))
     for role in ("data", "state")
 }
+LOG = "/run/engine.log"
 HERE = Path(__file__).resolve().parent
 SECRET = "s3cr3t-that-must-not-show"
 RUNNING = ("app", "scheduler")
@@ -49,6 +51,10 @@ def run(*argv: str) -> str:
 
 UNCOVER = "uncover"
 """As nested, and the state that counts lies beneath the state disk's mount."""
+
+SYSTEMD = "/run/systemd-stand-in.json"
+"""What systemd has read: fstab, and which units are held back."""
+SYSTEMCTL = HERE / "systemctl_stand_in.py"
 
 COPY = "copy"
 """Where state is at first: in a directory of the data disk, the state disk blank."""
@@ -71,14 +77,18 @@ def enter(folder: Path, begin: str) -> dict[str, str]:
     run("mount", "--rbind", "/dev", f"{root}/dev")
     run("mount", "-t", "proc", "proc", f"{root}/proc")
     run("mount", "--rbind", "/sys", f"{root}/sys")
-    for name in ("run", "tmp", "opt", "usr/local", "var/lib"):
+    # The machine's own units are many, are none of the product's, and are looked through each time.
+    for name in ("run", "tmp", "opt", "usr/local", "var/lib", "usr/lib/systemd/system"):
         run("mount", "-t", "tmpfs", "tmpfs", f"{root}/{name}")
     devices = {role: _disk(folder, role, begin == COPY and role == "state") for role in UUIDS}
+    DEVICES.update(devices)
     shutil.copy(HERE / "docker_stand_in.py", folder / "tmp" / "docker")
     for name in ("run/lock", "opt/agnes", "data", "usr/local/bin", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(folder / "tmp" / "docker", root / "usr/local/bin/docker")
-    os.chmod(root / "usr/local/bin/docker", 0o755)
+    shutil.copy(SYSTEMCTL, root / "usr/local/bin/systemctl")
+    for name in ("docker", "systemctl"):
+        os.chmod(root / "usr/local/bin" / name, 0o755)
     os.chroot(root)
     os.chdir("/")
     os.environ["PATH"] = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -86,7 +96,8 @@ def enter(folder: Path, begin: str) -> dict[str, str]:
     return devices
 
 
-_KEPT: list[int] = []
+KEPT: list[int] = []
+DEVICES: dict[str, str] = {}
 
 
 def _disk(folder: Path, role: str, blank: bool) -> str:
@@ -98,8 +109,10 @@ def _disk(folder: Path, role: str, blank: bool) -> str:
         options = ["-N", "7200"] if role == "data" else []
         run("mkfs.ext4", "-q", *options, "-U", UUIDS[role], "-L", f"agnes-{role}", str(image))
     device = run("losetup", "--find", "--show", str(image))
+    # A test may have made it read-only, and a device keeps that from one image to the next.
+    run("blockdev", "--setrw", device)
     # Detached at once, which takes effect when the last user is gone: this process is one.
-    _KEPT.append(os.open(device, os.O_RDONLY | os.O_CLOEXEC))
+    KEPT.append(os.open(device, os.O_RDONLY | os.O_CLOEXEC))
     run("losetup", "--detach", device)
     return device
 
@@ -137,80 +150,10 @@ def provision(layout: Layout, devices: dict[str, str], leftovers: str, begin: st
     unit.write_text("[Timer]\nOnCalendar=daily\n")
 
 
-def _earlier_try(device: str, role: str) -> None:
-    """The disk as an earlier try left it, or as something else did."""
-    run("mkfs.ext4", "-q", "-U", UUIDS["state"], device)
-    run("mount", device, "/mnt")
-    marker = {"format": 1, "instance_id": "i", "layout": "flat", "role": role, "epoch": 1}
-    Path("/mnt/.agnes-state.json").write_text(json.dumps(marker))
-    for number in range(400):
-        Path(f"/mnt/of-an-earlier-try-{number}").write_text("x")
-    run("umount", "/mnt")
-    disk = {"uuid": UUIDS["state"], "phase": "formatted"}
-    found = {"format": 1, "instance_id": "i", "disks": {"copy": disk}}
-    Path("/var/lib/agnes-host").mkdir(mode=0o700)
-    Path("/var/lib/agnes-host/record.json").write_text(json.dumps(found))
-
-
-def _breaking(devices: dict[str, str], state: Path) -> None:
-    """A disk that can't write what it has taken: its image lies on a filesystem that is full by then.
-
-    It stands in for a device that returns EIO; the error is the kernel's own, and comes when it flushes.
-    """
-    run("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", "/srv")
-    with open("/srv/state.img", "wb") as file:
-        file.truncate(24 << 20)
-    devices["state"] = run("losetup", "--find", "--show", "/srv/state.img")
-    _KEPT.append(os.open(devices["state"], os.O_RDONLY | os.O_CLOEXEC))
-    run("losetup", "--detach", devices["state"])
-    (state / "large").write_bytes(os.urandom(6 << 20))
-
-
-def _odd(state: Path, sparse: int) -> None:
-    """Everything that a copy can lose, beside what every host has."""
-    before = {path.name: path.read_bytes() for path in state.iterdir() if path.is_file()}
-    sample.SPARSE = sparse
-    sample.make(state)
-    for name in ("duckdb-tmp", "lost+found"):
-        shutil.rmtree(state / name)
-    for name, content in before.items():
-        if name not in ("system.duckdb",):
-            (state / name).write_bytes(content)
-
-
-def disturb(how: str, devices: dict[str, str], state: Path) -> None:
-    """What stands in the way of a copy, or looks as if it did."""
-    if how == "stale":
-        _earlier_try(devices["state"], "incomplete")
-    elif how == "foreign":
-        _earlier_try(devices["state"], "active")
-    elif how == "large":
-        # Enough to be read before the stop, too.
-        (state / "large").write_bytes(os.urandom(6 << 20))
-    elif how == "full":
-        (state / "large").write_bytes(os.urandom(19 << 20))
-    elif how == "not blank":
-        run("mkfs.ext4", "-q", devices["state"])
-    elif how == "inodes":
-        for number in range(6500):
-            (state / str(number)).touch()
-    elif how == "read-only":
-        run("blockdev", "--setro", devices["state"])
-    elif how == "breaks":
-        _breaking(devices, state)
-    elif how == "no database":
-        for path in state.glob("system.duckdb*"):
-            path.unlink()
-    elif how in ("odd", "odd and large"):
-        _odd(state, 20 << 30 if how == "odd and large" else 32 << 20)
-    elif how == "root full":
-        # Another filesystem than the disks: the one with the journal and the intent.
-        run("mount", "-o", "remount,size=4k", "/var/lib")
-        with suppress(OSError):
-            Path("/var/lib/filler").write_bytes(bytes(1 << 20))
-    elif how == "retired":
-        marker = json.loads((state / ".agnes-state.json").read_text())
-        (state / ".agnes-state.json").write_text(json.dumps({**marker, "role": "retired"}))
+def systemd() -> None:
+    """It is there, and reads its units and fstab."""
+    Path("/run/systemd/system").mkdir(parents=True)
+    run("systemctl", "daemon-reload")
 
 
 def _state(state: Path) -> None:
@@ -244,7 +187,8 @@ def _project(layout: Layout) -> None:
     }
     (project / "base.json").write_text(json.dumps({"services": services, "volumes": {}}))
     (project / "docker-compose.yml").write_text("services: {}\n")
-    (project / layout.overlay).write_text("services: {}\n")
+    for name in overlays():
+        (project / name).write_text("services: {}\n")
     keys = {"DATA_DIR": "/data", "SESSION_SECRET": SECRET, **layout.env(),
             "COMPOSE_FILE": f"docker-compose.yml:{layout.overlay}", "DOMAIN": "agnes.test"}  # fmt: skip
     env = project / ".env"
@@ -259,7 +203,9 @@ def _project(layout: Layout) -> None:
         }
         for name, (state, code) in states.items()
     }  # fmt: skip
-    Path("/run/stand-in.json").write_text(json.dumps({"containers": containers, "starts": []}))
+    Path("/run/stand-in.json").write_text(
+        json.dumps({"containers": containers, "starts": [], "wrong": []})
+    )
 
 
 def reboot() -> None:
@@ -273,6 +219,7 @@ def reboot() -> None:
     for name, text in (("stand-in.json", store), ("engine.log", log)):
         Path("/run", name).write_text(text)
     Path("/run/lock").mkdir()
+    systemd()
     run("mount", "--all", "--types", "ext4")
 
 

@@ -76,7 +76,8 @@ STEPS: Mapping[str, Step] = {
             "fence", "write down the intent, and hold back the product's timers",
             "they would start or move things in the middle, and a reboot must not end it half-way",
             "let the timers go, and forget the intent",
-            lambda s: s.fenced and not s.facts["open_units"],
+            # Whether systemd has read it, only the process knows that has told systemd to.
+            lambda s: s.fenced and not s.facts["open_units"] and "fence" in s.fresh,
         ),
         Step(
             "overlay", "derive {overlay}, let Compose prove it, and put it in place",
@@ -116,10 +117,6 @@ STEPS: Mapping[str, Step] = {
             "fstab", "add the state disk at {new} to /etc/fstab",
             "whatever happens from here on, a boot finds the state disk", "take the line out",
             lambda s: s.trusted and s.new in s.facts["lines"],
-        ),
-        Step(
-            "reload", "let systemd read /etc/fstab", "by a stale unit it may unmount what we mount",
-            "none is needed", _proved("reload"),
         ),
         Step(
             "mount", "mount the state disk (UUID {uuid}) at {new} too",
@@ -251,7 +248,7 @@ LATE = "late"
 
 ORDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     REMOUNT: (
-        ("fence", "overlay", "point", "fstab", "reload", "mount", "idle"),
+        ("fence", "overlay", "point", "fstab", "mount", "idle"),
         ("stop", "quiet", COMMIT, *_CONTRACT),
         _AFTER,
     ),

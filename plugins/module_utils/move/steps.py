@@ -36,8 +36,10 @@ APPLIER_LOCK = "db-state-applier.lock"
 
 def _fence(world: World) -> None:
     world.save()
-    if units.hold():
-        units.reload()
+    units.hold()
+    # Also where they are held already: a run that was killed may not have come to this. And by a
+    # stale unit from an old fstab systemd would unmount what is mounted from here on.
+    units.reload()
 
 
 def _unfence(world: World) -> None:
@@ -78,10 +80,6 @@ def _fstab(world: World) -> None:
     uuid, fstype = world.intent["uuid"], world.intent["fstype"]
     selinux = (world.intent.get("disk") or {}).get("selinux_type", "")
     durable.write(filesystems.FSTAB, switch.with_state_line(text, uuid, old, new, fstype, selinux))
-
-
-def _reload(world: World) -> None:
-    units.reload()
 
 
 def _mount(world: World) -> None:
@@ -254,7 +252,6 @@ ACTS: Mapping[str, Act] = {
     **GATHER_ACTS,
     **UNCOVER_ACTS,
     "expose": Act(_mount, _mount_undo),
-    "reload": Act(_reload),
     "mount": Act(_mount, _mount_undo),
     "idle": Act(_idle),
     "stop": Act(_stop, _stop_undo),

@@ -50,14 +50,12 @@ def held_units() -> list[str]:
     return sorted(os.path.basename(os.path.dirname(path))[: -len(".d")] for path in found)
 
 
-def hold() -> bool:
-    """Give each product unit the condition that no move is under way; tells if one was missing."""
-    missing = open_units()
-    for unit in missing:
+def hold() -> None:
+    """Give each product unit the condition that no move is under way."""
+    for unit in open_units():
         path = _drop_in(unit)
         durable.make_directory(os.path.dirname(path))
         durable.write(path, _TEXT)
-    return bool(missing)
 
 
 def let_go() -> bool:

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mutants of the move engine: one thing of its order or logic taken out or swapped in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import test_copy_trouble as copy_trouble
+import test_trouble as trouble
+from test_failpoints import (
+    test_failed_once_then_run_plainly as once,
+)
+from test_failpoints import (
+    test_failed_while_going_back_then_run_plainly as going_back,
+)
+from test_failpoints import (
+    test_killed_again_in_the_recovery as twice,
+)
+from test_failpoints import (
+    test_killed_then_booted_then_run_plainly as booted,
+)
+
+Case = tuple[Callable[..., None], tuple[Any, ...]]
+"""A test of the torture, and its arguments."""
+
+STEPS, ACTS = "core/move_steps.py", "move/steps.py"
+
+
+class Mutant(NamedTuple):
+    """What is replaced in which file, or added at its end, and the tests that must see it."""
+
+    id: str
+    file: str
+    old: str
+    """Empty: ``new`` is added at the file's end."""
+    new: str
+    tests: tuple[Case, ...]
+    """One of them at least must fail."""
+
+
+BEGINS = {
+    "remount": "nested", "late": "flat", "copy": "copy", "gather": "gather", "uncover": "uncover",
+}  # fmt: skip
+"""Row of ORDERS -> where state is at first in the cases that take it."""
+
+_DROP = """
+ORDERS = {{
+    kind: tuple(tuple(s for s in phase if (kind, s) != ({kind!r}, {step!r})) for phase in phases)
+    for kind, phases in ORDERS.items()
+}}
+"""
+_MOVE = """
+def _moved(phases: Any) -> Any:
+    found = [[s for s in phase if s != {step!r}] for phase in phases]
+    for phase in found:
+        if {anchor!r} in phase:
+            phase.insert(phase.index({anchor!r}) + {after}, {step!r})
+    return tuple(tuple(phase) for phase in found)
+
+
+from typing import Any
+ORDERS = {{k: _moved(p) if k == {kind!r} else p for k, p in ORDERS.items()}}
+"""
+_DONE = """
+from dataclasses import replace
+STEPS = {{**STEPS, {step!r}: replace(STEPS[{step!r}], done=lambda s: {done})}}
+"""
+_NO_UNDO = """
+ACTS = {{**ACTS, {step!r}: Act(ACTS[{step!r}].act)}}
+"""
+
+
+def failed(begin: str, *points: str) -> tuple[Case, ...]:
+    """Moves that fail at points such as ``commit.after:eio`` and are run again."""
+    return tuple((once, (begin, *point.split(":"))) for point in points)
+
+
+def plain(begin: str) -> tuple[Case, ...]:
+    """A move that is killed before it has done anything, and run again."""
+    return failed(begin, "fence.before:kill")
+
+
+def around(begin: str) -> tuple[Case, ...]:
+    """Cases of one kind of move that see most of what can be wrong with its steps."""
+    points = ("commit.after:eio", "stop.after:kill", "place.before:kill", "unfence.before:kill")
+    return (
+        *plain(begin), *failed(begin, *points),
+        (booted, (begin, "commit.after")), (booted, (begin, "stop.after")),
+    )  # fmt: skip
+
+
+def in_trouble(name: str, *arguments: object) -> tuple[Case, ...]:
+    """A test of test_trouble.py."""
+    return ((getattr(trouble, f"test_{name}"), arguments),)
+
+
+LINGERS = {
+    begin: in_trouble("a_process_that_lingers_is_never_cut_off", begin) for begin in BEGINS.values()
+}
+SEEN_BY: dict[str, Callable[[str], tuple[Case, ...]]] = {
+    "quiet": LINGERS.__getitem__,
+    "idle": lambda begin: in_trouble("it_waits_for_what_is_at_work", begin, "held"),
+    "precopy": lambda _begin: (
+        (copy_trouble.test_it_goes_back_and_the_stack_has_never_stopped, ("full", "AH087")),
+    ),
+}
+"""Steps of which plain failures see nothing when they are left out: what does."""
+
+
+def see(step: str, begin: str) -> tuple[Case, ...]:
+    """The cases that must see that a step is left out."""
+    return SEEN_BY.get(step, around)(begin)
+
+
+def generated(orders: dict[str, list[str]], undone: list[str]) -> Iterator[Mutant]:
+    """Each step taken out of each order, said to be done always or never, and each undo taken out."""
+    steps = list(dict.fromkeys(step for each in orders.values() for step in each))
+    for kind, each in orders.items():
+        for step in each:
+            text = _DROP.format(kind=kind, step=step)
+            yield Mutant(f"drop-{kind}-{step}", STEPS, "", text, see(step, BEGINS[kind]))
+    for step in steps:
+        kind = next(kind for kind, each in orders.items() if step in each)
+        for done in (True, False):
+            text = _DONE.format(step=step, done=done)
+            name = "always" if done else "never"
+            yield Mutant(f"{name}-{step}", STEPS, "", text, see(step, BEGINS[kind]))
+    for step in undone:
+        kind = next(kind for kind, each in orders.items() if step in each)
+        begin = BEGINS[kind]
+        tests = failed(begin, "commit.after:eio")
+        yield Mutant(f"no-undo-{step}", ACTS, "", _NO_UNDO.format(step=step), tests)
+
+
+def _move(kind: str, step: str, anchor: str, after: int, tests: tuple[Case, ...]) -> Mutant:
+    text = _MOVE.format(kind=kind, step=step, anchor=anchor, after=after)
+    where = "after" if after else "before"
+    return Mutant(f"order-{kind}-{step}-{where}-{anchor}", STEPS, "", text, tests)
+
+
+ORDER = [
+    _move("remount", "commit", "mount", 0, around("nested")),
+    _move("remount", "commit", "quiet", 0, LINGERS["nested"]),
+    _move("remount", "commit", "stop", 0, around("nested")),
+    _move("late", "commit", "mount", 0, around("flat")),
+    _move("late", "commit", "fstab", 0, around("flat")),
+    _move("copy", "commit", "expose", 0, around("copy")),
+    _move("copy", "commit", "verify", 0, around("copy")),
+    _move("copy", "commit", "seal", 0, around("copy")),
+    _move("copy", "commit", "quiet", 0, around("copy")),
+    _move("copy", "expose", "seal", 0, around("copy")),
+    _move("copy", "fstab", "seal", 0, around("copy")),
+    _move("copy", "seal", "verify", 0, around("copy")),
+    _move("copy", "verify", "final", 0, around("copy")),
+    _move("copy", "final", "stop", 0, around("copy")),
+    _move("copy", "retire", "commit", 0, around("copy")),
+    _move("copy", "start", "retire", 0, around("copy")),
+    _move("remount", "umount", "commit", 0, around("nested")),
+    _move("late", "umount", "commit", 0, around("flat")),
+    _move("remount", "start", "place", 0, around("nested")),
+    _move("remount", "start", "umount", 0, around("nested")),
+    _move("late", "start", "umount", 0, around("flat")),
+    _move("copy", "start", "place", 0, around("copy")),
+    _move("remount", "fence", "stop", 1, around("nested")),
+    _move("late", "fence", "stop", 1, around("flat")),
+    _move("copy", "fence", "stop", 1, around("copy")),
+    _move("remount", "unfence", "record", 0, around("nested")),
+    _move("remount", "unfence", "start", 0, around("nested")),
+    _move("remount", "quiet", "stop", 0, LINGERS["nested"]),
+    _move("remount", "place", "line", 0, ((booted, ("nested", "place.after")),)),
+    _move("remount", "place", "umount", 0, around("nested")),
+    _move("copy", "precopy", "stage", 0, around("copy")),
+]
+
+_ENGINE, _COPY, _PLACES = "move/engine.py", "move/copy_steps.py", "move/places.py"
+_BACK = ((going_back, ("flat", "mount", "undo_before", "eio")),)
+
+LOGIC = [
+    # Which way an error leads.
+    Mutant("commit_leads_back", _ENGINE, "committed = committed or step == COMMIT", "committed = bool(committed)", failed("nested", "umount.before:eio")),
+    Mutant("error_never_leads_back", _ENGINE, "if not error.committed and self.back(", "if False and self.back(", failed("nested", "idle.after:eio")),
+    Mutant("error_always_leads_back", _ENGINE, "if not error.committed and self.back(", "if self.back(", failed("nested", "umount.before:eio")),
+    Mutant("one_try", _ENGINE, "TRIES = 3", "TRIES = 1", failed("nested", "umount.before:eio")),
+    Mutant("fence_goes_with_a_failed_undo", _ENGINE, 'if failed and name == "fence":', "if False:", _BACK),
+    Mutant("commit_that_stays_is_undone_around", _ENGINE, "if name == COMMIT and world.look(containers=False).committed:", "if False:", ((going_back, ("nested", "commit", "undo_before", "eio")),)),
+    Mutant("back_is_forgotten", _ENGINE, "if ledger.read(ledger.FENCE) is not None:\n                world.save()", "pass", in_trouble("killed_while_going_back_then_booted", "nested", "stop")),
+    Mutant("back_is_not_taken_up", _ENGINE, "return fence[\"phase\"] != FORWARD or bool(", "return bool(", in_trouble("killed_while_going_back_then_booted", "nested", "stop")),
+    Mutant("back_is_not_asked", _ENGINE, "or bool(request and request[\"direction\"] == BACK)", "", in_trouble("given_up_after_a_kill", "nested", "stop.after")),
+    Mutant("committed_is_given_up", _ENGINE, "if World(fence).look(containers=False).committed:", "if False:", in_trouble("given_up_after_a_kill", "nested", "commit.after")),
+    Mutant("errors_end_the_way_back", _ENGINE, "failed.append((name, error))", "raise", _BACK),
+    Mutant("stack_stays_down_when_stuck", _ENGINE, "        self._start_anyway()\n", "", in_trouble("stuck_after_the_commit_the_stack_runs_and_the_next_run_ends_it", "nested")),
+    Mutant("nothing_is_checked", _ENGINE, "check_movable(scene)\n            except", "pass\n            except", in_trouble("hidden_files_are_seen_again_by_the_engine")),
+    Mutant("copied_twice", _ENGINE, "if fence is None and _is_copied(request, facts):", "if False:", in_trouble("a_second_run_finds_it_done")),
+    Mutant("another_intent", _ENGINE, "if fence is not None and (request is None or request[\"target\"] == fence[\"target\"]):", "if fence is not None and request is None:", in_trouble("an_error_after_a_kill_leads_back_all_the_way", "nested")),
+    # What keeps others away, and what tells them.
+    Mutant("upgrade_is_not_kept_away", _ENGINE, "with product_lock(UPGRADE_LOCK):", "if True:", plain("nested")),
+    Mutant("upgrade_is_not_waited_for", ACTS, "if not until(taken, seconds):", "if False:", in_trouble("it_waits_for_what_is_at_work", "nested", "upgraded")),
+    Mutant("two_engines", _ENGINE, "with ledger.locked(\"a move\"):", "if True:", in_trouble("two_engines_exclude_each_other")),
+    Mutant("nameless_lock", "system/ledger.py", "        os.pwrite(fd, f\"{who}, process {os.getpid()}, since {now()}\\n\".encode(), 0)\n", "", in_trouble("two_engines_exclude_each_other")),
+    Mutant("no_result", _ENGINE, "        ledger.write(ledger.RESULT, {**result, \"at\": ledger.now()})\n", "        pass\n", plain("nested")),
+    Mutant("request_goes_first", _ENGINE, "        ledger.write(ledger.RESULT, {**result, \"at\": ledger.now()})\n", "        ledger.remove(ledger.REQUEST)\n        ledger.write(ledger.RESULT, result)\n", plain("nested")),
+    Mutant("request_stays", _ENGINE, "                ledger.remove(ledger.REQUEST)\n                left = None\n", "                return 0 if good else 1\n", plain("nested")),
+    Mutant("units_are_not_held", ACTS, "    units.hold()\n", "", plain("nested")),
+    Mutant("systemd_is_not_told_to_hold", ACTS, "mounted from here on.\n    units.reload()\n", "", (*plain("flat"), *in_trouble("a_stale_unit_does_not_take_the_disk_away"))),
+    Mutant("units_are_held_for_ever", ACTS, "    units.let_go()\n", "", plain("nested")),
+    Mutant("systemd_is_not_told_to_let_go", ACTS, "    units.let_go()\n    units.reload()\n", "    units.let_go()\n", plain("nested")),
+    Mutant("fence_goes_before_the_units", ACTS, "    units.let_go()\n    units.reload()\n    ledger.remove(ledger.FENCE)\n", "    ledger.remove(ledger.FENCE)\n    units.let_go()\n    units.reload()\n", in_trouble("killed_in_a_reload_of_systemd", "nested", 3)),
+    Mutant("systemd_was_told_by_another", STEPS, "and not s.facts[\"open_units\"] and \"fence\" in s.fresh", "and not s.facts[\"open_units\"]", in_trouble("killed_in_a_reload_of_systemd", "flat", 1)),
+    Mutant("fence_is_not_written", ACTS, "    world.save()\n    units.hold", "    units.hold", plain("nested")),
+    # What the steps do.
+    Mutant("env_is_not_kept", ACTS, "    durable.keep_aside(world.env_path, REPLACED)\n", "", plain("nested")),
+    Mutant("overlay_is_not_kept", ACTS, "            durable.keep_aside(path, REPLACED)\n", "            pass\n", plain("nested")),
+    Mutant("stack_is_left_down", ACTS, "            uncover(world)\n        _start_again(world)\n", "            uncover(world)\n", failed("nested", "commit.after:eio")),
+    Mutant("resting_is_forgotten", ACTS, "    found[\"resting\"] = world.intent[\"resting\"]\n", "", plain("nested")),
+    Mutant("all_is_started", ACTS, "world.project.up(world.wanted, world.intent", "world.project.up([*world.wanted, *world.intent[\"resting\"]], world.intent", plain("nested")),
+    Mutant("what_ran_is_forgotten", "move/world.py", "project.running() | set(fence.get(\"services\") or ())", "project.running()", in_trouble("turned_round_after_a_kill", "nested", "place.before")),
+    Mutant("what_rested_is_forgotten", "move/world.py", "| set(known) | set(fence.get(\"resting\") or ())", "", in_trouble("there_and_back", "nested")),
+    Mutant("nobody_is_looked_for", "system/holders.py", "    return sorted(found)\n", "    return []\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
+    Mutant("quiet_is_not_proved", ACTS, "    _nobody(world, QUIET_SECONDS, containers=True)\n", "    pass\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
+    Mutant("idle_is_not_waited_for", ACTS, "    _nobody(world, IDLE_SECONDS, containers=False)\n", "    pass\n", in_trouble("it_waits_for_what_is_at_work", "nested", "held")),
+    Mutant("started_on_anything", ACTS, "    if not scene.committed or not scene.there or scene.mounted(scene.old):", "    if False:", in_trouble("a_disk_that_goes_away_before_the_start_is_brought_back")),
+    Mutant("epoch_stands_still", ACTS, "epoch = markers.epoch(found) + 1", "epoch = markers.epoch(found)", plain("nested")),
+    Mutant("role_is_not_written", ACTS, "\"role\": ACTIVE, \"epoch\": epoch", "\"epoch\": epoch", plain("copy")),
+    Mutant("copy_stays_a_copy", ACTS, "        found[\"disks\"][\"state\"] = found[\"disks\"].pop(COPY_TARGET)\n", "        pass\n", plain("copy")),
+    Mutant("old_line_stays", ACTS, "switch.without_line(text, old, new))\n", "text)\n", plain("nested")),
+    Mutant("half_an_env_is_a_commit", "core/scenes.py", "return not named or named[-1] == layout.overlay", "return True", in_trouble("half_an_env_is_no_commit")),
+    # Places.
+    Mutant("point_can_be_written_to", _PLACES, "        _immutable(parent, name, True)\n", "", failed("nested", "mount.before:kill")),
+    Mutant("place_is_empty_for_a_moment", _PLACES, "    kernel.exchange(name_aside, aside, name, parent)\n    os.fsync(parent)\n", "    os.rename(name, \"was\", src_dir_fd=parent, dst_dir_fd=aside)\n    __import__(\"time\").sleep(0.2)\n    os.rename(name_aside, name, src_dir_fd=aside, dst_dir_fd=parent)\n    os.rename(\"was\", name_aside, src_dir_fd=aside, dst_dir_fd=aside)\n", in_trouble("the_old_place_is_never_gone", "nested")),
+    Mutant("link_goes_first", _PLACES, "                kernel.exchange(name_aside, aside, name, parent)\n                if not _is_ours(aside, name_aside):\n                    found = _say(aside, name_aside)\n                    kernel.exchange(name_aside, aside, name, parent)\n", "                os.rename(name, \"was\", src_dir_fd=parent, dst_dir_fd=aside)\n                __import__(\"time\").sleep(0.2)\n                os.rename(name_aside, name, src_dir_fd=aside, dst_dir_fd=parent)\n                os.rename(\"was\", name_aside, src_dir_fd=aside, dst_dir_fd=aside)\n                if not _is_ours(aside, name_aside):\n                    found = _say(aside, name_aside)\n", in_trouble("the_old_place_is_never_gone", "flat")),
+    Mutant("aside_is_open", _PLACES, "            os.fchmod(fd, 0o700)\n", "", plain("nested")),
+    # Copying.
+    Mutant("copy_of_a_kill_is_believed", _COPY, "        check_ours(where, directory)\n    set_role(world, INCOMPLETE)\n", "        check_ours(where, directory)\n", in_trouble("a_seal_is_not_believed_by_the_next_process")),
+    Mutant("seal_survives_going_back", _COPY, "    if moving.marker(STAGE).get(\"role\") != INCOMPLETE:\n        set_role(world, INCOMPLETE)\n", "", failed("copy", "seal.after:eio")),
+    Mutant("exposed_copy_is_unsealed", _COPY, "    if scene.there or scene.facts[\"staged\"] != scene.copy_uuid:", "    if scene.facts[\"staged\"] != scene.copy_uuid:", ((going_back, ("copy", "expose", "undo_before", "eio")),)),
+    Mutant("stage_is_not_cleared", _COPY, "    unmount(world.target.mounts[\"state\"])\n    if world.look", "    if world.look", ((twice, ("copy", "expose.after", "precopy.after")),)),
+    Mutant("foreign_disk_is_taken", _COPY, "        check_ours(where, directory)\n", "        pass\n", ((copy_trouble.test_it_goes_back_and_the_stack_has_never_stopped, ("foreign", "AH120")),)),
+    Mutant("retired_is_anything", "core/scenes.py", "        if self.kind not in COPYING or self.facts[\"roles\"].get(self.old) == RETIRED:", "        if True:", plain("copy")),
+    Mutant("nothing_is_proved", _COPY, "totals = copy.prove(MANIFESTS, world.known or Known())", "totals = copy.check_room()", in_trouble("the_proof_sees_a_copy_that_differs")),
+    Mutant("rows_are_not_compared", _COPY, "    duckdb_check.compare(source, target, paths)\n", "", in_trouble("rows_differ_and_the_copy_is_not_taken")),
+    Mutant("last_pass_is_left_out", _COPY, "        copy.final()\n", "        pass\n", around("copy")),
+]  # fmt: skip

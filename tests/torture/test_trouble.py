@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What gets in the way of a move: others at work, others who ask, what goes wrong and stays wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_failpoints import BEGINNINGS, FULL, play, pytestmark, same_end  # noqa: F401
+
+LAYOUTS = {
+    begin: ("flat", "nested") if begin in ("flat", "gather") else ("nested", "flat")
+    for begin in BEGINNINGS
+}
+"""Beginning -> the layouts that a move leaves and comes to."""
+
+
+def message(found: dict[str, Any]) -> str:
+    """What the first run said."""
+    return str(found["history"][0]["message"])
+
+
+def gone_back(found: dict[str, Any], begin: str, code: str) -> None:
+    """Assert that the first run went back for this reason, and that the stack runs."""
+    assert found["history"][0]["status"] == 1
+    assert message(found).startswith("AH069: ")
+    assert f"({code}: " in message(found)
+    assert found["layout"] == LAYOUTS[begin][0]
+    assert found["end"]["fence"] is None
+
+
+def test_hidden_files_are_seen_again_by_the_engine(tmp_path: Path) -> None:
+    found = play(tmp_path, "nested", "worth", "")
+    gone_back(found, "nested", "AH062")
+    assert "stop the stack" not in found["log"]
+
+
+def test_half_an_env_is_no_commit(tmp_path: Path) -> None:
+    found = play(tmp_path, "nested", "half", "")
+    assert found["history"][0]["status"] == 0
+    assert found["layout"] == "flat"
+
+
+@pytest.mark.parametrize("how", ["held", "upgraded"])
+@pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested"])
+def test_it_waits_for_what_is_at_work(tmp_path: Path, begin: str, how: str) -> None:
+    """A process with the database open; the product's upgrade, from cron."""
+    same_end(play(tmp_path, begin, how, ""), begin, "none", tmp_path)
+
+
+@pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested", "copy"])
+def test_a_process_that_lingers_is_never_cut_off(tmp_path: Path, begin: str) -> None:
+    found = play(tmp_path, begin, "lingers", "")
+    gone_back(found, begin, "AH067")
+    assert "stop the stack" in found["log"]
+
+
+def test_a_disk_that_goes_away_before_the_start_is_brought_back(tmp_path: Path) -> None:
+    same_end(play(tmp_path, "nested", "unmounted", ""), "nested", "none", tmp_path)
+
+
+def test_a_stale_unit_does_not_take_the_disk_away(tmp_path: Path) -> None:
+    """Systemd unmounts what by its own, old reading of fstab is on a device that is gone."""
+    same_end(play(tmp_path, "nested", "stale unit", ""), "nested", "none", tmp_path)
+
+
+@pytest.mark.parametrize("begin", ["nested", "flat"])
+def test_there_and_back(tmp_path: Path, begin: str) -> None:
+    """What did not run before the first of two moves does not run after the second, and is known to rest."""
+    found = play(tmp_path, begin, "none", "", "reverse")
+    assert [each["status"] for each in found["history"]] == [0, 0], found["history"]
+    assert found["layout"] == begin
+    assert found["end"]["resting"] == ["extract", "telegram-bot"]
+
+
+@pytest.mark.parametrize("begin", ["nested", "copy"])
+def test_an_error_after_a_kill_leads_back_all_the_way(tmp_path: Path, begin: str) -> None:
+    """What the first process has made goes with the second one."""
+    found = play(tmp_path, begin, "none", "idle.after:kill", "commit.after:eio")
+    assert [each["status"] for each in found["history"]] == [-9, 1]
+    assert found["layout"] == LAYOUTS[begin][0]
+    assert found["end"]["fence"] is None
+
+
+@pytest.mark.parametrize("begin", ["nested", "flat"])
+def test_the_old_place_is_never_gone(tmp_path: Path, begin: str) -> None:
+    assert not play(tmp_path, begin, "watched", "")["missing"]
+
+
+@pytest.mark.parametrize("point", ["stop.after", "commit.before", "commit.after"][not FULL :])
+@pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested"])
+def test_given_up_after_a_kill(tmp_path: Path, begin: str, point: str) -> None:
+    """Back as long as nothing is committed; after that a move ends where it was going."""
+    found = play(tmp_path, begin, "none", f"{point}:kill", "back")
+    assert found["history"][1]["status"] == 0
+    assert found["layout"] == LAYOUTS[begin][point == "commit.after"]
+    assert found["end"]["fence"] is None
+
+
+@pytest.mark.parametrize("point", ["umount.before", "place.before", "prove.after"][not FULL :])
+@pytest.mark.parametrize("begin", ["nested", "flat"] if FULL else ["nested"])
+def test_turned_round_after_a_kill(tmp_path: Path, begin: str, point: str) -> None:
+    """Committed, and the other layout is asked for: what ran runs again, and nothing else."""
+    found = play(tmp_path, begin, "none", f"{point}:kill", "reverse")
+    assert found["history"][1]["status"] == 0, found["history"]
+    assert found["layout"] == LAYOUTS[begin][0]
+    assert found["end"]["resting"] == ["extract", "telegram-bot"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "step"), [("nested", "stop"), ("flat", "point"), ("copy", "seal")]
+)
+def test_killed_while_going_back_then_booted(tmp_path: Path, begin: str, step: str) -> None:
+    """The unit goes on in the direction that was written down."""
+    armed = f"commit.after:eio,{step}.undo_before:kill"
+    found = play(tmp_path, begin, "none", armed, "boot")
+    assert [each["status"] for each in found["history"]] == [-9, 0]
+    assert found["layout"] == LAYOUTS[begin][0]
+    assert found["end"]["fence"] is None
+
+
+@pytest.mark.parametrize("begin", ["nested", "copy"])
+def test_stuck_after_the_commit_the_stack_runs_and_the_next_run_ends_it(
+    tmp_path: Path, begin: str
+) -> None:
+    found = play(tmp_path, begin, "stuck", "", "mended")
+    assert found["history"][0]["status"] == 1
+    assert message(found).startswith("AH070: ")
+    assert found["history"][0]["running"] == ["app", "scheduler"]
+    same_end(found, begin, "none", tmp_path)
+
+
+RELOADS = [
+    (begin, number)
+    for begin, count in (("nested", 3), ("flat", 2), ("copy", 2))
+    for number in range(1, count + 1)
+    if FULL or (begin, number) in (("flat", 1), ("nested", 3))
+]
+
+
+@pytest.mark.parametrize(("begin", "number"), RELOADS)
+def test_killed_in_a_reload_of_systemd(tmp_path: Path, begin: str, number: int) -> None:
+    """What was written before is there, and systemd may or may not have read it."""
+    found = play(tmp_path, begin, f"reload {number}", "", "")
+    assert [each["status"] for each in found["history"]] == [-9, 0]
+    same_end(found, begin, "none", tmp_path)
+
+
+def test_two_engines_exclude_each_other(tmp_path: Path) -> None:
+    found = play(tmp_path, "nested", "slow", "contended")
+    engine, second = found["second"]["first"], found["second"]["found"]
+    assert f"AH066: another move is under way (a move, process {engine}, since " in second
+    same_end(found, "nested", "none", tmp_path)
+
+
+def test_a_second_run_finds_it_done(tmp_path: Path) -> None:
+    """Planned before the first had ended: there is no source of a copy any more."""
+    same_end(play(tmp_path, "copy", "none", "", ""), "copy", "none", tmp_path)
+
+
+def test_a_seal_is_not_believed_by_the_next_process(tmp_path: Path) -> None:
+    found = play(tmp_path, "copy", "none", "seal.after:kill", "precopy.before:kill", "")
+    assert found["fired"] == ["seal.after:kill", "precopy.before:kill"]
+    same_end(found, "copy", "none", tmp_path)
+
+
+def test_the_proof_sees_a_copy_that_differs(tmp_path: Path) -> None:
+    found = play(tmp_path, "copy", "corrupted", "")
+    gone_back(found, "copy", "AH083")
+
+
+def test_rows_differ_and_the_copy_is_not_taken(tmp_path: Path) -> None:
+    found = play(tmp_path, "copy", "rows differ", "")
+    gone_back(found, "copy", "AH093")
