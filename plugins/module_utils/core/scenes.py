@@ -178,7 +178,7 @@ class Scene:
     @property
     def copy_uuid(self) -> str:
         """UUID of the filesystem that state is on after the move."""
-        return str(self.disk["uuid"]) if self.kind == GATHER else self.uuid
+        return uuid_after(self.kind, self.uuid, self.disk)
 
     def mounted(self, path: str) -> bool:
         """Whether the state disk itself, not another one or a part of it, is mounted at ``path``."""
@@ -195,6 +195,11 @@ class Scene:
         if wanted is None:
             return found["kind"] == "absent"
         return found["kind"] == "link" and found["target"] == wanted
+
+
+def uuid_after(kind: str, uuid: str, disk: Mapping[str, Any]) -> str:
+    """UUID of the filesystem that state is on after a move; ``uuid`` is the state disk's."""
+    return str(disk["uuid"]) if kind == GATHER else uuid
 
 
 def is_disk(point: Point, path: str, uuid: str) -> bool:

@@ -97,6 +97,12 @@ def _device_with(uuid: str) -> Device:
     return found[0]
 
 
+def is_unused_copy(marker: Mapping[str, Any]) -> bool:
+    """Whether a marker is that of a copy of this host's that was never used."""
+    ours = marker.get("instance_id") == record.load().get("instance_id")
+    return ours and marker.get("role") in (INCOMPLETE, SEALED)
+
+
 def check_ours(where: str, directory: int) -> None:
     """Raise CopyTargetForeign unless what is open is fresh, or a copy of this host's that was never used."""
     # What a kill leaves of the marker's own writing is no content.
@@ -104,8 +110,7 @@ def check_ours(where: str, directory: int) -> None:
     marker = markers.read(directory)
     if not marker and not names:
         return
-    instance = record.load().get("instance_id")
-    if marker.get("role") in (INCOMPLETE, SEALED) and marker.get("instance_id") == instance:
+    if is_unused_copy(marker):
         return
     found = f"a marker with role {marker.get('role')}" if marker else ", ".join(sorted(names)[:5])
     raise CopyTargetForeign(device=where, found=found)

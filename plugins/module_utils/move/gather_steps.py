@@ -15,20 +15,17 @@ from typing import Any
 from ..core.disks import RETIRED_DISK
 from ..core.errors import NotMounted
 from ..core.retired import ASIDE
-from ..core.scenes import INCOMPLETE, SEALED
-from ..system import devices, durable, kernel, markers, moving, record
+from ..system import devices, durable, kernel, markers, moving
 from ..system.moving import COPY_NAME, STAGE
 from . import places
 from .common import Act, unmount
-from .copy_steps import begin_copy, check_source, unstage
+from .copy_steps import begin_copy, check_source, is_unused_copy, unstage
 from .world import World
 
 
 def _is_copy(directory: int) -> bool:
     """Whether an open directory is a copy of this host's that was never used."""
-    marker = markers.read_if_any(directory)
-    ours = marker.get("instance_id") == record.load().get("instance_id")
-    return ours and marker.get("role") in (INCOMPLETE, SEALED)
+    return is_unused_copy(markers.read_if_any(directory))
 
 
 def _check_data_disk(world: World, directory: int) -> None:

@@ -175,6 +175,14 @@ def made_aside(parent: str, name: str) -> int:
         return os.open(name, _DIRECTORY, dir_fd=aside)
 
 
+def _trade(name: str, directory: int, other: str, elsewhere: int) -> None:
+    """Let two names change places in one rename, or the first take the other one where that is free."""
+    if _kind(elsewhere, other) == "absent":
+        kernel.rename_new(name, directory, other, elsewhere)
+    else:
+        kernel.exchange(name, directory, other, elsewhere)
+
+
 def put(path: str, name: str, made: os.stat_result) -> None:
     """Let the directory set aside as ``name`` and what is at ``path`` change places, in one rename.
 
@@ -184,10 +192,7 @@ def put(path: str, name: str, made: os.stat_result) -> None:
         found = os.stat(name, dir_fd=aside, follow_symlinks=False)
         if (found.st_dev, found.st_ino) != (made.st_dev, made.st_ino):
             raise MovePlaceInUse(path=path, found=f"another directory than the copy as '{name}'")
-        if _kind(parent, last) == "absent":
-            kernel.rename_new(name, aside, last, parent)
-        else:
-            kernel.exchange(name, aside, last, parent)
+        _trade(name, aside, last, parent)
         os.fsync(aside)
         os.fsync(parent)
 
@@ -204,10 +209,7 @@ def take_back(path: str, name: str, is_ours: Callable[[int], bool]) -> None:
         finally:
             os.close(fd)
         with _aside(parent) as aside:
-            if _kind(aside, name) == "absent":
-                kernel.rename_new(last, parent, name, aside)
-            else:
-                kernel.exchange(name, aside, last, parent)
+            _trade(last, parent, name, aside)
             os.fsync(aside)
         os.fsync(parent)
 

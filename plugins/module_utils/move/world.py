@@ -15,7 +15,7 @@ from ..core.chain import chain_for, split
 from ..core.errors import NotMounted
 from ..core.layouts import LAYOUTS, Layout
 from ..core.plan_facts import hash_of
-from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene
+from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene, uuid_after
 from ..core.switch import switched_env
 from ..system import devices, durable, filesystems, ledger, markers, moving, record
 from ..system.commands import Failed, run
@@ -79,8 +79,8 @@ class World:
     @property
     def copy_uuid(self) -> str:
         """UUID of the filesystem that state is on after the move."""
-        disk = self.intent.get("disk") or {}
-        return str(disk["uuid"] if self.intent.get("kind") == GATHER else self.intent["uuid"])
+        intent = self.intent
+        return uuid_after(str(intent.get("kind")), intent["uuid"], intent.get("disk") or {})
 
     def device(self) -> str:
         """MAJ:MIN of the state disk, from where it is mounted; empty when it is not."""

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
+
+from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.chain import join, split
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import overlays
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import STEPS, remaining
 from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
 
 
@@ -113,3 +117,39 @@ def applied(scene: Scene, step: str) -> Scene:
     elif step == "unfence":
         facts["fence"], facts["held_units"] = None, []
     return Scene(**{**vars(scene), "facts": facts, **changes})
+
+
+def stepped(scene: Scene, step: str) -> Scene:
+    """The scene after a step that was not done before and is done then."""
+    assert not STEPS[step].done(scene), step
+    after = applied(scene, step)
+    assert STEPS[step].done(after), step
+    return after
+
+
+def killed_anywhere(
+    scene: Scene,
+    data: st.DataObject,
+    most: int,
+    check: Callable[[Scene], None],
+    never_believed: frozenset[str] | set[str] = frozenset(),
+) -> Scene:
+    """The end of a move that was killed up to four times, after up to ``most`` steps, and taken up again.
+
+    check: what holds after each step; never_believed: proofs that a new process makes again.
+    """
+    for _kill in range(data.draw(st.integers(0, 4))):
+        for step, _phase in remaining(scene)[: data.draw(st.integers(0, most))]:
+            scene = stepped(scene, step)
+            check(scene)
+        # What a process has proved dies with it.
+        scene = Scene(**{**vars(scene), "fresh": frozenset()})
+        if not scene.facts["fence"] and scene.committed:
+            return scene
+    left = [step for step, _phase in remaining(scene)]
+    if not scene.committed:
+        assert never_believed <= set(left), "a new process believes nothing of an older one"
+    for step in left:
+        scene = stepped(scene, step)
+        check(scene)
+    return scene

@@ -24,7 +24,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_p
 from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
 
 from .move_refusals import host_with
-from .moving import applied, bare, leftover
+from .moving import bare, killed_anywhere, leftover, stepped
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED, id="to-nested")]
@@ -109,13 +109,6 @@ def test_what_the_products_scripts_leave_by_themselves_is_no_hidden_state() -> N
     ).steps
 
 
-def _step(scene: Scene, step: str) -> Scene:
-    assert not STEPS[step].done(scene), step
-    after = applied(scene, step)
-    assert STEPS[step].done(after), step
-    return after
-
-
 def _check(scene: Scene) -> None:
     """Never zero, never two active copies: .env names one place, and the state disk is there."""
     named = [
@@ -133,19 +126,7 @@ def test_killed_anywhere_it_leads_on_to_the_same_place_and_then_nothing_remains(
     flat: bool, data: st.DataObject
 ) -> None:
     source, target = (NESTED, FLAT) if flat else (FLAT, NESTED)
-    scene = begun(source, target)
-    for _kill in range(data.draw(st.integers(0, 4))):
-        for step, _phase in remaining(scene)[: data.draw(st.integers(0, 20))]:
-            scene = _step(scene, step)
-            _check(scene)
-        # What a process has proved dies with it.
-        scene = Scene(**{**vars(scene), "fresh": frozenset()})
-        if not scene.facts["fence"] and scene.committed:
-            break
-    if scene.facts["fence"] or not scene.committed:
-        for step, _phase in remaining(scene):
-            scene = _step(scene, step)
-            _check(scene)
+    scene = killed_anywhere(begun(source, target), data, 20, _check)
     assert scene.committed
     assert scene.placed()
     assert scene.services == {"app"}
@@ -160,7 +141,7 @@ def test_each_interrupted_state_is_planned_on_or_back(flat: bool, steps: int, as
     intent = {"id": "move-1", "source": source.name, "target": target.name, "uuid": "u-state",
               "services": ["app"]}  # fmt: skip
     for step, _phase in remaining(scene)[:steps]:
-        scene = _step(scene, step)
+        scene = stepped(scene, step)
     if not scene.facts["fence"]:
         return
     observed: Any = host_with(source)

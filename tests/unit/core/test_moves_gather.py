@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
-    STEPS,
     order,
     remaining,
     undoable,
@@ -22,7 +21,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.scenes import GATH
 
 from .hosts import device, env, ext4, host, place
 from .move_refusals import host_with, left_behind, one_disk
-from .moving import applied, bare, leftover
+from .moving import applied, bare, killed_anywhere, leftover
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 ASKED = {"layout": "nested", "state_on": "directory"}
@@ -210,30 +209,9 @@ def _check(scene: Scene) -> None:
             assert not scene.mounted(scene.old)
 
 
-def _step(scene: Scene, step: str) -> Scene:
-    assert not STEPS[step].done(scene), step
-    after = applied(scene, step)
-    assert STEPS[step].done(after), step
-    return after
-
-
 @given(st.data())
 def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> None:
-    scene = begun()
-    for _kill in range(data.draw(st.integers(0, 4))):
-        for step, _phase in remaining(scene)[: data.draw(st.integers(0, 23))]:
-            scene = _step(scene, step)
-            _check(scene)
-        scene = Scene(**{**vars(scene), "fresh": frozenset()})
-        if not scene.facts["fence"] and scene.committed:
-            break
-    if scene.facts["fence"] or not scene.committed:
-        left = [step for step, _phase in remaining(scene)]
-        if not scene.committed:
-            assert PROOFS - {"quiet"} <= set(left), "a new process believes nothing of an older one"
-        for step, _phase in remaining(scene):
-            scene = _step(scene, step)
-            _check(scene)
+    scene = killed_anywhere(begun(), data, 23, _check, PROOFS - {"quiet"})
     assert scene.committed
     assert scene.placed()
     assert scene.services == {"app"}

@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 from ansible_collections.agnes.host.plugins.module_utils.core import authority, switch
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
-    STEPS,
     order,
-    remaining,
     undoable,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.scenes import UNCOVER, Scene
 
 from .move_refusals import HIDDEN, beneath, host_with
-from .moving import applied
+from .moving import killed_anywhere
 from .shadows import USED, shadow
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
@@ -95,19 +93,7 @@ def _check(scene: Scene) -> None:
 
 @given(st.data())
 def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> None:
-    scene = begun()
-    for _kill in range(data.draw(st.integers(0, 4))):
-        for step, _phase in remaining(scene)[: data.draw(st.integers(0, 25))]:
-            scene = applied(scene, step)
-            assert STEPS[step].done(scene), step
-            _check(scene)
-        scene = Scene(**{**vars(scene), "fresh": frozenset()})
-        if not scene.facts["fence"] and scene.committed:
-            break
-    if scene.facts["fence"] or not scene.committed:
-        for step, _phase in remaining(scene):
-            scene = applied(scene, step)
-            _check(scene)
+    scene = killed_anywhere(begun(), data, 25, _check)
     assert scene.committed
     assert scene.placed()
     assert {point["target"] for point in scene.facts["points"]} == {"/data-state"}
