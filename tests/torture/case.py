@@ -89,7 +89,7 @@ def once(
     request = {
         "id": str(uuid.uuid4()), "source": source.name, "target": target.name,
         "direction": "back" if how == "back" else "forward", **kind, "project_dir": "/opt/agnes",
-        "canary_url": "", "timeout": 120,
+        "canary_url": "", "timeout": 20,
     }  # fmt: skip
     if not forget:
         ledger.write(ledger.REQUEST, request)
@@ -166,7 +166,8 @@ def left_behind(devices: dict[str, str], before: dict[str, Any]) -> dict[str, An
     host.run("mount", "-o", "ro", devices["state"], "/mnt")
     try:
         assert host.manifest("/mnt") == before
-        return {"role": moving.marker("/mnt")["role"]}
+        assert moving.marker("/mnt")["role"] == "retired"
+        return {"role": "retired"}
     finally:
         host.run("umount", "/mnt")
 
@@ -213,8 +214,8 @@ def check(before: dict[str, Any], begin: str) -> None:
     promises.check_fence(fence)
     if fence is None:
         promises.check_settled(named, begin)
-    if begin == host.COPY and not named.needs_state_disk:
-        promises.check_copy(fence, fired())
+    if is_copied(begin) and not named.needs_state_disk:
+        promises.check_copy(begin, fence, fired())
     for path in ("/var/lib/agnes-host/journal.jsonl", LOG, ledger.RESULT):
         if os.path.exists(path):
             assert host.SECRET not in Path(path).read_text(), path
@@ -264,7 +265,7 @@ def end_state(target: Layout) -> dict[str, Any]:
     }
 
 
-HOWS = ("boot", "back", "reverse", "mended", "contended")
+HOWS = ("boot", "back", "reverse", "mended", "contended", "ticked")
 SECOND: dict[str, Any] = {}
 
 
@@ -319,7 +320,8 @@ def main() -> None:
     A RUN that begins with ``boot`` comes after a reboot: nothing is mounted but by fstab,
     /run is empty, and nobody asks for anything. ``back`` gives the move up, ``reverse`` asks
     for a move the other way, ``mended`` comes after what was in the way is gone, and in
-    ``contended`` a second engine is started beside the first.
+    ``contended`` a second engine is started beside the first. Before ``ticked`` the product's
+    upgrade has found its lock free.
     """
     folder, source_name, leftovers, *runs = sys.argv[1:]
     signal.alarm(400)
@@ -357,6 +359,9 @@ def main() -> None:
                 continue
         kind.update(asked(source_name, devices))
         ends = (source, target) if how == "reverse" else (target, source)
+        if how == "ticked":
+            assert troubles.upgrade(), "a dead engine holds the upgrade's lock"
+            check(before, source_name)
         if how == "mended":
             troubles.mend()
         status, result = once(*ends, points, forget, kind, how)

@@ -60,11 +60,17 @@ def env(path: str) -> dict:
 
 
 def held_back(store: dict, what: str) -> None:
-    """The stack stops and starts only while nothing of the product's can meddle."""
+    """The engine stops and starts the stack only while nothing of the product's can meddle."""
+    if "BY_UPGRADE" in os.environ:
+        return
     held = ["agnes-db-backup.timer"]
     if os.path.exists(SYSTEMD):
         with open(SYSTEMD) as file:
             held = json.load(file)["held"]
+    if what == "a start" and state_dir(".") == "/data-state":
+        alone = not os.path.ismount("/data/state") and os.path.exists("/run/was stuck")
+        if not os.path.islink("/data/state") and not alone:
+            store["wrong"].append("a start with two places that state may be at")
     if os.path.exists("/run/held"):
         store["wrong"].append(f"{what} while something else is at work")
     if not os.path.exists(FENCE):
@@ -191,9 +197,6 @@ def up(arguments: list) -> None:
     chain(env(".env"))
     store = load()
     held_back(store, "a start")
-    if state == "/data-state" and not os.path.islink("/data/state"):
-        if os.path.ismount("/data/state") or not os.path.exists("/run/was stuck"):
-            store["wrong"].append("a start with two places that state may be at")
     with open(BASE) as file:
         base = json.load(file)
     for service in [word for word in arguments if not word.startswith("-")]:

@@ -130,7 +130,7 @@ def _role_of_copy() -> str:
     return role
 
 
-def check_copy(fence: dict[str, Any] | None, fired: list[str]) -> None:
+def check_copy(begin: str, fence: dict[str, Any] | None, fired: list[str]) -> None:
     """A copy is sealed only from its seal to the end of the process that has proved it."""
     role = _role_of_copy()
     if role != "sealed" or not fired:
@@ -138,7 +138,7 @@ def check_copy(fence: dict[str, Any] | None, fired: list[str]) -> None:
         return
     assert fence is not None, "given up, and yet the copy is sealed"
     step = fired[-1].split(".")[0]
-    steps = [s for s, _phase in order(LAYOUTS["nested"], LAYOUTS["flat"], host.COPY)]
+    steps = [s for s, _phase in order(LAYOUTS["nested"], LAYOUTS["flat"], begin)]
     assert steps.index(step) >= steps.index("seal"), f"sealed, and it has ended at {step}"
 
 

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -62,6 +63,31 @@ def _hold(how: str, path: str) -> None:
         os.unlink("/run/held")
         os._exit(0)
     os.close(fd)
+
+
+def upgrade() -> bool:
+    """The product's upgrade, as cron calls it every few minutes; whether its lock was free.
+
+    It goes by .env, and starts what it finds stopped; without the lock it does nothing.
+    """
+    with open(HELD["upgraded"], "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        subprocess.run(
+            ["docker", "compose", "up", "--detach", *host.RUNNING], cwd="/opt/agnes", check=True,
+            env={**os.environ, "BY_UPGRADE": "1"},
+        )  # fmt: skip
+    return True
+
+
+def _ticking() -> None:
+    """The upgrade's cron is due all the time."""
+    if os.fork() == 0:
+        while True:
+            upgrade()
+            time.sleep(0.2)
 
 
 def _watch(path: str) -> None:
@@ -123,6 +149,8 @@ def disturb(how: str, devices: dict[str, str], state: Path) -> None:
     elif how == "half":
         text = Path("/opt/agnes/.env").read_text()
         Path("/opt/agnes/.env").write_text(f"{text}STATE_DIR=/data-state\n")
+    elif how == "ticking":
+        _ticking()
     elif how == "stale unit":
         with Path(host.SYSTEMD).open() as file:
             view = json.load(file)
