@@ -81,6 +81,7 @@ def main() -> None:
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     devices = host.enter(Path(folder), begin)
     host.provision(source, devices, "none", begin)
+    host.systemd()
     before = host.manifest(source.state_dir)
     prepare(attack)
     untouched, mounts = outside(), mounted()
