@@ -7,6 +7,7 @@ Each thing is built again only when what it is made from changes.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -154,7 +155,9 @@ def certificates() -> None:
 def main(names: list[str]) -> None:
     """Entry point: the named images (without a name the usual one) and the rest, side by side."""
     cache().mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor() as pool:
+    # Scenarios run side by side, and what one builds is not built again by the other.
+    with (cache() / "lock").open("w") as lock, ThreadPoolExecutor() as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         jobs = [pool.submit(host_image, name) for name in names or [DEFAULT_IMAGE]]
         jobs += [pool.submit(stack), pool.submit(certificates)]
         for job in jobs:

@@ -61,11 +61,17 @@ def databases(host: Any) -> list[str]:
     return list(found.splitlines())
 
 
-def check(host: Any, layout: Layout) -> None:
-    """All that must hold on a host that has been moved to ``layout``."""
-    assert databases(host) == [], "state is elsewhere than on its disk"
-    at = host.check_output("findmnt --noheadings --output TARGET --source /dev/sdc").split()
-    assert at == [layout.mounts["state"]]
+def check(host: Any, layout: Layout, on_disk: bool = True) -> None:
+    """All that must hold on a host that has been moved to ``layout``.
+
+    on_disk: state is on the state disk, not in a directory of the data disk.
+    """
+    found = host.run("findmnt --noheadings --output TARGET --source /dev/sdc").stdout.split()
+    assert found == ([layout.mounts["state"]] if on_disk else [])
+    source = f"findmnt --noheadings --output SOURCE --target {layout.state_dir}"
+    assert host.check_output(source) == ("/dev/sdc" if on_disk else "/dev/sdb")
+    elsewhere = [] if on_disk else ["/mnt/state/system.duckdb"]
+    assert [path for path in databases(host) if not path.endswith(".wal")] == elsewhere
     acknowledged = {entry["row"] for entry in load(host) if entry["row"]}
     assert acknowledged <= rows(host)
     assert len(acknowledged) > 20

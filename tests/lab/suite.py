@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the parts of the test suite one after the other and count what ran.
+"""Run the parts of the test suite, as many at once as there are processors, and count what ran.
 
-The last line has real counts: each unit test and testinfra check from the reports
-that pytest wrote, each lint tool and each scenario as one.
+Each line of output has its part's name before it. What a part that failed said last comes
+again at the end, and the last line has real counts: each test from the reports that pytest
+wrote, each lint tool and each scenario as one.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REPORTS = ROOT / ".cache" / "reports"
+FOLDERS = ("unit", "real")
+SHARED = "torture"
+TAIL_LINES = 80
 
 LINTERS = (
     ["ruff", "check", "."],
@@ -47,6 +54,53 @@ class Count:
         return f"{self.passed} passed, {self.failed} failed{skipped}"
 
 
+@dataclass(frozen=True)
+class Job:
+    """A part of the suite, or a share of one, that runs beside others."""
+
+    name: str
+    commands: Sequence[Sequence[str]]
+    report: bool = True
+    """Whether pytest writes a report of it."""
+    counted: bool = False
+    """Whether each command counts as one, too."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The report."""
+        return REPORTS / f"{self.name}.xml"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended."""
+
+    job: Job
+    count: Count
+    seconds: float
+    tail: Sequence[str]
+    """The last lines that it printed."""
+
+
+def jobs_of(part: str) -> list[Job]:
+    """A part's jobs: torture, short unless TORTURE=full, is shared out among the processors."""
+    if part == "lint":
+        return [Job(part, LINTERS, report=False, counted=True)]
+    if part in FOLDERS:
+        return [_tests(part, part, {})]
+    if part == SHARED:
+        count = os.cpu_count() or 1
+        shares = [f"{number}/{count}" for number in range(1, count + 1)]
+        return [_tests(part, f"{part}-{s[0]}", {"TORTURE_PART": s}) for s in shares]
+    return [Job(part, [["molecule", "test", "--scenario-name", part]], counted=True)]
+
+
+def _tests(folder: str, name: str, environment: Mapping[str, str]) -> Job:
+    command = ["pytest", "-q", f"tests/{folder}", f"--junit-xml={REPORTS / name}.xml"]
+    return Job(name, [command], environment=environment)
+
+
 def count_report(path: Path) -> Count:
     """The counts of a report that pytest wrote; no report counts as one failure."""
     if not path.exists():
@@ -60,57 +114,29 @@ def count_report(path: Path) -> Count:
     return found
 
 
-def _run(command: list[str]) -> bool:
-    print(f"--- {' '.join(command)}", flush=True)
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
-
-
-def run_lint() -> Count:
-    """Each tool counts as one."""
-    results = [_run(command) for command in LINTERS]
-    return Count(sum(results), len(results) - sum(results))
-
-
-def run_tests(name: str) -> Count:
-    """The tests of a folder."""
-    report = REPORTS / f"{name}.xml"
-    good = _run(["pytest", "-q", f"tests/{name}", f"--junit-xml={report}"])
-    found = count_report(report)
-    if not good and not found.failed:
+def run(job: Job) -> Result:
+    """Run a job to its end, telling what it prints."""
+    started, tail = time.monotonic(), deque[str](maxlen=TAIL_LINES)
+    good = [_run(job, command, tail) for command in job.commands]
+    found = count_report(job.path) if job.report else Count()
+    if job.counted:
+        found.add(Count(sum(good), len(good) - sum(good)))
+    elif not all(good) and not found.failed:
         found.failed = 1
-    return found
+    return Result(job, found, time.monotonic() - started, tail)
 
 
-def run_shared(name: str) -> Count:
-    """Those of torture, short unless TORTURE=full: shared out among as many processes as there are processors; the output of one is live."""
-    count = os.cpu_count() or 1
-    reports = [REPORTS / f"{name}-{number}.xml" for number in range(1, count + 1)]
-    running, found = [], Count()
-    for number, report in enumerate(reports, start=1):
-        command = ["pytest", "-q", f"tests/{name}", f"--junit-xml={report}"]
-        print(f"--- {' '.join(command)} ({number} of {count})", flush=True)
-        running.append(
-            subprocess.Popen(
-                command, cwd=ROOT, text=True, stdout=subprocess.PIPE if number > 1 else None,
-                env={**os.environ, "TORTURE_PART": f"{number}/{count}"},
-            )
-        )  # fmt: skip
-    for process, report in zip(running, reports):
-        output, _errors = process.communicate()
-        print(output or "", end="", flush=True)
-        part = count_report(report)
-        if process.returncode and not part.failed:
-            part.failed = 1
-        found.add(part)
-    return found
-
-
-def run_scenario(name: str) -> Count:
-    """A molecule scenario counts as one, beside its testinfra checks."""
-    good = _run(["molecule", "test", "--scenario-name", name])
-    found = count_report(REPORTS / f"{name}.xml")
-    found.add(Count(passed=int(good), failed=int(not good)))
-    return found
+def _run(job: Job, command: Sequence[str], tail: deque[str]) -> bool:
+    print(f"{job.name} | --- {' '.join(command)}", flush=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", env={**os.environ, **job.environment},
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        tail.append(line)
+        print(f"{job.name} | {line}", end="", flush=True)
+    return process.wait() == 0
 
 
 def main(parts: list[str]) -> int:
@@ -118,18 +144,17 @@ def main(parts: list[str]) -> int:
     REPORTS.mkdir(parents=True, exist_ok=True)
     for report in REPORTS.glob("*.xml"):
         report.unlink()
-    total, lines = Count(), []
-    for part in parts:
-        started = time.monotonic()
-        if part == "lint":
-            found = run_lint()
-        elif part == "torture":
-            found = run_shared(part)
-        else:
-            found = run_tests(part) if part in ("unit", "real") else run_scenario(part)
-        total.add(found)
-        lines.append(f"  {part:<20} {found}  ({time.monotonic() - started:.0f} s)")
-    print("\nWhat ran:", *lines, sep="\n")
+    jobs = [job for part in parts for job in jobs_of(part)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(run, jobs))
+    for result in results:
+        if result.count.failed:
+            print(f"\n{result.job.name} failed; its last lines:\n{''.join(result.tail)}", end="")
+    total = Count()
+    print("\nWhat ran:")
+    for result in results:
+        total.add(result.count)
+        print(f"  {result.job.name:<20} {result.count}  ({result.seconds:.0f} s)")
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import moved
@@ -84,6 +85,60 @@ def test_from_then_on_the_disk_goes_back_and_forth(
     moved.check(host, LAYOUTS[to])
     with capsys.disabled():
         print(f"\n  to {to}, disk moved: clients waited {moved.longest_gap(host, since):.2f} s")
+
+
+BACK = {"layout": "nested", "state_layout_state_on": "directory"}
+
+
+def test_from_flat_it_goes_back_into_a_directory_while_clients_write(
+    name: str, facts: dict[str, Any], host: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    since = moved.now(host)
+    done = play(f"{name}-back", {name: {**facts, **BACK}})
+    assert done.returncode == 0, done.stdout + done.stderr
+    moved.check(host, LAYOUTS["nested"], on_disk=False)
+    ballast = host.check_output(f"cd /data/state/ballast && {BALLAST}")
+    assert ballast == host.check_output("cat /srv/ballast")
+    host.run_expect([1, 32], "mountpoint --quiet /run/agnes-host/copy")
+    host.check_output("touch /data/state/x && rm /data/state/x")
+    uuid = host.check_output("blkid --probe --output value --match-tag UUID /dev/sdc")
+    assert uuid not in host.file("/etc/fstab").content_string
+    with capsys.disabled():
+        print(f"\n  copied back: clients waited {moved.longest_gap(host, since):.2f} s")
+
+
+def test_what_is_on_the_disk_is_whole_and_nobody_takes_it_for_state(host: Any) -> None:
+    host.check_output("mount -o ro /dev/sdc /mnt")
+    left = json.loads(host.file("/mnt/.agnes-state.json").content_string)
+    ballast = host.check_output(f"cd /mnt/ballast && {BALLAST}")
+    host.check_output("umount /mnt")
+    assert left["role"] == "retired"
+    assert ballast == host.check_output("cat /srv/ballast")
+    record = json.loads(host.file("/var/lib/agnes-host/record.json").content_string)
+    assert set(record["disks"]) == {"data", "retired"}
+    said = host.check_output("agnes-host explain")
+    assert "state is a plain directory" in said
+    assert "what state was before, kept as it is" in said
+    assert said.endswith("next       nothing is to be done")
+
+
+@pytest.mark.parametrize("asked", [{"layout": ""}, BACK], ids=["nothing", "again"])
+def test_afterwards_a_run_changes_nothing_though_the_disk_is_named(
+    name: str, facts: dict[str, Any], host: Any, asked: dict[str, str]
+) -> None:
+    done = play(f"{name}-plain", {name: {**facts, **asked}})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"^{name} .*changed=0 ", done.stdout, re.M), done.stdout
+    moved.check(host, LAYOUTS["nested"], on_disk=False)
+
+
+def test_forward_again_asks_for_consent_to_lose_what_is_on_the_disk(
+    name: str, facts: dict[str, Any], host: Any
+) -> None:
+    done = play(f"{name}-forward", {name: {**facts, "layout": "flat"}})
+    assert done.returncode != 0
+    assert "AH132: the disk" in done.stdout + done.stderr
+    moved.check(host, LAYOUTS["nested"], on_disk=False)
 
 
 def test_the_same_host_without_a_move_for_comparison(
