@@ -136,6 +136,7 @@ def test_unproved(proof: Proof, facts: tuple[Any, ...], wanted: Optional[tuple[s
 SHORTER = (
     'rsync: [sender] read errors mapping "/data/state/system.duckdb.wal": No data available (61)\n'
 )
+DISCARDED = "ERROR: system.duckdb.wal failed verification -- update discarded.\n"
 GONE = 'file has vanished: "/data/state/db-jobs/1.json.tmp"\n'
 BROKEN = 'rsync: [sender] read errors mapping "/data/state/x": Input/output error (5)\n'
 END = (
@@ -143,6 +144,7 @@ END = (
 )
 LIVE = [
     ("shorter", 23, SHORTER + END, True),
+    ("shorter_twice", 23, SHORTER + SHORTER + DISCARDED + END, True),
     ("gone", 24, GONE + "rsync warning: some files vanished (code 24)\n", True),
     ("both", 23, SHORTER + GONE + END, True),
     ("no_deletion", 23, "IO error encountered -- skipping file deletion\n" + SHORTER + END, True),
