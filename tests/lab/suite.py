@@ -66,11 +66,6 @@ class Job:
     """Whether each command counts as one, too."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def path(self) -> Path:
-        """The report."""
-        return REPORTS / f"{self.name}.xml"
-
 
 @dataclass(frozen=True)
 class Result:
@@ -91,13 +86,20 @@ def jobs_of(part: str) -> list[Job]:
         return [_tests(part, part, {})]
     if part == SHARED:
         count = os.cpu_count() or 1
-        shares = [f"{number}/{count}" for number in range(1, count + 1)]
-        return [_tests(part, f"{part}-{s[0]}", {"TORTURE_PART": s}) for s in shares]
+        return [
+            _tests(part, f"{part}-{number}", {"TORTURE_PART": f"{number}/{count}"})
+            for number in range(1, count + 1)
+        ]
     return [Job(part, [["molecule", "test", "--scenario-name", part]], counted=True)]
 
 
+def report_of(name: str) -> Path:
+    """Where a job's tests write their report."""
+    return REPORTS / f"{name}.xml"
+
+
 def _tests(folder: str, name: str, environment: Mapping[str, str]) -> Job:
-    command = ["pytest", "-q", f"tests/{folder}", f"--junit-xml={REPORTS / name}.xml"]
+    command = ["pytest", "-q", f"tests/{folder}", f"--junit-xml={report_of(name)}"]
     return Job(name, [command], environment=environment)
 
 
@@ -118,7 +120,7 @@ def run(job: Job) -> Result:
     """Run a job to its end, telling what it prints."""
     started, tail = time.monotonic(), deque[str](maxlen=TAIL_LINES)
     good = [_run(job, command, tail) for command in job.commands]
-    found = count_report(job.path) if job.report else Count()
+    found = count_report(report_of(job.name)) if job.report else Count()
     if job.counted:
         found.add(Count(sum(good), len(good) - sum(good)))
     elif not all(good) and not found.failed:

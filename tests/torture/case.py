@@ -177,7 +177,7 @@ def check_starts(begin: str, named: Layout) -> None:
     store = json.loads(Path("/run/stand-in.json").read_text())
     number = os.stat(named.state_dir).st_dev
     disk = [os.major(number), os.minor(number)]
-    assert store["wrong"] == []
+    assert store["wrong"] == [], store["wrong"]
     for start in store["starts"]:
         assert start[0] in host.RUNNING, store["starts"]
         if begin not in host.SOURCES or start[3] == named.state_dir:

@@ -42,7 +42,7 @@ CASES = [
 ]
 
 
-def check_end(found: dict[str, Any], begin: str, attack: str = "") -> None:
+def check_end(found: dict[str, Any], begin: str) -> None:
     """What must hold at the end of a move under attack, however it went."""
     assert found["turns"] > 3, "the attack did not come about"
     assert found["touched"] == {}
@@ -58,10 +58,7 @@ def check_end(found: dict[str, Any], begin: str, attack: str = "") -> None:
     assert "Traceback" not in found["log"]
     # Who holds the place of a plain state directory holds what the stack is started on.
     assert found["up"] or ("undo stop" in message and begin == "copy"), message
-    again = found["again"]
-    # What the attack has left in the place of our link is a finding, and stays as it was found.
-    left = attack == "state" and "must be a link to '/data-state'" in again["message"]
-    assert left or again == {"status": 0, "message": ""}
+    assert found["again"] == {"status": 0, "message": ""}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +74,7 @@ def test_nothing_outside_is_touched_and_there_is_a_clear_end(
 ) -> None:
     words = (begin, attack, str(seed), STEPS[step])
     found = play(tmp_path, *words, script="hostile.py")
-    check_end(found, begin, attack)
+    check_end(found, begin)
     if attack == "hardlinks":
         assert "(AH098: '/data/state' has files that are hard links" in found["message"]
         assert "stop the stack" not in found["log"].split("going back")[0]
