@@ -9,6 +9,7 @@ version_added: "0.1.0"
 description:
   - Moves, quarantines and replaced files leave what was there before beside the new one. This module
     lists it, and deletes exactly the paths that are named, no others, without following links.
+  - While a move is asked for or has not ended, nothing is deleted, and while something is deleted no move begins.
   - It does not prove that the live copy is good. P(agnes.host.purge#playbook) does that first.
 author:
   - The Agnes host maintainers (@agnes-host)
@@ -53,16 +54,33 @@ found:
   elements: str
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named, say
-from ansible_collections.agnes.host.plugins.module_utils.system import retired
+from ansible_collections.agnes.host.plugins.module_utils.system import ledger, retired
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+
+
+def check_nothing_moves() -> None:
+    """Raise MoveUnderWay when a move is asked for or has not ended: what was set aside may be in its use."""
+    for path, found in ((ledger.FENCE, "it has not ended"), (ledger.REQUEST, "it is asked for")):
+        if ledger.read(path):
+            raise MoveUnderWay(found=f"{found}, says '{path}'")
+
+
+def alone(paths: list[str], check_mode: bool) -> AbstractContextManager[None]:
+    """The host's lock where something is going to be deleted: no move begins meanwhile."""
+    return ledger.locked("a purge", ledger.LOCK) if paths and not check_mode else nullcontext()
 
 
 def purge(paths: list[str], actions: Actions) -> list[str]:
     """Check all names first, then delete; returns what there was."""
+    if paths:
+        check_nothing_moves()
     found = retired.find()
     check_named(paths, found)
     for item in found:
@@ -84,7 +102,8 @@ def main() -> None:
     )
     actions = Actions(module.check_mode)
     try:
-        found = purge(module.params["paths"], actions)
+        with alone(module.params["paths"], module.check_mode):
+            found = purge(module.params["paths"], actions)
     except (Refusal, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
     module.exit_json(**actions.result(found=found))

@@ -197,6 +197,10 @@ def up(arguments: list) -> None:
     chain(env(".env"))
     store = load()
     held_back(store, "a start")
+    device = os.stat(state).st_dev
+    running = [item for item in store["containers"].values() if item["state"] == "running"]
+    if any(item["device"] != device for item in running):
+        store["wrong"].append("a start beside containers that run on another disk")
     with open(BASE) as file:
         base = json.load(file)
     for service in [word for word in arguments if not word.startswith("-")]:
@@ -204,7 +208,7 @@ def up(arguments: list) -> None:
         name = f"agnes-{service}-1"
         was = store["containers"].get(name, {}).get("state")
         store["containers"][name] = {
-            "service": service, "state": "running", "exit": 0, "needs": needs,
+            "service": service, "state": "running", "exit": 0, "needs": needs, "device": device,
         }  # fmt: skip
         if was != "running":
             start(store, service, state)
@@ -218,6 +222,14 @@ def down() -> None:
     if store["containers"] and os.path.exists("/run/writes"):
         # What is in a process's memory gets to disk when it ends.
         start(store, "app", state_dir("."))
+    if os.path.exists("/run/half down"):
+        # One container does not end in time.
+        os.unlink("/run/half down")
+        store["containers"] = {
+            n: c for n, c in store["containers"].items() if c["service"] == "app"
+        }
+        save(store)
+        sys.exit("one did not end")
     store["containers"] = {}
     linger()
     if os.path.exists("/run/slow"):

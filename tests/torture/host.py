@@ -16,7 +16,7 @@ import subprocess
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
     LAYOUTS,
@@ -196,9 +196,10 @@ def _project(layout: Layout) -> None:
     env.chmod(0o600)
     os.chown(env, 999, 999)
     states = {**dict.fromkeys(RUNNING, ("running", 0)), **RESTING}
+    device = os.stat(layout.state_dir).st_dev
     containers = {
         f"agnes-{name}-1": {
-            "service": name, "state": state, "exit": code,
+            "service": name, "state": state, "exit": code, "device": device,
             "needs": ",".join(f"{need}:service_started:false" for need in NEEDS[name]),
         }
         for name, (state, code) in states.items()
@@ -221,6 +222,16 @@ def reboot() -> None:
     Path("/run/lock").mkdir()
     systemd()
     run("mount", "--all", "--types", "ext4")
+    _come_up()
+
+
+def _come_up() -> None:
+    """Containers that ran before a boot are started by the engine on whatever shows then."""
+    path = Path("/run/stand-in.json")
+    store = json.loads(path.read_text())
+    for item in store["containers"].values():
+        item["device"] = os.stat(layout_named_by_env().state_dir).st_dev
+    path.write_text(json.dumps(store))
 
 
 def manifest_beneath(path: str) -> dict[str, list[Any]]:
@@ -271,18 +282,31 @@ def manifest(path: str) -> dict[str, list[Any]]:
     return found
 
 
-def _files(top: int) -> list[Entry]:
-    """Every file below an open directory, by content; the root's overlay is of several devices."""
+def _files(top: int, texts: Optional[set[str]] = None) -> list[Entry]:
+    """Every file below an open directory, by content; the root's overlay is of several devices.
+
+    texts: takes the rows that the stack has written.
+    """
     found = []
     for folder, _folders, names, fd in os.fwalk(".", dir_fd=top):
         for name in names:
             with open(os.open(name, os.O_RDONLY, dir_fd=fd), "rb") as file:
-                content = hashlib.sha256(file.read()).hexdigest()
+                text = file.read()
+            content = hashlib.sha256(text).hexdigest()
+            if texts is not None and name == "rows.log":
+                texts.update(text.decode().split())
             found.append(Entry(os.fsencode(f"{folder}/{name}"), "file", content=content))
     return found
 
 
-def whole(path: str, disk: str) -> list[Entry]:
+def rows(path: str, disk: str) -> set[str]:
+    """The rows that are in any copy of state: see whole."""
+    found: set[str] = set()
+    whole(path, disk, found)
+    return found
+
+
+def whole(path: str, disk: str, texts: Optional[set[str]] = None) -> list[Entry]:
     """Everything that state has: what is on its disk, what lies beneath, and what was set aside.
 
     path: where the state disk is mounted at first.
@@ -292,11 +316,11 @@ def whole(path: str, disk: str) -> list[Entry]:
         for name in (os.path.basename(path), ASIDE):
             with suppress(FileNotFoundError, NotADirectoryError):
                 fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-                found += _files(fd)
+                found += _files(fd, texts)
                 os.close(fd)
     run("mount", disk, "/mnt")
     with trees.opened("/mnt") as fd:
-        found += _files(fd)
+        found += _files(fd, texts)
     run("umount", "/mnt")
     # The stack writes to one, and the marker tells what becomes of the other.
     written = (b"rows.log", b".agnes-state.json")

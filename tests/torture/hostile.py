@@ -89,7 +89,7 @@ def main() -> None:
     folder, begin, attack, seed, *step = sys.argv[1:]
     signal.alarm(170)
     copying.STALL_SECONDS = 3.0
-    source = LAYOUTS["nested" if begin == host.COPY else begin]
+    source = LAYOUTS[host.SOURCES.get(begin, begin)]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     devices = host.enter(Path(folder), begin)
     host.provision(source, devices, "none", begin)

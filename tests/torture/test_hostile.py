@@ -26,19 +26,23 @@ STEPS = {
 """When an attack begins, by what the engine says then."""
 OF_COPIES = ("grows", "deep", "hardlinks", "file")
 """Attacks on what is copied: a move of the disk never looks into it."""
+ON_ONE_DISK = ("deep", "hardlinks")
+"""Attacks that need state and the rest of /data on one filesystem, and are there from the first moment."""
 SEEDS = [int(seed) for seed in os.environ.get("TORTURE_SEED", "1 2 3").split()]
 SHOWN = [
     ("copy", "state", "commit"), ("copy", "marker", "at once"), ("copy", "file", "stop"),
     ("copy", "certs", "stop"), ("copy", "hardlinks", "at once"), ("flat", "state", "at once"),
     ("flat", "state", "quiet"), ("nested", "state", "commit"), ("nested", "marker", "start"),
+    ("gather", "state", "at once"), ("gather", "state", "commit"), ("gather", "aside", "at once"),
 ]  # fmt: skip
 CASES = [
     (begin, attack, step)
-    for begin in ("copy", "nested", "flat")
+    for begin in ("copy", "nested", "flat", "gather")
     for attack in ATTACKS
     for step in STEPS
-    if begin == "copy" or attack not in OF_COPIES
-    if step == "at once" or attack not in ("deep", "hardlinks")
+    if begin in ("copy", "gather") or attack not in OF_COPIES
+    if step == "at once" or attack not in ON_ONE_DISK
+    if begin != "gather" or attack not in ON_ONE_DISK
 ]
 
 
@@ -46,7 +50,7 @@ def check_end(found: dict[str, Any], begin: str) -> None:
     """What must hold at the end of a move under attack, however it went."""
     assert found["turns"] > 3, "the attack did not come about"
     assert found["touched"] == {}
-    source, target = ("flat", "nested") if begin == "flat" else ("nested", "flat")
+    source, target = ("flat", "nested") if begin in ("flat", "gather") else ("nested", "flat")
     message = found["message"]
     if found["status"] == 0:
         assert (message, found["named"]) == ("", target)

@@ -85,7 +85,7 @@ def test_killed_then_upgraded_then_run_plainly(tmp_path: Path, begin: str, point
     same_end(found, begin, "none", tmp_path)
 
 
-@pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested", "copy"])
+@pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested", "copy", "uncover"])
 def test_a_process_that_lingers_is_never_cut_off(tmp_path: Path, begin: str) -> None:
     found = play(tmp_path, begin, "lingers", "")
     gone_back(found, begin, "AH067")
@@ -210,3 +210,72 @@ def test_the_proof_sees_a_copy_that_differs(tmp_path: Path) -> None:
 def test_rows_differ_and_the_copy_is_not_taken(tmp_path: Path) -> None:
     found = play(tmp_path, "copy", "rows differ", "")
     gone_back(found, "copy", "AH093")
+
+
+def test_a_stop_by_half_leads_back_to_one_copy(tmp_path: Path) -> None:
+    """Where one container goes on on the disk that does not count, the others are started there too."""
+    found = play(tmp_path, "uncover", "half down", "")
+    assert message(found).startswith("AH069: ")
+    assert found["history"][0]["running"] == ["app", "scheduler"]
+    assert found["end"]["points"] == [["/data/state", "UUID-OF-STATE"]]
+
+
+def test_the_way_back_that_failed_is_gone_again_after_a_boot(tmp_path: Path) -> None:
+    """No line in fstab may bring the copy up that does not count, over what the stack has run on since."""
+    armed = "quiet.after:eio,stop.undo_before:eio"
+    found = play(tmp_path, "uncover", "none", armed, "boot", "boot", "")
+    assert [each["status"] for each in found["history"]] == [1, 0, 0]
+    assert message(found).startswith("AH070: ")
+    same_end(found, "uncover", "none", tmp_path)
+
+
+def test_what_shows_when_the_disk_goes_away_is_state_from_then_on(tmp_path: Path) -> None:
+    """Its line in fstab goes before anything is started: it would come back with a boot."""
+    armed = "quiet.after:eio,stop.undo_before:eio"
+    found = play(tmp_path, "uncover", "gone in between", armed, "")
+    assert message(found).startswith("AH070: ")
+    same_end(found, "uncover", "none", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("begin", "error", "uuid"),
+    [
+        ("copy", "commit.before", "UUID-OF-DATA"),
+        ("uncover", "quiet.after", "UUID-OF-STATE"),
+        ("uncover", "uncover.after", "UUID-OF-DATA"),
+        ("nested", "commit.before", "UUID-OF-STATE"),
+    ],
+)
+def test_stuck_on_the_way_back_it_names_the_disk_that_state_is_on(
+    tmp_path: Path, begin: str, error: str, uuid: str
+) -> None:
+    found = play(tmp_path, begin, "none", f"{error}:eio,stop.undo_before:eio", "")
+    named = f"all state is at '/data/state', which .env names (on the disk with UUID {uuid})"
+    assert named in message(found)
+    same_end(found, begin, "none", tmp_path)
+
+
+def test_the_way_back_starts_nothing_where_the_disk_is_gone(tmp_path: Path) -> None:
+    found = play(tmp_path, "nested", "gone on the way back", "commit.before:eio", "")
+    assert message(found).startswith("AH070: ")
+    assert "undo stop" in message(found)
+    assert "AH032: '/data/state' is not mounted" in message(found)
+    assert found["history"][0]["running"] == []
+    same_end(found, "nested", "none", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("how", "armed"), [("unflushed forward", ""), ("unflushed back", "commit.after:eio")]
+)
+@pytest.mark.parametrize("begin", ["nested", "copy"])
+def test_an_env_that_nobody_has_flushed_is_flushed_first_of_all(
+    tmp_path: Path, begin: str, how: str, armed: str
+) -> None:
+    found = play(tmp_path, begin, how, armed, "")
+    assert [each["status"] for each in found["history"]] == [-9, 0], found["history"]
+    same_end(found, begin, "none", tmp_path)
+
+
+def test_a_directory_that_says_it_is_our_copy_is_not_taken_for_it(tmp_path: Path) -> None:
+    found = play(tmp_path, "gather", "forged", "")
+    assert found["history"][0]["status"] == 0, found["history"]

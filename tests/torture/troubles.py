@@ -159,7 +159,7 @@ def disturb(how: str, devices: dict[str, str], state: Path) -> None:
         Path("/run", how).touch()
     elif how in HELD:
         _hold(how, HELD[how] or str(state / "system.duckdb"))
-    elif how in ("lingers", "stuck", "slow", "rows differ"):
+    elif how in ("lingers", "stuck", "slow", "rows differ", "half down"):
         Path("/run", how).touch()
     elif how.startswith("reload "):
         Path("/run/reloads").write_text(how.split()[1])

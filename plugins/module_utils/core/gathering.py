@@ -17,13 +17,14 @@ from .facts import Host
 from .layouts import LAYOUTS, Layout, resolve_state_dir
 from .move_errors import (
     ConfigDiskNamed,
+    CopyShown,
     DiskRetired,
     StateOnCovered,
     StateOnImpossible,
     StateRetired,
 )
 from .move_steps import say_bytes
-from .scenes import RETIRED
+from .scenes import INCOMPLETE, RETIRED, SEALED
 
 CONFIG_DISK = "/dev/disk/by-id/google-config-disk"
 """The name by which the product's upgrade looks for a disk to mount at STATE_DIR by itself."""
@@ -60,12 +61,19 @@ def _check_not_covered(host: Host, layout: Layout, state_on: str) -> None:
     )  # fmt: skip
 
 
+def check_not_config_disk(host: Host, maj_min: str, device: str, path: str) -> None:
+    """Raise ConfigDiskNamed when the product would mount this disk over state in a directory at ``path``."""
+    named = host["moving"]["config_disk"]
+    if named and named == maj_min:
+        raise ConfigDiskNamed(link=CONFIG_DISK, path=path, found=device)
+
+
 def check_gathering(host: Host, source: Layout, target: Layout) -> None:
     """Raise unless state on a disk may become a directory of the data disk, and has room there."""
-    facts, old = host["moving"], source.mounts["state"]
-    disk = mounted_at(host, old)
-    if facts["config_disk"] and disk and facts["config_disk"] == disk["maj_min"]:
-        raise ConfigDiskNamed(link=CONFIG_DISK, path=old, found=disk["source"])
+    facts = host["moving"]
+    disk = mounted_at(host, source.mounts["state"])
+    if disk:
+        check_not_config_disk(host, disk["maj_min"], disk["source"], target.state_dir)
     wanted, data = int(facts["used"] * ROOM_FACTOR), target.mounts["data"]
     if facts["free"] < wanted:
         raise NoRoom(
@@ -80,10 +88,15 @@ def check_gathering(host: Host, source: Layout, target: Layout) -> None:
 
 
 def check_not_retired(host: Host) -> None:
-    """Raise StateRetired when what .env leads to is what an earlier move has left behind."""
+    """Raise a Refusal when .env leads to what an earlier move has left behind, or to a copy in the making.
+
+    Asked only while no move is under way.
+    """
     path = resolve_state_dir(host["env"]["values"])
     place = host["state"].get(path)
     marker = (place["marker"] if place else None) or {}
+    if marker.get("role") in (INCOMPLETE, SEALED):
+        raise CopyShown(path=path, found=marker["role"])
     if marker.get("role") == RETIRED:
         moved = str((host["record"].get("move") or {}).get("target") or "")
         new = LAYOUTS[moved].state_dir if moved in LAYOUTS else "another place"

@@ -181,8 +181,16 @@ class DiskRetired(Refusal):
 class ConfigDiskNamed(Refusal):
     code = "AH133"
     sentence = (
-        "the product's upgrade mounts '{link}' at STATE_DIR at each of its ticks, and that is the state disk at "
-        "'{path}' (found {found}), which would cover the directory; give the disk another name first"
+        "'{link}' is {found}, and the product's upgrade mounts what has that name at STATE_DIR at each of its ticks: "
+        "it would cover the state directory '{path}'; attach the disk under another name first"
+    )
+
+
+class CopyShown(Refusal):
+    code = "AH134"
+    sentence = (
+        "'{path}' shows a copy of state that no move has ended (its marker says {found}), and no move is under way; "
+        "find out what mounted or put it there, take it away, and see 'agnes-host explain' before anything is started"
     )
 
 

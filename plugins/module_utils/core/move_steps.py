@@ -270,7 +270,7 @@ ORDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
         ("stop", "quiet", "final", "verify", "seal", "put", COMMIT, "retire", *_CONTRACT),
         ("unstage", *_AFTER),
     ),
-    # From the stop on the way back leads to the state beneath: a start must not see the disk's own.
+    # Once the disk is unmounted the way back leads to the state beneath, and no boot may bring it back.
     UNCOVER: (
         ("fence", "overlay", "point", "idle", "unlist"),
         ("stop", "quiet", "uncover", "aside", "stage", "whole", "final", "verify", "seal", "fstab",

@@ -18,7 +18,7 @@ from .copying import ROOM_FACTOR
 from .disks import COPY_TARGET, DIRECTORY, DiskPlan, Request, mounted_at, plan_disks
 from .errors import MoveNotSupported, NotBlank
 from .facts import Host
-from .gathering import check_gathering, not_retired
+from .gathering import check_gathering, check_not_config_disk, not_retired
 from .layouts import LAYOUTS, Layout
 from .move_errors import (
     BackendNotMovable,
@@ -223,6 +223,8 @@ def _disk_for(host: Host, source: Layout, target: Layout, request: Request) -> D
         raise CopyTargetForeign(
             device=disk.device, found=f"{disk.fstype} that this host did not make"
         )
+    # Formatted, and the move given up, it would be mounted over the state.
+    check_not_config_disk(host, disk.maj_min, disk.device, source.state_dir)
     wanted = int(host["moving"]["used"] * ROOM_FACTOR)
     if disk.size * _USABLE < wanted:
         raise NoRoom(
@@ -260,6 +262,7 @@ def _uncovered(host: Host, source: Layout, target: Layout, request: Request) -> 
     if source.needs_state_disk:
         raise _unmovable(source, target, "with the copy beneath it named as the authority")
     disk = plan_disks(host, source, request)[1]
+    check_not_config_disk(host, disk.maj_min, disk.device, old)
     free = int(disk.size * _USABLE) - host["moving"]["used"]
     wanted = int(found["bytes"] * ROOM_FACTOR)
     if free < wanted:

@@ -167,6 +167,16 @@ class Scene:
         return self.bare(self.old)["kind"] != "directory"
 
     @property
+    def intact(self) -> bool:
+        """Whether state shows where it was before the move, so that going back may start the stack on it."""
+        if self.facts["roles"].get(self.old) in (RETIRED, INCOMPLETE):
+            return False
+        there = [point for point in self.facts["points"] if point["target"] == self.old]
+        if there:
+            return self.kind != COPY and all(is_disk(p, self.old, self.uuid) for p in there)
+        return self.kind in (COPY, UNCOVER) and self.bare(self.old)["kind"] == "directory"
+
+    @property
     def there(self) -> bool:
         """Whether state, and where it was copied a proved copy, is at the new place."""
         if self.kind != GATHER:

@@ -18,7 +18,7 @@ from ..core.move_steps import COMMIT, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
 from ..core.scenes import COPYING, Moving, points_to
-from ..system import host, ledger, moving
+from ..system import durable, host, ledger, moving
 from ..system.commands import Failed
 from .failpoints import reach
 from .steps import ACTS, product_lock
@@ -133,7 +133,7 @@ class Engine:
         if failed:
             raise MoveStuck(
                 target=world.target.name, step=f"undo {failed[0][0]}", found=failed[0][1],
-                uuid=world.intent["uuid"], path=world.source.state_dir,
+                uuid=world.uuid_before(), path=world.source.state_dir,
             )  # fmt: skip
         return True
 
@@ -168,6 +168,9 @@ def carry_out(
     fence = ledger.read(ledger.FENCE)
     engine: Optional[Engine] = None
     with product_lock(UPGRADE_LOCK):
+        if fence is not None:
+            # What .env says may be a rename that was cut off before its flush; from here on acts rely on it.
+            durable.fsync_directory(fence["project_dir"])
         if fence is not None and _goes_back(fence, request):
             engine = Engine(World(fence), say)
             engine.back(

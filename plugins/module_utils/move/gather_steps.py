@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..core.disks import RETIRED_DISK
@@ -23,9 +24,13 @@ from .copy_steps import begin_copy, check_source, is_unused_copy, unstage
 from .world import World
 
 
-def _is_copy(directory: int) -> bool:
-    """Whether an open directory is a copy of this host's that was never used."""
-    return is_unused_copy(markers.read_if_any(directory))
+def _is_copy(world: World, directory: int) -> bool:
+    """Whether an open directory is the one that this move has made, and not used yet.
+
+    A marker alone anyone could write who can read ours: uid 999 can.
+    """
+    inode = world.intent.get("copy_inode")
+    return os.fstat(directory).st_ino == inode and is_unused_copy(markers.read_if_any(directory))
 
 
 def _check_data_disk(world: World, directory: int) -> None:
@@ -48,6 +53,9 @@ def _nest(world: World) -> None:
     directory = places.made_aside(data, COPY_NAME)
     try:
         _check_data_disk(world, directory)
+        # Before it is ever shown, so that it is known again wherever it is then.
+        world.intent["copy_inode"] = os.fstat(directory).st_ino
+        world.save()
         kernel.bind(directory, STAGE)
     finally:
         os.close(directory)
@@ -60,7 +68,7 @@ def _put(world: World) -> None:
 
 def _put_undo(world: World) -> None:
     """Before the commit only: after it, what is at the layout's place is state."""
-    places.take_back(world.target.state_dir, COPY_NAME, _is_copy)
+    places.take_back(world.target.state_dir, COPY_NAME, partial(_is_copy, world))
 
 
 def leave_disk(world: World, found: dict[str, Any]) -> None:

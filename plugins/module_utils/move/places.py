@@ -206,11 +206,16 @@ def take_back(path: str, name: str, is_ours: Callable[[int], bool]) -> None:
         try:
             if not is_ours(fd):
                 return
+            with _aside(parent) as aside:
+                _trade(last, parent, name, aside)
+                moved = os.stat(name, dir_fd=aside, follow_symlinks=False)
+                if not os.path.samestat(moved, os.fstat(fd)):
+                    # It has been swapped between the look and the rename; it is no copy of ours.
+                    kernel.rename_new(name, aside, f"{name}.{secrets.token_hex(4)}", aside)
+                    raise MovePlaceInUse(path=path, found="another directory than the copy")
+                os.fsync(aside)
         finally:
             os.close(fd)
-        with _aside(parent) as aside:
-            _trade(last, parent, name, aside)
-            os.fsync(aside)
         os.fsync(parent)
 
 

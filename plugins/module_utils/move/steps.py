@@ -24,7 +24,7 @@ from . import canary, places
 from .common import Act, drop_line, unmount, until, write_marker
 from .copy_steps import COPY_ACTS
 from .gather_steps import GATHER_ACTS, leave_disk
-from .uncover_steps import UNCOVER_ACTS, uncover
+from .uncover_steps import UNCOVER_ACTS, is_covered, list_what_shows
 from .world import World
 
 IDLE_SECONDS = 30.0
@@ -163,9 +163,18 @@ def _start_again(world: World) -> None:
 
 
 def _stop_undo(world: World) -> None:
+    """No start but on what is state now: the disk or directory of before, where it was before."""
+    if world.intent.get("kind") == UNCOVER:
+        try:
+            list_what_shows(world)
+        except OSError:
+            # Where all is still as before the stack shall run; what undoes unlist tries again, and tells.
+            if not is_covered(world):
+                raise
     if not set(world.wanted) <= world.project.running():
-        if world.intent.get("kind") == UNCOVER:
-            uncover(world)
+        scene = world.look(containers=False)
+        if scene.committed or not scene.intact:
+            raise NotMounted(mount_point=scene.old, found="not just the state of before")
         _start_again(world)
 
 

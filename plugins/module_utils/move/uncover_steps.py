@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps where the state beneath the state disk's mount counts, and not what is on the disk.
 
-Containers that have been stopped come up on whatever shows at the mount point. So fstab is
-changed before the stop, and from the stop on the way back, too, unmounts the disk before it
-starts anything: the state that counts is then a plain directory, as before a copy.
+Containers come up on whatever shows at the mount point, and so does a boot's. While the disk is
+still mounted the way back leads to all as it was before; once it is unmounted, to what lies
+beneath: that is the state, by decision, and then a plain directory, as before a copy. fstab says
+the same as what shows before anything is started, so that no boot brings the other copy up.
 """
 
 from __future__ import annotations
@@ -35,13 +36,22 @@ def _unlist(world: World) -> None:
     durable.write(filesystems.FSTAB, switch.without_line(text, old, new))
 
 
+def list_what_shows(world: World) -> bool:
+    """Let fstab have the old line while the disk is mounted, and never after; returns whether it is."""
+    if not is_covered(world):
+        _unlist(world)
+        return False
+    old, new = world.source.mounts["state"], world.target.mounts["state"]
+    text = durable.read_text(filesystems.FSTAB) or ""
+    after = switch.with_line_back(text, old, new, world.intent["old_line"])
+    if after != text:
+        durable.write(filesystems.FSTAB, after)
+    return True
+
+
 def _unlist_undo(world: World) -> None:
     """While the disk is mounted nothing has happened; else it is from now on a disk to copy to."""
-    old, new = world.source.mounts["state"], world.target.mounts["state"]
-    if is_covered(world):
-        text = durable.read_text(filesystems.FSTAB) or ""
-        after = switch.with_line_back(text, old, new, world.intent["old_line"])
-        durable.write(filesystems.FSTAB, after)
+    if list_what_shows(world):
         return
     try:
         _aside(world)
@@ -60,7 +70,7 @@ def _check_beneath(world: World) -> None:
         raise SourceUnproved(path=f"{path} beneath its mount", found=found, wanted="state")
 
 
-def uncover(world: World) -> None:
+def _uncover(world: World) -> None:
     """Take the disk off the state."""
     if is_covered(world):
         _check_beneath(world)
@@ -98,7 +108,7 @@ def _aside(world: World) -> None:
 
 UNCOVER_ACTS: Mapping[str, Act] = {
     "unlist": Act(_unlist, _unlist_undo),
-    "uncover": Act(uncover),
+    "uncover": Act(_uncover),
     "aside": Act(_aside),
     "whole": Act(precopy),
 }

@@ -82,6 +82,11 @@ class World:
         intent = self.intent
         return uuid_after(str(intent.get("kind")), intent["uuid"], intent.get("disk") or {})
 
+    def uuid_before(self) -> str:
+        """UUID of the filesystem that state is on while the move is not committed."""
+        showing = moving.mount_at(self.source.mounts["state"])[1] or self.intent.get("source_uuid")
+        return str(showing or self.intent["uuid"])
+
     def device(self) -> str:
         """MAJ:MIN of the state disk, from where it is mounted; empty when it is not."""
         for point in moving.points():

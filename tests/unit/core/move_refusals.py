@@ -15,7 +15,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core import authority, 
 from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.gathering import check_state_on
+from ansible_collections.agnes.host.plugins.module_utils.core.gathering import (
+    check_not_retired,
+    check_state_on,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_interrupted,
@@ -70,6 +73,13 @@ def left_behind() -> Any:
     made = one_disk()
     made["devices"][1] = ext4("/dev/sdc", "u-state", serial="S1")
     made["record"]["disks"] = {"retired": {"uuid": "u-state", "phase": "formatted"}}
+    return made
+
+
+def covered(role: str) -> Any:
+    """A disk that a move was to copy to has been mounted over state since."""
+    made = host_with(NESTED)
+    made["state"]["/data/state"]["marker"] = {"format": 1, "role": role}
     return made
 
 
@@ -340,9 +350,15 @@ MOVED = [
         lambda tmp: plan_move(
             host_with(FLAT, config_disk="8:32"), FLAT, NESTED, Request(state_on="directory")
         ),
-        "AH133: the product's upgrade mounts '/dev/disk/by-id/google-config-disk' at STATE_DIR at each of "
-        "its ticks, and that is the state disk at '/data-state' (found /dev/sdX), which would cover the "
-        "directory; give the disk another name first",
+        "AH133: '/dev/disk/by-id/google-config-disk' is /dev/sdX, and the product's upgrade mounts what has that "
+        "name at STATE_DIR at each of its ticks: it would cover the state directory '/data/state'; attach the disk "
+        "under another name first",
+    ),
+    Case(
+        errors.CopyShown, lambda tmp: check_not_retired(covered("incomplete")),
+        "AH134: '/data/state' shows a copy of state that no move has ended (its marker says incomplete), and no "
+        "move is under way; find out what mounted or put it there, take it away, and see 'agnes-host explain' "
+        "before anything is started",
     ),
     Case(
         errors.MarkerForeign, lambda tmp: marker_as(tmp, lambda path: path.symlink_to("/etc/shadow")),

@@ -21,7 +21,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_p
 from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY, Scene
 
 from .hosts import device, ext4, place
-from .move_refusals import one_disk
+from .move_refusals import covered, one_disk
 from .moving import applied, bare, killed_anywhere
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
@@ -115,10 +115,14 @@ def mounted_elsewhere() -> Any:
         (with_disk(size=8 << 20), "AH087"),
         (mounted_elsewhere(), "AH065"),
         (one_disk(backend="side_car"), "AH060"),
+        (one_disk(config_disk="8:32"), "AH133"),
+        (covered("incomplete"), "AH134"),
+        (covered("sealed"), "AH134"),
         (one_disk(bare={"/data/state": bare(), "/data-state": bare("link", "/srv")}), "AH065"),
         (one_disk(points=[{"target": "/data/state/certs", "uuid": "", "root": "/"}]), "AH064"),
     ],
-    ids=["signature", "not-zero", "too-small", "mounted", "backend", "place", "inside"],
+    ids=["signature", "not-zero", "too-small", "mounted", "backend", "config-disk",
+         "incomplete", "sealed", "place", "inside"],
 )  # fmt: skip
 def test_what_is_not_safe_is_refused_before_anything_is_touched(observed: Any, code: str) -> None:
     assert make_plan(observed, {"layout": "flat"})["code"] == code

@@ -51,9 +51,14 @@ def test_the_plan_says_what_becomes_of_both_copies() -> None:
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"database": False}, {}, "AH086"),
     ({"role": "retired"}, {}, "AH122"),
+    ({}, {"config_disk": "8:32"}, "AH133"),
     ({"bytes": 1 << 40}, {}, "AH087"),
     ({"bytes": 6 << 30}, {"used": 9 << 30}, "AH087"),
 ]
+
+
+def test_another_config_disk_is_no_hindrance() -> None:
+    assert planned({}, config_disk="8:99")["refusal"] == ""
 
 
 @pytest.mark.parametrize(("hidden", "moving", "code"), REFUSED)

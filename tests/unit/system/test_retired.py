@@ -11,7 +11,10 @@ import pytest
 from ansible_collections.agnes.host.plugins.module_utils.core import retired as core
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotRetired
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.system import retired
+from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
+from ansible_collections.agnes.host.plugins.module_utils.system import ledger, retired
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.modules import purge
 
 
 @pytest.fixture
@@ -67,3 +70,36 @@ def test_anything_that_is_not_in_the_list_is_refused(aside: Path, named: str) ->
 def test_no_folder_is_itself_a_mount_point_or_a_state_directory() -> None:
     for layout in LAYOUTS.values():
         assert not set(core.folders()) & {*layout.mounts.values(), layout.state_dir}
+
+
+@pytest.mark.parametrize("name", ["FENCE", "REQUEST"])
+def test_nothing_is_deleted_while_a_move_is_asked_for_or_has_not_ended(
+    aside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for each in ("FENCE", "REQUEST"):
+        monkeypatch.setattr(ledger, each, str(tmp_path / each))
+    for check_mode in (True, False):
+        ledger.write(str(tmp_path / name), {"id": "m"})
+        with pytest.raises(MoveUnderWay, match=f"says '{tmp_path}/{name}'"):
+            purge.purge([f"{aside}/old"], Actions(check_mode))
+        assert len(purge.purge([], Actions(check_mode))) == 2
+        assert sorted(os.listdir(aside)) == ["kept", "old"]
+        ledger.remove(str(tmp_path / name))
+    purge.purge([f"{aside}/old"], Actions(False))
+    assert os.listdir(aside) == ["kept"]
+
+
+def test_no_move_begins_while_something_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "LOCK", str(tmp_path / "run" / "lock"))
+    for paths, check_mode in (([], False), (["/x"], True)):
+        with purge.alone(paths, check_mode):
+            assert not (tmp_path / "run").exists()
+    held = r"a purge, process \d+, since"
+    with (
+        purge.alone(["/x"], False),
+        pytest.raises(MoveUnderWay, match=held),
+        ledger.locked("a move", ledger.LOCK),
+    ):
+        pass

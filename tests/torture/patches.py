@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Troubles that come between two steps, or inside of one: planted in the engine of a case."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import host
+
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT
+from ansible_collections.agnes.host.plugins.module_utils.move import engine, steps, world
+from ansible_collections.agnes.host.plugins.module_utils.system import durable, moving, record
+
+
+def _at(acts: dict[tuple[str, str], Callable[[], None]]) -> None:
+    """Do something once in a case, where a step is reached; each run is a process of its own."""
+    reach = engine.reach
+
+    def also(step: str, when: str) -> None:
+        done = Path(f"/run/at {step}.{when}")
+        if (step, when) in acts and not done.exists():
+            done.touch()
+            acts[step, when]()
+        reach(step, when)
+
+    engine.reach = also
+
+
+def corrupt() -> None:
+    """From now on the copy differs from state after the last pass, at the same time stamp."""
+    act = steps.ACTS["final"].act
+
+    def damaged(scene: world.World) -> None:
+        act(scene)
+        path = f"{moving.STAGE}/system.duckdb"
+        info = os.stat(path)
+        with open(path, "r+b") as file:
+            file.write(b"x")
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+    engine.ACTS = {**steps.ACTS, "final": replace(steps.ACTS["final"], act=damaged)}
+
+
+def _take(path: str) -> None:
+    host.run("umount", path)
+    # Were it immutable, nobody could start on it by mistake.
+    host.run("chattr", "-i", path)
+
+
+def unmounted() -> None:
+    """Once, the state disk goes away when the stack is about to start on it."""
+    _at({("start", "before"): lambda: _take("/data-state")})
+
+
+def gone_on_the_way_back() -> None:
+    """Once, it is away while going back would start the stack on it."""
+    _at(
+        {
+            ("stop", "undo_before"): lambda: _take("/data/state"),
+            ("mount", "undo_before"): lambda: host.run("mount", "/data/state") and None,
+        }
+    )
+
+
+def gone_in_between() -> None:
+    """Once, after a way back that failed: the disk that counts no more goes away, and fstab has its line."""
+    _at({("unlist", "undo_after"): lambda: host.run("umount", "/data/state") and None})
+
+
+def unflushed(name: str) -> None:
+    """Killed when an .env has its place that names this layout, and nobody has flushed that.
+
+    The next process must, before it does or undoes anything.
+    """
+    flush, reach = os.fsync, engine.reach
+    folder = os.stat("/opt/agnes")
+
+    def flushed(fd: int) -> None:
+        if os.path.samestat(os.fstat(fd), folder):
+            seen = Path("/run/killed")
+            if not seen.exists() and Path("/run/at the commit").exists():
+                if host.layout_named_by_env().name == name:
+                    seen.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+            elif seen.exists():
+                Path("/run/flushed").touch()
+        flush(fd)
+
+    def checked(step: str, when: str) -> None:
+        if step == COMMIT:
+            Path("/run/at the commit").touch()
+        if os.path.exists("/run/killed") and not os.path.exists("/run/flushed"):
+            raise RuntimeError(f"'{step}' relies on an .env that nobody has flushed")
+        reach(step, when)
+
+    durable.os.fsync, engine.reach = flushed, checked
+
+
+def forged() -> None:
+    """A directory of uid 999's is in the link's place that says it is a copy of this host's."""
+
+    def put() -> None:
+        path = Path("/data/state")
+        os.rename(path, "/data/the-link")
+        path.mkdir()
+        marker = json.loads(Path("/data-state/.agnes-state.json").read_text())
+        record.save({**record.load(), "instance_id": marker["instance_id"]})
+        text = json.dumps({**marker, "role": "incomplete"})
+        (path / ".agnes-state.json").write_text(text)
+        Path("/run/forged").write_text(str(path.stat().st_ino))
+
+    def look() -> None:
+        if os.stat("/data/state").st_ino == int(Path("/run/forged").read_text()):
+            path = Path("/run/stand-in.json")
+            store = json.loads(path.read_text())
+            store["wrong"].append("a start in a directory that uid 999 has made, and holds open")
+            path.write_text(json.dumps(store))
+
+    _at({("nest", "before"): put, ("start", "before"): look})
+
+
+PATCHES = {
+    "corrupted": corrupt,
+    "unmounted": unmounted,
+    "gone on the way back": gone_on_the_way_back,
+    "gone in between": gone_in_between,
+    "unflushed forward": lambda: unflushed("flat"),
+    "unflushed back": lambda: unflushed("nested"),
+    "forged": forged,
+}
+"""By name, as a case is given it."""
