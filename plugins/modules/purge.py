@@ -74,7 +74,7 @@ def check_nothing_moves() -> None:
 
 def alone(paths: list[str], check_mode: bool) -> AbstractContextManager[None]:
     """The host's lock where something is going to be deleted: no move begins meanwhile."""
-    return ledger.locked("a purge", ledger.LOCK) if paths and not check_mode else nullcontext()
+    return ledger.locked(ledger.PURGE, ledger.LOCK) if paths and not check_mode else nullcontext()
 
 
 def purge(paths: list[str], actions: Actions) -> list[str]:

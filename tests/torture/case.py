@@ -275,7 +275,19 @@ def end_state(target: Layout) -> dict[str, Any]:
     }
 
 
-HOWS = ("boot", "back", "reverse", "mended", "contended", "ticked")
+def dark_boot(target: Layout, source: Layout, kind: dict[str, Any]) -> dict[str, Any]:
+    """A boot that has not found the data disk; the product's startup script has made directories there."""
+    host.reboot()
+    host.run("umount", "/data")
+    Path("/data/state").mkdir(parents=True, exist_ok=True)
+    Path("/data/state/instance.yaml").touch()
+    before = Path("/run/stand-in.json").read_text()
+    status, result = once(target, source, "", True, kind)
+    assert Path("/run/stand-in.json").read_text() == before, "started without the disk"
+    return {"armed": "dark", "status": status, "message": result["message"], "running": []}
+
+
+HOWS = ("boot", "dark", "back", "reverse", "mended", "contended", "ticked")
 SECOND: dict[str, Any] = {}
 
 
@@ -295,7 +307,7 @@ def main() -> None:
 
     A RUN that begins with ``boot`` comes after a reboot: nothing is mounted but by fstab,
     /run is empty, and nobody asks for anything. ``back`` gives the move up, ``reverse`` asks
-    for a move the other way, ``mended`` comes after what was in the way is gone, and in
+    for a move the other way, ``dark`` is a boot without the data disk, ``mended`` comes after what was in the way is gone, and in
     ``contended`` a second engine is started beside the first. Before ``ticked`` the product's
     upgrade has found its lock free.
     """
@@ -323,6 +335,9 @@ def main() -> None:
         how, _comma, points = (
             armed.partition(",") if armed.split(",")[0] in HOWS else ("", "", armed)
         )
+        if how == "dark":
+            history.append(dark_boot(target, source, kind))
+            continue
         forget = how == "boot"
         if forget:
             host.reboot()

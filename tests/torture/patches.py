@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -72,6 +73,42 @@ def gone_in_between() -> None:
     _at({("unlist", "undo_after"): lambda: host.run("umount", "/data/state") and None})
 
 
+def mounted_again() -> None:
+    """Once, on the way back, something has mounted the disk over the state that lies beneath."""
+    _at(
+        {
+            ("stop", "undo_before"): lambda: (
+                host.run("mount", host.DEVICES["state"], "/data/state") and None
+            )
+        }
+    )
+
+
+def flush_fails(name: str, often: bool) -> None:
+    """In the first run, the flush of an .env that names this layout is an error: once, or each time."""
+    flush, reach = os.fsync, engine.reach
+    folder, left = os.stat("/opt/agnes"), [often]
+
+    def failing(fd: int) -> None:
+        if os.path.samestat(os.fstat(fd), folder) and Path("/run/at the commit").exists():
+            first = not Path("/run/failed").exists() or Path("/run/failed").read_text() == str(
+                os.getpid()
+            )
+            if first and host.layout_named_by_env().name == name and left:
+                Path("/run/failed").write_text(str(os.getpid()))
+                if not often:
+                    left.clear()
+                raise OSError(errno.EIO, "the flush has failed")
+        flush(fd)
+
+    def reached(step: str, when: str) -> None:
+        if step == COMMIT:
+            Path("/run/at the commit").touch()
+        reach(step, when)
+
+    durable.os.fsync, engine.reach = failing, reached
+
+
 def unflushed(name: str) -> None:
     """Killed when an .env has its place that names this layout, and nobody has flushed that.
 
@@ -128,6 +165,9 @@ PATCHES = {
     "corrupted": corrupt,
     "unmounted": unmounted,
     "gone on the way back": gone_on_the_way_back,
+    "mounted again": mounted_again,
+    "flush fails once forward": lambda: flush_fails("flat", often=False),
+    "flush fails back": lambda: flush_fails("nested", often=True),
     "gone in between": gone_in_between,
     "unflushed forward": lambda: unflushed("flat"),
     "unflushed back": lambda: unflushed("nested"),

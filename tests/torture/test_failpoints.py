@@ -208,6 +208,10 @@ UNDO = [
 ]
 
 
+LINK_GONE = [("flat", "point", "undo_before"), ("gather", "put", "undo_before")]
+"""Where an undo that fails leaves something else than the link for readers in its place."""
+
+
 @pytest.mark.parametrize(("source", "step", "when"), UNDO)
 @pytest.mark.parametrize("mode", ["kill", "eio"] if FULL else ["kill"])
 def test_failed_while_going_back_then_run_plainly(
@@ -217,8 +221,10 @@ def test_failed_while_going_back_then_run_plainly(
     found = play(tmp_path, source, "none", armed, "")
     assert found["fired"] == [f"{COMMIT}.after:eio", f"{step}.{when}:{mode}"]
     if mode == "eio" and step != "stop":
-        # Whatever can't be undone, the stack is not left down for it.
-        assert found["history"][0]["running"] == ["app", "scheduler"]
+        # Whatever can't be undone, the stack is not left down for it; but without the link it would
+        # take another database.
+        linked = (source, step, when) not in LINK_GONE
+        assert found["history"][0]["running"] == (["app", "scheduler"] if linked else [])
     same_end(found, source, "none", tmp_path)
 
 

@@ -237,6 +237,40 @@ def test_what_shows_when_the_disk_goes_away_is_state_from_then_on(tmp_path: Path
     same_end(found, "uncover", "none", tmp_path)
 
 
+def test_a_half_made_copy_that_is_mounted_over_state_is_taken_away(tmp_path: Path) -> None:
+    found = play(tmp_path, "uncover", "mounted again", "whole.after:eio", "boot", "")
+    assert message(found).startswith("AH069: ")
+    assert found["history"][0]["running"] == ["app", "scheduler"]
+    same_end(found, "uncover", "none", tmp_path)
+
+
+@pytest.mark.parametrize("begin", ["nested", "copy"])
+def test_an_env_that_can_not_be_flushed_starts_nothing(tmp_path: Path, begin: str) -> None:
+    """Nobody knows which one a boot would show, and what was started would be on the other copy then."""
+    found = play(tmp_path, begin, "flush fails back", "commit.after:eio", "")
+    assert message(found).startswith("AH070: ")
+    assert "stopped at step 'undo commit'" in message(found)
+    assert found["history"][0]["running"] == []
+    same_end(found, begin, "none", tmp_path)
+
+
+@pytest.mark.parametrize("begin", ["nested", "copy"])
+def test_a_commit_that_stays_leads_on_also_after_a_boot(tmp_path: Path, begin: str) -> None:
+    armed = "commit.undo_before:eio,start.before:kill"
+    found = play(tmp_path, begin, "flush fails once forward", armed)
+    assert found["history"][0]["status"] == -9
+    assert found["end"]["fence"]["phase"] == "forward"
+
+
+@pytest.mark.parametrize("begin", ["copy", "uncover"])
+def test_a_boot_without_the_data_disk_starts_nothing(tmp_path: Path, begin: str) -> None:
+    """A directory of that name on the root disk is no state."""
+    point = "quiet.after" if begin == "copy" else "uncover.after"
+    found = play(tmp_path, begin, "none", f"{point}:kill", "dark", "boot", "")
+    assert [each["status"] for each in found["history"]] == [-9, 1, 0, 0]
+    same_end(found, begin, "none", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("begin", "error", "uuid"),
     [
@@ -259,7 +293,10 @@ def test_the_way_back_starts_nothing_where_the_disk_is_gone(tmp_path: Path) -> N
     found = play(tmp_path, "nested", "gone on the way back", "commit.before:eio", "")
     assert message(found).startswith("AH070: ")
     assert "undo stop" in message(found)
-    assert "AH032: '/data/state' is not mounted" in message(found)
+    assert (
+        "AH079: '/data/state' does not show the state of before the move (found a directory"
+        in message(found)
+    )
     assert found["history"][0]["running"] == []
     same_end(found, "nested", "none", tmp_path)
 

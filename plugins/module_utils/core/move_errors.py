@@ -133,6 +133,14 @@ class PreMoveFailed(Refusal):
     )
 
 
+class NotAsBefore(Refusal):
+    code = "AH079"
+    sentence = (
+        "'{path}' does not show the state of before the move (found {found}), so the stack is not started on it; "
+        "see 'agnes-host explain', bring it back there, then run again"
+    )
+
+
 class CopyTargetForeign(Refusal):
     code = "AH120"
     sentence = (
@@ -190,7 +198,7 @@ class CopyShown(Refusal):
     code = "AH134"
     sentence = (
         "'{path}' shows a copy of state that no move has ended (its marker says {found}), and no move is under way; "
-        "find out what mounted or put it there, take it away, and see 'agnes-host explain' before anything is started"
+        "see 'agnes-host explain' and docs/errors.md before anything is started there or taken away"
     )
 
 

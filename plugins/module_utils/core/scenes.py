@@ -168,13 +168,22 @@ class Scene:
 
     @property
     def intact(self) -> bool:
-        """Whether state shows where it was before the move, so that going back may start the stack on it."""
-        if self.facts["roles"].get(self.old) in (RETIRED, INCOMPLETE):
+        """Whether state shows where it was before the move, and so does the link for readers that was there.
+
+        Going back, the stack is started on nothing else: without the link it takes another database.
+        """
+        found, link = self.bare(self.new), self.source.links.get(self.new)
+        linked = found["kind"] == "link" and found["target"] == link
+        if (self.facts["fence"] or {}).get("point_was") == "link" and not linked:
             return False
         there = [point for point in self.facts["points"] if point["target"] == self.old]
+        role = self.facts["roles"].get(self.old)
         if there:
-            return self.kind != COPY and all(is_disk(p, self.old, self.uuid) for p in there)
-        return self.kind in (COPY, UNCOVER) and self.bare(self.old)["kind"] == "directory"
+            # The last one is on top. A copy in the making would have been mounted over state since.
+            unused = self.kind == UNCOVER and role in (INCOMPLETE, SEALED)
+            return self.kind != COPY and is_disk(there[-1], self.old, self.uuid) and not unused
+        in_directory = self.kind in (COPY, UNCOVER) and self.bare(self.old)["kind"] == "directory"
+        return in_directory and role != RETIRED
 
     @property
     def there(self) -> bool:

@@ -128,14 +128,34 @@ class Engine:
                 self._undo(name)
             except _ERRORS as error:
                 failed.append((name, error))
-            if name == COMMIT and world.look(containers=False).committed:
-                return False
+            if name == COMMIT and (failed or world.look(containers=False).committed):
+                try:
+                    if self._settle():
+                        return False
+                except _ERRORS as error:
+                    # Nothing may be started, or undone, by an .env of which nobody knows what a boot shows.
+                    failed.append((name, error))
+                    break
         if failed:
             raise MoveStuck(
                 target=world.target.name, step=f"undo {failed[0][0]}", found=failed[0][1],
                 uuid=world.uuid_before(), path=world.source.state_dir,
             )  # fmt: skip
         return True
+
+    def _settle(self) -> bool:
+        """Whether ``.env`` names the target, after its undo has failed.
+
+        It is written anew as it reads: an error of a flush is told once only, and another flush of
+        the same file would succeed without having written anything.
+        """
+        world = self.world
+        durable.write(world.env_path, world.read_env())
+        committed = world.look(containers=False).committed
+        if committed:
+            world.intent.update(phase=FORWARD)
+            world.save()
+        return committed
 
     def _undo(self, step: str) -> None:
         """Each undo looks for itself what is there to be undone: a step may be done by half."""
@@ -245,7 +265,7 @@ def run_requested(say: Callable[[str], None]) -> int:
     be taken away unread: a run waits for its result.
     """
     good = True
-    with ledger.locked("a move"):
+    with ledger.locked("a move", waits_for=ledger.PURGE):
         while True:
             request = ledger.read(ledger.REQUEST)
             if request is None and ledger.read(ledger.FENCE) is None:

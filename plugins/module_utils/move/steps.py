@@ -12,7 +12,13 @@ from typing import Optional
 from ..core import switch
 from ..core.disks import COPY_TARGET
 from ..core.errors import NotMounted
-from ..core.move_errors import LockHeld, StateDiskHeld, StateDiskShared, StrayContainers
+from ..core.move_errors import (
+    LockHeld,
+    NotAsBefore,
+    StateDiskHeld,
+    StateDiskShared,
+    StrayContainers,
+)
 from ..core.move_steps import COMMIT
 from ..core.retired import REPLACED
 from ..core.scenes import ACTIVE, GATHER, UNCOVER
@@ -172,10 +178,18 @@ def _stop_undo(world: World) -> None:
             if not is_covered(world):
                 raise
     if not set(world.wanted) <= world.project.running():
-        scene = world.look(containers=False)
-        if scene.committed or not scene.intact:
-            raise NotMounted(mount_point=scene.old, found="not just the state of before")
+        _check_as_before(world)
         _start_again(world)
+
+
+def _check_as_before(world: World) -> None:
+    scene = world.look(containers=False)
+    if scene.committed or not scene.intact:
+        at = [point["source"] for point in scene.facts["points"] if point["target"] == scene.old]
+        found = " and ".join([*at, f"a {scene.bare(scene.old)['kind']} beneath"])
+        raise NotAsBefore(path=scene.old, found=found)
+    # Raises NotMounted where the disk that it is on is gone: a boot may have left its mount point bare.
+    world.held()
 
 
 def _quiet(world: World) -> None:

@@ -10,13 +10,24 @@ the same as what shows before anything is started, so that no boot brings the ot
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..core import switch
 from ..core.copy_errors import SourceUnproved
 from ..core.disks import COPY_TARGET
 from ..core.errors import NotMounted
 from ..core.scenes import INCOMPLETE, SEALED
-from ..system import devices, durable, filesystems, formatting, markers, moving, record, trees
+from ..system import (
+    devices,
+    durable,
+    filesystems,
+    formatting,
+    markers,
+    moving,
+    record,
+    trees,
+    units,
+)
 from ..system.duckdb_check import DATABASE
 from ..system.moving import STAGE
 from . import places
@@ -34,18 +45,29 @@ def _unlist(world: World) -> None:
     old, new = world.source.mounts["state"], world.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
     durable.write(filesystems.FSTAB, switch.without_line(text, old, new))
+    # By its unit of the old fstab systemd would mount the disk again, for whoever requires the path.
+    units.reload()
+
+
+def _is_own_copy(world: World, marker: Mapping[str, Any]) -> bool:
+    """Whether a marker is that of this move's own copy, which is not used yet."""
+    return marker.get("role") in (INCOMPLETE, SEALED) and marker.get("move") == world.id
 
 
 def list_what_shows(world: World) -> bool:
-    """Let fstab have the old line while the disk is mounted, and never after; returns whether it is."""
+    """Let fstab have the old line while the disk is mounted, and never after; returns whether it is.
+
+    Written also where it reads right already: the write that made it so may never have been flushed.
+    """
+    old, new = world.source.mounts["state"], world.target.mounts["state"]
+    if _is_own_copy(world, moving.marker(old)):
+        unmount(old)
     if not is_covered(world):
         _unlist(world)
         return False
-    old, new = world.source.mounts["state"], world.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
     after = switch.with_line_back(text, old, new, world.intent["old_line"])
-    if after != text:
-        durable.write(filesystems.FSTAB, after)
+    durable.write(filesystems.FSTAB, after)
     return True
 
 
@@ -80,8 +102,7 @@ def _uncover(world: World) -> None:
 def _is_aside(world: World) -> bool:
     """Whether what is at the top of the disk is this move's own copy already."""
     with trees.opened(STAGE) as top:
-        marker = markers.read_if_any(top)
-    return marker.get("role") in (INCOMPLETE, SEALED) and marker.get("move") == world.id
+        return _is_own_copy(world, markers.read_if_any(top))
 
 
 def _aside(world: World) -> None:

@@ -84,8 +84,10 @@ class World:
 
     def uuid_before(self) -> str:
         """UUID of the filesystem that state is on while the move is not committed."""
-        showing = moving.mount_at(self.source.mounts["state"])[1] or self.intent.get("source_uuid")
-        return str(showing or self.intent["uuid"])
+        uuid, beneath = str(self.intent["uuid"]), self.intent.get("source_uuid")
+        old = self.source.mounts["state"]
+        covered = self.intent.get("kind") == UNCOVER and moving.mount_at(old)[1] == uuid
+        return str(beneath) if beneath and not covered else uuid
 
     def device(self) -> str:
         """MAJ:MIN of the state disk, from where it is mounted; empty when it is not."""

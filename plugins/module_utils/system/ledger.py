@@ -27,7 +27,11 @@ REQUEST = "/run/agnes-host/move.json"
 """What a run asks for. In memory: a request that was not begun must not start after a reboot."""
 LOCK = "/run/agnes-host/lock"
 
+PURGE = "a purge"
+"""How the lock names one that deletes what was set aside; a move waits for its end."""
+
 FORMAT = 1
+_POLL_SECONDS = 0.2
 
 
 def read(path: str) -> Optional[dict[str, Any]]:
@@ -120,16 +124,23 @@ def _moment() -> str:
 
 
 @contextmanager
-def locked(who: str, path: str = LOCK) -> Iterator[None]:
-    """Hold the host's lock; raises MoveUnderWay and names the holder when another process has it."""
+def locked(who: str, path: str = LOCK, waits_for: str = "") -> Iterator[None]:
+    """Hold the host's lock; raises MoveUnderWay and names the holder when another process has it.
+
+    waits_for: how the names of those begin that are waited for; they end by themselves.
+    """
     durable.make_directory(os.path.dirname(path), 0o700)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(fd, 4096, 0).decode("utf-8", "replace").strip()
-            raise MoveUnderWay(found=holder or "its holder has left no name") from error
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                holder = os.pread(fd, 4096, 0).decode("utf-8", "replace").strip()
+                if not waits_for or not holder.startswith(waits_for):
+                    raise MoveUnderWay(found=holder or "its holder has left no name") from error
+            time.sleep(_POLL_SECONDS)
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{who}, process {os.getpid()}, since {now()}\n".encode(), 0)
         yield

@@ -24,6 +24,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_interrupted,
     plan_move,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
 from ansible_collections.agnes.host.plugins.module_utils.move import canary, places, steps
 from ansible_collections.agnes.host.plugins.module_utils.move.engine import Engine, StepFailed
 from ansible_collections.agnes.host.plugins.module_utils.move.project import Project
@@ -178,6 +179,14 @@ def product_locked(tmp: Path) -> object:
             return None
 
 
+def gone_before(tmp: Path) -> object:
+    """Go back where something else is mounted over the state disk."""
+    points = [*host_with(NESTED)["moving"]["points"], {"target": "/data/state", "source": "/dev/sde",
+              "uuid": "u-e", "root": "/", "maj_min": "8:64", "fstype": "ext4"}]  # fmt: skip
+    scene = Scene(NESTED, FLAT, "u-state", host_with(NESTED, points=points)["moving"])
+    return steps._check_as_before(SimpleNamespace(look=lambda containers: scene))  # type: ignore[arg-type]
+
+
 def failing(step: str, committed: bool) -> Callable[[Path], object]:
     """A move that fails at ``step``."""
 
@@ -296,6 +305,12 @@ MOVED = [
         "goes on from there",
     ),
     Case(
+        errors.NotAsBefore, gone_before,
+        "AH079: '/data/state' does not show the state of before the move (found /dev/sdX and /dev/sde and a "
+        "directory beneath), so the stack is not started on it; see 'agnes-host explain', bring it back there, "
+        "then run again",
+    ),
+    Case(
         errors.CanaryLost, lost,
         "AH071: the canary row posted to http://app:1/rows did not arrive on the state disk at '{tmp}' "
         "([Errno 111] Connection refused); see 'docker compose logs app'",
@@ -357,8 +372,8 @@ MOVED = [
     Case(
         errors.CopyShown, lambda tmp: check_not_retired(covered("incomplete")),
         "AH134: '/data/state' shows a copy of state that no move has ended (its marker says incomplete), and no "
-        "move is under way; find out what mounted or put it there, take it away, and see 'agnes-host explain' "
-        "before anything is started",
+        "move is under way; see 'agnes-host explain' and docs/errors.md before anything is started there or taken "
+        "away",
     ),
     Case(
         errors.MarkerForeign, lambda tmp: marker_as(tmp, lambda path: path.symlink_to("/etc/shadow")),

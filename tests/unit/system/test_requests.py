@@ -24,7 +24,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's files, in a directory of the test's own."""
 
     @contextmanager
-    def locked(_who: str) -> Iterator[None]:
+    def locked(_who: str, waits_for: str) -> Iterator[None]:
         yield
 
     monkeypatch.setattr(ledger, "locked", locked)

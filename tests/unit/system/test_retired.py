@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,25 @@ def test_no_move_begins_while_something_is_deleted(
         ledger.locked("a move", ledger.LOCK),
     ):
         pass
+
+
+def test_a_move_waits_until_something_is_deleted_and_for_nobody_else(tmp_path: Path) -> None:
+    path, order = str(tmp_path / "lock"), []
+
+    def move() -> None:
+        with ledger.locked("a move", path, waits_for=ledger.PURGE):
+            order.append("move")
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.locked(ledger.PURGE, path):
+            job = pool.submit(move)
+            with pytest.raises(TimeoutError):
+                job.result(0.5)
+            order.append("deleted")
+        job.result(5)
+        with (
+            ledger.locked("a move", path),
+            pytest.raises(MoveUnderWay, match="a move, process"),
+        ):
+            move()
+    assert order == ["deleted", "move"]
