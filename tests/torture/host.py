@@ -209,8 +209,11 @@ def _project(layout: Layout) -> None:
     )
 
 
-def reboot() -> None:
-    """What a boot does: all is unmounted, /run is empty, and fstab is mounted, in its order."""
+def reboot(without: str = "") -> None:
+    """What a boot does: all is unmounted, /run is empty, and fstab is mounted, in its order.
+
+    without: a mount point whose disk does not show up; the product makes directories there.
+    """
     store = Path("/run/stand-in.json").read_text()
     for point in ("/run/agnes-host/copy", "/data/state", "/data-state", "/data"):
         while subprocess.run(["umount", point], capture_output=True, check=False).returncode == 0:
@@ -221,7 +224,13 @@ def reboot() -> None:
         Path("/run", name).write_text(text)
     Path("/run/lock").mkdir()
     systemd()
+    fstab = Path("/etc/fstab")
+    text = fstab.read_text()
+    if without:
+        Path(without, "state").mkdir(exist_ok=True)
+        fstab.write_text("".join(x for x in text.splitlines(True) if f" {without} " not in x))
     run("mount", "--all", "--types", "ext4")
+    fstab.write_text(text)
     _come_up()
 
 

@@ -84,6 +84,17 @@ def mounted_again() -> None:
     )
 
 
+def not_replaced() -> None:
+    """From the commit on .env can't be replaced, until going back has started what ran."""
+    env = "/opt/agnes/.env"
+    _at(
+        {
+            (COMMIT, "before"): lambda: host.run("mount", "--bind", env, env) and None,
+            ("point", "undo_before"): lambda: host.run("umount", env) and None,
+        }
+    )
+
+
 def flush_fails(name: str, often: bool) -> None:
     """In the first run, the flush of an .env that names this layout is an error: once, or each time."""
     flush, reach = os.fsync, engine.reach
@@ -165,6 +176,7 @@ PATCHES = {
     "corrupted": corrupt,
     "unmounted": unmounted,
     "gone on the way back": gone_on_the_way_back,
+    "not replaced": not_replaced,
     "mounted again": mounted_again,
     "flush fails once forward": lambda: flush_fails("flat", often=False),
     "flush fails back": lambda: flush_fails("nested", often=True),

@@ -245,6 +245,15 @@ def test_a_half_made_copy_that_is_mounted_over_state_is_taken_away(tmp_path: Pat
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy"])
+def test_an_env_that_can_not_be_replaced_leads_back(tmp_path: Path, begin: str) -> None:
+    found = play(tmp_path, begin, "not replaced", "")
+    assert message(found).startswith("AH070: ")
+    assert "step 'undo commit' ([Errno 16] Device or resource busy" in message(found)
+    assert found["history"][0]["running"] == ["app", "scheduler"]
+    assert found["layout"] == "nested"
+
+
+@pytest.mark.parametrize("begin", ["nested", "copy"])
 def test_an_env_that_can_not_be_flushed_starts_nothing(tmp_path: Path, begin: str) -> None:
     """Nobody knows which one a boot would show, and what was started would be on the other copy then."""
     found = play(tmp_path, begin, "flush fails back", "commit.after:eio", "")
@@ -262,10 +271,21 @@ def test_a_commit_that_stays_leads_on_also_after_a_boot(tmp_path: Path, begin: s
     assert found["end"]["fence"]["phase"] == "forward"
 
 
-@pytest.mark.parametrize("begin", ["copy", "uncover"])
-def test_a_boot_without_the_data_disk_starts_nothing(tmp_path: Path, begin: str) -> None:
-    """A directory of that name on the root disk is no state."""
-    point = "quiet.after" if begin == "copy" else "uncover.after"
+@pytest.mark.parametrize(
+    ("begin", "point"),
+    [
+        ("copy", "quiet.after"),
+        ("uncover", "uncover.after"),
+        ("nested", "quiet.after"),
+        ("nested", "commit.after"),
+        ("copy", "commit.after"),
+        ("gather", "quiet.after"),
+    ],
+)
+def test_a_boot_without_the_data_disk_starts_nothing(
+    tmp_path: Path, begin: str, point: str
+) -> None:
+    """A directory of that name on the root disk is no state, and none for data."""
     found = play(tmp_path, begin, "none", f"{point}:kill", "dark", "boot", "")
     assert [each["status"] for each in found["history"]] == [-9, 1, 0, 0]
     same_end(found, begin, "none", tmp_path)

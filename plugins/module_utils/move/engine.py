@@ -18,7 +18,7 @@ from ..core.move_steps import COMMIT, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
 from ..core.scenes import COPYING, Moving, points_to
-from ..system import durable, host, ledger, moving
+from ..system import host, ledger, moving
 from ..system.commands import Failed
 from .failpoints import reach
 from .steps import ACTS, product_lock
@@ -144,13 +144,9 @@ class Engine:
         return True
 
     def _settle(self) -> bool:
-        """Whether ``.env`` names the target, after its undo has failed.
-
-        It is written anew as it reads: an error of a flush is told once only, and another flush of
-        the same file would succeed without having written anything.
-        """
+        """Whether ``.env`` names the target, after its undo has failed; from here on that is so for good."""
         world = self.world
-        durable.write(world.env_path, world.read_env())
+        world.settle_env()
         committed = world.look(containers=False).committed
         if committed:
             world.intent.update(phase=FORWARD)
@@ -173,6 +169,7 @@ class Engine:
         scene = self.world.look()
         if scene.committed and scene.there and scene.superseded:
             with suppress(*_ERRORS):
+                self.world.check_data_disk()
                 self.world.project.up(
                     self.world.wanted, self.world.intent["alone"], self.world.intent["timeout"]
                 )
@@ -189,8 +186,8 @@ def carry_out(
     engine: Optional[Engine] = None
     with product_lock(UPGRADE_LOCK):
         if fence is not None:
-            # What .env says may be a rename that was cut off before its flush; from here on acts rely on it.
-            durable.fsync_directory(fence["project_dir"])
+            # What .env says may be a rename that was cut off before its flush, or whose flush has failed.
+            World(fence).settle_env()
         if fence is not None and _goes_back(fence, request):
             engine = Engine(World(fence), say)
             engine.back(

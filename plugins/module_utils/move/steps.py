@@ -188,8 +188,8 @@ def _check_as_before(world: World) -> None:
         at = [point["source"] for point in scene.facts["points"] if point["target"] == scene.old]
         found = " and ".join([*at, f"a {scene.bare(scene.old)['kind']} beneath"])
         raise NotAsBefore(path=scene.old, found=found)
-    # Raises NotMounted where the disk that it is on is gone: a boot may have left its mount point bare.
-    world.held()
+    # A boot may have left its mount point bare, and what is there is on the root disk then.
+    world.check_data_disk()
 
 
 def _quiet(world: World) -> None:
@@ -223,6 +223,7 @@ def _start(world: World) -> None:
     scene = world.look(containers=False)
     if not scene.committed or not scene.there or scene.mounted(scene.old):
         raise NotMounted(mount_point=scene.new, found="not the state alone")
+    world.check_data_disk()
     _start_again(world)
 
 

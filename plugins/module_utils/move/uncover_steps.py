@@ -10,7 +10,6 @@ the same as what shows before anything is started, so that no boot brings the ot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..core import switch
 from ..core.copy_errors import SourceUnproved
@@ -41,17 +40,16 @@ def is_covered(world: World) -> bool:
     return world.look(containers=False).mounted(world.source.mounts["state"])
 
 
-def _unlist(world: World) -> None:
+def _drop_old_line(world: World) -> None:
     old, new = world.source.mounts["state"], world.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
     durable.write(filesystems.FSTAB, switch.without_line(text, old, new))
+
+
+def _unlist(world: World) -> None:
+    _drop_old_line(world)
     # By its unit of the old fstab systemd would mount the disk again, for whoever requires the path.
     units.reload()
-
-
-def _is_own_copy(world: World, marker: Mapping[str, Any]) -> bool:
-    """Whether a marker is that of this move's own copy, which is not used yet."""
-    return marker.get("role") in (INCOMPLETE, SEALED) and marker.get("move") == world.id
 
 
 def list_what_shows(world: World) -> bool:
@@ -60,10 +58,11 @@ def list_what_shows(world: World) -> bool:
     Written also where it reads right already: the write that made it so may never have been flushed.
     """
     old, new = world.source.mounts["state"], world.target.mounts["state"]
-    if _is_own_copy(world, moving.marker(old)):
+    if world.intent.get("aside_begun") and is_covered(world):
+        # Mounted again by somebody: what is on it is set aside by half, or half a copy.
         unmount(old)
     if not is_covered(world):
-        _unlist(world)
+        _drop_old_line(world)
         return False
     text = durable.read_text(filesystems.FSTAB) or ""
     after = switch.with_line_back(text, old, new, world.intent["old_line"])
@@ -102,7 +101,8 @@ def _uncover(world: World) -> None:
 def _is_aside(world: World) -> bool:
     """Whether what is at the top of the disk is this move's own copy already."""
     with trees.opened(STAGE) as top:
-        return _is_own_copy(world, markers.read_if_any(top))
+        marker = markers.read_if_any(top)
+    return marker.get("role") in (INCOMPLETE, SEALED) and marker.get("move") == world.id
 
 
 def _aside(world: World) -> None:
@@ -111,6 +111,8 @@ def _aside(world: World) -> None:
     if world.look(containers=False).mounted(world.target.mounts["state"]):
         # An earlier process has shown its copy, and has been killed.
         unmount(world.target.mounts["state"])
+    world.intent["aside_begun"] = True
+    world.save()
     mount_stage(uuid)
     if not _is_aside(world):
         places.set_aside(STAGE, f"{world.id[:8]}-mounted")

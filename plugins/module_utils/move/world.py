@@ -139,6 +139,26 @@ class World:
             raise Failed(f"'{self.env_path}' is not there")
         return text
 
+    def settle_env(self) -> None:
+        """Write ``.env`` anew as it reads, so that a boot shows what it says now.
+
+        An error of a flush is told once only: another flush of the same file would succeed without
+        having written anything. A file that can't be replaced has not been replaced before either.
+        """
+        before = os.lstat(self.env_path)
+        try:
+            durable.write(self.env_path, self.read_env())
+        except OSError:
+            if not os.path.samestat(before, os.lstat(self.env_path)):
+                raise
+            durable.fsync_directory(self.intent["project_dir"])
+
+    def check_data_disk(self) -> None:
+        """Raise NotMounted where the data disk is gone that was there when the move began."""
+        data, uuid = self.source.mounts["data"], self.intent.get("data_uuid")
+        if uuid and moving.mount_at(data)[1] != uuid:
+            raise NotMounted(mount_point=data, found="not the data disk that the move began with")
+
     def went_down(self) -> None:
         """The stack is about to stop."""
         self.down_at = time.monotonic()
@@ -236,5 +256,6 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
         "phase": FORWARD,
         "because": "",
         "began": ledger.now(),
+        "data_uuid": moving.mount_at(LAYOUTS[request["source"]].mounts["data"])[1],
         **_copy_part(request, project, fence),
     }

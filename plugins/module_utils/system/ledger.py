@@ -32,6 +32,7 @@ PURGE = "a purge"
 
 FORMAT = 1
 _POLL_SECONDS = 0.2
+_GRACE_SECONDS = 1.0
 
 
 def read(path: str) -> Optional[dict[str, Any]]:
@@ -132,13 +133,16 @@ def locked(who: str, path: str = LOCK, waits_for: str = "") -> Iterator[None]:
     durable.make_directory(os.path.dirname(path), 0o700)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        end = time.monotonic() + _GRACE_SECONDS if waits_for else 0.0
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
                 holder = os.pread(fd, 4096, 0).decode("utf-8", "replace").strip()
-                if not waits_for or not holder.startswith(waits_for):
+                waited_for = waits_for and holder.startswith(waits_for)
+                # One that has only just got it has not written its name yet.
+                if not waited_for and time.monotonic() >= end:
                     raise MoveUnderWay(found=holder or "its holder has left no name") from error
             time.sleep(_POLL_SECONDS)
         os.ftruncate(fd, 0)
