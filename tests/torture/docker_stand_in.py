@@ -59,6 +59,13 @@ def env(path: str) -> dict:
     return {key: value for key, _equals, value in pairs}
 
 
+def same_on_the_way_back() -> bool:
+    """Whether the disk is still at both places, its second mount not undone: the same files, whichever is read."""
+    with open(FENCE) as file:
+        back = json.load(file)["phase"] == "back"
+    return back and os.stat("/data/state").st_dev == os.stat("/data-state").st_dev
+
+
 def held_back(store: dict, what: str) -> None:
     """The engine stops and starts the stack only while nothing of the product's can meddle."""
     if "BY_UPGRADE" in os.environ:
@@ -67,9 +74,9 @@ def held_back(store: dict, what: str) -> None:
     if os.path.exists(SYSTEMD):
         with open(SYSTEMD) as file:
             held = json.load(file)["held"]
-    if what == "a start" and state_dir(".") == "/data-state":
+    if what == "a start" and os.path.exists(FENCE) and state_dir(".") == "/data-state":
         alone = not os.path.ismount("/data/state") and os.path.exists("/run/was stuck")
-        if not os.path.islink("/data/state") and not alone:
+        if not os.path.islink("/data/state") and not alone and not same_on_the_way_back():
             store["wrong"].append("a start with two places that state may be at")
     if os.path.exists("/run/held"):
         store["wrong"].append(f"{what} while something else is at work")

@@ -173,7 +173,8 @@ class Scene:
         Going back, the stack is started on nothing else: without the link it takes another database.
         """
         found, link = self.bare(self.new), self.source.links.get(self.new)
-        linked = found["kind"] == "link" and found["target"] == link
+        # Where the disk itself still is, readers find the state all the same.
+        linked = self.mounted(self.new) or (found["kind"], found["target"]) == ("link", link)
         if (self.facts["fence"] or {}).get("point_was") == "link" and not linked:
             return False
         there = [point for point in self.facts["points"] if point["target"] == self.old]

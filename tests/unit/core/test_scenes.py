@@ -23,6 +23,7 @@ from .moving import bare
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 OTHER = {**mount("/data/state", "8:64", "u-other"), "fstype": "ext4"}
 OURS = {**mount("/data/state", "8:32", "u-state"), "fstype": "ext4"}
+FLAT_AT = {**mount("/data-state", "8:32", "u-state"), "fstype": "ext4"}
 LINK = {"/data-state": bare(), "/data/state": bare("link", "/data-state")}
 MADE = {"/data-state": bare(), "/data/state": bare()}
 GONE = {"/data/state": bare("absent"), "/data-state": bare("absent")}
@@ -48,6 +49,7 @@ def scene(kind: str, back: Any = None, **facts: Any) -> Scene:
         (REMOUNT, "", {"points": [OTHER, OURS]}, True),
         ("late", "link", {"bare": LINK}, True),
         ("late", "link", {"bare": MADE}, False),
+        ("late", "link", {"bare": MADE, "points": [FLAT_AT, OURS]}, True),
         ("late", "absent", {"bare": MADE}, True),
         (GATHER, "link", {"bare": LINK}, True),
         (GATHER, "link", {"bare": MADE}, False),
