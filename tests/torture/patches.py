@@ -95,13 +95,19 @@ def not_replaced() -> None:
     )
 
 
+def _committing() -> Path:
+    """A file that is there from the commit on."""
+    _at({(COMMIT, "before"): lambda: None})
+    return Path(f"/run/at {COMMIT}.before")
+
+
 def flush_fails(name: str, often: bool) -> None:
     """In the first run, the flush of an .env that names this layout is an error: once, or each time."""
-    flush, reach = os.fsync, engine.reach
-    folder, left = os.stat("/opt/agnes"), [often]
+    flush, folder, left = os.fsync, os.stat("/opt/agnes"), [often]
+    committing = _committing()
 
     def failing(fd: int) -> None:
-        if os.path.samestat(os.fstat(fd), folder) and Path("/run/at the commit").exists():
+        if os.path.samestat(os.fstat(fd), folder) and committing.exists():
             first = not Path("/run/failed").exists() or Path("/run/failed").read_text() == str(
                 os.getpid()
             )
@@ -112,12 +118,7 @@ def flush_fails(name: str, often: bool) -> None:
                 raise OSError(errno.EIO, "the flush has failed")
         flush(fd)
 
-    def reached(step: str, when: str) -> None:
-        if step == COMMIT:
-            Path("/run/at the commit").touch()
-        reach(step, when)
-
-    durable.os.fsync, engine.reach = failing, reached
+    durable.os.fsync = failing
 
 
 def unflushed(name: str) -> None:
@@ -125,13 +126,13 @@ def unflushed(name: str) -> None:
 
     The next process must, before it does or undoes anything.
     """
-    flush, reach = os.fsync, engine.reach
-    folder = os.stat("/opt/agnes")
+    flush, folder, committing = os.fsync, os.stat("/opt/agnes"), _committing()
+    reach = engine.reach
 
     def flushed(fd: int) -> None:
         if os.path.samestat(os.fstat(fd), folder):
             seen = Path("/run/killed")
-            if not seen.exists() and Path("/run/at the commit").exists():
+            if not seen.exists() and committing.exists():
                 if host.layout_named_by_env().name == name:
                     seen.touch()
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -140,8 +141,6 @@ def unflushed(name: str) -> None:
         flush(fd)
 
     def checked(step: str, when: str) -> None:
-        if step == COMMIT:
-            Path("/run/at the commit").touch()
         if os.path.exists("/run/killed") and not os.path.exists("/run/flushed"):
             raise RuntimeError(f"'{step}' relies on an .env that nobody has flushed")
         reach(step, when)

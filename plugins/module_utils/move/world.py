@@ -84,10 +84,10 @@ class World:
 
     def uuid_before(self) -> str:
         """UUID of the filesystem that state is on while the move is not committed."""
-        uuid, beneath = str(self.intent["uuid"]), self.intent.get("source_uuid")
-        old = self.source.mounts["state"]
-        covered = self.intent.get("kind") == UNCOVER and moving.mount_at(old)[1] == uuid
-        return str(beneath) if beneath and not covered else uuid
+        kind, uuid = self.intent.get("kind"), str(self.intent["uuid"])
+        covered = kind == UNCOVER and moving.mount_at(self.source.mounts["state"])[1] == uuid
+        beneath = kind in (COPY, UNCOVER) and not covered
+        return str(self.intent["data_uuid"]) if beneath else uuid
 
     def device(self) -> str:
         """MAJ:MIN of the state disk, from where it is mounted; empty when it is not."""
@@ -105,7 +105,7 @@ class World:
             return Held(device)
         data, path = self.source.mounts["data"], self.source.state_dir
         device, uuid, root = moving.mount_at(data)
-        if not device or uuid != self.intent["source_uuid"]:
+        if not device or uuid != self.intent["data_uuid"]:
             raise NotMounted(mount_point=data, found="not the disk that state was found on")
         inside = os.path.normpath(os.path.join(root, os.path.relpath(path, data)))
         return Held(device, path, inside)
@@ -217,7 +217,6 @@ def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any])
         # Known before the filesystem is made, so that a run that was cut short knows its own work.
         "uuid": request["disk"]["uuid"] or str(uuids.uuid4()),
         "fstype": request["disk"]["fstype"],
-        "source_uuid": moving.mount_at(source.mounts["data"])[1],
         "boot_id": record.boot_id(),
     }
 
