@@ -15,44 +15,59 @@ from ansible_collections.agnes.host.plugins.module_utils.system.duckdb_check imp
 DOCKER = [sys.executable, str(Path(__file__).with_name("docker_stand_in.py"))]
 
 
-def test_rows_are_counted_and_files_stay(tmp_path: Path) -> None:
-    (tmp_path / "system.duckdb").write_bytes(b"12345")
-    (tmp_path / "system.duckdb.wal").write_bytes(b"1")
-    found = duckdb_check.count(DOCKER, "agnes:1", str(tmp_path))
-    assert (found, found.total()) == (Rows("1", {"main.t": 5}), 5)
+@pytest.fixture
+def two(tmp_path: Path) -> list[str]:
+    """Two directories with a database."""
+    for name, content in (("source", b"12345"), ("copy", b"123")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "system.duckdb").write_bytes(content)
+    return [str(tmp_path / "source"), str(tmp_path / "copy")]
+
+
+def test_rows_are_counted_in_each_and_files_stay(two: list[str]) -> None:
+    Path(two[0], "system.duckdb.wal").write_bytes(b"1")
+    found = duckdb_check.count(DOCKER, "agnes:1", *two)
+    assert found == [Rows("1", {"main.t": 5}), Rows("1", {"main.t": 3})]
+    assert found[0].total() == 5
 
 
 FAILS = [
-    ("fails", errors.DatabaseUnreadable, "IO Error: could not read the file"),
-    ("babbles", errors.DatabaseUnreadable, "an answer that is no count"),
-    ("touches", errors.DatabaseTouched, "changed its files (system.duckdb)"),
-]
+    ("fails", errors.DatabaseUnreadable, "/copy' can't be opened", "docker: no such image"),
+    ("refuses", errors.DatabaseUnreadable, "in '{copy}' can't be opened", "(IOException: IO Error: could not read the file)"),
+    ("babbles", errors.DatabaseUnreadable, "{source} or {copy}", "an answer that is no count"),
+    ("forgets", errors.DatabaseUnreadable, "{source} or {copy}", "1 counts for 2 databases"),
+    ("touches", errors.DatabaseTouched, "in '{copy}'", "changed its files (system.duckdb)"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("how", "cls", "found"), FAILS, ids=[f[0] for f in FAILS])
+@pytest.mark.parametrize(("how", "cls", "which", "found"), FAILS, ids=[f[0] for f in FAILS])
 def test_what_goes_wrong_is_refused(
-    how: str, cls: type[Exception], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "system.duckdb").write_bytes(b"12345")
+    how: str, cls: type[Exception], which: str, found: str, two: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setenv("STAND_IN", how)
     with pytest.raises(cls) as refused:
-        duckdb_check.count(DOCKER, "agnes:1", str(tmp_path))
+        duckdb_check.count(DOCKER, "agnes:1", *two)
+    assert which.format(source=two[0], copy=two[1]) in str(refused.value)
     assert found in str(refused.value)
 
 
-def test_no_database_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(errors.DatabaseUnreadable, match=r"there is no system\.duckdb"):
-        duckdb_check.count(DOCKER, "agnes:1", str(tmp_path))
+def test_no_database_is_refused(two: list[str]) -> None:
+    Path(two[1], "system.duckdb").unlink()
+    with pytest.raises(errors.DatabaseUnreadable, match=r"/copy' .*there is no system\.duckdb"):
+        duckdb_check.count(DOCKER, "agnes:1", *two)
 
 
 def test_the_container_can_reach_and_change_nothing() -> None:
-    argv = duckdb_check.container(["docker"], "agnes:1", "/run/x", 999, 999)
+    argv = duckdb_check.container(["docker"], "agnes:1", ["/run/x", "/y"], (999, 998))
     text = " ".join(argv)
     for option in (
-        "--rm", "--network none", "--pull never", "--read-only", "--cap-drop ALL", "--user 999:999",
-        "type=bind,source=/run/x,target=/check,readonly",
+        "--rm", "--network none", "--pull never", "--read-only", "--cap-drop ALL", "--user 999:998",
+        "--mount type=bind,source=/run/x,target=/check/0,readonly --mount",
+        "--mount type=bind,source=/y,target=/check/1,readonly --workdir",
     ):  # fmt: skip
         assert option in text
+    assert argv[-2:] == ["/check/0", "/check/1"]
 
 
 COMPARED = [

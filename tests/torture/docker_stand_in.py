@@ -138,15 +138,17 @@ def ps(arguments: list) -> None:
 
 
 def count(arguments: list) -> None:
-    """As the product's image would open the database: here, a row is a line that a start has left."""
-    mount = arguments[arguments.index("--mount") + 1]
-    fields = dict(part.partition("=")[::2] for part in mount.split(","))
-    assert "readonly" in fields
-    with open(os.path.join(fields["source"], "rows.log")) as file:
-        rows = len(file.readlines())
-    if os.path.exists("/run/rows differ") and fields["source"] == "/run/agnes-host/copy":
-        rows -= 1
-    print(json.dumps({"version": "1", "rows": {"main.rows": rows}}))
+    """As the product's image would open databases: here, a row is a line that a start has left."""
+    found = []
+    for mount in [value for flag, value in zip(arguments, arguments[1:]) if flag == "--mount"]:
+        fields = dict(part.partition("=")[::2] for part in mount.split(","))
+        assert "readonly" in fields
+        with open(os.path.join(fields["source"], "rows.log")) as file:
+            rows = len(file.readlines())
+        if os.path.exists("/run/rows differ") and fields["source"] == "/run/agnes-host/copy":
+            rows -= 1
+        found.append({"version": "1", "rows": {"main.rows": rows}})
+    print(json.dumps(found))
 
 
 def inspect(names: list) -> None:

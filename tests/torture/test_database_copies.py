@@ -72,7 +72,7 @@ def copied(state: Path, tmp_path: Path) -> Path:
 
 
 def count(path: Path) -> duckdb_check.Rows:
-    return duckdb_check.count(DOCKER, IMAGE, str(path))
+    return duckdb_check.count(DOCKER, IMAGE, str(path))[0]
 
 
 def test_the_group_has_every_row_and_opening_it_changes_nothing(

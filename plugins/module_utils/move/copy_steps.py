@@ -239,10 +239,10 @@ def _verify(world: World) -> None:
     docker, image = [world.project.docker], world.intent["image"]
     with _copy(world, "verify") as copy:
         copy.sync()
-        with ThreadPoolExecutor(2) as pool:
-            counts = [pool.submit(duckdb_check.count, docker, image, path) for path in paths]
+        with ThreadPoolExecutor(1) as pool:
+            counts = pool.submit(duckdb_check.count, docker, image, *paths)
             totals = copy.prove(MANIFESTS, world.known or Known())
-            source, target = (job.result() for job in counts)
+            source, target = counts.result()
     duckdb_check.compare(source, target, paths)
     proved = f"{totals.entries} entries, {totals.size} bytes, equal"
     counted = f"{source.total()} rows in {len(source.rows)} tables, in both"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Opening a copy of the database with the product's own image, read-only, and counting its rows.
 
-The container has no network, no capabilities and no right to write: the directory is bound
-read-only, and the files are proved to be the same bytes afterwards. Of what is in the
-database, only the names of tables and numbers of rows leave the container.
+The container has no network, no capabilities and no right to write: the directories are bound
+read-only, and nobody has written to the files afterwards. Of what is in the database, only
+the names of tables and numbers of rows leave the container.
 """
 
 from __future__ import annotations
@@ -15,31 +15,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.copy_errors import DatabaseDiffers, DatabaseTouched, DatabaseUnreadable
-from ..core.manifest import Entry, Rules
-from . import manifest, trees
+from . import trees
 from .commands import Failed, last_line, run
 
 DATABASE = "system.duckdb"
 AT = "/check"
-"""Where the container has the directory."""
+"""Below it the container has the directories, by their number."""
 
 _SECONDS = 600.0
 
 SCRIPT = f"""
-import json, sys, duckdb
+import concurrent.futures, json, sys, duckdb
 # Nothing is loaded, spilled or fetched: what opens is what lies there.
 settings = {{"temp_directory": "", "autoinstall_known_extensions": "false"}}
-connection = duckdb.connect(sys.argv[1] + "/{DATABASE}", read_only=True, config=settings)
 quote = lambda name: '"' + name.replace('"', '""') + '"'
-tables = connection.execute(
-    "SELECT database_name, schema_name, table_name FROM duckdb_tables()"
-    " WHERE NOT internal AND NOT temporary ORDER BY ALL"
-).fetchall()
-rows = {{}}
-for table in tables:
-    found = connection.execute("SELECT count(*) FROM " + ".".join(map(quote, table))).fetchone()
-    rows[".".join(table[1:])] = found[0]
-print(json.dumps({{"version": duckdb.__version__, "rows": rows}}))
+def count(directory):
+    connection = duckdb.connect(directory + "/{DATABASE}", read_only=True, config=settings)
+    tables = connection.execute(
+        "SELECT database_name, schema_name, table_name FROM duckdb_tables()"
+        " WHERE NOT internal AND NOT temporary ORDER BY ALL"
+    ).fetchall()
+    rows = {{}}
+    for table in tables:
+        found = connection.execute("SELECT count(*) FROM " + ".".join(map(quote, table))).fetchone()
+        rows[".".join(table[1:])] = found[0]
+    return {{"version": duckdb.__version__, "rows": rows}}
+def answer(directory):
+    try:
+        return count(directory)
+    except Exception as error:
+        return {{"error": type(error).__name__ + ": " + str(error).strip().split("\\n")[0]}}
+with concurrent.futures.ThreadPoolExecutor() as pool:
+    print(json.dumps(list(pool.map(answer, sys.argv[1:]))))
 """
 
 
@@ -56,70 +63,110 @@ class Rows:
         return sum(self.rows.values())
 
 
-def container(
-    docker: Sequence[str], image: str, directory: str, uid: int, gid: int, below: str = ""
-) -> list[str]:
-    """The command that runs ``SCRIPT`` on the directory. ``docker`` is the client with its options.
+class Unopened(Failed):
+    """One database can't be opened; the message says why."""
 
-    below: the path of the database's directory in ``directory``, of which then the container
-    sees nothing that is mounted there. Nothing is pulled: the image is the one that the product
-    runs here.
+    def __init__(self, found: str, directory: str) -> None:
+        super().__init__(found)
+        self.directory = directory
+
+
+def container(
+    docker: Sequence[str],
+    image: str,
+    directories: Sequence[str],
+    owner: tuple[int, int],
+    below: str = "",
+) -> list[str]:
+    """The command that runs ``SCRIPT`` on directories. ``docker`` is the client with its options.
+
+    owner: uid and gid to run as. below: the path of the database's directory in each of
+    ``directories``, of which then the container sees nothing that is mounted there. Nothing
+    is pulled: the image is the one that the product runs here.
     """
     more = ",bind-recursive=disabled" if below else ""
+    mounts, places = [], []
+    for number, directory in enumerate(directories):
+        at = f"{AT}/{number}"
+        mounts += ["--mount", f"type=bind,source={directory},target={at},readonly{more}"]
+        places.append(os.path.join(at, below).rstrip("/"))
     return [
         *docker, "run", "--rm", "--network", "none", "--pull", "never", "--read-only",
-        "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", f"{uid}:{gid}",
-        "--mount", f"type=bind,source={directory},target={AT},readonly{more}", "--workdir", "/",
-        "--entrypoint", "python3", image, "-c", SCRIPT, os.path.join(AT, below).rstrip("/"),
+        "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", f"{owner[0]}:{owner[1]}",
+        *mounts, "--workdir", "/", "--entrypoint", "python3", image, "-c", SCRIPT, *places,
     ]  # fmt: skip
 
 
-def parse(out: str) -> Rows:
-    """The answer of ``SCRIPT``, its last line; ValueError for anything else."""
-    answer: Any = json.loads(last_line(out))
-    rows = {str(table): int(count) for table, count in answer["rows"].items()}
-    return Rows(str(answer["version"]), rows)
+def _answers(out: str, directories: Sequence[str]) -> list[Rows]:
+    """The last line that ``SCRIPT`` printed: of each directory, in order.
+
+    Raises Unopened for one that could not be opened, Failed for what is no answer.
+    """
+    try:
+        answers: Any = json.loads(last_line(out))
+        found = []
+        for directory, answer in zip(directories, answers):
+            if "error" in answer:
+                raise Unopened(str(answer["error"]), directory)
+            rows = {str(table): int(number) for table, number in answer["rows"].items()}
+            found.append(Rows(str(answer["version"]), rows))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Failed("an answer that is no count")
+    if len(found) != len(directories):
+        raise Failed(f"{len(found)} counts for {len(directories)} databases")
+    return found
 
 
-def _files(directory: str, key: bytes) -> tuple[list[Entry], tuple[int, int]]:
-    """The files of the database, and its owner."""
+def _ask(
+    docker: Sequence[str], image: str, directories: Sequence[str], owner: tuple[int, int],
+    below: str = "",
+) -> list[Rows]:  # fmt: skip
+    command = container(docker, image, directories, owner, below)
+    return _answers(run(command, seconds=_SECONDS).out, directories)
+
+
+def _times(directory: str, image: str) -> tuple[dict[str, tuple[int, ...]], tuple[int, int]]:
+    """What the kernel changes with each write, of each file of a database; and its owner.
+
+    Nobody but the kernel sets ctime, and what was written before lies there since longer than
+    its clock is coarse: the container alone takes many ticks to start. Raises DatabaseUnreadable
+    when there is no database.
+    """
+    found: dict[str, tuple[int, ...]] = {}
     with trees.opened(directory) as fd:
-        info = os.stat(DATABASE, dir_fd=fd, follow_symlinks=False)
-        without = [name for name in os.listdir(fd) if not name.startswith(DATABASE)]
-        found = list(manifest.walk(fd, key, Rules(without=tuple(without))))
-    # The top's own attributes are not what is at stake here.
-    return found[1:], (info.st_uid, info.st_gid)
+        owner = check_there(fd, directory, image)
+        for name in os.listdir(fd):
+            if name.startswith(DATABASE):
+                info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                found[name] = (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+    return found, (owner.st_uid, owner.st_gid)
 
 
-def check_there(fd: int, directory: str, image: str) -> None:
+def check_there(fd: int, directory: str, image: str) -> os.stat_result:
     """Raise DatabaseUnreadable unless an open directory has a database: it would be found too late."""
     try:
-        os.stat(DATABASE, dir_fd=fd, follow_symlinks=False)
+        return os.stat(DATABASE, dir_fd=fd, follow_symlinks=False)
     except FileNotFoundError:
         raise DatabaseUnreadable(path=directory, image=image, found=f"there is no {DATABASE}")
 
 
-def count(docker: Sequence[str], image: str, directory: str) -> Rows:
-    """Open the database in ``directory`` read-only and count; its files must stay as they are.
+def count(docker: Sequence[str], image: str, *directories: str) -> list[Rows]:
+    """Open the databases in ``directories`` read-only and count; their files must stay as they are.
 
-    The path must lead there for the engine, too. Raises DatabaseUnreadable, DatabaseTouched,
-    and TreeChanged when somebody else writes there.
+    One container does it, as whoever owns the first. The paths must lead there for the engine,
+    too. Raises DatabaseUnreadable, DatabaseTouched.
     """
-    key = manifest.new_key()
+    before = [_times(directory, image) for directory in directories]
     try:
-        before, (uid, gid) = _files(directory, key)
-    except FileNotFoundError:
-        raise DatabaseUnreadable(path=directory, image=image, found=f"there is no {DATABASE}")
-    try:
-        found = parse(run(container(docker, image, directory, uid, gid), seconds=_SECONDS).out)
+        found = _ask(docker, image, directories, before[0][1])
     except Failed as error:
-        raise DatabaseUnreadable(path=directory, image=image, found=str(error))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise DatabaseUnreadable(path=directory, image=image, found="an answer that is no count")
-    after, _owner = _files(directory, key)
-    if before != after:
-        changed = sorted({os.fsdecode(entry.path) for entry in set(before) ^ set(after)})
-        raise DatabaseTouched(path=directory, found=", ".join(changed[:5]))
+        path = error.directory if isinstance(error, Unopened) else " or ".join(directories)
+        raise DatabaseUnreadable(path=path, image=image, found=str(error))
+    for directory, (had, _owner) in zip(directories, before):
+        changed = set(had.items()) ^ set(_times(directory, image)[0].items())
+        if changed:
+            names = sorted({name for name, _written in changed})
+            raise DatabaseTouched(path=directory, found=", ".join(names[:5]))
     return found
 
 
@@ -130,11 +177,7 @@ def glance(
 
     below: as for container. Raises Failed, also when the database is in use.
     """
-    command = container(docker, image, directory, *owner, below)
-    try:
-        return parse(run(command, seconds=_SECONDS).out)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise Failed("an answer that is no count")
+    return _ask(docker, image, [directory], owner, below)[0]
 
 
 def compare(source: Rows, target: Rows, paths: tuple[str, str]) -> None:

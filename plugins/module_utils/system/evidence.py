@@ -65,9 +65,8 @@ def _rows(
     if not docker or not image:
         return {}, "there is no container of service app whose image could"
     try:
-        found = duckdb_check.glance(
-            [docker], image, place[0], (entry.uid, entry.gid), place[1]
-        )  # fmt: skip
+        owner = (entry.uid, entry.gid)
+        found = duckdb_check.glance([docker], image, place[0], owner, place[1])
     except Failed as error:
         return {}, f"it can't be opened: {error}"
     return dict(found.rows), ""

@@ -74,7 +74,7 @@ def locked_twice(tmp: Path) -> None:
 
 def touching(tmp: Path) -> None:
     (tmp / "system.duckdb").touch()
-    body = f"""echo >> '{tmp}/system.duckdb'; echo '{{"version": "1", "rows": {{}}}}'"""
+    body = f"""echo >> '{tmp}/system.duckdb'; echo '[{{"version": "1", "rows": {{}}}}]'"""
     duckdb_check.count([script(tmp, body)], "agnes:1", str(tmp))
 
 
