@@ -303,3 +303,16 @@ def test_a_disk_is_not_set_aside_into_what_somebody_else_has_made(
     with pytest.raises(Refusal, match="AH125"):
         places.set_aside(str(hidden), "m-mounted")
     assert (hidden / "system.duckdb").read_bytes() == b"live"
+
+
+def test_what_uid_999_had_in_the_place_of_a_copy_is_kept_and_another_copy_can_be_made(
+    tmp_path: Path,
+) -> None:
+    aside = tmp_path / ".agnes-host-aside"
+    aside.mkdir(mode=0o700)
+    (aside / "copy-of-state").write_text("not a directory")
+    directory = places.made_aside(str(tmp_path), "copy-of-state")
+    os.close(directory)
+    (aside / "copy-of-state/file").touch()
+    kept = [p for p in aside.iterdir() if p.name.startswith("copy-of-state.")]
+    assert [p.read_text() for p in kept] == ["not a directory"]

@@ -56,25 +56,44 @@ def _clear(path: str) -> None:
         os.unlink(path)
 
 
+def _identity(path: str) -> tuple[int, int]:
+    info = os.lstat(path)
+    return info.st_dev, info.st_ino
+
+
 class Replaced:
     """A name that is time and again something else, and what it was at other times."""
 
     def __init__(self, path: str, kinds: tuple[str, ...] = ("link", "fifo", "directory", "text")):
-        self.path, self.kinds = path, kinds
-        self.false, self.true = f"{path}.false", f"{path}.true"
+        self.kinds = kinds
+        self.at(path)
+        self.put = (0, 0)
+        """What was put in its place last."""
+
+    def at(self, path: str) -> None:
+        """The name."""
+        self.path, self.false = path, f"{path}.false"
 
     def turn(self, chance: random.Random) -> None:
         """Once round: what is there goes aside, something else comes, and back."""
+        self.heal()
         if not os.path.lexists(self.path):
             return
         _clear(self.false)
         _put(self.false, chance.choice(self.kinds), chance)
+        self.put = _identity(self.false)
         exchange(self.false, self.path)
         os.sched_yield()
         exchange(self.false, self.path)
 
+    def heal(self) -> None:
+        """Put back what could not be, because its disk went to another place in the middle of a turn."""
+        if all(map(os.path.lexists, (self.path, self.false))) and _identity(self.path) == self.put:
+            exchange(self.false, self.path)
+
     def stop(self) -> None:
         """As it was."""
+        self.heal()
         _clear(self.false)
 
 
@@ -92,12 +111,14 @@ class InState(Replaced):
     def turn(self, chance: random.Random) -> None:
         """In each of them."""
         for path in _state_dirs():
-            Replaced(os.path.join(path, self.name), self.kinds).turn(chance)
+            self.at(os.path.join(path, self.name))
+            super().turn(chance)
 
     def stop(self) -> None:
         """In each of them."""
         for path in _state_dirs():
-            Replaced(os.path.join(path, self.name)).stop()
+            self.at(os.path.join(path, self.name))
+            super().stop()
 
 
 class Grows:

@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,20 +180,30 @@ def on_disk(start: list[Any], begin: str) -> bool:
     return begin == host.UNCOVER and own
 
 
+def starts_before(store: dict[str, Any], begin: str) -> list[Any]:
+    """The starts before the move on a copy that does not count."""
+    return list(itertools.takewhile(lambda start: on_disk(start, begin), store["starts"]))
+
+
 def check_starts(begin: str, named: Layout) -> None:
-    """Each start saw the disk that was meant then, and what it wrote is there."""
+    """Each start saw the disk that was meant then."""
     store = json.loads(Path("/run/stand-in.json").read_text())
     number = os.stat(named.state_dir).st_dev
     disk = [os.major(number), os.minor(number)]
     assert store["wrong"] == [], store["wrong"]
-    before = list(itertools.takewhile(lambda start: on_disk(start, begin), store["starts"]))
-    for start in store["starts"][len(before) :]:
+    for start in store["starts"][len(starts_before(store, begin)) :]:
         assert start[0] in host.RUNNING, store["starts"]
         if begin not in host.SOURCES or start[3] == named.state_dir:
             assert start[1:3] == disk, store["starts"]
         elif begin == host.UNCOVER:
             data = os.stat("/data").st_dev
             assert start[1:3] == [os.major(data), os.minor(data)], store["starts"]
+
+
+def check_rows(begin: str, named: Layout) -> None:
+    """What each start wrote is there, and nothing else."""
+    store = json.loads(Path("/run/stand-in.json").read_text())
+    before = starts_before(store, begin)
     if begin == host.UNCOVER:
         assert set(store.get("rows", [])) <= host.rows("/data/state", host.DEVICES["state"])
     if not (begin == host.UNCOVER and os.path.ismount("/data/state")):
@@ -206,7 +217,9 @@ def check_union(union: list[Entry], source: Layout, disk: str) -> None:
     assert not gone, f"lost: {gone}"
 
 
-def check(before: dict[str, Any], begin: str) -> None:
+def check(
+    before: dict[str, Any], begin: str, rows: Callable[[str, Layout], None] = check_rows
+) -> None:
     """What must hold whenever the engine is not running, however it ended."""
     named = host.layout_named_by_env()
     check_place(begin, named)
@@ -220,6 +233,7 @@ def check(before: dict[str, Any], begin: str) -> None:
     fstab = Path("/etc/fstab").read_text()
     assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n")
     check_starts(begin, named)
+    rows(begin, named)
     fence = ledger.read(ledger.FENCE)
     promises.check_fence(fence)
     if fence is None:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 import struct
 import subprocess
 import sys
@@ -21,6 +22,8 @@ import time
 STORE = "/run/stand-in.json"
 BLOCK_LOG = "/run/block.log"
 TIMELINE = "/run/timeline.jsonl"
+WRITTEN = "/run/written.jsonl"
+"""Each row, and the directory that it went to."""
 SYSTEMD = "/run/systemd-stand-in.json"
 FENCE = "/var/lib/agnes-host/IN_PROGRESS"
 UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
@@ -46,10 +49,15 @@ def save(store: dict) -> None:
 def write(state: str, store: dict) -> None:
     """A row of the app's, acknowledged when it can't be lost any more."""
     row = secrets.token_hex(4)
-    with open(os.path.join(state, "rows.log"), "a") as file:
+    directory = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    with open(os.open("rows.log", flags, 0o644, dir_fd=directory), "a") as file:
         file.write(f"{row}\n")
         file.flush()
         os.fsync(file.fileno())
+    with open(WRITTEN, "a") as file:
+        file.write(json.dumps({"row": row, "inode": os.fstat(directory).st_ino}) + "\n")
+    os.close(directory)
     store.setdefault("rows", []).append(row)
 
 
@@ -66,6 +74,13 @@ def same_on_the_way_back() -> bool:
     return back and os.stat("/data/state").st_dev == os.stat("/data-state").st_dev
 
 
+def is_closed(path: str) -> bool:
+    """Whether there is a directory, not a mount, in which root alone can write."""
+    info = os.lstat(path)
+    alone = info.st_uid == 0 and not info.st_mode & 0o022
+    return stat.S_ISDIR(info.st_mode) and alone and not os.path.ismount(path)
+
+
 def held_back(store: dict, what: str) -> None:
     """The engine stops and starts the stack only while nothing of the product's can meddle."""
     if "BY_UPGRADE" in os.environ:
@@ -77,7 +92,12 @@ def held_back(store: dict, what: str) -> None:
     if what == "a start" and os.path.exists(FENCE) and state_dir(".") == "/data-state":
         alone = not os.path.ismount("/data/state") and os.path.exists("/run/was stuck")
         if not os.path.islink("/data/state") and not alone and not same_on_the_way_back():
-            store["wrong"].append("a start with two places that state may be at")
+            found = (
+                "no link for readers"
+                if is_closed("/data/state")
+                else "two places that state may be at"
+            )
+            store["wrong"].append(f"a start with {found}")
     if os.path.exists("/run/held"):
         store["wrong"].append(f"{what} while something else is at work")
     if not os.path.exists(FENCE):

@@ -18,12 +18,21 @@ import attacks
 import case
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.system import copying, mountinfo
 
-TWO_PLACES = "a start with two places that state may be at"
-"""Of docker_stand_in.py."""
-NOT_OURS = "(AH124: '/data/state' must be a link"
+FORGIVEN = {
+    # Our link is something else at the moment of a start.
+    "state": ("a start with two places that state may be at", "a start with no link for readers"),
+    # What the move takes out of its place can go nowhere, and so stays where it is.
+    "aside": ("a start with no link for readers",),
+}
+"""Attack -> what docker_stand_in.py finds wrong with a start, and the attack itself does."""
+FOUND = {
+    "(AH124: '/data/state' must be a link": "/data/state",
+    "(AH120: '/data/.agnes-host-aside/copy-of-state' ": "/data/.agnes-host-aside/copy-of-state",
+}
+"""What the attack has left in our link's place is left as found, until somebody does what docs/errors.md says."""
 OWN = ("/etc/fstab", "/etc/systemd")
 """What a move does change in /etc."""
 
@@ -76,12 +85,19 @@ def running() -> bool:
 
 
 def forgive(attack: str) -> None:
-    """What the attack does itself at the moment of a start: the link of ours is something else then."""
+    """Take out what the attack does itself."""
     path = Path("/run/stand-in.json")
-    if attack == "state":
-        store = json.loads(path.read_text())
-        store["wrong"] = [each for each in store["wrong"] if each != TWO_PLACES]
-        path.write_text(json.dumps(store))
+    store = json.loads(path.read_text())
+    store["wrong"] = [each for each in store["wrong"] if each not in FORGIVEN.get(attack, ())]
+    path.write_text(json.dumps(store))
+
+
+def check_rows(places: set[int], named: Layout) -> None:
+    """What a start wrote into state is there; what it wrote into a directory of uid 999's in its place, is not ours."""
+    written = [json.loads(line) for line in Path("/run/written.jsonl").read_text().splitlines()]
+    rows = set(Path(named.state_dir, "rows.log").read_text().split())
+    assert rows <= {each["row"] for each in written}
+    assert {each["row"] for each in written if each["inode"] in places} <= rows
 
 
 def main() -> None:
@@ -94,7 +110,7 @@ def main() -> None:
     devices = host.enter(Path(folder), begin)
     host.provision(source, devices, "none", begin)
     host.systemd()
-    before = host.manifest(source.state_dir)
+    before, places = host.manifest(source.state_dir), {os.stat(source.state_dir).st_ino}
     prepare(attack)
     untouched, mounts = outside(), mounted()
     with attacks.under(attack, int(seed), "".join(step), case.LOG) as turns:
@@ -106,15 +122,17 @@ def main() -> None:
     report = {"turns": turns[0], "status": status, "message": result.get("message", ""),
               "named": named, "up": up, "touched": problems, "link": link, "again": {}}  # fmt: skip
     status, result = case.once(target, source, "", False, case.asked(begin, devices))
-    if attack == "state" and NOT_OURS in result.get("message", ""):
-        # What the attack has left there is left as found, until somebody does what docs/errors.md says.
-        os.rename("/data/state", "/data/found")
-        status, result = case.once(target, source, "", False, case.asked(begin, devices))
+    for said, path in FOUND.items():
+        if attack == "state" and said in result.get("message", ""):
+            os.rename(path, f"{path}-found")
+            status, result = case.once(target, source, "", False, case.asked(begin, devices))
     report["again"] = {"status": status, "message": result.get("message", "")}
     report["log"] = Path(case.LOG).read_text()
     if status == 0:
         forgive(attack)
-        case.check(before, begin)
+        places.add(os.stat(host.layout_named_by_env().state_dir).st_ino)
+        own = {"rows": lambda _begin, named: check_rows(places, named)} if attack == "state" else {}
+        case.check(before, begin, **own)
         assert running()
         assert outside() == untouched
     print(json.dumps(report).replace(host.state_uuid(begin), "UUID-OF-STATE"))

@@ -117,6 +117,10 @@ UNSEEN = {
 """Steps that can be left out and nothing comes to harm, and why they are there."""
 
 
+UNDONE_AFTER = {"unlist": "uncover"}
+"""Steps whose undo another one's does as well, if that is all there is, and the step after which it does not."""
+
+
 def see(step: str, begin: str) -> tuple[Case, ...]:
     """The cases that must see that a step is left out."""
     return SEEN_BY.get(step, around)(begin)
@@ -139,7 +143,7 @@ def generated(orders: dict[str, list[str]], undone: list[str]) -> Iterator[Mutan
     for step in undone:
         kind = next(kind for kind, each in orders.items() if step in each)
         begin = BEGINS[kind]
-        tests = failed(begin, f"{step}.after:eio", "commit.after:eio")
+        tests = failed(begin, f"{UNDONE_AFTER.get(step, step)}.after:eio", "commit.after:eio")
         yield Mutant(f"no-undo-{step}", ACTS, "", _NO_UNDO.format(step=step), tests)
 
 

@@ -163,7 +163,7 @@ def _check_aside(source: Layout, begin: str, before: dict[str, Any]) -> None:
     for path in [aside, *kept] if kept else []:
         info = path.lstat()
         assert (info.st_uid, oct(info.st_mode & 0o7777)) == (0, "0o700"), path
-    if begin == host.COPY:
+    if begin in (host.COPY, host.UNCOVER):
         assert len(kept) == 1, kept
         assert moving.marker(str(kept[0])).get("role") == "retired"
         assert host.manifest(str(kept[0])) == before

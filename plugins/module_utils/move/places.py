@@ -167,8 +167,13 @@ def _exchange_for_link(parent: int, name: str, link: str, aside: int, name_aside
 
 
 def made_aside(parent: str, name: str) -> int:
-    """A descriptor of a directory of root's that is set aside in ``parent``; made if it is not there."""
+    """A descriptor of a directory of root's that is set aside in ``parent``; made if it is not there.
+
+    What is no directory has come there by ``put``, from uid 999 in the place of our link: it is kept.
+    """
     with trees.opened(parent) as fd, _aside(fd) as aside:
+        if _kind(aside, name) not in ("absent", "directory"):
+            kernel.rename_new(name, aside, f"{name}.{secrets.token_hex(4)}", aside)
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=aside)
             os.fsync(aside)
