@@ -46,10 +46,9 @@ def save(store: dict) -> None:
             file.write(json.dumps({"at": entries, "store": store}) + "\n")
 
 
-def write(state: str, store: dict) -> None:
+def write(directory: int, store: dict) -> None:
     """A row of the app's, acknowledged when it can't be lost any more."""
     row = secrets.token_hex(4)
-    directory = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     with open(os.open("rows.log", flags, 0o644, dir_fd=directory), "a") as file:
         file.write(f"{row}\n")
@@ -57,7 +56,6 @@ def write(state: str, store: dict) -> None:
         os.fsync(file.fileno())
     with open(WRITTEN, "a") as file:
         file.write(json.dumps({"row": row, "inode": os.fstat(directory).st_ino}) + "\n")
-    os.close(directory)
     store.setdefault("rows", []).append(row)
 
 
@@ -212,21 +210,28 @@ def state_dir(project: str) -> str:
     return values.get("STATE_DIR") or values["DATA_DIR"] + "/state"
 
 
-def start(store: dict, service: str, state: str) -> None:
+def bound(state: str) -> int:
+    """The directory that containers are given, open: one for all of them, whatever comes in its place."""
+    try:
+        return os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        sys.exit(f"bind source path does not exist: {state}")
+
+
+def start(store: dict, service: str, state: str, directory: int) -> None:
     """Where a service finds its state, and a row that it writes there."""
-    device = os.stat(state).st_dev
+    device = os.fstat(directory).st_dev
     store["starts"].append([service, os.major(device), os.minor(device), state])
-    write(state, store)
+    write(directory, store)
 
 
 def up(arguments: list) -> None:
     state = state_dir(".")
-    if os.path.islink(state) or not os.path.isdir(state):
-        sys.exit(f"bind source path does not exist: {state}")
+    directory = bound(state)
     chain(env(".env"))
     store = load()
     held_back(store, "a start")
-    device = os.stat(state).st_dev
+    device = os.fstat(directory).st_dev
     running = [item for item in store["containers"].values() if item["state"] == "running"]
     if any(item["device"] != device for item in running):
         store["wrong"].append("a start beside containers that run on another disk")
@@ -240,7 +245,7 @@ def up(arguments: list) -> None:
             "service": service, "state": "running", "exit": 0, "needs": needs, "device": device,
         }  # fmt: skip
         if was != "running":
-            start(store, service, state)
+            start(store, service, state, directory)
     save(store)
 
 
@@ -250,7 +255,7 @@ def down() -> None:
     held_back(store, "a stop")
     if store["containers"] and os.path.exists("/run/writes"):
         # What is in a process's memory gets to disk when it ends.
-        start(store, "app", state_dir("."))
+        start(store, "app", state_dir("."), bound(state_dir(".")))
     if os.path.exists("/run/half down"):
         # One container does not end in time.
         os.unlink("/run/half down")
@@ -291,7 +296,7 @@ def main() -> None:
         count(arguments)
     elif command == "write":
         store = load()
-        write(state_dir("/opt/agnes"), store)
+        write(bound(state_dir("/opt/agnes")), store)
         save(store)
     elif command == "inspect":
         inspect([word for word in arguments if word in load()["containers"]])

@@ -33,6 +33,8 @@ FOUND = {
     "(AH120: '/data/.agnes-host-aside/copy-of-state' ": "/data/.agnes-host-aside/copy-of-state",
 }
 """What the attack has left in our link's place is left as found, until somebody does what docs/errors.md says."""
+STOLEN = "at step 'put' (AH065: '/data/state' "
+"""What is said for good where the copy was taken out of its place between the look at it and the commit."""
 OWN = ("/etc/fstab", "/etc/systemd")
 """What a move does change in /etc."""
 
@@ -127,6 +129,12 @@ def main() -> None:
             os.rename(path, f"{path}-found")
             status, result = case.once(target, source, "", False, case.asked(begin, devices))
     report["again"] = {"status": status, "message": result.get("message", "")}
+    report["stolen"] = (
+        attack == "state" and begin == host.GATHER and STOLEN in result.get("message", "")
+    )
+    if report["stolen"]:
+        case.left_behind(devices, before)
+    report["left"] = [str(each) for each in sorted(Path("/data").rglob("*"))]
     report["log"] = Path(case.LOG).read_text()
     if status == 0:
         forgive(attack)
