@@ -16,13 +16,19 @@ how = os.environ.get("STAND_IN", "")
 if how == "fails":
     print("noise", file=sys.stderr)
     sys.exit("docker: no such image")
-if how == "touches":
-    with open(paths[-1], "r+b") as file:
+if how.startswith("touches"):
+    touched = paths[how == "touches the copy"]
+    info = os.stat(touched)
+    with open(touched, "r+b") as file:
         file.write(b"!")
+    # As whoever owns it can: only ctime tells then.
+    os.utime(touched, ns=(info.st_atime_ns, info.st_mtime_ns))
 answers = [{"version": "1", "rows": {"main.t": os.path.getsize(path)}} for path in paths]
 if how == "refuses":
-    answers[-1] = {"error": "IOException: IO Error: could not read the file"}
+    answers[-1] = {"error": "IOException: \x1b[2Jcould not read it\rnor this\n" + "x" * 100000}
 if how == "forgets":
     answers.pop()
+if how == "invents":
+    answers.append(answers[0])
 print("warning of some library")
 print("no json" if how == "babbles" else json.dumps(answers))

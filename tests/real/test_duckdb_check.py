@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -31,12 +32,15 @@ def test_rows_are_counted_in_each_and_files_stay(two: list[str]) -> None:
     assert found[0].total() == 5
 
 
+UNREADABLE, TOUCHED = errors.DatabaseUnreadable, errors.DatabaseTouched
 FAILS = [
-    ("fails", errors.DatabaseUnreadable, "/copy' can't be opened", "docker: no such image"),
-    ("refuses", errors.DatabaseUnreadable, "in '{copy}' can't be opened", "(IOException: IO Error: could not read the file)"),
-    ("babbles", errors.DatabaseUnreadable, "{source} or {copy}", "an answer that is no count"),
-    ("forgets", errors.DatabaseUnreadable, "{source} or {copy}", "1 counts for 2 databases"),
-    ("touches", errors.DatabaseTouched, "in '{copy}'", "changed its files (system.duckdb)"),
+    ("fails", UNREADABLE, "'{source} or {copy}' can't be opened", "docker: no such image"),
+    ("refuses", UNREADABLE, "in '{copy}' can't be opened", "(IOException: \\x1b[2Jcould not read it)"),
+    ("babbles", UNREADABLE, "'{source} or {copy}'", "an answer that is no count"),
+    ("forgets", UNREADABLE, "'{source} or {copy}'", "1 counts for 2 databases"),
+    ("invents", UNREADABLE, "'{source} or {copy}'", "3 counts for 2 databases"),
+    ("touches the source", TOUCHED, "in '{source}'", "changed its files (system.duckdb)"),
+    ("touches the copy", TOUCHED, "in '{copy}'", "changed its files (system.duckdb)"),
 ]  # fmt: skip
 
 
@@ -55,6 +59,14 @@ def test_what_goes_wrong_is_refused(
 def test_no_database_is_refused(two: list[str]) -> None:
     Path(two[1], "system.duckdb").unlink()
     with pytest.raises(errors.DatabaseUnreadable, match=r"/copy' .*there is no system\.duckdb"):
+        duckdb_check.count(DOCKER, "agnes:1", *two)
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_what_leads_elsewhere_is_no_database(two: list[str], kind: str) -> None:
+    path = Path(two[1], "system.duckdb.wal")
+    path.symlink_to("../0/system.duckdb.wal") if kind == "link" else os.mkfifo(path)
+    with pytest.raises(errors.DatabaseUnreadable, match=r"/copy' .*wal is neither a file nor"):
         duckdb_check.count(DOCKER, "agnes:1", *two)
 
 

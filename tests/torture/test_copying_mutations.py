@@ -74,7 +74,9 @@ MUTATIONS = [
     Mutation("manifest_directory", "system/durable.py", "        raise\n    os.fsync(directory)\n", "        raise\n", "order_of_durable"),
     Mutation("doubted", "system/copying.py", "if there and not self.rounds else []", "if False else []", "cut_off_earlier"),
     Mutation("database_touched", "system/duckdb_check.py", "        if changed:", "        if False:", "goes_wrong"),
-    Mutation("database_uncounted", "system/duckdb_check.py", "    if len(found) != len(directories):", "    if False:", "goes_wrong"),
+    Mutation("database_uncounted", "system/duckdb_check.py", "        if len(answers) != len(directories):", "        if False:", "goes_wrong"),
+    Mutation("database_ctime", "system/duckdb_check.py", "info.st_mtime_ns, info.st_ctime_ns)", "info.st_mtime_ns, 0)", "goes_wrong"),
+    Mutation("database_elsewhere", "system/duckdb_check.py", "if not (stat.S_ISREG", "if False and not (stat.S_ISREG", "leads_elsewhere"),
 ]  # fmt: skip
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

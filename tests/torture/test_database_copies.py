@@ -31,6 +31,14 @@ for n in range({ROWS}):
 os._exit(137)  # the end of process 1 by SIGKILL: nothing is closed
 """
 
+SHADOWING = """
+import duckdb
+duckdb.connect("/state/system.duckdb").execute(
+    "CREATE MACRO duckdb_tables() AS TABLE SELECT 'a' AS database_name, 'b' AS schema_name,"
+    " 'c' AS table_name, false AS internal, false AS temporary"
+)
+"""
+
 
 def _usable() -> bool:
     if os.geteuid() != 0 or not shutil.which("docker") or not shutil.which("rsync"):
@@ -80,9 +88,9 @@ def test_the_group_has_every_row_and_opening_it_changes_nothing(
 ) -> None:
     target = copied(state, tmp_path)
     before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in target.iterdir()}
-    found = count(target)
+    source, found = duckdb_check.count(DOCKER, IMAGE, str(state), str(target))
     assert dict(found.rows) == {"main.notes": ROWS, 'odd "name.t.t': 0}
-    duckdb_check.compare(count(state), found, (str(state), str(target)))
+    duckdb_check.compare(source, found, (str(state), str(target)))
     assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in target.iterdir()} == before
 
 
@@ -105,8 +113,17 @@ def test_a_damaged_database_is_refused(state: Path, tmp_path: Path) -> None:
     target = copied(state, tmp_path)
     with open(target / "system.duckdb", "r+b") as file:
         file.write(b"\0" * 8192)
-    with pytest.raises(errors.DatabaseUnreadable, match="AH092"):
-        count(target)
+    with pytest.raises(errors.DatabaseUnreadable, match=f"AH092: .*'{target}'.* valid DuckDB"):
+        duckdb_check.count(DOCKER, IMAGE, str(state), str(target))
+
+
+def test_what_is_in_a_database_does_not_decide_what_is_asked(state: Path) -> None:
+    subprocess.run(
+        [*DOCKER, "run", "--rm", "--network", "none", "--user", "999:999",
+         "--mount", f"type=bind,source={state},target=/state", "--entrypoint", "python3",
+         IMAGE, "-c", SHADOWING], check=True,
+    )  # fmt: skip
+    assert count(state).rows["main.notes"] == ROWS
 
 
 def test_an_image_that_is_not_here_is_refused_and_not_fetched(state: Path) -> None:

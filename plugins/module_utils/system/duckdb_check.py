@@ -3,18 +3,21 @@
 
 The container has no network, no capabilities and no right to write: the directories are bound
 read-only, and nobody has written to the files afterwards. Of what is in the database, only
-the names of tables and numbers of rows leave the container.
+the names of tables, numbers of rows and the beginning of an error leave the container.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.copy_errors import DatabaseDiffers, DatabaseTouched, DatabaseUnreadable
+from ..core.manifest import show
 from . import trees
 from .commands import Failed, last_line, run
 
@@ -23,6 +26,8 @@ AT = "/check"
 """Below it the container has the directories, by their number."""
 
 _SECONDS = 600.0
+_SAID = 300
+"""Characters of an error that are passed on."""
 
 SCRIPT = f"""
 import concurrent.futures, json, sys, duckdb
@@ -32,7 +37,8 @@ quote = lambda name: '"' + name.replace('"', '""') + '"'
 def count(directory):
     connection = duckdb.connect(directory + "/{DATABASE}", read_only=True, config=settings)
     tables = connection.execute(
-        "SELECT database_name, schema_name, table_name FROM duckdb_tables()"
+        # By its full name: a macro in the database could stand in for it.
+        "SELECT database_name, schema_name, table_name FROM system.main.duckdb_tables()"
         " WHERE NOT internal AND NOT temporary ORDER BY ALL"
     ).fetchall()
     rows = {{}}
@@ -44,7 +50,7 @@ def answer(directory):
     try:
         return count(directory)
     except Exception as error:
-        return {{"error": type(error).__name__ + ": " + str(error).strip().split("\\n")[0]}}
+        return {{"error": type(error).__name__ + ": " + str(error)}}
 with concurrent.futures.ThreadPoolExecutor() as pool:
     print(json.dumps(list(pool.map(answer, sys.argv[1:]))))
 """
@@ -97,6 +103,12 @@ def container(
     ]  # fmt: skip
 
 
+def _said(text: str) -> str:
+    """What the database says, for a message: it may be anything, and long."""
+    lines = text.strip().splitlines() or [""]
+    return show(lines[0][:_SAID].encode("utf-8", "replace"))[1:-1]
+
+
 def _answers(out: str, directories: Sequence[str]) -> list[Rows]:
     """The last line that ``SCRIPT`` printed: of each directory, in order.
 
@@ -104,16 +116,16 @@ def _answers(out: str, directories: Sequence[str]) -> list[Rows]:
     """
     try:
         answers: Any = json.loads(last_line(out))
+        if len(answers) != len(directories):
+            raise Failed(f"{len(answers)} counts for {len(directories)} databases")
         found = []
         for directory, answer in zip(directories, answers):
             if "error" in answer:
-                raise Unopened(str(answer["error"]), directory)
+                raise Unopened(_said(str(answer["error"])), directory)
             rows = {str(table): int(number) for table, number in answer["rows"].items()}
             found.append(Rows(str(answer["version"]), rows))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise Failed("an answer that is no count")
-    if len(found) != len(directories):
-        raise Failed(f"{len(found)} counts for {len(directories)} databases")
     return found
 
 
@@ -136,8 +148,14 @@ def _times(directory: str, image: str) -> tuple[dict[str, tuple[int, ...]], tupl
     with trees.opened(directory) as fd:
         owner = check_there(fd, directory, image)
         for name in os.listdir(fd):
-            if name.startswith(DATABASE):
+            if not name.startswith(DATABASE):
+                continue
+            with suppress(FileNotFoundError):
                 info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                if not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
+                    # A link of the copy's could lead to the source, and a FIFO nowhere.
+                    said = f"{_said(name)} is neither a file nor a directory"
+                    raise DatabaseUnreadable(path=directory, image=image, found=said)
                 found[name] = (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
     return found, (owner.st_uid, owner.st_gid)
 
@@ -184,7 +202,7 @@ def compare(source: Rows, target: Rows, paths: tuple[str, str]) -> None:
     """Raise DatabaseDiffers unless both have the same tables with as many rows."""
     tables = sorted(source.rows.keys() | target.rows.keys())
     found = [
-        f"table {table}: {source.rows.get(table, 'none')} and {target.rows.get(table, 'none')}"
+        f"table {_said(table)}: {source.rows.get(table, 'none')} and {target.rows.get(table, 'none')}"
         for table in tables
         if source.rows.get(table) != target.rows.get(table)
     ]
