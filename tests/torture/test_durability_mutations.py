@@ -65,6 +65,7 @@ SEEN = [
     Flush("system/units.py", "let_go.0 let_go.1", "nested", END),
     Flush(PLACES, AT_POINT, "flat", "fstab mount commit umount line"),
     Flush(PLACES, AT_PLACE, "nested", END),
+    Flush(PLACES, "put.0 put.1 _aside.0 _aside.1 _aside.2", "gather", "commit retire umount line"),
 ]
 """Flushes of one act that reach the same journal go together: on ext4 each carries the others' names."""
 
@@ -80,10 +81,14 @@ NOT_SEEN = {
     ): "mke2fs and mkfs.xfs flush before they end; this one makes sure of it",
     ("system/copying.py", "sync.0"): "what is read back for the proof was written first, without"
     " waiting for the disk; test_copying_mutations.py has the error of this one",
+    (
+        PLACES,
+        "made_aside.0",
+    ): "what is copied into it is flushed before it counts, and carries its name",
+    (PLACES, "set_aside.0"): "of a move of shadow data, of which none is recorded",
     **dict.fromkeys(
-        [(PLACES, f"{name}.{i}") for name in ("put", "take_back") for i in (0, 1)]
-        + [(PLACES, "set_aside.0"), (PLACES, "made_aside.0")],
-        "of a move back into a directory, and of one of shadow data: not taken out yet",
+        [(PLACES, "take_back.0"), (PLACES, "take_back.1")],
+        "on the way back only, which no recorded move goes",
     ),
     (
         "move/world.py",
