@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.agnes.host.plugins.module_utils.move.common import until
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEWNS, _REC, _PRIVATE = 0x20000, 0x4000, 1 << 18
 NEEDED = ("rsync", "mkfs.ext4", "mkfs.xfs", "mount", "losetup")
@@ -54,4 +56,6 @@ def filesystem(private_mounts: None, tmp_path: Path) -> Iterator[Filesystem]:
 
     yield make
     for point in reversed(made):
-        subprocess.run(["umount", "--recursive", str(point)], check=True)
+        # An rsync that was killed gives its files back in no order: its output may end first.
+        command = ["umount", "--recursive", str(point)]
+        assert until(lambda: subprocess.run(command, check=False).returncode == 0, 5.0)
