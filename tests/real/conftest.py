@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,10 @@ _NEWNS, _REC, _PRIVATE = 0x20000, 0x4000, 1 << 18
 NEEDED = ("rsync", "mkfs.ext4", "mkfs.xfs", "mount", "losetup")
 
 Filesystem = Callable[..., Path]
+
+
+def _unmounted(point: Path) -> bool:
+    return subprocess.run(["umount", "--recursive", str(point)], check=False).returncode == 0
 
 
 @pytest.fixture(scope="session")
@@ -57,5 +62,4 @@ def filesystem(private_mounts: None, tmp_path: Path) -> Iterator[Filesystem]:
     yield make
     for point in reversed(made):
         # An rsync that was killed gives its files back in no order: its output may end first.
-        command = ["umount", "--recursive", str(point)]
-        assert until(lambda: subprocess.run(command, check=False).returncode == 0, 5.0)
+        assert until(partial(_unmounted, point), 5.0)
