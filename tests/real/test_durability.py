@@ -32,6 +32,49 @@ places.retire(sys.argv[1] + "/point", "", "now")
 """
 
 
+HEAD = """
+import os, sys
+from ansible_collections.agnes.host.plugins.module_utils.move import places, world
+from ansible_collections.agnes.host.plugins.module_utils.system import durable, ledger
+top = sys.argv[1]
+def fails(*_more):
+    raise OSError("it is full")
+"""
+FLUSHED = {
+    "made_aside": (
+        "places.made_aside(top, 'copy')",
+        # The directory of things set aside, in its parent; the new one, in that; once more at its end.
+        ["fsync top", "fsync .agnes-host-aside", "fsync .agnes-host-aside"],
+    ),
+    "take_back": (
+        "os.mkdir(top + '/.agnes-host-aside', 0o700); os.symlink('/x', top + '/.agnes-host-aside/copy')\n"
+        "os.mkdir(top + '/state'); places.take_back(top + '/state', 'copy', lambda _directory: True)",
+        ["rename", "fsync .agnes-host-aside", "fsync .agnes-host-aside", "fsync top"],
+    ),
+    "set_aside": (
+        "os.mkdir(top + '/x'); places.set_aside(top, 'kept')",
+        ["fsync top", "rename", "fsync kept", "fsync .agnes-host-aside", "fsync top", "fsync .agnes-host-aside"],
+    ),
+    "unmake_point": (
+        "os.mkdir(top + '/point'); places.unmake_point(top + '/point', '', 'now')",
+        ["fsync point", "fsync top"],
+    ),
+    "settle_env": (
+        "durable.write = fails; open(top + '/.env', 'w').close()\n"
+        "found = world.World.__new__(world.World)\n"
+        "found.env_path, found.intent = top + '/.env', {'project_dir': top}; found.settle_env()",
+        ["fsync top"],
+    ),
+    "remove": ("open(top + '/x', 'w').close(); ledger.remove(top + '/x')", ["fsync top"]),
+    "note": (
+        "ledger.FOLDER, ledger.JOURNAL = top, top + '/journal'; ledger.note('move', 'step', 'done')",
+        ["fsync journal", "fsync top"],
+    ),
+    "make_directory": ("durable.make_directory(top + '/new', 0o700)", ["fsync top"]),
+}  # fmt: skip
+"""What is done in an empty directory ``top``, and how it comes to the disk: where no recorded power cut shows it."""
+
+
 def durable_acts(program: str, *arguments: Path) -> list[str]:
     """Fsync and rename calls, in order."""
     if not shutil.which("strace"):
@@ -70,6 +113,16 @@ def test_the_order_of_durable_acts_of_what_goes_aside(private_mounts: None, tmp_
     # The bare point; a new directory in its parent; then the rename, the directory that took it
     # and the one that is root's from now on, and the directory that it left.
     assert found == ["fsync", "fsync", "rename", "fsync", "fsync", "fsync", "fsync"]
+
+
+@pytest.mark.parametrize("name", FLUSHED)
+def test_the_order_of_durable_acts_that_no_power_cut_shows(
+    private_mounts: None, tmp_path: Path, name: str
+) -> None:
+    act, wanted = FLUSHED[name]
+    (tmp_path / "top").mkdir()
+    found = durable_acts(HEAD + act, tmp_path / "top")
+    assert ["rename" if each.startswith("rename") else each for each in found] == wanted
 
 
 def compared(one: Path, other: Path) -> tuple[int, list[str]]:

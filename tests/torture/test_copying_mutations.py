@@ -76,6 +76,15 @@ MUTATIONS = [
     Mutation("database_touched", "system/duckdb_check.py", "        if changed:", "        if False:", "goes_wrong"),
     Mutation("database_uncounted", "system/duckdb_check.py", "        if len(answers) != len(directories):", "        if False:", "goes_wrong"),
     Mutation("database_ctime", "system/duckdb_check.py", "info.st_mtime_ns, info.st_ctime_ns)", "info.st_mtime_ns, 0)", "goes_wrong"),
+    Mutation("flush_take_back_aside", "move/places.py", "                os.fsync(aside)\n        finally:\n            os.close(fd)\n        os.fsync(parent)", "                pass\n        finally:\n            os.close(fd)\n        os.fsync(parent)", "order_of_durable"),
+    Mutation("flush_take_back", "move/places.py", "            os.close(fd)\n        os.fsync(parent)\n\n\ndef keep_under", "            os.close(fd)\n\n\ndef keep_under", "order_of_durable"),
+    Mutation("flush_set_aside", "move/places.py", "            for fd in (folder, aside, directory):\n                os.fsync(fd)\n", "", "order_of_durable"),
+    Mutation("flush_made_aside", "move/places.py", "            os.mkdir(name, 0o700, dir_fd=aside)\n            os.fsync(aside)\n", "            os.mkdir(name, 0o700, dir_fd=aside)\n", "order_of_durable"),
+    Mutation("flush_unmake_point", "move/places.py", "            os.rmdir(name, dir_fd=parent)\n        os.fsync(parent)\n", "            os.rmdir(name, dir_fd=parent)\n", "order_of_durable"),
+    Mutation("flush_settle_env", "move/world.py", "            durable.fsync_directory(self.intent[\"project_dir\"])", "            pass", "order_of_durable"),
+    Mutation("flush_remove", "system/ledger.py", "    durable.fsync_directory(os.path.dirname(path))\n", "", "order_of_durable"),
+    Mutation("flush_note", "system/ledger.py", "        durable.fsync_directory(FOLDER)\n", "        pass\n", "order_of_durable"),
+    Mutation("flush_make_directory", "system/durable.py", "    os.chmod(path, mode)\n    fsync_directory(parent)\n", "    os.chmod(path, mode)\n", "order_of_durable"),
     Mutation("database_elsewhere", "system/duckdb_check.py", "if not (stat.S_ISREG", "if False and not (stat.S_ISREG", "leads_elsewhere"),
 ]  # fmt: skip
 

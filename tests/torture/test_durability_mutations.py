@@ -78,7 +78,7 @@ NOT_SEEN = {
     (
         "system/filesystems.py",
         "make.0",
-    ): "mke2fs and mkfs.xfs flush before they end; this one makes sure of it",
+    ): "mke2fs and mkfs.xfs flush before they end; this one makes sure of it, and nothing shows it",
     ("system/copying.py", "sync.0"): "what is read back for the proof was written first, without"
     " waiting for the disk; test_copying_mutations.py has the error of this one",
     (
@@ -96,7 +96,7 @@ NOT_SEEN = {
     ): "where .env can't be replaced only, which no recorded move meets",
     (PLACES, "unmake_point.0"): "on the way back only, which no recorded move goes",
 }
-"""Flushes that stay although no cut shows that they are gone, and why."""
+"""Flushes of which no cut shows that they are gone, and why; test_copying_mutations.py takes them out, too."""
 
 ELSEWHERE = {"system/retired.py", "system/trees.py", "system/beneath.py", "move/publish.py"}
 """What is not part of a move."""
