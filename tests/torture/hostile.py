@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def forgive(attack: str) -> None:
     path.write_text(json.dumps(store))
 
 
-def check_rows(places: set[int], named: Layout) -> None:
+def check_rows(places: set[int], _begin: str, named: Layout) -> None:
     """What a start wrote into state is there; what it wrote into a directory of uid 999's in its place, is not ours."""
     written = [json.loads(line) for line in Path("/run/written.jsonl").read_text().splitlines()]
     rows = set(Path(named.state_dir, "rows.log").read_text().split())
@@ -139,8 +140,8 @@ def main() -> None:
     if status == 0:
         forgive(attack)
         places.add(os.stat(host.layout_named_by_env().state_dir).st_ino)
-        own = {"rows": lambda _begin, named: check_rows(places, named)} if attack == "state" else {}
-        case.check(before, begin, **own)
+        rows = partial(check_rows, places) if attack == "state" else case.check_rows
+        case.check(before, begin, rows)
         assert running()
         assert outside() == untouched
     print(json.dumps(report).replace(host.state_uuid(begin), "UUID-OF-STATE"))

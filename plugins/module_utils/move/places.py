@@ -172,8 +172,8 @@ def made_aside(parent: str, name: str) -> int:
     What is no directory has come there by ``put``, from uid 999 in the place of our link: it is kept.
     """
     with trees.opened(parent) as fd, _aside(fd) as aside:
-        if _kind(aside, name) not in ("absent", "directory"):
-            kernel.rename_new(name, aside, f"{name}.{secrets.token_hex(4)}", aside)
+        if _kind(aside, name) != "directory":
+            _free(aside, name)
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=aside)
             os.fsync(aside)

@@ -147,9 +147,7 @@ def _times(directory: str, image: str) -> tuple[dict[str, tuple[int, ...]], tupl
     found: dict[str, tuple[int, ...]] = {}
     with trees.opened(directory) as fd:
         owner = check_there(fd, directory, image)
-        for name in os.listdir(fd):
-            if not name.startswith(DATABASE):
-                continue
+        for name in (each for each in os.listdir(fd) if each.startswith(DATABASE)):
             with suppress(FileNotFoundError):
                 info = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 if not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
