@@ -17,9 +17,11 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import between
 import host
 import patches
 import promises
@@ -236,6 +238,7 @@ def check(
     rows(begin, named)
     fence = ledger.read(ledger.FENCE)
     promises.check_fence(fence)
+    promises.check_owner(fence, named, begin)
     if fence is None:
         promises.check_settled(named, begin)
     if is_copied(begin) and not named.needs_state_disk:
@@ -289,16 +292,7 @@ def end_state(target: Layout) -> dict[str, Any]:
     }
 
 
-def dark_boot(target: Layout, source: Layout, kind: dict[str, Any]) -> dict[str, Any]:
-    """A boot that has not found the data disk; the product's startup script has made directories there."""
-    host.reboot(without="/data")
-    before = Path("/run/stand-in.json").read_text()
-    status, result = once(target, source, "", True, kind)
-    assert Path("/run/stand-in.json").read_text() == before, "started without the disk"
-    return {"armed": "dark", "status": status, "message": result["message"], "running": []}
-
-
-HOWS = ("boot", "dark", "back", "reverse", "mended", "contended", "ticked")
+HOWS = ("boot", "back", "reverse", "mended", "contended", "ticked", *between.EVENTS)
 SECOND: dict[str, Any] = {}
 
 
@@ -318,9 +312,9 @@ def main() -> None:
 
     A RUN that begins with ``boot`` comes after a reboot: nothing is mounted but by fstab,
     /run is empty, and nobody asks for anything. ``back`` gives the move up, ``reverse`` asks
-    for a move the other way, ``dark`` is a boot without the data disk, ``mended`` comes after what was in the way is gone, and in
+    for a move the other way, ``mended`` comes after what was in the way is gone, and in
     ``contended`` a second engine is started beside the first. Before ``ticked`` the product's
-    upgrade has found its lock free.
+    upgrade has found its lock free. The others are in between.py.
     """
     folder, source_name, leftovers, *runs = sys.argv[1:]
     signal.alarm(400)
@@ -346,8 +340,9 @@ def main() -> None:
         how, _comma, points = (
             armed.partition(",") if armed.split(",")[0] in HOWS else ("", "", armed)
         )
-        if how == "dark":
-            history.append(dark_boot(target, source, kind))
+        if how in between.EVENTS:
+            run = partial(once, target, source, "", kind=kind)
+            history.append(between.EVENTS[how](run))
             continue
         forget = how == "boot"
         if forget:

@@ -59,6 +59,8 @@ SYSTEMCTL = HERE / "systemctl_stand_in.py"
 COPY = "copy"
 """Where state is at first: in a directory of the data disk, the state disk blank."""
 GATHER = "gather"
+DATA_OWNER = (999, 999, 0o775)
+"""Of /data: user, group and mode."""
 """The other way: on the state disk in layout flat, and it goes into a directory of the data disk."""
 SOURCES = {COPY: "nested", GATHER: "flat", UNCOVER: "nested"}
 """The layout of these; other beginnings are names of layouts."""
@@ -139,7 +141,8 @@ def provision(layout: Layout, devices: dict[str, str], leftovers: str, begin: st
             Path(point, ".only-beneath").write_text(SECRET)
         run("mount", device, point)
         lines.append(f"UUID={UUIDS[role]} {point} ext4 noatime,nofail 0 2")
-    os.chown("/data", 999, 999)
+    os.chown("/data", *DATA_OWNER[:2])
+    os.chmod("/data", DATA_OWNER[2])
     Path("/etc/fstab").write_text("\n".join(lines) + "\n")
     for path, target in layout.links.items():
         os.symlink(target, path)

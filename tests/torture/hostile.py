@@ -34,8 +34,8 @@ FOUND = {
     "(AH120: '/data/.agnes-host-aside/copy-of-state' ": "/data/.agnes-host-aside/copy-of-state",
 }
 """What the attack has left in our link's place is left as found, until somebody does what docs/errors.md says."""
-STOLEN = "at step 'put' (AH065: '/data/state' "
-"""What is said for good where the copy was taken out of its place between the look at it and the commit."""
+GIVEN_BACK = "/data is its owner's again"
+"""What the engine says right before the start, when uid 999 can rename state again."""
 OWN = ("/etc/fstab", "/etc/systemd")
 """What a move does change in /etc."""
 
@@ -123,18 +123,13 @@ def main() -> None:
         problems = {path: found for path, found in outside().items() if untouched[path] != found}
     problems.update(dict.fromkeys(mounted() - mounts, "mounted"))
     report = {"turns": turns[0], "status": status, "message": result.get("message", ""),
-              "named": named, "up": up, "touched": problems, "link": link, "again": {}}  # fmt: skip
+              "named": named, "up": up, "given_back": GIVEN_BACK in Path(case.LOG).read_text(), "touched": problems, "link": link, "again": {}}  # fmt: skip
     status, result = case.once(target, source, "", False, case.asked(begin, devices))
     for said, path in FOUND.items():
         if attack == "state" and said in result.get("message", ""):
             os.rename(path, f"{path}-found")
             status, result = case.once(target, source, "", False, case.asked(begin, devices))
     report["again"] = {"status": status, "message": result.get("message", "")}
-    report["stolen"] = (
-        attack == "state" and begin == host.GATHER and STOLEN in result.get("message", "")
-    )
-    if report["stolen"]:
-        case.left_behind(devices, before)
     report["left"] = [str(each) for each in sorted(Path("/data").rglob("*"))]
     report["log"] = Path(case.LOG).read_text()
     if status == 0:

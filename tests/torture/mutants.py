@@ -188,6 +188,7 @@ ORDER = [
 ]
 
 _ENGINE, _COPY, _PLACES = "move/engine.py", "move/copy_steps.py", "move/places.py"
+_GATHER = "move/gather_steps.py"
 _BACK = ((going_back, ("flat", "mount", "undo_before", "eio")),)
 
 LOGIC = [
@@ -243,7 +244,16 @@ LOGIC = [
     Mutant("bare_data_directory_is_state", "move/world.py", "        if uuid and moving.mount_at(data)[1] != uuid:", "        if False:", in_trouble("a_boot_without_the_data_disk_starts_nothing", "copy", "quiet.after")),
     Mutant("copy_over_state_is_state", "move/uncover_steps.py", "    world.intent[\"aside_begun\"] = True\n", "", in_trouble("a_half_made_copy_that_is_mounted_over_state_is_taken_away")),
     Mutant("line_comes_back_over_state", "move/uncover_steps.py", "        _drop_old_line(world)\n        return False\n", "        return False\n", in_trouble("what_shows_when_the_disk_goes_away_is_state_from_then_on")),
-    Mutant("forged_copy_is_taken", "move/gather_steps.py", "os.fstat(directory).st_ino == inode and is_unused_copy", "is_unused_copy", in_trouble("a_directory_that_says_it_is_our_copy_is_not_taken_for_it")),
+    Mutant("forged_copy_is_taken", _GATHER, "os.fstat(directory).st_ino == inode and is_unused_copy", "is_unused_copy", in_trouble("a_directory_that_says_it_is_our_copy_is_not_taken_for_it")),
+    Mutant("data_is_not_given_back", ACTS, "    release(world)\n    _start_again(world)\n", "    _start_again(world)\n", plain("gather")),
+    Mutant("data_is_not_given_back_when_stuck", _ENGINE, "                release(self.world)\n", "", in_trouble("stuck_after_the_commit_the_stack_runs_and_the_next_run_ends_it", "gather")),
+    Mutant("the_group_of_data_can_rename_state", _GATHER, "        os.fchmod(directory, mode & ~(stat.S_IWGRP | stat.S_IWOTH))\n", "", failed("gather", "commit.after:kill")),
+    Mutant("owner_of_data_is_forgotten", _GATHER, "        world.save()\n        # Not flushed", "        # Not flushed", failed("gather", "commit.after:kill")),
+    Mutant("mode_of_data_is_forgotten", _GATHER, "        os.fchmod(directory, mode)\n", "", plain("gather")),
+    Mutant("data_is_claimed_twice", _GATHER, "    release(world)\n    unmount(STAGE)", "    unmount(STAGE)", failed("gather", "put.before:kill")),
+    Mutant("bare_data_directory_is_claimed", _GATHER, "        _check_data_disk(world, directory)\n        yield", "        yield", in_trouble("a_boot_without_the_data_disk_starts_nothing", "gather", "put.before")),
+    Mutant("copy_that_is_gone_is_not_missed", _GATHER, "    except FileNotFoundError:\n        return True\n", "    except FileNotFoundError:\n        return False\n", in_trouble("a_copy_that_is_gone_after_the_commit_is_said_to_be", "taken", "start.before")),
+    Mutant("another_directory_is_the_copy", _GATHER, "    return found.st_dev == here and found.st_ino != world.intent.get(\"copy_inode\")\n", "    return False\n", in_trouble("a_copy_that_is_gone_after_the_commit_is_said_to_be", "replaced", "place.after")),
     Mutant("epoch_stands_still", ACTS, "epoch = markers.epoch(found) + 1", "epoch = markers.epoch(found)", plain("nested")),
     Mutant("role_is_not_written", ACTS, "\"role\": ACTIVE, \"epoch\": epoch", "\"epoch\": epoch", plain("copy")),
     Mutant("copy_stays_a_copy", ACTS, "        found[\"disks\"][\"state\"] = found[\"disks\"].pop(COPY_TARGET)\n", "        pass\n", plain("copy")),

@@ -77,6 +77,21 @@ def _is_immutable(path: str) -> bool:
             os.close(fd)
 
 
+def check_owner(fence: dict[str, Any] | None, named: Layout, begin: str) -> None:
+    """/data is its owner's; where .env names a copy in it, root's alone until the first start on it."""
+    info = os.stat("/data")
+    found = (info.st_uid, info.st_gid, info.st_mode & 0o7777)
+    starts = json.loads(Path("/run/stand-in.json").read_text())["starts"]
+    started = any(start[3] == named.state_dir for start in starts)
+    if not os.path.ismount("/data"):
+        return
+    if begin == host.GATHER and not named.needs_state_disk:
+        wanted = host.DATA_OWNER if started else (0, host.DATA_OWNER[1], 0o755)
+        assert found == wanted, f"others can rename state, or the stack can't: {found}"
+    elif not (fence or {}).get("data_owner"):
+        assert found == host.DATA_OWNER, found
+
+
 def check_settled(named: Layout, begin: str) -> None:
     """Without an intent the host is in one layout, whole: nothing of a move is left half-way."""
     assert running() == sorted(host.RUNNING), running()

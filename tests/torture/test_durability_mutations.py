@@ -65,6 +65,7 @@ SEEN = [
     Flush("system/units.py", "let_go.0 let_go.1", "nested", END),
     Flush(PLACES, AT_POINT, "flat", "fstab mount commit umount line"),
     Flush(PLACES, AT_PLACE, "nested", END),
+    Flush("move/gather_steps.py", "release.0", "gather", "start"),
     Flush(PLACES, "put.0 put.1 _aside.0 _aside.1 _aside.2", "gather", "commit retire umount line"),
 ]
 """Flushes of one act that reach the same journal go together: on ext4 each carries the others' names."""

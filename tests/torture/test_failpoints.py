@@ -123,7 +123,9 @@ def shown(source: str, point: str) -> bool:
         return step in UNCOVER_STEPS and (when == "after" or step == "aside")
     if step == COMMIT:
         return True
-    wanted = {*OF_COPYING, "place"} if source == "copy" else {"nest", "seal", "put", "retire"}
+    wanted = (
+        {*OF_COPYING, "place"} if source == "copy" else {"nest", "seal", "claim", "put", "retire"}
+    )
     return when == "after" and step in wanted
 
 
@@ -255,6 +257,7 @@ AROUND = (
     "quiet",
     "seal",
     "expose",
+    "claim",
     "put",
     "retire",
     "point",

@@ -156,7 +156,7 @@ def test_killed_while_going_back_then_booted(tmp_path: Path, begin: str, step: s
     assert found["end"]["fence"] is None
 
 
-@pytest.mark.parametrize("begin", ["nested", "copy"])
+@pytest.mark.parametrize("begin", ["nested", "copy", "gather"])
 def test_stuck_after_the_commit_the_stack_runs_and_the_next_run_ends_it(
     tmp_path: Path, begin: str
 ) -> None:
@@ -280,6 +280,8 @@ def test_a_commit_that_stays_leads_on_also_after_a_boot(tmp_path: Path, begin: s
         ("nested", "commit.after"),
         ("copy", "commit.after"),
         ("gather", "quiet.after"),
+        ("gather", "put.before"),
+        ("gather", "commit.after"),
     ],
 )
 def test_a_boot_without_the_data_disk_starts_nothing(
@@ -288,7 +290,34 @@ def test_a_boot_without_the_data_disk_starts_nothing(
     """A directory of that name on the root disk is no state, and none for data."""
     found = play(tmp_path, begin, "none", f"{point}:kill", "dark", "boot", "")
     assert [each["status"] for each in found["history"]] == [-9, 1, 0, 0]
+    assert found["history"][1]["message"][:6] in ("AH069:", "AH070:")
     same_end(found, begin, "none", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("how", "point"),
+    [
+        ("taken", "retire.before"),
+        ("taken", "start.before"),
+        ("replaced", "place.after"),
+        ("lost", "start.before"),
+    ],
+)
+def test_a_copy_that_is_gone_after_the_commit_is_said_to_be(
+    tmp_path: Path, how: str, point: str
+) -> None:
+    """It names the disk that is whole, and nothing is started until the copy is back, or made anew from there."""
+    found = play(tmp_path, "gather", "none", f"{point}:kill", how, "")
+    said = found["history"][1]["message"]
+    assert said.startswith(
+        "AH126: the move to layout nested is committed and stopped at step 'put'"
+    )
+    assert "the disk with UUID UUID-OF-STATE has all state" in said
+    if how == "lost":
+        # Its marker names the instance as the disk's does, by another id than this host's record.
+        assert found["left"] == [["fence", "before"]], found["history"]
+    else:
+        same_end(found, "gather", "none", tmp_path)
 
 
 @pytest.mark.parametrize(

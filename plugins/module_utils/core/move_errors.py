@@ -178,6 +178,15 @@ class StateOnCovered(Refusal):
     )
 
 
+class CopyGone(Refusal):
+    code = "AH126"
+    sentence = (
+        "the move to layout {target} is committed and stopped at step '{step}' ({found}), and '{path}' does not show the "
+        "copy it has made: find where it was moved to, bring it back and run again; the disk with UUID {uuid} has all "
+        "state as it was when the stack stopped"
+    )
+
+
 class DiskRetired(Refusal):
     code = "AH132"
     sentence = (

@@ -37,7 +37,7 @@ class Step:
     def says(self, scene: Scene) -> str:
         """``what``, filled in."""
         return self.what.format(
-            old=scene.old, new=scene.new, uuid=scene.uuid, target=scene.target.name,
+            old=scene.old, new=scene.new, data=scene.target.mounts["data"], uuid=scene.uuid, target=scene.target.name,
             source=scene.source.name, overlay=scene.target.overlay,
             place=_say_place(scene), device=scene.disk.get("device", "the state disk"),
             fstype=scene.disk.get("fstype", ""), lost=_say_lost(scene),
@@ -175,6 +175,10 @@ STEPS: Mapping[str, Step] = {
             "unmount {new}", lambda s: s.trusted and s.mounted(s.new),
         ),
         Step(
+            "claim", "take {data} from its owner until the start",
+            "uid 999 could rename in it what changes places now", "give it back", _proved("claim"),
+        ),
+        Step(
             "put", "let the sealed copy and the link {new} change places, in one rename",
             "it is there before .env names it", "let them change back",
             lambda s: s.trusted and s.there,
@@ -267,7 +271,8 @@ ORDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
     # The mirror of it: the copy is a directory, which one rename shows, and the disk goes.
     GATHER: (
         ("fence", "overlay", "nest", "precopy", "idle"),
-        ("stop", "quiet", "final", "verify", "seal", "put", COMMIT, "retire", *_CONTRACT),
+        ("stop", "quiet", "final", "verify", "seal", "claim", "put", COMMIT, "retire",
+         *_CONTRACT),
         ("unstage", *_AFTER),
     ),
     # Once the disk is unmounted the way back leads to the state beneath, and no boot may bring it back.

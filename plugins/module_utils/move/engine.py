@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from ..core.errors import Refusal
 from ..core.layouts import LAYOUTS
-from ..core.move_errors import MoveGoneBack, MoveStuck, PlanStale
+from ..core.move_errors import CopyGone, MoveGoneBack, MoveStuck, PlanStale
 from ..core.move_steps import COMMIT, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
@@ -21,6 +21,7 @@ from ..core.scenes import COPYING, Moving, points_to
 from ..system import host, ledger, moving
 from ..system.commands import Failed
 from .failpoints import reach
+from .gather_steps import is_gone, release
 from .steps import ACTS, product_lock
 from .world import BACK, FORWARD, World, new_intent
 
@@ -64,10 +65,16 @@ class Engine:
                     raise self._gone_back(error.step, error.error) from error
         assert failed is not None
         self._start_anyway()
-        raise MoveStuck(
-            target=self.world.target.name, step=failed.step, found=failed.error,
-            uuid=self.world.copy_uuid, path=self.world.target.state_dir,
-        ) from failed  # fmt: skip
+        raise self._stuck(failed.step, failed.error) from failed
+
+    def _stuck(self, step: str, error: object) -> Refusal:
+        world = self.world
+        name, path = world.target.name, world.target.state_dir
+        if is_gone(world):
+            return CopyGone(
+                target=name, step=step, found=error, path=path, uuid=world.intent["uuid"]
+            )
+        return MoveStuck(target=name, step=step, found=error, path=path, uuid=world.copy_uuid)
 
     def _gone_back(self, step: str, error: object) -> MoveGoneBack:
         return MoveGoneBack(
@@ -170,6 +177,7 @@ class Engine:
         if scene.committed and scene.there and scene.superseded:
             with suppress(*_ERRORS):
                 self.world.check_data_disk()
+                release(self.world)
                 self.world.project.up(
                     self.world.wanted, self.world.intent["alone"], self.world.intent["timeout"]
                 )

@@ -101,6 +101,10 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
     ]
     if facts["held_units"]:
         lines.append(f"held back  {', '.join(facts['held_units'])}")
+    if (facts["fence"] or {}).get("data_owner"):
+        lines.append(
+            f"taken      {layout.mounts['data'] if layout else '/data'} is root's until the start"
+        )
     for entry in ledger.tail(JOURNAL_LINES):
         text = f": {entry['text']}" if entry.get("text") else ""
         lines.append(f"journal    {entry['at']} {entry['step']} {entry['phase']}{text}")

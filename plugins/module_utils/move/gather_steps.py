@@ -9,14 +9,17 @@ at the layout's place and it change places, and back.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from ..core.disks import RETIRED_DISK
-from ..core.errors import NotMounted
+from ..core.errors import NotMounted, Refusal
 from ..core.retired import ASIDE
-from ..system import devices, durable, kernel, markers, moving
+from ..core.scenes import GATHER
+from ..system import devices, durable, kernel, markers, moving, trees
 from ..system.moving import COPY_NAME, STAGE
 from . import places
 from .common import Act, unmount
@@ -47,6 +50,7 @@ def _nest(world: World) -> None:
     """As ``stage`` does it for a disk: whatever an earlier process has shown is taken back first."""
     check_source(world)
     _put_undo(world)
+    release(world)
     unmount(STAGE)
     durable.make_directory(STAGE, 0o700)
     data = world.target.mounts["data"]
@@ -60,6 +64,57 @@ def _nest(world: World) -> None:
     finally:
         os.close(directory)
     begin_copy(world, f"{data}/{ASIDE}/{COPY_NAME}")
+
+
+@contextmanager
+def _data(world: World) -> Iterator[int]:
+    """The data disk's own directory, open; raises NotMounted where another disk, or none, is mounted."""
+    with trees.opened(world.target.mounts["data"]) as directory:
+        _check_data_disk(world, directory)
+        yield directory
+
+
+def _claim(world: World) -> None:
+    """State's place is a name in a directory of uid 999's: while the stack is down, it is root's."""
+    with _data(world) as directory:
+        info = os.fstat(directory)
+        mode = stat.S_IMODE(info.st_mode)
+        world.intent["data_owner"] = [info.st_uid, info.st_gid, mode]
+        # First, so that whoever goes on from here knows what to give back.
+        world.save()
+        # Not flushed here: `put` does it, and before that nothing hangs on it.
+        os.fchown(directory, 0, -1)
+        os.fchmod(directory, mode & ~(stat.S_IWGRP | stat.S_IWOTH))
+
+
+def release(world: World) -> None:
+    """Give the data disk's directory back, where a move has taken it; before anything is started."""
+    if not world.intent.get("data_owner"):
+        return
+    uid, gid, mode = world.intent["data_owner"]
+    with _data(world) as directory:
+        os.fchown(directory, uid, gid)
+        os.fchmod(directory, mode)
+        os.fsync(directory)
+    world.intent["data_owner"] = None
+    world.save()
+    world.say(f"{world.target.mounts['data']} is its owner's again")
+
+
+def is_gone(world: World) -> bool:
+    """Whether a committed move's copy is not in its place any more: uid 999 can move it, once it has /data back."""
+    if world.intent.get("kind") != GATHER or not world.look(containers=False).committed:
+        return False
+    try:
+        with _data(world) as directory:
+            name = os.path.basename(world.target.state_dir)
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            here = os.fstat(directory).st_dev
+    except FileNotFoundError:
+        return True
+    except (Refusal, OSError):
+        return False
+    return found.st_dev == here and found.st_ino != world.intent.get("copy_inode")
 
 
 def _put(world: World) -> None:
@@ -80,5 +135,6 @@ def leave_disk(world: World, found: dict[str, Any]) -> None:
 
 GATHER_ACTS: Mapping[str, Act] = {
     "nest": Act(_nest, unstage),
+    "claim": Act(_claim, release),
     "put": Act(_put, _put_undo),
 }

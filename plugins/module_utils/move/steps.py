@@ -29,7 +29,7 @@ from ..system.stage import staged
 from . import canary, places
 from .common import Act, drop_line, unmount, until, write_marker
 from .copy_steps import COPY_ACTS
-from .gather_steps import GATHER_ACTS, leave_disk
+from .gather_steps import GATHER_ACTS, leave_disk, release
 from .uncover_steps import UNCOVER_ACTS, is_covered, list_what_shows
 from .world import World
 
@@ -224,6 +224,7 @@ def _start(world: World) -> None:
     if not scene.committed or not scene.there or scene.mounted(scene.old):
         raise NotMounted(mount_point=scene.new, found="not the state alone")
     world.check_data_disk()
+    release(world)
     _start_again(world)
 
 

@@ -153,12 +153,9 @@ def two_copies(*decisions: str) -> Callable[[Path], object]:
 
 
 WORLD: Any = SimpleNamespace(
-    target=FLAT,
-    source=NESTED,
-    intent={"uuid": "u-state"},
-    copy_uuid="u-state",
+    target=FLAT, source=NESTED, intent={"uuid": "u-state"}, copy_uuid="u-state",
     all_held=lambda: [Held("8:32")],
-)
+)  # fmt: skip
 
 
 def locked(tmp: Path) -> object:
@@ -187,7 +184,7 @@ def gone_before(tmp: Path) -> object:
     return steps._check_as_before(SimpleNamespace(look=lambda containers: scene))  # type: ignore[arg-type]
 
 
-def failing(step: str, committed: bool) -> Callable[[Path], object]:
+def failing(step: str, committed: bool, gone: bool = False) -> Callable[[Path], object]:
     """A move that fails at ``step``."""
 
     def forward(tmp: Path) -> object:
@@ -197,6 +194,7 @@ def failing(step: str, committed: bool) -> Callable[[Path], object]:
             patch.object(engine, "_pass", side_effect=error),
             patch.object(engine, "back", return_value=True),
             patch.object(engine, "_start_anyway"),
+            patch(f"{Engine.__module__}.is_gone", return_value=gone),
         ):
             return engine.forward()
 
@@ -303,6 +301,12 @@ MOVED = [
         "AH070: the move to layout flat stopped at step 'line' (no space); all state is at "
         "'/data-state', which .env names (on the disk with UUID u-state): mend the cause, then run again, which "
         "goes on from there",
+    ),
+    Case(
+        errors.CopyGone, failing("put", committed=True, gone=True),
+        "AH126: the move to layout flat is committed and stopped at step 'put' (no space), and '/data-state' does not "
+        "show the copy it has made: find where it was moved to, bring it back and run again; the disk with UUID "
+        "u-state has all state as it was when the stack stopped",
     ),
     Case(
         errors.NotAsBefore, gone_before,

@@ -52,7 +52,7 @@ def test_to_nested_the_link_in_use_is_replaced_only_while_the_stack_is_down() ->
 
 
 COPY_ONLY = {
-    "format", "stage", "precopy", "final", "verify", "seal", "expose", "retire", "unstage", "nest", "put",
+    "format", "stage", "precopy", "final", "verify", "seal", "expose", "retire", "unstage", "nest", "claim", "put",
     "unlist", "uncover", "aside", "whole",
 }  # fmt: skip
 

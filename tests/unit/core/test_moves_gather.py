@@ -25,7 +25,7 @@ from .moving import applied, bare, killed_anywhere, leftover
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 ASKED = {"layout": "nested", "state_on": "directory"}
-PROOFS = {"overlay", "nest", "precopy", "idle", "quiet", "final", "verify", "seal", "put"}
+PROOFS = {"overlay", "nest", "precopy", "idle", "quiet", "final", "verify", "seal", "claim", "put"}
 
 
 def flat(**moving: Any) -> Any:
@@ -50,12 +50,12 @@ def test_the_plan_says_all_before() -> None:
     assert (plan["move"]["disk"]["role"], plan["move"]["disk"]["uuid"]) == ("data", "u-data")
     assert [step["id"] for step in plan["move"]["steps"]] == [
         "fence", "overlay", "nest", "precopy", "idle", "stop", "quiet", "final", "verify", "seal",
-        "put", "commit", "retire", "umount", "line", "place", "start", "unstage", "prove", "canary",
+        "claim", "put", "commit", "retire", "umount", "line", "place", "start", "unstage", "prove", "canary",
         "marker", "record", "unfence",
     ]  # fmt: skip
     assert [s["id"] for s in plan["move"]["steps"] if s["down"]] == [
-        "stop", "quiet", "final", "verify", "seal", "put", "commit", "retire", "umount", "line",
-        "place", "start",
+        "stop", "quiet", "final", "verify", "seal", "claim", "put", "commit", "retire", "umount",
+        "line", "place", "start",
     ]  # fmt: skip
     assert [disk["action"] for disk in plan["disks"]] == ["adopt", "adopt"]
     assert plan["sentences"][0] == (
@@ -190,8 +190,10 @@ def test_another_config_disk_and_inodes_made_as_needed_are_no_hindrance() -> Non
 
 def test_what_shows_the_copy_is_undone_before_the_stack_starts() -> None:
     undone = undoable(begun())
-    acts = [step for step in undone if step in (COMMIT, "put", "seal", "stop", "nest", "fence")]
-    assert acts == [COMMIT, "put", "seal", "stop", "nest", "fence"]
+    acts = [
+        step for step in undone if step in (COMMIT, "put", "claim", "seal", "stop", "nest", "fence")
+    ]
+    assert acts == [COMMIT, "put", "claim", "seal", "stop", "nest", "fence"]
     assert not {"retire", "umount", "line", "place"} & set(undone)
 
 

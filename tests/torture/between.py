@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs of the engine on a host where state is not to be found: nothing may be started, and then it is mended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import host
+
+Run = Callable[[bool], tuple[int, dict[str, Any]]]
+"""A run of the engine; True: without a request, as after a boot."""
+
+ERRORS = Path(__file__).resolve().parents[2] / "docs/errors.md"
+_COPY = "/data/state"
+
+
+def _starts_nothing(name: str, run: Run, forget: bool = False) -> dict[str, Any]:
+    before = Path("/run/stand-in.json").read_text()
+    status, result = run(forget)
+    assert Path("/run/stand-in.json").read_text() == before, f"{name}: started without state"
+    return {"armed": name, "status": status, "message": result["message"], "running": []}
+
+
+def _dark(run: Run) -> dict[str, Any]:
+    """A boot that has not found the data disk; the product's startup script has made directories there."""
+    host.reboot(without="/data")
+    return _starts_nothing("dark", run, forget=True)
+
+
+def _taken(run: Run) -> dict[str, Any]:
+    """The copy has been moved away after the commit, and is brought back."""
+    os.rename(_COPY, "/data/elsewhere")
+    found = _starts_nothing("taken", run)
+    os.rename("/data/elsewhere", _COPY)
+    return found
+
+
+def _replaced(run: Run) -> dict[str, Any]:
+    """The same, and another directory is in its place meanwhile."""
+    os.rename(_COPY, "/data/elsewhere")
+    Path(_COPY).mkdir()
+    found = _starts_nothing("replaced", run)
+    Path(_COPY).rmdir()
+    os.rename("/data/elsewhere", _COPY)
+    return found
+
+
+def _lost(run: Run) -> dict[str, Any]:
+    """The copy has been deleted after the commit, and is made anew as the documentation says."""
+    shutil.rmtree(_COPY)
+    found = _starts_nothing("lost", run)
+    section = ERRORS.read_text().split("### AH126 ")[1].split("\n###")[0]
+    lines = [line.strip() for line in section.splitlines() if line.startswith("      ")]
+    script = "\n".join(lines).replace("UUID=UUID", f"UUID={host.UUIDS['state']}")
+    subprocess.run(["sh", "-euc", script], check=True)
+    return found
+
+
+EVENTS: dict[str, Callable[[Run], dict[str, Any]]] = {
+    "dark": _dark, "taken": _taken, "replaced": _replaced, "lost": _lost,
+}  # fmt: skip
+"""By the name of the run."""
