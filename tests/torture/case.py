@@ -278,6 +278,7 @@ def end_state(target: Layout) -> dict[str, Any]:
                 os.close(fd)
     return {
         "immutable": flags,
+        "owner of data": promises.owner_of_data(),
         **{key: value for key, value in facts.items() if key not in ("used", "moved", "points")},
         **volatile,
         "points": sorted([p["target"], p["uuid"]] for p in facts["points"]),

@@ -77,10 +77,15 @@ def _is_immutable(path: str) -> bool:
             os.close(fd)
 
 
+def owner_of_data() -> tuple[int, int, int]:
+    """User, group and mode of /data."""
+    info = os.stat("/data")
+    return info.st_uid, info.st_gid, info.st_mode & 0o7777
+
+
 def check_owner(fence: dict[str, Any] | None, named: Layout, begin: str) -> None:
     """/data is its owner's; where .env names a copy in it, root's alone until the first start on it."""
-    info = os.stat("/data")
-    found = (info.st_uid, info.st_gid, info.st_mode & 0o7777)
+    found = owner_of_data()
     starts = json.loads(Path("/run/stand-in.json").read_text())["starts"]
     started = any(start[3] == named.state_dir for start in starts)
     if not os.path.ismount("/data"):
