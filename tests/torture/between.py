@@ -15,7 +15,8 @@ import host
 Run = Callable[[bool], tuple[int, dict[str, Any]]]
 """A run of the engine; True: without a request, as after a boot."""
 
-ERRORS = Path(__file__).resolve().parents[2] / "docs/errors.md"
+ERRORS = (Path(__file__).resolve().parents[2] / "docs/errors.md").read_text()
+"""Read before the root directory is another one."""
 _COPY = "/data/state"
 
 
@@ -54,7 +55,7 @@ def _lost(run: Run) -> dict[str, Any]:
     """The copy has been deleted after the commit, and is made anew as the documentation says."""
     shutil.rmtree(_COPY)
     found = _starts_nothing("lost", run)
-    section = ERRORS.read_text().split("### AH126 ")[1].split("\n###")[0]
+    section = ERRORS.split("### AH126 ")[1].split("\n###")[0]
     lines = [line.strip() for line in section.splitlines() if line.startswith("      ")]
     script = "\n".join(lines).replace("UUID=UUID", f"UUID={host.UUIDS['state']}")
     subprocess.run(["sh", "-euc", script], check=True)

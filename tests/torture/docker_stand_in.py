@@ -79,6 +79,12 @@ def is_closed(path: str) -> bool:
     return stat.S_ISDIR(info.st_mode) and alone and not os.path.ismount(path)
 
 
+def is_taken() -> bool:
+    """Whether /data is still root's on the way on: the stack could not write there."""
+    with open(FENCE) as file:
+        return json.load(file)["phase"] != "back" and os.stat("/data").st_uid == 0
+
+
 def held_back(store: dict, what: str) -> None:
     """The engine stops and starts the stack only while nothing of the product's can meddle."""
     if "BY_UPGRADE" in os.environ:
@@ -96,6 +102,8 @@ def held_back(store: dict, what: str) -> None:
                 else "two places that state may be at"
             )
             store["wrong"].append(f"a start with {found}")
+    if what == "a start" and os.path.exists(FENCE) and is_taken():
+        store["wrong"].append("a start while /data is root's")
     if os.path.exists("/run/held"):
         store["wrong"].append(f"{what} while something else is at work")
     if not os.path.exists(FENCE):
