@@ -44,7 +44,9 @@ def _put(path: str, kind: str, chance: random.Random) -> None:
         Path(path, "x").write_text("x")
     else:
         texts = ("{", "[" * 60_000, '{"epoch": 1e999, "role": [], "format": {}}', "[]", "\0")
-        Path(path).write_text(chance.choice(texts))
+        # New, or it would wait in a FIFO for a reader.
+        with open(path, "x") as file:
+            file.write(chance.choice(texts))
 
 
 def _clear(path: str) -> None:
@@ -226,7 +228,7 @@ class _Aside:
 
     def turn(self, chance: random.Random) -> None:
         """Something else is there before the move comes; what is root's goes to another name."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
             os.rename(self.path, f"{self.path}.{chance.randrange(1 << 30)}")
         _put(self.path, chance.choice(("link", "fifo", "directory", "text")), chance)
         os.sched_yield()

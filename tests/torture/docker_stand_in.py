@@ -27,6 +27,7 @@ WRITTEN = "/run/written.jsonl"
 SYSTEMD = "/run/systemd-stand-in.json"
 FENCE = "/var/lib/agnes-host/IN_PROGRESS"
 UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
+FIRED = "/run/agnes-host/failpoint.fired"
 BASE = "/opt/agnes/base.json"
 
 
@@ -80,9 +81,12 @@ def is_closed(path: str) -> bool:
 
 
 def is_taken() -> bool:
-    """Whether /data is still root's on the way on: the stack could not write there."""
-    with open(FENCE) as file:
-        return json.load(file)["phase"] != "back" and os.stat("/data").st_uid == 0
+    """Whether /data is still root's, and not because giving it back has failed: the stack could not write there."""
+    failed = False
+    if os.path.exists(FIRED):
+        with open(FIRED) as file:
+            failed = "claim.undo_before:eio" in file.read()
+    return os.stat("/data").st_uid == 0 and not failed
 
 
 def held_back(store: dict, what: str) -> None:

@@ -59,9 +59,9 @@ SYSTEMCTL = HERE / "systemctl_stand_in.py"
 COPY = "copy"
 """Where state is at first: in a directory of the data disk, the state disk blank."""
 GATHER = "gather"
+"""The other way: on the state disk in layout flat, and it goes into a directory of the data disk."""
 DATA_OWNER = (999, 999, 0o775)
 """Of /data: user, group and mode."""
-"""The other way: on the state disk in layout flat, and it goes into a directory of the data disk."""
 SOURCES = {COPY: "nested", GATHER: "flat", UNCOVER: "nested"}
 """The layout of these; other beginnings are names of layouts."""
 

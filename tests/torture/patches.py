@@ -10,12 +10,18 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import host
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT
 from ansible_collections.agnes.host.plugins.module_utils.move import engine, steps, world
-from ansible_collections.agnes.host.plugins.module_utils.system import durable, moving, record
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    durable,
+    ledger,
+    moving,
+    record,
+)
 
 
 def _at(acts: dict[tuple[str, str], Callable[[], None]]) -> None:
@@ -148,7 +154,7 @@ def unflushed(name: str) -> None:
     durable.os.fsync, engine.reach = flushed, checked
 
 
-def forged() -> None:
+def forged(role: str) -> None:
     """A directory of uid 999's is in the link's place that says it is a copy of this host's."""
 
     def put() -> None:
@@ -157,7 +163,7 @@ def forged() -> None:
         path.mkdir()
         marker = json.loads(Path("/data-state/.agnes-state.json").read_text())
         record.save({**record.load(), "instance_id": marker["instance_id"]})
-        text = json.dumps({**marker, "role": "incomplete"})
+        text = json.dumps({**marker, "role": role})
         (path / ".agnes-state.json").write_text(text)
         Path("/run/forged").write_text(str(path.stat().st_ino))
 
@@ -171,6 +177,18 @@ def forged() -> None:
     _at({("nest", "before"): put, ("start", "before"): look})
 
 
+def intent_not_saved() -> None:
+    """No room on the root disk from the moment on when /data is given back."""
+    write = ledger.write
+
+    def full(path: str, value: dict[str, Any]) -> None:
+        if path == ledger.FENCE and value.get("data_owner", "") is None:
+            raise OSError(errno.ENOSPC, "no room for the intent")
+        write(path, value)
+
+    ledger.write = full
+
+
 PATCHES = {
     "corrupted": corrupt,
     "unmounted": unmounted,
@@ -182,6 +200,8 @@ PATCHES = {
     "gone in between": gone_in_between,
     "unflushed forward": lambda: unflushed("flat"),
     "unflushed back": lambda: unflushed("nested"),
-    "forged": forged,
+    "forged incomplete": lambda: forged("incomplete"),
+    "forged sealed": lambda: forged("sealed"),
+    "intent not saved": intent_not_saved,
 }
 """By name, as a case is given it."""

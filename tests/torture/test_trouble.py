@@ -362,6 +362,19 @@ def test_an_env_that_nobody_has_flushed_is_flushed_first_of_all(
     same_end(found, begin, "none", tmp_path)
 
 
-def test_a_directory_that_says_it_is_our_copy_is_not_taken_for_it(tmp_path: Path) -> None:
-    found = play(tmp_path, "gather", "forged", "")
+@pytest.mark.parametrize("armed", ["", "commit.after:eio", "line.before:eio"])
+def test_no_room_for_the_intent_does_not_keep_the_stack_down(tmp_path: Path, armed: str) -> None:
+    """When /data has been given back, and that can't be written down."""
+    found = play(tmp_path, "gather", "intent not saved", armed, "")
+    back = armed.startswith("commit")
+    assert message(found).startswith("AH069: " if back else ""), found["history"]
+    assert found["history"][0]["running"] == ["app", "scheduler"]
+    same_end(found, "gather", "none", tmp_path)
+
+
+@pytest.mark.parametrize("role", ["incomplete", "sealed"])
+def test_a_directory_that_says_it_is_our_copy_is_not_taken_for_it(
+    tmp_path: Path, role: str
+) -> None:
+    found = play(tmp_path, "gather", f"forged {role}", "")
     assert found["history"][0]["status"] == 0, found["history"]

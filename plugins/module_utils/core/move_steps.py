@@ -181,7 +181,8 @@ STEPS: Mapping[str, Step] = {
         Step(
             "put", "let the sealed copy and the link {new} change places, in one rename",
             "it is there before .env names it", "let them change back",
-            lambda s: s.trusted and s.there,
+            # What anybody has put there has no seal of this process.
+            lambda s: s.there and (s.committed or "put" in s.fresh),
         ),
         Step(
             COMMIT, "rename the new .env into place: state is at {new} from here on",

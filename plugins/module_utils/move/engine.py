@@ -70,10 +70,11 @@ class Engine:
     def _stuck(self, step: str, error: object) -> Refusal:
         world = self.world
         name, path = world.target.name, world.target.state_dir
-        if is_gone(world):
-            return CopyGone(
-                target=name, step=step, found=error, path=path, uuid=world.intent["uuid"]
-            )
+        # What can't be looked at is not said to be gone.
+        with suppress(*_ERRORS):
+            if is_gone(world):
+                uuid = world.intent["uuid"]
+                return CopyGone(target=name, step=step, found=error, path=path, uuid=uuid)
         return MoveStuck(target=name, step=step, found=error, path=path, uuid=world.copy_uuid)
 
     def _gone_back(self, step: str, error: object) -> MoveGoneBack:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from ..core.disks import RETIRED_DISK
-from ..core.errors import NotMounted, Refusal
+from ..core.errors import NotMounted
 from ..core.retired import ASIDE
 from ..core.scenes import GATHER
 from ..system import devices, durable, kernel, markers, moving, trees
@@ -97,24 +97,28 @@ def release(world: World) -> None:
         os.fchmod(directory, mode)
         os.fsync(directory)
     world.intent["data_owner"] = None
-    world.save()
+    # Given back twice, it is the same: no full disk may keep the stack down.
+    with suppress(OSError):
+        world.save()
     world.say(f"{world.target.mounts['data']} is its owner's again")
 
 
 def is_gone(world: World) -> bool:
-    """Whether a committed move's copy is not in its place any more: uid 999 can move it, once it has /data back."""
-    if world.intent.get("kind") != GATHER or not world.look(containers=False).committed:
+    """Whether a committed move's copy is not in its place any more: uid 999 can move it, once it has /data back.
+
+    Raises NotMounted where the data disk is gone, with all that is on it.
+    """
+    scene = world.look(containers=False)
+    if scene.kind != GATHER or not scene.committed or scene.there:
         return False
-    try:
-        with _data(world) as directory:
+    with _data(world) as directory:
+        try:
             name = os.path.basename(world.target.state_dir)
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            here = os.fstat(directory).st_dev
-    except FileNotFoundError:
-        return True
-    except (Refusal, OSError):
-        return False
-    return found.st_dev == here and found.st_ino != world.intent.get("copy_inode")
+        except FileNotFoundError:
+            return True
+        here = os.fstat(directory).st_dev
+    return found.st_dev == here and found.st_ino != world.intent["copy_inode"]
 
 
 def _put(world: World) -> None:
