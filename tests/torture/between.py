@@ -12,6 +12,8 @@ from typing import Any
 
 import host
 
+from ansible_collections.agnes.host.plugins.module_utils.move import explain
+
 Run = Callable[[bool], tuple[int, dict[str, Any]]]
 """A run of the engine; True: without a request, as after a boot."""
 
@@ -35,6 +37,7 @@ def _dark(run: Run) -> dict[str, Any]:
 
 def _taken(run: Run) -> dict[str, Any]:
     """The copy has been moved away after the commit, and is brought back."""
+    assert "taken      /data is root's until the start" in explain.explain()
     os.rename(_COPY, "/data/elsewhere")
     found = _starts_nothing("taken", run)
     os.rename("/data/elsewhere", _COPY)
