@@ -90,6 +90,8 @@ def _loop(backing: int, offset: int, size: int) -> tuple[int, int]:
                 return number, fd
             except OSError as error:
                 os.close(fd)
+                # It would be another machine's disk, with the same UUID, and may be mounted for ours.
+                os.unlink(node)
                 if error.errno != errno.EBUSY:  # somebody else was quicker
                     raise
     finally:
