@@ -235,6 +235,7 @@ LOGIC = [
     Mutant("resting_is_forgotten", ACTS, "    found[\"resting\"] = world.intent[\"resting\"]\n", "", plain("nested")),
     Mutant("all_is_started", ACTS, "world.project.up(world.wanted, world.intent", "world.project.up([*world.wanted, *world.intent[\"resting\"]], world.intent", plain("nested")),
     Mutant("what_ran_is_forgotten", "move/world.py", "project.running() | set(fence.get(\"services\") or ())", "project.running()", in_trouble("turned_round_after_a_kill", "nested", "place.before")),
+    Mutant("turned_round_is_as_it_was", "move/world.py", "turned_round=bool(fence)", "turned_round=False", in_trouble("turned_round_and_an_error_leads_back_to_one_layout", "nested", "umount.after", "commit.before")),
     Mutant("what_rested_is_forgotten", "move/world.py", "| set(known) | set(fence.get(\"resting\") or ())", "", in_trouble("there_and_back", "nested")),
     Mutant("nobody_is_looked_for", "system/holders.py", "    return sorted(found)\n", "    return []\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
     Mutant("quiet_is_not_proved", ACTS, "    _nobody(world, QUIET_SECONDS, containers=True)\n", "    pass\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),

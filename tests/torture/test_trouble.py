@@ -144,6 +144,26 @@ def test_turned_round_after_a_kill(tmp_path: Path, begin: str, point: str) -> No
     assert found["end"]["resting"] == ["extract", "telegram-bot"]
 
 
+TURNED = [
+    (begin, point, error)
+    for begin in ("nested", "flat")
+    for point in ("commit.after", "umount.after", "line.after", "place.before", "place.after", "start.after", "marker.before")
+    for error in ("idle.after", "commit.before")
+    if FULL or (point, error) == ("umount.after", "commit.before")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("begin", "point", "error"), TURNED)
+def test_turned_round_and_an_error_leads_back_to_one_layout(
+    tmp_path: Path, begin: str, point: str, error: str
+) -> None:
+    """Where the first move had not come to its link, its mount or its fstab, going back does that."""
+    found = play(tmp_path, begin, "none", f"{point}:kill", f"reverse,{error}:eio", "")
+    assert [each["message"][:5] for each in found["history"]] == ["", "AH069", ""]
+    assert found["layout"] == LAYOUTS[begin][1]
+    assert found["end"]["fence"] is None
+
+
 @pytest.mark.parametrize(
     ("begin", "step"), [("nested", "stop"), ("flat", "point"), ("copy", "seal")]
 )

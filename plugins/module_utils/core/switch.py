@@ -80,13 +80,6 @@ def line_at(text: str, mount_point: str) -> str:
     return text.splitlines()[entry.line - 1] if entry else ""
 
 
-def without_our_line(text: str, mount_point: str) -> str:
-    """/etc/fstab without our own lines for ``mount_point``: what undoes with_state_line."""
-    ours = {e.line for e in fstab.entries(text) if e.mount_point == mount_point and e.tag}
-    lines = text.splitlines(keepends=True)
-    return "".join(line for number, line in enumerate(lines, start=1) if number not in ours)
-
-
 def chain_in(text: str) -> list[str]:
     """The chain of compose files that an ``.env`` names."""
     return split(dotenv.read(text).get("COMPOSE_FILE", ""))

@@ -48,10 +48,11 @@ def write_marker(directory: int, world: World, values: dict[str, Any]) -> None:
 
 
 def drop_line(world: World) -> None:
-    """Take our line for the new place out of /etc/fstab, unless it was there before."""
+    """Take the line for the new place out of /etc/fstab, unless it was there before; a foreign one stays as a comment."""
     if not world.intent["line_was"]:
         text = durable.read_text(filesystems.FSTAB) or ""
-        after = switch.without_our_line(text, world.target.mounts["state"])
+        old, new = world.source.mounts["state"], world.target.mounts["state"]
+        after = switch.without_line(text, new, old)
         durable.write(filesystems.FSTAB, after)
         units.reload()
 

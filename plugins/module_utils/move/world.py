@@ -221,6 +221,16 @@ def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any])
     }
 
 
+def _what_was(source: Layout, new: str, facts: Moving, turned_round: bool) -> dict[str, Any]:
+    """What going back leaves at the new place.
+
+    Of a move that is turned round the place may still be as before that one: going back ends it then.
+    """
+    if turned_round:
+        return {"point_was": "link" if new in source.links else "absent", "line_was": False}
+    return {"point_was": facts["bare"][new]["kind"], "line_was": new in facts["lines"]}
+
+
 def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) -> dict[str, Any]:
     """The intent for a request: who ran, and what was at the new place before.
 
@@ -250,8 +260,7 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
         "services": sorted(services),
         "resting": sorted(resting),
         "alone": not _needs_all(project, services),
-        "point_was": facts["bare"][new]["kind"],
-        "line_was": new in facts["lines"],
+        **_what_was(LAYOUTS[request["source"]], new, facts, turned_round=bool(fence)),
         "phase": FORWARD,
         "because": "",
         "began": ledger.now(),

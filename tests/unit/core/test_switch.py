@@ -11,7 +11,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.switch import (
     switched_env,
     with_state_line,
     without_line,
-    without_our_line,
 )
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
@@ -65,9 +64,9 @@ def test_without_line_keeps_a_foreign_line_as_a_comment() -> None:
     )
 
 
-def test_without_our_line_leaves_a_foreign_one() -> None:
-    assert without_our_line(FOREIGN, "/data/state") == FOREIGN
-    assert without_our_line(FOREIGN + OURS, "/data-state") == FOREIGN
+def test_without_line_takes_ours_out_and_leaves_the_line_of_another_place() -> None:
+    assert without_line(FOREIGN, "/data-state", "/data/state") == FOREIGN
+    assert without_line(FOREIGN + OURS, "/data-state", "/data/state") == FOREIGN
 
 
 TEST_BACKENDS: list[Any] = [
