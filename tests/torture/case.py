@@ -213,6 +213,12 @@ def check_rows(begin: str, named: Layout) -> None:
         assert len(rows) == len(store["starts"]) - len(before), f"{rows} of {store['starts']}"
 
 
+def manifest(path: str, begin: str) -> dict[str, list[Any]]:
+    """What counts as state at ``path``: where the copy beneath counts, that, until it shows by itself."""
+    beneath = begin == host.UNCOVER and path == "/data/state" and os.path.ismount(path)
+    return host.manifest_beneath(path) if beneath else host.manifest(path)
+
+
 def check_union(union: list[Entry], source: Layout, disk: str) -> None:
     """Nothing that was in one of two copies is nowhere now, by content."""
     gone = shadow.lost(union, host.whole(source.mounts["state"], disk)) if union else []
@@ -225,10 +231,7 @@ def check(
     """What must hold whenever the engine is not running, however it ended."""
     named = host.layout_named_by_env()
     check_place(begin, named)
-    found = host.manifest(named.state_dir)
-    if begin == host.UNCOVER and os.path.ismount("/data/state"):
-        # Nothing has happened: the state that counts lies where it lay.
-        found = host.manifest_beneath("/data/state")
+    found = manifest(named.state_dir, begin)
     assert found == before, (
         f"state differs: {set(map(str, found.items())) ^ set(map(str, before.items()))}"
     )
@@ -330,9 +333,7 @@ def main() -> None:
     troubles.disturb(leftovers, devices, Path(source.state_dir))
     if leftovers in patches.PATCHES:
         patches.PATCHES[leftovers]()
-    before = host.manifest(source.state_dir)
-    if source_name == host.UNCOVER:
-        before = host.manifest_beneath(source.state_dir)
+    before = manifest(source.state_dir, source_name)
     two = source_name == host.UNCOVER or leftovers in host.CONFLICTS
     union = host.whole(source.mounts["state"], devices["state"]) if two else []
     kind: dict[str, Any] = {"authority": leftovers if leftovers in ("mounted", "hidden") else ""}

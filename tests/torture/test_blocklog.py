@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("TORTURE") == "full"
 SEED = int(os.environ.get("TORTURE_SEED", "1"))
 STATES, SHOWN = 500, 40
-BEGINNINGS = ("nested", "flat", "copy", "gather") if FULL else ("copy",)
+BEGINNINGS = ("nested", "flat", "copy", "gather", "uncover") if FULL else ("copy",)
 
 
 def _impossible() -> str:

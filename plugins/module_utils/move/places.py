@@ -18,7 +18,7 @@ from ..core.layouts import LAYOUTS
 from ..core.move_errors import AsideForeign, LinkForeign, MovePlaceInUse
 from ..core.retired import ASIDE
 from ..core.tree import MARKER
-from ..system import kernel, moving, trees
+from ..system import durable, kernel, moving, trees
 
 _LOST_AND_FOUND = "lost+found"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -262,6 +262,8 @@ def set_aside(top: str, name: str) -> None:
             os.mkdir(name, 0o700, dir_fd=aside)
         folder = os.open(name, _DIRECTORY, dir_fd=aside)
         try:
+            # Cut off while it wrote the marker anew: that was a file of ours, and none of theirs.
+            durable.sweep(directory, MARKER)
             for each in sorted(os.listdir(directory), key=lambda n: n == MARKER):
                 if each not in (ASIDE, _LOST_AND_FOUND):
                     kernel.rename_new(each, directory, each, folder)

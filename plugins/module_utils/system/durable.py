@@ -28,7 +28,7 @@ def fsync_directory(path: str) -> None:
         os.close(fd)
 
 
-def _sweep(directory: int, name: str) -> None:
+def sweep(directory: int, name: str) -> None:
     """Remove what writers of ``name`` left that were cut off: one that still writes holds the lock."""
     left = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{12}}\.new")
     for each in filter(left.fullmatch, os.listdir(directory)):
@@ -44,7 +44,7 @@ def _sweep(directory: int, name: str) -> None:
 
 def _temporary(directory: int, name: str) -> tuple[str, int]:
     """A temporary file for ``name``, locked while it is open."""
-    _sweep(directory, name)
+    sweep(directory, name)
     while True:
         temporary = f".{name}.{secrets.token_hex(6)}.new"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -207,4 +207,4 @@ def provision(layout: Layout, found: Mapping[str, str], begin: str) -> None:
     """Inside: a host in ``layout``, see host.py, with something beneath the mount of state."""
     os.makedirs("/opt/agnes", exist_ok=True)
     disks = {role: device for role, device in found.items() if role not in OWN}
-    host.provision(layout, disks, begin != host.COPY, begin)
+    host.provision(layout, disks, "leftovers" if begin != host.COPY else "none", begin)

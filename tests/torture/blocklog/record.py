@@ -57,7 +57,12 @@ def prepare(folder: Path, begin: str) -> dict[str, Any]:
     source = LAYOUTS[host.SOURCES.get(begin, begin)]
     machine.provision(source, devices, begin)
     store = Path("/run/stand-in.json").read_text()
-    found = {"before": host.manifest(source.state_dir), "store": json.loads(store)}
+    found = {
+        "before": case.manifest(source.state_dir, begin), "store": json.loads(store), "union": [],
+    }  # fmt: skip
+    if begin == host.UNCOVER:
+        union = host.whole(source.mounts["state"], devices["state"])
+        found["union"] = sorted({entry.content for entry in union})
     os.sync()
     return found
 
@@ -108,8 +113,8 @@ def export(folder: Path) -> subprocess.Popen[bytes]:
 class Recorder:
     """Notes at which entry of the log which step is under way; while the stack runs, it writes rows."""
 
-    def __init__(self, path: Path, before: set[str]) -> None:
-        self.log = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, log: int, before: set[str]) -> None:
+        self.log = log
         self.before = before
 
     def at(self) -> int:
@@ -128,25 +133,25 @@ def record(folder: Path, begin: str, found: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own: the move, recorded."""
     source = LAYOUTS[host.SOURCES.get(begin, begin)]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
-    log_path = folder / "log.raw"
     machine.nodes(folder)
     devices = machine.attach(folder / "exported")
     machine.name_disks(devices, "boot 0")
-    steps = order(source, target, str(case.asked(begin, devices)["kind"]))
-    recorder = Recorder(log_path, {step for step, phase in steps if phase == BEFORE})
-    kept = os.open(log_path, os.O_RDONLY)
+    kept = os.open(folder / "log.raw", os.O_RDONLY)
     machine.enter(folder, devices)
     Path("/run/block.log").touch()
     machine.bind(f"/proc/self/fd/{kept}", "/run/block.log")
     Path("/run/stand-in.json").write_text(json.dumps(found["store"]))
     host.run("mount", "--all", "--types", "ext4")
     os.mkdir("/run/agnes-host", 0o700)
+    asked = request(begin, devices)
+    steps = order(source, target, str(asked["kind"]))
+    recorder = Recorder(kept, {step for step, phase in steps if phase == BEFORE})
     found["start"] = case.end_state(target)
     os.sync()
     os.sync()
     found["began"] = recorder.at()
     engine.reach = recorder.reach
-    status, result = case.once(target, source, "", False, request(begin, devices))
+    status, result = case.once(target, source, "", False, asked)
     if status:
         raise RuntimeError(f"{result}\n{Path(case.LOG).read_text()}")
     lines = {name: Path(name).read_text().splitlines() for name in (MARKS, "/run/timeline.jsonl")}

@@ -44,21 +44,25 @@ class Machine:
         self.begin: str = recording["begin"]
         self.source = LAYOUTS[host.SOURCES.get(self.begin, self.begin)]
         self.target = next(layout for layout in LAYOUTS.values() if layout is not self.source)
-        store = recording["store"]
-        for moment in recording["timeline"]:
-            if moment["at"] <= at:
-                store = moment["store"]
+        store = self._store(at)
         self.acknowledged = set(store.get("rows") or ())
         begun = [m["step"] for m in recording["marks"] if m["when"] == "before" and m["at"] <= at]
         self.ended = set(begun[:-1])
         self.store = {**store, "starts": [], "rows": []}
         self.uuids: set[str] = set()
 
+    def _store(self, at: int) -> dict[str, Any]:
+        """What the stack was like at this entry of the log."""
+        stores = [moment["store"] for moment in self.recording["timeline"] if moment["at"] <= at]
+        found: dict[str, Any] = stores[-1] if stores else self.recording["store"]
+        return found
+
     def boot(self, folder: Path, image: Path) -> None:
         """What a boot does: the file systems replay their journals, and fstab is mounted."""
         machine.nodes(folder)
         self.devices = machine.attach(image)
         machine.name_disks(self.devices, "boot 1")
+        host.DEVICES.update(self.devices)
         machine.enter(folder, self.devices)
         Path("/run/stand-in.json").write_text(json.dumps(self.store))
         os.mkdir("/run/agnes-host", 0o700)
@@ -86,7 +90,8 @@ class Machine:
         self._check_files(named)
         self._check_starts(named)
         self._check_markers()
-        self.uuids |= {"", host.state_uuid(self.begin)} - {host.UUIDS["data"]}
+        if self.begin == host.COPY:
+            self.uuids |= {"", host.state_uuid(self.begin)} - {host.UUIDS["data"]}
         if os.path.exists("/run/mkfs.log"):
             lost = {line.rstrip(".") for line in Path("/run/mkfs.log").read_text().split()}
             assert lost <= self.uuids, f"formatted what held a file system: {lost}"
@@ -95,7 +100,7 @@ class Machine:
         before = self.recording["before"]
         found = {
             path: entry
-            for path, entry in host.manifest(named.state_dir).items()
+            for path, entry in case.manifest(named.state_dir, self.begin).items()
             if not _CUT_OFF.search(path)
         }
         assert found == before, (
@@ -114,15 +119,38 @@ class Machine:
             assert service in host.RUNNING, store["starts"]
             if self.begin not in host.SOURCES or state == named.state_dir:
                 assert (major, minor) == (os.major(number), os.minor(number)), store["starts"]
+        self._check_rows(named, store)
+
+    def _check_rows(self, named: Layout, store: dict[str, Any]) -> None:
+        """Acknowledged rows are in state; where it was beneath a copy, that copy's are kept, too."""
         rows = set(Path(named.state_dir, "rows.log").read_text().split())
-        lost = (self.acknowledged | set(store["rows"])) - rows
+        wanted = self.acknowledged | set(store["rows"])
+        if self.begin == host.UNCOVER:
+            self._check_both(wanted)
+            ended = next(m["at"] for m in self.recording["marks"] if m["step"] == "quiet")
+            wanted = self.acknowledged - set(self._store(ended)["rows"])
+            wanted |= {
+                row
+                for row, start in zip(store["rows"], store["starts"])
+                if not case.on_disk(start, self.begin)
+            }
+        lost = wanted - rows
         assert not lost, f"{len(lost)} acknowledged rows are lost"
+
+    def _check_both(self, rows: set[str]) -> None:
+        """Nothing that was in one of two copies is nowhere now."""
+        texts: set[str] = set()
+        found = {each.content for each in host.whole("/data/state", self.devices["state"], texts)}
+        assert rows <= texts, f"{len(rows - texts)} rows of either copy are lost"
+        lost = set(self.recording["union"]) - found
+        assert not lost, f"{len(lost)} files of either copy are lost"
 
     def _check_markers(self) -> None:
         """No two copies say that they are the state."""
-        if self.begin not in host.SOURCES:
-            return
-        beside = self.source if self.begin == host.COPY else self.target
+        named = host.layout_named_by_env()
+        if self.begin not in host.SOURCES or (self.begin == host.UNCOVER and named is self.source):
+            return  # one disk; or two copies, of which one counts by decision
+        beside = self.source if case.is_copied(self.begin) else self.target
         roles = [moving.marker(beside.state_dir).get("role")]
         try:
             machine.mount(self.devices["state"], "/mnt", "ext4")
