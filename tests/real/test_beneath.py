@@ -279,11 +279,14 @@ def test_a_disk_is_set_aside_whole_and_goes_on_where_it_was_killed(
         places.set_aside(str(hidden), "m-mounted")
     assert (hidden / ".agnes-state.json").exists()
     monkeypatch.setattr(kernel, "rename_new", rename)
+    # Ours, of a marker that was being written; no other name of this kind goes.
+    sample.write(hidden / "..agnes-state.json.0123456789ab.new", b"{")
+    sample.write(hidden / ".a.0123456789ab.new", b"4")
     places.set_aside(str(hidden), "m-mounted")
     assert sorted(os.listdir(hidden)) == [".agnes-host-aside", "lost+found"]
     aside = hidden / ".agnes-host-aside"
     assert sorted(os.listdir(aside / "m-mounted")) == [
-        ".agnes-state.json", *names, "system.duckdb",
+        ".a.0123456789ab.new", ".agnes-state.json", *names, "system.duckdb",
     ]  # fmt: skip
     assert (aside / "m-mounted/dir/c").read_bytes() == b"3"
     assert {(p.stat().st_mode & 0o777, p.stat().st_uid) for p in (aside, aside / "m-mounted")} == {

@@ -65,6 +65,7 @@ MUTATIONS = [
     Mutation("follows_links_beneath", "system/beneath.py", "os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC", "os.O_DIRECTORY | os.O_CLOEXEC", "hidden_directory_that_is_a_link"),
     Mutation("aside_is_open", "move/places.py", "os.fchmod(fd, 0o700)", "pass", "goes_aside_is_whole"),
     Mutation("marker_first", "move/places.py", "key=lambda n: n == MARKER", "key=lambda n: n != MARKER", "set_aside_whole"),
+    Mutation("cut_off_marker", "move/places.py", "            durable.sweep(directory, MARKER)\n", "", "set_aside_whole"),
     Mutation("conflicts", "core/shadow.py", "if each.where not in (LIVE, SAME) and not each.harmless", "if False", "conflict_and_stays"),
     Mutation("cut_at_twenty", "system/moving.py", "key=lambda e: e[\"name\"] not in stand", "key=lambda e: \"\"", "many_leftovers"),
     Mutation("running_numbers", "core/authority.py", "if copy and is_used(copy):", "if False:", "works_with_which_copy"),
