@@ -15,7 +15,7 @@ from typing import Any
 import host
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT
-from ansible_collections.agnes.host.plugins.module_utils.move import engine, steps, world
+from ansible_collections.agnes.host.plugins.module_utils.move import engine, places, steps, world
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     durable,
     ledger,
@@ -189,6 +189,19 @@ def intent_not_saved() -> None:
     ledger.write = full
 
 
+def half_unmade() -> None:
+    """Killed once on the way back, when link and directory have changed places and the directory is still aside."""
+    settle, seen = places._settle, Path("/run/half unmade")
+
+    def killed(aside: int, name: str) -> None:
+        if not seen.exists() and (ledger.read(ledger.FENCE) or {}).get("phase") == "back":
+            seen.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        settle(aside, name)
+
+    places._settle = killed
+
+
 PATCHES = {
     "corrupted": corrupt,
     "unmounted": unmounted,
@@ -203,5 +216,6 @@ PATCHES = {
     "forged incomplete": lambda: forged("incomplete"),
     "forged sealed": lambda: forged("sealed"),
     "intent not saved": intent_not_saved,
+    "half unmade": half_unmade,
 }
 """By name, as a case is given it."""

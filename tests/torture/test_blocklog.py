@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("TORTURE") == "full"
 SEED = int(os.environ.get("TORTURE_SEED", "1"))
 STATES, SHOWN = 500, 40
-BEGINNINGS = ("nested", "flat", "copy", "gather", "uncover") if FULL else ("copy",)
+BEGINNINGS = ("nested", "flat", "copy", "gather", "uncover")
+KINDS = (*BEGINNINGS, *(f"{begin} back" for begin in BEGINNINGS)) if FULL else ("copy",)
 
 
 def _impossible() -> str:
@@ -52,11 +53,11 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(bool(_impossible()), reason=_impossible())
-@pytest.mark.parametrize("begin", BEGINNINGS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_power_cut_at_any_moment_of_a_move(
-    place: Path, begin: str, capsys: pytest.CaptureFixture[str]
+    place: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recording = hunt.Recording(ROOT, place / begin, begin)
+    recording = hunt.Recording(ROOT, place / kind.replace(" ", "-"), kind)
     states = recording.states(STATES, SEED)
     assert len(states) >= STATES, f"only {len(states)} states"
     if not FULL:

@@ -230,6 +230,12 @@ def test_failed_while_going_back_then_run_plainly(
     same_end(found, source, "none", tmp_path)
 
 
+def test_killed_between_two_calls_of_an_undo_then_run_plainly(tmp_path: Path) -> None:
+    found = play(tmp_path, "flat", "half unmade", f"{COMMIT}.after:eio", "")
+    assert [run["status"] for run in found["history"]] == [-9, 0]
+    same_end(found, "flat", "half unmade", tmp_path)
+
+
 REBOOTS = [
     pytest.param(source, point, id=f"{source}-{point}")
     for source in BEGINNINGS

@@ -78,6 +78,8 @@ def _point_undo(world: World) -> None:
     new, was = world.target.mounts["state"], world.intent["point_was"]
     if was != "directory":
         places.unmake_point(new, world.source.links.get(new, ""), world.name_aside)
+        # A power cut between two of its calls, or of those that it undoes.
+        places.tidy(new, world.name_aside)
 
 
 def _fstab(world: World) -> None:

@@ -41,20 +41,22 @@ def environment(root: Path) -> dict[str, str]:
 
 
 class Recording:
-    """A recorded move, in a folder."""
+    """A recorded move, in a folder; ``kind`` is where it begins, and ``back`` if it goes back."""
 
-    def __init__(self, root: Path, folder: Path, begin: str) -> None:
-        self.root, self.folder, self.begin = root, folder, begin
+    def __init__(self, root: Path, folder: Path, kind: str) -> None:
+        self.root, self.folder, self.kind = root, folder, kind
         script = root / "tests/torture/blocklog/record.py"
         folder.mkdir(parents=True)
         done = subprocess.run(
-            [*UNSHARE, sys.executable, str(script), str(folder), begin], env=environment(root),
+            [*UNSHARE, sys.executable, str(script), str(folder), *kind.split()], env=environment(root),
             capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"nothing was recorded: {done.stderr[-3000:]}")
         self.moves: dict[str, Any] = json.loads((folder / "moves.json").read_text())
-        self.windows = log.windows(folder / "log.raw")
+        ended = self.moves.get("ended")
+        windows = log.windows(folder / "log.raw")
+        self.windows = [each for each in windows if ended is None or each.start < ended]
 
     def states(self, wanted: int, seed: int) -> list[log.State]:
         """Distinct states; fewer where there are fewer."""
@@ -62,10 +64,10 @@ class Recording:
         return list(log.states(base, self.windows, self.moves["began"], wanted, rng))
 
     def phase(self, state: log.State) -> str:
-        """The step that was under way, or had just ended."""
+        """The step that was under way, or had just ended; ``undo-STEP`` on the way back."""
         marks = self.moves["marks"]
         number = bisect_right([mark["at"] for mark in marks], state.at)
-        return str(marks[number - 1]["step"]) if number else "begin"
+        return _phase(marks[number - 1]) if number else "begin"
 
     def judge(
         self, states: Sequence[log.State], stop: bool = False, whole: bool = True
@@ -116,15 +118,20 @@ class Recording:
         return results
 
 
+def _phase(mark: dict[str, Any]) -> str:
+    step, when = str(mark["step"]), str(mark["when"])
+    return f"undo-{step}" if when.startswith("undo") else step
+
+
 def counts(recording: Recording, found: Sequence[Found]) -> str:
     """How many states of which kinds, and in which step, for people."""
     phases = Counter(each.phase for each in found)
     kinds = Counter(each.state.how for each in found)
-    steps = list(dict.fromkeys(mark["step"] for mark in recording.moves["marks"]))
+    steps = list(dict.fromkeys(_phase(mark) for mark in recording.moves["marks"]))
     by_step = ", ".join(f"{step} {phases[step]}" for step in ["begin", *steps] if phases[step])
     by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     good = sum(each.ok for each in found)
-    return f"{recording.begin}: {len(found)} distinct states ({by_kind}), {good} good; {by_step}"
+    return f"{recording.kind}: {len(found)} distinct states ({by_kind}), {good} good; {by_step}"
 
 
 def told(recording: Recording, found: Sequence[Found], seed: int) -> str:

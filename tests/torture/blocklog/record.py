@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Record a whole move: every write and flush of every file system that it writes, in one log.
 
-``record.py FOLDER BEGIN``, run through ``unshare``. Leaves in FOLDER the image as it was
-when the move began (base.raw), the log (log.raw), and what was true at which entry of it
-(moves.json).
+``record.py FOLDER BEGIN [back]``, run through ``unshare``. Leaves in FOLDER the image as it
+was when the move began (base.raw), the log (log.raw), and what was true at which entry of it
+(moves.json). ``back``: right after the commit the move meets an error, and goes back.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -23,7 +24,11 @@ import case
 import host
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import BEFORE, order
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
+    BEFORE,
+    COMMIT,
+    order,
+)
 from ansible_collections.agnes.host.plugins.module_utils.move import engine
 from blocklog import log, machine
 
@@ -116,6 +121,7 @@ class Recorder:
     def __init__(self, log: int, before: set[str]) -> None:
         self.log = log
         self.before = before
+        self.fails = False
 
     def at(self) -> int:
         """How many entries there are now."""
@@ -127,10 +133,12 @@ class Recorder:
             file.write(json.dumps({"at": self.at(), "step": step, "when": when}) + "\n")
         if step in self.before and when == "before":
             host.run("docker", "write")
+        if self.fails and (step, when) == (COMMIT, "after"):
+            raise OSError(errno.EIO, "the recorded move meets this error")
 
 
-def record(folder: Path, begin: str, found: dict[str, Any]) -> dict[str, Any]:
-    """In a process of its own: the move, recorded."""
+def record(folder: Path, begin: str, back: bool, found: dict[str, Any]) -> dict[str, Any]:
+    """In a process of its own: the move, recorded; ``back``: what is recorded ends where it began."""
     source = LAYOUTS[host.SOURCES.get(begin, begin)]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     machine.nodes(folder)
@@ -151,6 +159,13 @@ def record(folder: Path, begin: str, found: dict[str, Any]) -> dict[str, Any]:
     os.sync()
     found["began"] = recorder.at()
     engine.reach = recorder.reach
+    if back:
+        recorder.fails = True
+        _status, result = case.once(target, source, "", False, asked)
+        if result["code"] != "AH069":
+            raise RuntimeError(f"it has not gone back: {result}")
+        found["back"], found["ended"] = case.end_state(target), recorder.at()
+        recorder.fails, asked = False, request(begin, devices)
     status, result = case.once(target, source, "", False, asked)
     if status:
         raise RuntimeError(f"{result}\n{Path(case.LOG).read_text()}")
@@ -164,7 +179,7 @@ def record(folder: Path, begin: str, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    folder, begin = Path(sys.argv[1]), sys.argv[2]
+    folder, begin, back = Path(sys.argv[1]), sys.argv[2], sys.argv[3:] == ["back"]
     with (folder / "disk.raw").open("wb") as file:
         file.truncate(machine.SIZE)
     machine.tools(folder)
@@ -172,7 +187,7 @@ def main() -> None:
     host.run("cp", "--sparse=always", str(folder / "disk.raw"), str(folder / "base.raw"))
     daemon = export(folder)
     try:
-        in_a_child(lambda: record(folder, begin, found), folder / "moves.json")
+        in_a_child(lambda: record(folder, begin, back, found), folder / "moves.json")
     finally:
         time.sleep(0.2)
         daemon.terminate()

@@ -48,6 +48,9 @@ class Machine:
         self.acknowledged = set(store.get("rows") or ())
         begun = [m["step"] for m in recording["marks"] if m["when"] == "before" and m["at"] <= at]
         self.ended = set(begun[:-1])
+        self.undone = {
+            m["step"] for m in recording["marks"] if m["when"] == "undo_before" and m["at"] <= at
+        }
         self.store = {**store, "starts": [], "rows": []}
         self.uuids: set[str] = set()
 
@@ -71,17 +74,18 @@ class Machine:
     def check_boot(self) -> None:
         """What must hold before anything is run.
 
-        Where nobody goes on with the move, it has not begun, or nothing is left of it. And
-        the journal tells people of all that was done.
+        Where nobody goes on with the move, it has not begun, or nothing is left of it: it has
+        ended, or has gone back. And the journal tells people of all that was done.
         """
         self.check()
-        told = {line["step"] for line in ledger.tail(10000) if line["phase"] == "done"}
-        assert self.ended <= told, f"the journal lacks {sorted(self.ended - told)}"
+        for phase, wanted in (("done", self.ended), ("undo", self.undone)):
+            told = {line["step"] for line in ledger.tail(10000) if line["phase"] == phase}
+            assert wanted <= told, f"the journal lacks {sorted(wanted - told)}, {phase}"
         if ledger.read(ledger.FENCE) is None:
             if host.layout_named_by_env() is self.target:
                 self.check_end()
             else:
-                self._compare("start")
+                self._compare("start", *(["back"] if "back" in self.recording else []))
 
     def check(self) -> None:
         """What must hold whenever the engine is not running."""
@@ -199,13 +203,17 @@ class Machine:
         ]
         assert not left, f"temporary files are left: {left}"
 
-    def _compare(self, moment: str) -> None:
-        found = _GROWS.sub("", json.dumps(case.end_state(self.target), indent=1, sort_keys=True))
-        wanted = _GROWS.sub("", json.dumps(self.recording[moment], indent=1, sort_keys=True))
-        wanted = wanted.replace(self.recording["uuid"], "UUID-OF-STATE")
-        found = found.replace(host.state_uuid(self.begin), "UUID-OF-STATE")
-        differs = set(found.splitlines()) ^ set(wanted.splitlines())
-        assert found == wanted, f"not as at the {moment}: {sorted(differs)}"
+    def _compare(self, *moments: str) -> None:
+        """The host is as it was at one of these moments of the recording."""
+        found = _told(case.end_state(self.target), host.state_uuid(self.begin))
+        wanted = [_told(self.recording[moment], self.recording["uuid"]) for moment in moments]
+        differs = [sorted({*found.splitlines()} ^ {*each.splitlines()}) for each in wanted]
+        assert found in wanted, f"not as at {' or '.join(moments)}: {differs}"
+
+
+def _told(state: dict[str, Any], uuid: str) -> str:
+    text = _GROWS.sub("", json.dumps(state, indent=1, sort_keys=True))
+    return text.replace(uuid, "UUID-OF-STATE")
 
 
 def verdict(recording: dict[str, Any], folder: Path, at: int, whole: bool) -> dict[str, Any]:
