@@ -94,13 +94,18 @@ NOT_SEEN = {
     " ext4; others need not",
     **dict.fromkeys(
         [(PLACES, "take_back.0"), (PLACES, "take_back.1")],
-        "on the way back only, which no recorded move goes",
+        "giving /data back is flushed next on the same disk, and ext4 flushes names in their order;"
+        " others need not",
     ),
     (
         "move/world.py",
         "settle_env.0",
     ): "where .env can't be replaced only, which no recorded move meets",
-    (PLACES, "unmake_point.0"): "on the way back only, which no recorded move goes",
+    (
+        PLACES,
+        "unmake_point.0",
+    ): "that the product's units are let go is flushed next on the same disk;"
+    " with the units on another one nothing else flushes it",
 }
 """Flushes of which no cut shows that they are gone, and why; test_copying_mutations.py takes them out, too."""
 
