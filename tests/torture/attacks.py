@@ -206,6 +206,20 @@ class Elsewhere:
             os.unlink("/data/other")
 
 
+class Afterwards:
+    """What comes into the link's place when the move has ended: nothing holds uid 999 back then."""
+
+    def turn(self, _chance: random.Random) -> None:
+        """Nothing yet."""
+
+    def stop(self) -> None:
+        """Now."""
+        if os.path.islink("/data/state"):
+            _put("/data/other", "directory", random.Random(0))
+            exchange("/data/other", "/data/state")
+            os.unlink("/data/other")
+
+
 LINKED = "/data/state/of-root"
 """Where a file of root's has a second name in state, from a time when nothing forbade that."""
 
@@ -246,6 +260,10 @@ class _Aside:
                         os.rename(path, self.path)
 
 
+OTHERS: dict[str, Callable[[], object]] = {"elsewhere": Elsewhere, "afterwards": Afterwards}
+"""What is no part of the cases: each has a test of its own."""
+
+
 def _await(step: str, log: str, stop: list[int]) -> None:
     """Until the engine says that it begins a step; at once, without one."""
     with open(log, "rb") as file:
@@ -262,7 +280,7 @@ def _work(name: str, seed: int, told: int, step: str, log: str) -> None:
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_args: stop.append(1))
     _await(step, log, stop)
-    attack, chance, turns = (ATTACKS.get(name) or Elsewhere)(), random.Random(seed), 0
+    attack, chance, turns = {**ATTACKS, **OTHERS}[name](), random.Random(seed), 0
     os.write(told, b"+")
     while not stop:
         with contextlib.suppress(OSError):

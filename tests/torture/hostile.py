@@ -19,8 +19,11 @@ import attacks
 import case
 import host
 
+from ansible_collections.agnes.host.plugins.module_utils.core.choice import choose_layout
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.system import copying, mountinfo
+from ansible_collections.agnes.host.plugins.module_utils.system.host import observe
 
 FORGIVEN = {
     # Our link is something else at the moment of a start.
@@ -95,6 +98,26 @@ def forgive(attack: str) -> None:
     path.write_text(json.dumps(store))
 
 
+def afterwards(layout: Layout, devices: dict[str, str]) -> str:
+    """What the next plan says of what has come into our link's place since the move has ended.
+
+    Moved aside then, as the sentence tells the operator to do, and the link is back.
+    """
+    said = ""
+    for path, target in layout.links.items():
+        if os.path.islink(path):
+            continue
+        said = "nothing" if os.path.lexists(path) else ""
+        try:
+            choose_layout(observe(devices["data"], devices["state"], "/opt/agnes"), layout.name)
+        except Refusal as refusal:
+            said = str(refusal)
+        if os.path.lexists(path):
+            os.rename(path, f"{path}-afterwards")
+        os.symlink(target, path)
+    return said
+
+
 def check_rows(places: set[int], _begin: str, named: Layout) -> None:
     """What a start wrote into state is there; what it wrote into a directory of uid 999's in its place, is not ours."""
     written = [json.loads(line) for line in Path("/run/written.jsonl").read_text().splitlines()]
@@ -123,7 +146,9 @@ def main() -> None:
         problems = {path: found for path, found in outside().items() if untouched[path] != found}
     problems.update(dict.fromkeys(mounted() - mounts, "mounted"))
     report = {"turns": turns[0], "status": status, "message": result.get("message", ""),
-              "named": named, "up": up, "given_back": GIVEN_BACK in Path(case.LOG).read_text(), "touched": problems, "link": link, "again": {}}  # fmt: skip
+              "named": named, "up": up, "later": "", "given_back": GIVEN_BACK in Path(case.LOG).read_text(), "touched": problems, "link": link, "again": {}}  # fmt: skip
+    if status == 0 and named == target.name and attack in ("state", "afterwards"):
+        report["later"] = afterwards(target, devices)
     status, result = case.once(target, source, "", False, case.asked(begin, devices))
     for said, path in FOUND.items():
         if attack == "state" and said in result.get("message", ""):

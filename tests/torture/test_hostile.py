@@ -74,6 +74,8 @@ def check_end(found: dict[str, Any], begin: str) -> None:
     after = begin == "gather" and found["named"] == target and found["given_back"]
     taken = after and (gone or any(each in message for each in NOT_THERE))
     assert found["up"] or taken or ("undo stop" in message and held), message
+    # What has come after the end is not taken for ours by the next run.
+    assert found["later"][:6] in ("", "AH005:", "AH007:"), found["later"]
     assert found["again"] == {"status": 0, "message": ""}, json.dumps(found, indent=1)
 
 
@@ -94,6 +96,15 @@ def test_nothing_outside_is_touched_and_there_is_a_clear_end(
     if attack == "hardlinks":
         assert "(AH098: '/data/state' has files that are hard links" in found["message"]
         assert "stop the stack" not in found["log"].split("going back")[0]
+
+
+def test_what_comes_into_our_links_place_after_the_move_is_refused_by_the_next_plan(
+    tmp_path: Path,
+) -> None:
+    found = play(tmp_path, "copy", "afterwards", "1", "", script="hostile.py")
+    assert found["status"] == 0
+    assert found["later"].startswith("AH005: state was found at more than one place (/data/state, ")
+    check_end(found, "copy")
 
 
 def test_a_link_of_ours_that_points_elsewhere_is_left_as_found(tmp_path: Path) -> None:
