@@ -23,7 +23,7 @@ from ..core.copying import GROUP
 from ..core.manifest import Entry
 
 LIMIT = 200_000
-"""Files, of each tree; some 350 bytes of memory each. What is beyond is read after the stop."""
+"""Files, of each tree; some 600 bytes of memory each. What is beyond is read after the stop."""
 
 Moment = tuple[int, int, int]
 
