@@ -35,7 +35,7 @@ places.retire(sys.argv[1] + "/point", "", "now")
 HEAD = """
 import os, sys
 from ansible_collections.agnes.host.plugins.module_utils.move import places, world
-from ansible_collections.agnes.host.plugins.module_utils.system import durable, ledger
+from ansible_collections.agnes.host.plugins.module_utils.system import durable, filesystems, ledger
 top = sys.argv[1]
 def fails(*_more):
     raise OSError("it is full")
@@ -69,6 +69,14 @@ FLUSHED = {
     "note": (
         "ledger.FOLDER, ledger.JOURNAL = top, top + '/journal'; ledger.note('move', 'step', 'done')",
         ["fsync journal", "fsync top"],
+    ),
+    "make": (
+        # mkfs flushes by itself; this is what the engine does beside it.
+        "open(top + '/disk', 'w').close(); filesystems.run = lambda *_more, **_options: None\n"
+        "filesystems.probe = lambda *_more: {'filesystem': {'uuid': 'u'}}\n"
+        "filesystems.not_blank_because = lambda _device: ''\n"
+        "filesystems.make('state', 'ext4', 'u', {'path': top + '/disk', 'maj_min': '7:0'})",
+        ["fsync disk"],
     ),
     "make_directory": ("durable.make_directory(top + '/new', 0o700)", ["fsync top"]),
 }  # fmt: skip

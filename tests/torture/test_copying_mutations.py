@@ -86,6 +86,7 @@ MUTATIONS = [
     Mutation("flush_remove", "system/ledger.py", "    durable.fsync_directory(os.path.dirname(path))\n", "", "order_of_durable"),
     Mutation("flush_note", "system/ledger.py", "        durable.fsync_directory(FOLDER)\n", "        pass\n", "order_of_durable"),
     Mutation("flush_make_directory", "system/durable.py", "    os.chmod(path, mode)\n    fsync_directory(parent)\n", "    os.chmod(path, mode)\n", "order_of_durable"),
+    Mutation("flush_make", "system/filesystems.py", "        os.fsync(fd)\n    finally:\n        os.close(fd)\n    made = probe", "        pass\n    finally:\n        os.close(fd)\n    made = probe", "order_of_durable"),
     Mutation("database_elsewhere", "system/duckdb_check.py", "if not (stat.S_ISREG", "if False and not (stat.S_ISREG", "leads_elsewhere"),
 ]  # fmt: skip
 

@@ -80,7 +80,7 @@ NOT_SEEN = {
     (
         "system/filesystems.py",
         "make.0",
-    ): "mke2fs and mkfs.xfs flush before they end; this one makes sure of it, and nothing shows it",
+    ): "mke2fs and mkfs.xfs flush before they end; this one makes sure of it",
     ("system/copying.py", "sync.0"): "what is read back for the proof was written first, without"
     " waiting for the disk; test_copying_mutations.py has the error of this one",
     (
