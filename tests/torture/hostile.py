@@ -101,20 +101,19 @@ def forgive(attack: str) -> None:
 def afterwards(layout: Layout, devices: dict[str, str]) -> str:
     """What the next plan says of what has come into our link's place since the move has ended.
 
-    Moved aside then, as the sentence tells the operator to do, and the link is back.
+    Moved aside then, as the sentence tells the operator to do, and the link is back. A place that
+    is empty is no such case: nobody but the move could have left it so.
     """
     said = ""
     for path, target in layout.links.items():
-        if os.path.islink(path):
-            continue
-        said = "nothing" if os.path.lexists(path) else ""
-        try:
-            choose_layout(observe(devices["data"], devices["state"], "/opt/agnes"), layout.name)
-        except Refusal as refusal:
-            said = str(refusal)
-        if os.path.lexists(path):
+        if os.path.lexists(path) and not os.path.islink(path):
+            said = "nothing"
+            try:
+                choose_layout(observe(devices["data"], devices["state"], "/opt/agnes"), layout.name)
+            except Refusal as refusal:
+                said = str(refusal)
             os.rename(path, f"{path}-afterwards")
-        os.symlink(target, path)
+            os.symlink(target, path)
     return said
 
 

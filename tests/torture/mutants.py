@@ -212,7 +212,7 @@ LOGIC = [
     Mutant("stack_stays_down_when_stuck", _ENGINE, "        self._start_anyway()\n", "", in_trouble("stuck_after_the_commit_the_stack_runs_and_the_next_run_ends_it", "nested")),
     Mutant("nothing_is_checked", _ENGINE, "check_movable(scene)\n            except", "pass\n            except", in_trouble("hidden_files_are_seen_again_by_the_engine")),
     Mutant("copied_twice", _ENGINE, "if fence is None and _is_copied(request, facts):", "if False:", in_trouble("a_second_run_finds_it_done")),
-    Mutant("another_intent", _ENGINE, "if fence is not None and (request is None or request[\"target\"] == fence[\"target\"]):", "if fence is not None and request is None:", in_trouble("an_error_after_a_kill_leads_back_all_the_way", "nested")),
+    Mutant("another_intent", _ENGINE, "if fence is not None and (request is None or request[\"target\"] == fence[\"target\"]):", "if fence is not None and request is None:", failed("gather", "claim.after:kill")),
     # What keeps others away, and what tells them.
     Mutant("upgrade_is_not_kept_away", _ENGINE, "with product_lock(UPGRADE_LOCK):", "if True:", plain("nested")),
     Mutant("upgrade_is_not_waited_for", ACTS, "if not until(taken, seconds):", "if False:", in_trouble("it_waits_for_what_is_at_work", "nested", "upgraded")),

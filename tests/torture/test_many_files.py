@@ -19,8 +19,8 @@ FILES = 200_000
 SPARSE = 20 << 30
 MEMORY_MIB = 64
 """What a manifest may take beside what is remembered; a list of entries would take four times as much."""
-REMEMBERED_MIB = 2 * LIMIT * 600 / (1 << 20)
-"""What both trees were, file by file, so that it is not read again while the stack is down."""
+REMEMBERED = 600
+"""Bytes that a file of either tree may take beside that, where it is remembered: see system/memory.py."""
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -28,9 +28,10 @@ CHILD = """
 import json, os, resource, sys, time
 from pathlib import Path
 from ansible_collections.agnes.host.plugins.module_utils.core.copying import Proof
-from ansible_collections.agnes.host.plugins.module_utils.system import copying
+from ansible_collections.agnes.host.plugins.module_utils.system import copying, memory
 from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
-source, target, folder = sys.argv[1:]
+source, target, folder, limit = sys.argv[1:]
+memory.LIMIT = int(limit)
 proof = Proof(maj_min_of(os.stat(source).st_dev), False, holds=("d0",))
 times, known = {}, copying.Known(bytes(32))
 with copying.opened_copy(source, target, proof) as copy:
@@ -60,7 +61,8 @@ def many(tmp_path: Path) -> Iterator[Path]:
     yield top
 
 
-def test_many_files_and_a_sparse_one(many: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [0, LIMIT])
+def test_many_files_and_a_sparse_one(many: Path, tmp_path: Path, limit: int) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "manifests").mkdir(mode=0o700)
     command = [
@@ -68,13 +70,14 @@ def test_many_files_and_a_sparse_one(many: Path, tmp_path: Path) -> None:
         "-c",
         CHILD,
         *(str(tmp_path / n) for n in ("source", "target", "manifests")),
+        str(limit),
     ]
     started = time.monotonic()
     env = {**os.environ, "PYTHONPATH": ".collections"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
-    print(f"\n{FILES} files: {time.monotonic() - started:.0f} s, {found}")
+    print(f"\n{FILES} files, {limit} remembered: {time.monotonic() - started:.0f} s, {found}")
     assert found["entries"] == FILES + FILES // 1000 + 2
-    assert found["peak"] < MEMORY_MIB + REMEMBERED_MIB
+    assert found["peak"] < MEMORY_MIB + 2 * limit * REMEMBERED / (1 << 20)
     assert (tmp_path / "target" / "sparse").stat().st_blocks == 0

@@ -67,7 +67,7 @@ def prepare(folder: Path, begin: str) -> dict[str, Any]:
     }  # fmt: skip
     if begin == host.UNCOVER:
         union = host.whole(source.mounts["state"], devices["state"])
-        found["union"] = sorted({entry.content for entry in union})
+        found["union"] = [[os.fsdecode(entry.path), entry.content] for entry in union]
     os.sync()
     return found
 

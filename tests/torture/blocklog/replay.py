@@ -22,6 +22,7 @@ import case
 import host
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
 from ansible_collections.agnes.host.plugins.module_utils.move import world
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger, moving
@@ -53,6 +54,10 @@ class Machine:
         }
         self.store = {**store, "starts": [], "rows": []}
         self.uuids: set[str] = set()
+        self.union = [
+            Entry(os.fsencode(path), "file", content=content)
+            for path, content in recording["union"]
+        ]
 
     def _store(self, at: int) -> dict[str, Any]:
         """What the stack was like at this entry of the log."""
@@ -130,7 +135,10 @@ class Machine:
         rows = set(Path(named.state_dir, "rows.log").read_text().split())
         wanted = self.acknowledged | set(store["rows"])
         if self.begin == host.UNCOVER:
-            self._check_both(wanted)
+            disk = self.devices["state"]
+            case.check_union(self.union, self.source, disk)
+            lost = wanted - host.rows(self.source.mounts["state"], disk)
+            assert not lost, f"{len(lost)} acknowledged rows are in neither copy"
             ended = next(m["at"] for m in self.recording["marks"] if m["step"] == "quiet")
             wanted = self.acknowledged - set(self._store(ended)["rows"])
             wanted |= {
@@ -140,14 +148,6 @@ class Machine:
             }
         lost = wanted - rows
         assert not lost, f"{len(lost)} acknowledged rows are lost"
-
-    def _check_both(self, rows: set[str]) -> None:
-        """Nothing that was in one of two copies is nowhere now."""
-        texts: set[str] = set()
-        found = {each.content for each in host.whole("/data/state", self.devices["state"], texts)}
-        assert rows <= texts, f"{len(rows - texts)} rows of either copy are lost"
-        lost = set(self.recording["union"]) - found
-        assert not lost, f"{len(lost)} files of either copy are lost"
 
     def _check_markers(self) -> None:
         """No two copies say that they are the state."""
