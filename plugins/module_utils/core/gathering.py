@@ -39,7 +39,8 @@ def check_state_on(host: Host, current: Optional[Layout], chosen: Layout, state_
         raise StateOnImpossible(asked=state_on, found=found)
     if state_on == DISK and not current and not host["asked"]["state"]["device"]:
         raise StateOnImpossible(asked=state_on, found="disks_state_device names no disk")
-    if state_on and current == chosen:
+    # Where nothing of it shows, a disk that is this host's own still has its state.
+    if state_on and current in (None, chosen):
         _check_not_covered(host, chosen, state_on)
 
 

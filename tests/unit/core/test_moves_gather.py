@@ -149,6 +149,14 @@ def no_disk_named() -> Any:
     return observed
 
 
+def own_disk_unmounted() -> Any:
+    """Nothing shows but by the record, which does not say where the disk was."""
+    observed: Any = host()
+    observed["devices"].append(ext4("/dev/sdd", "u-state"))
+    observed["record"]["disks"]["state"] = {"uuid": "u-state", "phase": "formatted"}
+    return observed
+
+
 def with_place(found: dict[str, Any]) -> Any:
     return flat(bare={"/data-state": bare(), "/data/state": found})
 
@@ -167,6 +175,7 @@ def no_uuid() -> Any:
         (no_disk_named(), {"state_on": "disk"}, "AH130"),
         (host_with(NESTED), ASKED, "AH131"),
         (one_disk(), {"state_on": "disk"}, "AH131"),
+        (own_disk_unmounted(), {"state_on": "directory"}, "AH131"),
         (flat(config_disk="8:32"), ASKED, "AH133"),
         (flat(free=10 << 20), ASKED, "AH087"),
         (flat(free_inodes=11), ASKED, "AH087"),
