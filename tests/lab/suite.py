@@ -3,13 +3,15 @@
 """Run the parts of the test suite, as many at once as there are processors, and count what ran.
 
 Each line of output has its part's name before it. What a part that failed said last comes
-again at the end, and the last line has real counts: each test from the reports that pytest
-wrote, each lint tool and each scenario as one.
+again at the end, where it first said so comes once more beneath its counts, and the last line
+has real counts: each test from the reports that pytest wrote, each lint tool and each scenario
+as one.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -25,6 +27,12 @@ REPORTS = ROOT / ".cache" / "reports"
 FOLDERS = ("unit", "real")
 SHARED = "torture"
 TAIL_LINES = 80
+
+REASON = re.compile(r"fatal: |\bFAILED\b(?! - RETRYING)|\bERROR\b|\bCRITICAL\b|Error: |^E  ")
+"""How pytest, Ansible, Molecule and a traceback begin to say what went wrong."""
+REASON_LINES = 6
+REASON_WIDTH = 120
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 LINTERS = (
     ["ruff", "check", "."],
@@ -76,6 +84,24 @@ class Result:
     seconds: float
     tail: Sequence[str]
     """The last lines that it printed."""
+    reason: Sequence[str]
+    """The first lines in which it said that something was wrong."""
+
+
+class Heard:
+    """What is kept of a job's output: its end, and where it first said what went wrong."""
+
+    def __init__(self) -> None:
+        self.tail = deque[str](maxlen=TAIL_LINES)
+        self.reason: list[str] = []
+
+    def add(self, line: str) -> None:
+        """Take the next line."""
+        self.tail.append(line)
+        plain = COLOUR.sub("", line).strip(" \n│")
+        wanted = self.reason or REASON.search(plain)
+        if plain and wanted and len(self.reason) < REASON_LINES:
+            self.reason.append(plain[:REASON_WIDTH])
 
 
 def jobs_of(part: str) -> list[Job]:
@@ -118,17 +144,17 @@ def count_report(path: Path) -> Count:
 
 def run(job: Job) -> Result:
     """Run a job to its end, telling what it prints."""
-    started, tail = time.monotonic(), deque[str](maxlen=TAIL_LINES)
-    good = [_run(job, command, tail) for command in job.commands]
+    started, heard = time.monotonic(), Heard()
+    good = [_run(job, command, heard) for command in job.commands]
     found = count_report(report_of(job.name)) if job.report else Count()
     if job.counted:
         found.add(Count(sum(good), len(good) - sum(good)))
     elif not all(good) and not found.failed:
         found.failed = 1
-    return Result(job, found, time.monotonic() - started, tail)
+    return Result(job, found, time.monotonic() - started, heard.tail, heard.reason)
 
 
-def _run(job: Job, command: Sequence[str], tail: deque[str]) -> bool:
+def _run(job: Job, command: Sequence[str], heard: Heard) -> bool:
     print(f"{job.name} | --- {' '.join(command)}", flush=True)
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -136,7 +162,7 @@ def _run(job: Job, command: Sequence[str], tail: deque[str]) -> bool:
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        tail.append(line)
+        heard.add(line)
         print(f"{job.name} | {line}", end="", flush=True)
     return process.wait() == 0
 
@@ -157,6 +183,8 @@ def main(parts: list[str]) -> int:
     for result in results:
         total.add(result.count)
         print(f"  {result.job.name:<20} {result.count}  ({result.seconds:.0f} s)")
+        for line in result.reason if result.count.failed else ():
+            print(f"      {line}")
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0
 
