@@ -28,7 +28,7 @@ FOLDERS = ("unit", "real")
 SHARED = "torture"
 TAIL_LINES = 80
 
-REASON = re.compile(r"fatal: |\bFAILED\b(?! - RETRYING)|\bERROR\b|\bCRITICAL\b|Error: |^E  ")
+REASON = re.compile(r"fatal: |\bFAILED\b(?! - RETRYING)|\bERROR\b|Error: |^E  ")
 """How pytest, Ansible, Molecule and a traceback begin to say what went wrong."""
 REASON_LINES = 6
 REASON_WIDTH = 120

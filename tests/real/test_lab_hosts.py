@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an earlier run left of a test host is removed; one that runs for another checkout is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NAME = f"agnes-left-over-{os.getpid()}"
+IMAGE = "agnes-lab-empty"
+SLEEP = ["/usr/bin/sleep", "300"]
+
+
+def docker(*arguments: str, stdin: bytes = b"") -> str:
+    """What the engine's client prints."""
+    done = subprocess.run(["docker", *arguments], input=stdin, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[str]:
+    """An image of nothing: the programs are this machine's."""
+    docker("import", "-", IMAGE, stdin=bytes(10240))
+    yield IMAGE
+    docker("rmi", IMAGE)
+
+
+OWNERS = {"this checkout": str(ROOT), "another": "/srv/another/checkout", "not the lab": ""}
+
+
+@pytest.fixture(params=OWNERS)
+def owner(request: pytest.FixtureRequest) -> str:
+    """Who made the container."""
+    return OWNERS[request.param]
+
+
+@pytest.fixture(params=["runs", "stopped"])
+def state(request: pytest.FixtureRequest, image: str, owner: str) -> Iterator[str]:
+    """How the host is found, made by its owner."""
+    programs = [f"--volume=/{name}:/{name}:ro" for name in ("usr", "lib", "lib64")]
+    label = [f"--label=agnes.host.lab={owner}"] if owner else []
+    docker("create", f"--name={NAME}", *label, *programs, image, *SLEEP)
+    docker("start", NAME)
+    if request.param == "stopped":
+        docker("kill", NAME)
+    yield request.param
+    docker("rm", "--force", NAME)
+
+
+def removed(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """The lab's own way to remove a host."""
+    inventory, shared = tmp_path / "inventory.yml", ROOT / "molecule" / "shared"
+    inventory.write_text(yaml.safe_dump({"agnes": {"hosts": {NAME: {}}}}))
+    sources = [f"--inventory={shared / 'inventory.yml'}", f"--inventory={inventory}"]
+    return subprocess.run(
+        ["ansible-playbook", *sources, str(shared / "destroy.yml")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+    )  # fmt: skip
+
+
+def test_only_what_is_left_of_the_labs_hosts_is_removed(
+    state: str, owner: str, tmp_path: Path
+) -> None:
+    done = removed(tmp_path)
+    said, there = (
+        " ".join((done.stdout + done.stderr).split()),
+        docker("ps", "-aq", f"--filter=name={NAME}") != "",
+    )
+    left = not owner or (state == "runs" and owner != str(ROOT))
+    assert (done.returncode != 0, there) == (left, left), done.stdout
+    whose = f"runs for {owner}" if owner else "is no host of the lab"
+    assert (f"container '{NAME}' {whose}; remove it yourself" in said) == left
