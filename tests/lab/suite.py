@@ -75,19 +75,6 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a job ended."""
-
-    job: Job
-    count: Count
-    seconds: float
-    tail: Sequence[str]
-    """The last lines that it printed."""
-    reason: Sequence[str]
-    """The first lines in which it said that something was wrong."""
-
-
 class Heard:
     """What is kept of a job's output: its end, and where it first said what went wrong."""
 
@@ -102,6 +89,16 @@ class Heard:
         wanted = self.reason or REASON.search(plain)
         if plain and wanted and len(self.reason) < REASON_LINES:
             self.reason.append(plain[:REASON_WIDTH])
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended."""
+
+    job: Job
+    count: Count
+    seconds: float
+    heard: Heard
 
 
 def jobs_of(part: str) -> list[Job]:
@@ -151,7 +148,7 @@ def run(job: Job) -> Result:
         found.add(Count(sum(good), len(good) - sum(good)))
     elif not all(good) and not found.failed:
         found.failed = 1
-    return Result(job, found, time.monotonic() - started, heard.tail, heard.reason)
+    return Result(job, found, time.monotonic() - started, heard)
 
 
 def _run(job: Job, command: Sequence[str], heard: Heard) -> bool:
@@ -177,13 +174,15 @@ def main(parts: list[str]) -> int:
         results = list(pool.map(run, jobs))
     for result in results:
         if result.count.failed:
-            print(f"\n{result.job.name} failed; its last lines:\n{''.join(result.tail)}", end="")
+            print(
+                f"\n{result.job.name} failed; its last lines:\n{''.join(result.heard.tail)}", end=""
+            )
     total = Count()
     print("\nWhat ran:")
     for result in results:
         total.add(result.count)
         print(f"  {result.job.name:<20} {result.count}  ({result.seconds:.0f} s)")
-        for line in result.reason if result.count.failed else ():
+        for line in result.heard.reason if result.count.failed else ():
             print(f"      {line}")
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0

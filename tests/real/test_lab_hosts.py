@@ -5,33 +5,28 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from records import ROOT
+from strikes import docker
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = f"agnes-left-over-{os.getpid()}"
-IMAGE = "agnes-lab-empty"
+OWNERS = {"this checkout": str(ROOT), "another": "/srv/another/checkout", "not the lab": ""}
 SLEEP = ["/usr/bin/sleep", "300"]
 
 
-def docker(*arguments: str, stdin: bytes = b"") -> str:
-    """What the engine's client prints."""
-    done = subprocess.run(["docker", *arguments], input=stdin, capture_output=True, check=True)
-    return done.stdout.decode().strip()
-
-
 @pytest.fixture(scope="module")
-def image() -> Iterator[str]:
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An image of nothing: the programs are this machine's."""
-    docker("import", "-", IMAGE, stdin=bytes(10240))
-    yield IMAGE
-    docker("rmi", IMAGE)
-
-
-OWNERS = {"this checkout": str(ROOT), "another": "/srv/another/checkout", "not the lab": ""}
+    archive = tmp_path_factory.mktemp("image") / "empty.tar"
+    tarfile.open(archive, "w").close()
+    docker("import", str(archive), NAME)
+    yield NAME
+    docker("rmi", NAME)
 
 
 @pytest.fixture(params=OWNERS)
@@ -46,11 +41,13 @@ def state(request: pytest.FixtureRequest, image: str, owner: str) -> Iterator[st
     programs = [f"--volume=/{name}:/{name}:ro" for name in ("usr", "lib", "lib64")]
     label = [f"--label=agnes.host.lab={owner}"] if owner else []
     docker("create", f"--name={NAME}", *label, *programs, image, *SLEEP)
-    docker("start", NAME)
-    if request.param == "stopped":
-        docker("kill", NAME)
-    yield request.param
-    docker("rm", "--force", NAME)
+    try:
+        docker("start", NAME)
+        if request.param == "stopped":
+            docker("kill", NAME)
+        yield request.param
+    finally:
+        docker("rm", "--force", NAME)
 
 
 def removed(tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -69,10 +66,8 @@ def test_only_what_is_left_of_the_labs_hosts_is_removed(
     state: str, owner: str, tmp_path: Path
 ) -> None:
     done = removed(tmp_path)
-    said, there = (
-        " ".join((done.stdout + done.stderr).split()),
-        docker("ps", "-aq", f"--filter=name={NAME}") != "",
-    )
+    said = " ".join((done.stdout + done.stderr).split())
+    there = docker("ps", "--all", "--quiet", f"--filter=name=^/{NAME}$") != ""
     left = not owner or (state == "runs" and owner != str(ROOT))
     assert (done.returncode != 0, there) == (left, left), done.stdout
     whose = f"runs for {owner}" if owner else "is no host of the lab"
