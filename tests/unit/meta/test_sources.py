@@ -109,17 +109,6 @@ def lines(name: str) -> int:
     return len(read(name).splitlines())
 
 
-def is_text(name: str) -> bool:
-    return not name.endswith((".png", ".ico", ".gz"))
-
-
-def test_no_file_is_longer_than_400_lines() -> None:
-    kept = [n for n in below("plugins", "roles", "playbooks", "tests", "molecule") if is_text(n)]
-    written = [n for n in kept if PurePath(n).name != "requirements.txt"]
-    assert {name: lines(name) for name in written if lines(name) > 400} == {}
-    assert len(written) > 50
-
-
 def test_task_files_stay_under_80_lines() -> None:
     tasks = [name for name in files() if "tasks" in PurePath(name).parts[:-1]]
     assert {name: lines(name) for name in tasks if lines(name) >= 80} == {}
