@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Any, Optional
 
 from ..core import authority
@@ -12,6 +11,7 @@ from ..core.disks import RETIRED_DISK
 from ..core.layouts import LAYOUTS, Layout, state_dirs
 from ..core.scenes import Moving, no_leftovers, points_to
 from ..system import evidence, ledger, moving, record
+from ..system.commands import which
 from ..system.engine import containers, project_name
 
 PROJECT_DIR = "/opt/agnes"
@@ -54,7 +54,7 @@ def _places(facts: Moving) -> list[str]:
 
 def _beneath(facts: Moving, project_dir: str) -> list[str]:
     """The evidence where a mount hides what may be a second copy of state."""
-    docker, found = shutil.which("docker") or "", []
+    docker, found = which("docker") or "", []
     if any(no_leftovers(each) for each in facts["bare"].values()):
         running = containers(docker, project_name(project_dir)) if docker else []
         for path, shadow in evidence.shadows(facts, docker, running).items():

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 import uuid as uuids
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from ..core.plan_facts import hash_of
 from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene, uuid_after
 from ..core.switch import switched_env
 from ..system import devices, durable, filesystems, ledger, markers, moving, record
-from ..system.commands import Failed, run
+from ..system.commands import Failed, run, which
 from ..system.copying import Known
 from ..system.moving import Held
 from .project import Project
@@ -171,7 +170,7 @@ class World:
 
 def docker_path() -> str:
     """The client; raises Failed when there is none."""
-    docker = shutil.which("docker")
+    docker = which("docker")
     if docker is None:
         raise Failed("the docker command is not installed")
     return docker

@@ -11,7 +11,7 @@ import tarfile
 from typing import NamedTuple
 
 from ..core.errors import NoArtifacts
-from .commands import Failed, last_line, run
+from .commands import Failed, environment, last_line, run
 
 IMAGE_DIR = "/opt/agnes-host"
 """Where the product's image carries the files for the host."""
@@ -47,7 +47,7 @@ def from_image(docker: str, image: str) -> dict[str, File]:
     try:
         copy = subprocess.run(
             [docker, "cp", f"{container_id}:{IMAGE_DIR}/.", "-"],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False,
+            env=environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False,
         )  # fmt: skip
         if copy.returncode:
             reason = last_line(copy.stderr.decode(errors="replace"))

@@ -1,12 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running commands of the host."""
+"""Running commands of the host, all in one environment.
+
+What a command does must not depend on who became root, and how: sudo, su and a unit of
+systemd each give another PATH, HOME and locale, and /etc/environment may set what Compose
+takes for a setting of the project.
+"""
 
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Optional
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for: the PATH that Debian gives to root."""
+
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+PASSED = (*_PROXIES, *(name.upper() for name in _PROXIES), "DOCKER_CONFIG")
+"""What is taken from the caller's environment: how to reach and log in to a registry."""
+
+
+def environment() -> dict[str, str]:
+    """The environment of every command that is run on a host."""
+    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    return {**passed, "PATH": PATH, "HOME": pwd.getpwuid(0).pw_dir, "LC_ALL": "C"}
+
+
+def which(program: str) -> Optional[str]:
+    """The path of a program as ``run`` finds it, or None."""
+    return shutil.which(program, path=PATH)
 
 
 class Failed(Exception):
@@ -25,19 +50,17 @@ def run(
     argv: Sequence[str],
     codes: Sequence[int] = (0,),
     cwd: Optional[str] = None,
-    env: Optional[Mapping[str, str]] = None,
     seconds: float = 120,
     fds: Sequence[int] = (),
 ) -> Done:
-    """Run ``argv`` without a shell, in the C locale, and return what it gave.
+    """Run ``argv`` without a shell, in ``environment()``, and return what it gave.
 
     codes: the exit codes that are no failure; an empty list takes any. fds: descriptors that it gets.
     Raises Failed for another code, a missing program or after ``seconds``.
     """
-    full = {**os.environ, "LC_ALL": "C", **(env or {})}
     try:
         done = subprocess.run(
-            list(argv), cwd=cwd, env=full, stdin=subprocess.DEVNULL, capture_output=True,
+            list(argv), cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, capture_output=True,
             text=True, errors="replace", timeout=seconds, check=False, pass_fds=fds,
         )  # fmt: skip
     except FileNotFoundError as error:

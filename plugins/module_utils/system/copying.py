@@ -36,7 +36,7 @@ from ..core.copying import Progress, Proof, Room, Stats
 from ..core.manifest import RULES, SETTLED_NS, Rules, Totals
 from ..core.precopy import Decision, Round, decide
 from . import manifest_file, markers, mountinfo, trees
-from .commands import Failed, last_line, run
+from .commands import Failed, environment, last_line, run
 from .devices import maj_min_of
 from .manifest import new_key
 from .memory import Memory
@@ -208,7 +208,7 @@ class Copy:
             process = subprocess.Popen(
                 argv, cwd=f"/proc/self/fd/{self.source}", stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, pass_fds=(self.source, self.target),
-                env={**os.environ, "LC_ALL": "C"}, preexec_fn=_die_with_parent, start_new_session=True,
+                env=environment(), preexec_fn=_die_with_parent, start_new_session=True,
             )  # fmt: skip
             with process:
                 out = self._follow(process)

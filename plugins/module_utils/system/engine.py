@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from typing import Any
 
 from ..core.engine import security_names
 from ..core.facts import Engine, Volume
 from ..core.overlay import DATA_VOLUME
-from .commands import Failed, last_line, run
+from .commands import Failed, last_line, run, which
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+_SNAP = "/snap/bin/docker"
+"""Outside of PATH: looked for to be named, since it can't serve."""
 
 
 def project_name(project_dir: str) -> str:
@@ -24,7 +25,7 @@ def project_name(project_dir: str) -> str:
 
 def observe_engine() -> Engine:
     """What the engine and Compose are; ``error`` says in a few words why there is no usable one."""
-    docker = shutil.which("docker")
+    docker = which("docker") or (_SNAP if os.access(_SNAP, os.X_OK) else None)
     found: Engine = {
         "docker": docker or "", "version": "", "platform": "",
         "endpoint": "", "root_dir": "", "security": [], "swarm": "", "compose": "",
@@ -42,11 +43,8 @@ def observe_engine() -> Engine:
 
 
 def _ask_engine(docker: str, found: Engine) -> None:
-    endpoint = os.environ.get("DOCKER_HOST") or ""
-    if not endpoint:
-        context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
-        endpoint = run([docker, *context], codes=(), seconds=30).out.strip()
-    found["endpoint"] = endpoint
+    context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+    found["endpoint"] = run([docker, *context], codes=(), seconds=30).out.strip()
     answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=30)
     try:
         info = json.loads(answer.out)
@@ -73,7 +71,7 @@ def _ask_compose(docker: str, found: Engine) -> None:
         found["compose_version"] = compose.out.strip()
         return
     # Version 1 is a program of its own; it is named, because it is what the host has.
-    if shutil.which("docker-compose"):
+    if which("docker-compose"):
         old = run(["docker-compose", "version", "--short"], codes=(), seconds=30)
         found["compose"], found["compose_version"] = "docker-compose", old.out.strip()
     elif not found["error"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import artifacts
+from ansible_collections.agnes.host.plugins.module_utils.system import artifacts, commands
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import (
     Failed,
@@ -85,12 +85,26 @@ def test_a_command_that_does_not_end_is_ended() -> None:
         run(["sleep", "60"], seconds=0.1)
 
 
-def test_a_command_runs_in_the_c_locale_and_any_code_can_be_taken(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("LC_ALL", "tlh_KX")
-    done = run(["sh", "-c", 'printf "$LC_ALL$X"; exit 9'], codes=(), env={"X": "1"})
-    assert (done.code, done.out) == (9, "C1")
+HOSTILE = {
+    "PATH": "/nowhere", "HOME": "/home/nobody", "LC_ALL": "tlh_KX", "TMPDIR": "/nowhere",
+    "COMPOSE_FILE": "other.yml", "DOCKER_HOST": "tcp://other:2375", "DOCKER_CONTEXT": "other",
+    "DATA_DIR": "/elsewhere", "LD_LIBRARY_PATH": "/nowhere",
+}  # fmt: skip
+PROXIES = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "localhost", "DOCKER_CONFIG": "/root/d"}
+
+
+def test_a_command_sees_one_environment_whoever_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in commands.PASSED:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**HOSTILE, **PROXIES}.items():
+        monkeypatch.setenv(name, value)
+    fixed = {"PATH": commands.PATH, "HOME": "/root", "LC_ALL": "C"}
+    assert dict(line.split("=", 1) for line in run(["env"]).out.split()) == {**fixed, **PROXIES}
+    assert commands.which("env") == "/usr/bin/env"
+
+
+def test_any_exit_code_can_be_taken_and_there_is_no_input() -> None:
+    assert run(["sh", "-c", "exit 9"], codes=()).code == 9
     assert run(["cat"]).out == ""
 
 
