@@ -23,6 +23,7 @@ TOOLS = {
     "mke2fs": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",
     "rsync": "rsync",
+    "ssh": "openssh-client",
     "strace": "strace",
 }
 """Command -> Debian package that has it."""

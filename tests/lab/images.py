@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -27,8 +28,18 @@ STACK_TAG = "agnes-demo:1"
 
 PACKAGES = (
     "systemd,systemd-sysv,dbus,udev,python3,docker.io,iptables,rsync,e2fsprogs,xfsprogs,cron,sudo,"
-    "iproute2,ca-certificates,openssl,curl,mount,util-linux,procps"
+    "iproute2,ca-certificates,openssl,curl,mount,util-linux,procps,openssh-server,locales"
 )
+SET_UP = (
+    'chroot "$1" systemctl enable -q lab-mounts.service docker.service ssh.service',
+    # Whoever looks after a host comes as a normal user. Debian has a group of that name.
+    'chroot "$1" useradd --create-home --shell /bin/bash --gid users operator',
+    'chroot "$1" useradd --create-home --shell /bin/bash --gid users operator-asked',
+    # A language in which the capital of "i" is no "I": for runs with a locale that is not ours.
+    'chroot "$1" localedef --inputfile=tr_TR --charmap=UTF-8 tr_TR.UTF-8',
+    'rm -f "$1"/etc/machine-id && touch "$1"/etc/machine-id',
+)
+"""What is done in the new root, each a command for mmdebstrap."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ def host_image(name: str) -> None:
     """The image of a test host: Debian with systemd, an engine and Compose."""
     image, folder = IMAGES[name], TESTS / "lab" / "host"
     files = [path for path in folder.rglob("*") if path.is_file()]
-    key = _inputs_hash(files, PACKAGES, image.more, image.suite)
+    key = _inputs_hash(files, PACKAGES, *SET_UP, image.more, image.suite)
     stable, exact = f"agnes-lab-host:{name}", f"agnes-lab-host:{name}-{key}"
     have = subprocess.run(["docker", "image", "inspect", exact], capture_output=True, check=False)
     if have.returncode:
@@ -91,8 +102,9 @@ def _import(name: str, image: Image, folder: Path, tag: str) -> None:
         "mmdebstrap", "--quiet", "--variant=minbase",
         f"--include={PACKAGES},{image.more}",
         f"--customize-hook=copy-in {folder}/lab-mounts.service /etc/systemd/system",
-        '--customize-hook=chroot "$1" systemctl enable -q lab-mounts.service docker.service',
-        '--customize-hook=rm -f "$1"/etc/machine-id && touch "$1"/etc/machine-id',
+        f"--customize-hook=copy-in {folder}/lab.conf /etc/ssh/sshd_config.d",
+        f"--customize-hook=upload {folder}/sudoers /etc/sudoers.d/lab",
+        *(f"--customize-hook={command}" for command in SET_UP),
         image.suite, "-",
     ]  # fmt: skip
     with log.open("wb") as errors:
@@ -152,6 +164,21 @@ def certificates() -> None:
     say(f"certificates for {DOMAIN} made")
 
 
+def ssh_key() -> None:
+    """A key pair for the hosts that are reached over SSH, and a password for sudo that asks."""
+    folder = cache() / "ssh"
+    if (folder / "password").exists():
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        left.unlink()
+    key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")]
+    subprocess.run(key, check=True, capture_output=True)
+    # Last: who finds it finds the key, too.
+    (folder / "password").write_text(secrets.token_urlsafe(12))
+    (folder / "password").chmod(0o600)
+
+
 def main(names: list[str]) -> None:
     """Entry point: the named images (without a name the usual one) and the rest, side by side."""
     cache().mkdir(parents=True, exist_ok=True)
@@ -159,7 +186,7 @@ def main(names: list[str]) -> None:
     with (cache() / "lock").open("w") as lock, ThreadPoolExecutor() as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         jobs = [pool.submit(host_image, name) for name in names or [DEFAULT_IMAGE]]
-        jobs += [pool.submit(stack), pool.submit(certificates)]
+        jobs += [pool.submit(stack), pool.submit(certificates), pool.submit(ssh_key)]
         for job in jobs:
             job.result()
 
