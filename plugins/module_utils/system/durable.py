@@ -16,7 +16,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Optional
+from typing import IO, Optional
 
 
 def fsync_directory(path: str) -> None:
@@ -123,17 +123,32 @@ def read_stat(path: str) -> Optional[os.stat_result]:
         return None
 
 
+@contextmanager
+def opened_file(path: str, directory: Optional[int] = None) -> Iterator[IO[bytes]]:
+    """A regular file open for reading; no link is followed.
+
+    directory: the open one that a relative path is in. Raises OSError for what is no regular file.
+    The descriptor is closed in every case: one that is left open keeps a filesystem mounted.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    try:
+        # Before Python's own file object is made: that refuses a directory, and leaves it open.
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(f"'{path}' is not a regular file")
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(fd)
+
+
 def read_text(path: str, limit: int = 4 * 1024 * 1024) -> Optional[str]:
     """The text of a regular file, or None where nothing is; no link is followed."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with opened_file(path) as file:
+            # surrogateescape: bytes that are not UTF-8 go back to disk as they came.
+            return file.read(limit).decode("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(f"'{path}' is not a regular file")
-        # surrogateescape: bytes that are not UTF-8 go back to disk as they came.
-        return file.read(limit).decode("utf-8", "surrogateescape")
 
 
 def make_directory(path: str, mode: int = 0o755) -> None:

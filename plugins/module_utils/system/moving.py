@@ -176,11 +176,7 @@ def _bare_in(parent: int, name: str, found: Bare, shown: Optional[int]) -> Bare:
 
 def _instance_in(directory: int) -> str:
     """The text of an instance.yaml. Raises OSError for what is no regular file."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    fd = os.open(shadow.STUB, flags, dir_fd=directory)
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(f"'{shadow.STUB}' is no file")
+    with durable.opened_file(shadow.STUB, directory) as file:
         return file.read(1 << 20).decode("utf-8", "replace")
 
 

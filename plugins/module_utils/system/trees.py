@@ -106,10 +106,8 @@ def _make(entry: Entry) -> None:
 
 def _read(entry: Entry) -> str:
     parent, name = os.path.split(entry.path)
-    with opened(parent) as directory:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-        with os.fdopen(fd, "rb") as file:
-            return file.read(1 << 20).decode("utf-8", "replace")
+    with opened(parent) as directory, durable.opened_file(name, directory) as file:
+        return file.read(1 << 20).decode("utf-8", "replace")
 
 
 def _chown(entry: Entry) -> None:

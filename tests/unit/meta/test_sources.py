@@ -56,6 +56,12 @@ def imported(name: str) -> list[tuple[int, str]]:
     return found
 
 
+def test_no_descriptor_is_given_away_that_an_error_would_leave_open() -> None:
+    """``os.fdopen`` of a directory raises, and leaves it open; so whoever has opened it closes it."""
+    given = re.compile(r"os\.fdopen\((?!.*closefd=False)")
+    assert [name for name in ON_TARGETS if given.search(read(name))] == []
+
+
 NEWER_THAN_3_9 = {"tomllib"}
 OWN = "ansible_collections.agnes.host.plugins.module_utils"
 
