@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
-from .errors import ComposeTooOld, NoEngine, SelinuxLabels, UnsuitableEngine
+from .errors import ComposeTooOld, EngineSlow, NoEngine, SelinuxLabels, UnsuitableEngine
 from .facts import Engine, Host
-from .layouts import Layout
+from .host_errors import EngineOnStateDisk
+from .layouts import Layout, is_below, state_dirs
 
 COMPOSE_MINIMUM = (2, 24, 4)
 """From this version on ``!override`` replaces a service's volumes."""
@@ -35,10 +36,16 @@ def unsuitable(engine: Engine) -> Optional[tuple[str, str]]:
         return f"from snap ({engine['docker']})", "binds outside the home directory are hidden"
     if "rootless" in engine["security"]:
         return "rootless", "uid 999 in a container is another uid on the disks"
+    if "userns" in engine["security"]:
+        return "with userns-remap", "uid 999 in a container is another uid on the disks"
     if engine["endpoint"] not in LOCAL_ENDPOINTS:
         return f"another one than this host's ({engine['endpoint']})", "binds are on another host"
     if engine["swarm"] not in ("", "inactive"):
         return f"a swarm node ({engine['swarm']})", "the swarm may start containers by itself"
+    if engine["root_dir"] and not engine["here"]:
+        return f"in another place than this host ('{engine['root_dir']}' is not here)", (
+            "binds are of the container or the machine that it runs in"
+        )
     return None
 
 
@@ -48,6 +55,11 @@ def check_engine(host: Host) -> None:
     wrong = unsuitable(engine)
     if wrong:
         raise UnsuitableEngine(found=wrong[0], why=wrong[1])
+    if engine["waited"]:
+        raise EngineSlow(found=engine["error"])
+    for path in state_dirs():
+        if is_below(engine["root_dir"], path):
+            raise EngineOnStateDisk(root_dir=engine["root_dir"], path=path)
     if engine["error"]:
         raise NoEngine(found=engine["error"])
     if version_of(engine["compose_version"]) < COMPOSE_MINIMUM:

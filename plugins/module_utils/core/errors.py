@@ -312,6 +312,14 @@ class StateHidden(Refusal):
     )
 
 
+class EngineSlow(Refusal):
+    code = "AH056"
+    sentence = (
+        "the Docker engine does not answer: {found}; it may be starting, overloaded or stuck: run "
+        "'docker info' on the host, and run again when it answers"
+    )
+
+
 # 100 to 109: purge
 
 

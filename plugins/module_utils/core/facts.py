@@ -100,6 +100,10 @@ class Engine(TypedDict):
     compose: str
     compose_version: str
     error: str
+    waited: bool
+    """Whether ``error`` is that a question was given up after a long wait."""
+    here: bool
+    """Whether root_dir is on this host: an engine in a container or elsewhere has its own."""
 
 
 class Accounts(TypedDict):
@@ -147,3 +151,5 @@ class Host(TypedDict):
     selinux_enforcing: bool
     record: dict[str, Any]
     moving: Moving
+    tools: dict[str, str]
+    """Program -> path, of those in tools.PACKAGES; empty for one that is not there."""

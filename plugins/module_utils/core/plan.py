@@ -20,6 +20,7 @@ from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .plan_facts import facts_of
 from .plan_file import Given, check_given, given
 from .pre_move import backup_line
+from .tools import ALWAYS, check_tools, needed
 from .tree import AGNES_UID
 
 AGNES_ACCOUNT = "agnes-applier"
@@ -113,6 +114,7 @@ def _decided(
     check_selinux(host, layout, str(request.get("selinux_type") or ""))
     check_boot(host, layout, str(request.get("boot_script") or ""))
     disks = _disks(host, layout, request, move)
+    check_tools(host["tools"], needed(disks, part))
     profiles = list(request.get("profiles") or [])
     current = split(host["env"]["values"].get("COMPOSE_FILE", ""))
     notes = [*_notes(host, layout, disks), *_beneath(host, move)]
@@ -186,6 +188,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     try:
         if host["format"] != FORMAT:
             raise NewerFormat(path="the observation", found=host["format"], known=FORMAT)
+        check_tools(host["tools"], ALWAYS)
         check_record(host["record"])
         asked = str(request.get("layout") or "")
         approved = given(request.get("plan") or {}, str(request.get("host") or ""), asked)

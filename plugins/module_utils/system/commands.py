@@ -13,14 +13,18 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple, Optional
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where programs are looked for: the PATH that Debian gives to root."""
+from ..core.tools import PATH
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 PASSED = (*_PROXIES, *(name.upper() for name in _PROXIES), "DOCKER_CONFIG")
 """What is taken from the caller's environment: how to reach and log in to a registry."""
+
+
+_KILLED_SECONDS = 5.0
+"""How long a killed command may take to be gone."""
 
 
 def environment() -> dict[str, str]:
@@ -36,6 +40,10 @@ def which(program: str) -> Optional[str]:
 
 class Failed(Exception):
     """A command ended badly; the message names it and quotes the end of its stderr."""
+
+
+class Hung(Failed):
+    """A command did not end in the time that it was given; the message says how long that was."""
 
 
 class Done(NamedTuple):
@@ -56,20 +64,32 @@ def run(
     """Run ``argv`` without a shell, in ``environment()``, and return what it gave.
 
     codes: the exit codes that are no failure; an empty list takes any. fds: descriptors that it gets.
-    Raises Failed for another code, a missing program or after ``seconds``.
+    Raises Failed for another code or a missing program, Hung after ``seconds``.
     """
     try:
-        done = subprocess.run(
-            list(argv), cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, errors="replace", timeout=seconds, check=False, pass_fds=fds,
+        process = subprocess.Popen(
+            list(argv), cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, errors="replace", pass_fds=fds,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise Failed(f"'{argv[0]}' is not installed") from error
+    try:
+        out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"'{' '.join(argv[:3])}' did not end within {seconds:.0f} s") from error
-    if codes and done.returncode not in codes:
-        raise Failed(f"'{' '.join(argv[:3])}' failed ({done.returncode}): {last_line(done.stderr)}")
-    return Done(done.returncode, done.stdout, done.stderr)
+        raise Hung(f"'{' '.join(argv[:3])}' did not end within {seconds:.0f} s") from error
+    finally:
+        if process.returncode is None:
+            _leave(process)
+    if codes and process.returncode not in codes:
+        raise Failed(f"'{' '.join(argv[:3])}' failed ({process.returncode}): {last_line(err)}")
+    return Done(process.returncode, out, err)
+
+
+def _leave(process: subprocess.Popen[str]) -> None:
+    """Kill a command, and leave it behind where the kernel can't end it: a disk does not answer."""
+    process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=_KILLED_SECONDS)
 
 
 def last_line(text: str) -> str:

@@ -10,12 +10,16 @@ from typing import Any
 from ..core.engine import security_names
 from ..core.facts import Engine, Volume
 from ..core.overlay import DATA_VOLUME
-from .commands import Failed, last_line, run, which
+from .commands import Failed, Hung, last_line, run, which
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 _SNAP = "/snap/bin/docker"
 """Outside of PATH: looked for to be named, since it can't serve."""
+
+
+PATIENCE = 300.0
+"""Seconds for an answer of the engine or Compose: at a boot, or on slow disks, they take minutes."""
 
 
 def project_name(project_dir: str) -> str:
@@ -29,7 +33,7 @@ def observe_engine() -> Engine:
     found: Engine = {
         "docker": docker or "", "version": "", "platform": "",
         "endpoint": "", "root_dir": "", "security": [], "swarm": "", "compose": "",
-        "compose_version": "", "error": "",
+        "compose_version": "", "error": "", "waited": False, "here": False,
     }  # fmt: skip
     try:
         if docker is None:
@@ -38,14 +42,14 @@ def observe_engine() -> Engine:
             _ask_engine(docker, found)
             _ask_compose(docker, found)
     except Failed as error:
-        found["error"] = str(error)
+        found["error"], found["waited"] = str(error), isinstance(error, Hung)
     return found
 
 
 def _ask_engine(docker: str, found: Engine) -> None:
     context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
-    found["endpoint"] = run([docker, *context], codes=(), seconds=30).out.strip()
-    answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=30)
+    found["endpoint"] = run([docker, *context], codes=(), seconds=PATIENCE).out.strip()
+    answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=PATIENCE)
     try:
         info = json.loads(answer.out)
     except ValueError:
@@ -56,23 +60,24 @@ def _ask_engine(docker: str, found: Engine) -> None:
         found["error"] = f"the engine does not answer ({reason})"
         return
     # podman's answer to 'docker info' has other fields; its version says who it is.
-    banner = run([docker, "--version"], codes=(), seconds=30).out
+    banner = run([docker, "--version"], codes=(), seconds=PATIENCE).out
     found["platform"] = "Podman" if "podman" in banner.lower() else "Docker"
     found["version"] = str(info.get("ServerVersion") or "")
     found["root_dir"] = str(info.get("DockerRootDir") or "")
+    found["here"] = os.path.isdir(found["root_dir"])
     found["security"] = security_names(info.get("SecurityOptions"))
     found["swarm"] = str((info.get("Swarm") or {}).get("LocalNodeState") or "")
 
 
 def _ask_compose(docker: str, found: Engine) -> None:
-    compose = run([docker, "compose", "version", "--short"], codes=(), seconds=30)
+    compose = run([docker, "compose", "version", "--short"], codes=(), seconds=PATIENCE)
     if compose.code == 0:
         found["compose"] = f"{docker} compose"
         found["compose_version"] = compose.out.strip()
         return
     # Version 1 is a program of its own; it is named, because it is what the host has.
     if which("docker-compose"):
-        old = run(["docker-compose", "version", "--short"], codes=(), seconds=30)
+        old = run(["docker-compose", "version", "--short"], codes=(), seconds=PATIENCE)
         found["compose"], found["compose_version"] = "docker-compose", old.out.strip()
     elif not found["error"]:
         found["error"] = "'docker compose' is not installed"
@@ -81,7 +86,7 @@ def _ask_compose(docker: str, found: Engine) -> None:
 def data_volume(docker: str, project: str) -> Volume:
     """The project's named data volume with what its driver options bind, if there is one."""
     name = f"{project}_{DATA_VOLUME}"
-    done = run([docker, "volume", "inspect", name], codes=(), seconds=30)
+    done = run([docker, "volume", "inspect", name], codes=(), seconds=PATIENCE)
     if done.code:
         return {"name": "", "bind": ""}
     options = json.loads(done.out)[0].get("Options") or {}
@@ -119,9 +124,11 @@ def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
 def containers(docker: str, project: str) -> list[dict[str, Any]]:
     """The project's containers, running or not, sorted by name."""
     listing = [docker, "ps", "--all", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}"]
-    ids = run(listing).out.split()
+    ids = run(listing, seconds=PATIENCE).out.split()
     if not ids:
         return []
     # A container that goes away in between makes inspect exit 1 and still print the others.
-    inspected = json.loads(run([docker, "inspect", *ids], codes=(0, 1)).out or "[]")
+    inspected = json.loads(
+        run([docker, "inspect", *ids], codes=(0, 1), seconds=PATIENCE).out or "[]"
+    )
     return sorted(map(_cut_container, inspected), key=lambda item: str(item["name"]))

@@ -13,9 +13,12 @@ from typing import Any, Optional
 from ..core import dotenv, fstab
 from ..core.errors import Unreadable
 from ..core.facts import FORMAT, Accounts, Env, Host, Mount, StatePlace
+from ..core.host_errors import NotRoot
 from ..core.layouts import DISKS, LAYOUTS, state_dirs
+from ..core.tools import ALWAYS, PACKAGES, check_tools
 from ..core.tree import AGNES_UID, MARKER
 from . import boot, devices, durable, engine, evidence, moving, record
+from .commands import which
 
 _LOST_AND_FOUND = "lost+found"
 _NAMES_SHOWN = 20
@@ -105,8 +108,25 @@ def selinux_enforcing() -> bool:
         return False
 
 
+def user_name(uid: int) -> str:
+    """The name of a user, or the number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def check_root(uid: int) -> None:
+    """Raise NotRoot for any other user: whoever can't look must not say what is there."""
+    if uid:
+        raise NotRoot(user=user_name(uid))
+
+
 def observe(data_device: str, state_device: str, project_dir: str) -> Host:
-    """Everything that decisions need of this host."""
+    """Everything that decisions need of this host. Raises NotRoot and ToolMissing first of all."""
+    check_root(os.geteuid())
+    tools = {name: which(name) or "" for name in PACKAGES}
+    check_tools(tools, ALWAYS)
     known = devices.devices()
     names = zip(DISKS, (data_device, state_device))
     asked = {role: devices.resolve(named, known) for role, named in names}
@@ -141,4 +161,5 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "selinux_enforcing": selinux_enforcing(),
         "record": record.read(),
         "moving": moves,
+        "tools": tools,
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Device, Host, StatePlace
+from ansible_collections.agnes.host.plugins.module_utils.core.tools import PACKAGES
 
 from .moving import moving_of
 
@@ -98,6 +99,8 @@ def host(**differs: Any) -> Host:
             "compose": "/usr/bin/docker compose",
             "compose_version": "2.26.1",
             "error": "",
+            "waited": False,
+            "here": True,
         },
         "containers": [],
         "accounts": {"user": "", "group": ""},
@@ -105,6 +108,7 @@ def host(**differs: Any) -> Host:
         "boot_scripts": [],
         "selinux_enforcing": False,
         "record": {"format": 1, "disks": {}},
+        "tools": {name: f"/usr/bin/{name}" for name in PACKAGES},
     }
     made.update(differs)
     made.setdefault("moving", moving_of(made))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ansible_collections.agnes.host.plugins.module_utils.core import errors
+from ansible_collections.agnes.host.plugins.module_utils.core import errors, host_errors
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
 
@@ -224,6 +224,26 @@ PLANNED = [
         errors.NoEngine, host(engine=engine(error="the docker command is not installed")), {},
         "AH040: no usable Docker engine: the docker command is not installed; install and start one "
         "(the distribution's docker.io or docker-ce)",
+    ),
+    Planned(
+        errors.EngineSlow,
+        host(engine=engine(error="'docker info' did not end within 300 s", waited=True)), FLAT,
+        "AH056: the Docker engine does not answer: 'docker info' did not end within 300 s; it may be "
+        "starting, overloaded or stuck: run 'docker info' on the host, and run again when it answers",
+    ),
+    Planned(
+        host_errors.ToolMissing,
+        host(tools={**host()["tools"], "blkid": "", "mount": "", "rsync": ""}), FLAT,
+        "AH150: this host lacks blkid, mount, which this run needs (looked for in /usr/local/sbin:"
+        "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin); run 'apt-get install mount util-linux' there, "
+        "and run again",
+    ),
+    Planned(
+        host_errors.EngineOnStateDisk,
+        nested_host(engine=engine(root_dir="/data/state/docker")), {},
+        "AH154: the Docker engine keeps its own data in '/data/state/docker', on the place of the state "
+        "disk (/data/state), which no run could mount or move without stopping every container; give "
+        "the engine another data-root",
     ),
     Planned(
         errors.ComposeTooOld, host(engine=engine(compose_version="2.24.3")), {},

@@ -48,6 +48,19 @@ TEST_ENGINES: list[Any] = [
         id="rootless",
     ),
     pytest.param(
+        engine(security=["seccomp", "userns"]),
+        WRONG.format("with userns-remap", "uid 999 in a container is another uid on the disks"),
+        id="userns",
+    ),
+    pytest.param(
+        engine(here=False),
+        WRONG.format(
+            "in another place than this host ('/var/lib/docker' is not here)",
+            "binds are of the container or the machine that it runs in",
+        ),
+        id="elsewhere",
+    ),
+    pytest.param(
         engine(platform="Podman"),
         WRONG.format(
             "podman", "restart policies do not outlive a boot and Compose is not all there"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils import core, system
-from ansible_collections.agnes.host.plugins.module_utils.core import errors
+from ansible_collections.agnes.host.plugins.module_utils.core import errors, host_errors
 from ansible_collections.agnes.host.plugins.module_utils.core.dotenv import upsert
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
@@ -33,6 +33,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
     artifacts,
     devices,
     filesystems,
+    host,
     stacks,
     trees,
 )
@@ -153,6 +154,12 @@ CONTAINER = {
 }
 
 DONE = [
+    Case(
+        host_errors.NotRoot,
+        lambda tmp: host.check_root(54321),
+        "AH015: this runs as user '54321' on the host, and only root can look at disks and mounts; "
+        "set ansible_become: true for the host, and no other ansible_become_user than root",
+    ),
     Case(
         errors.NotMounted,
         lambda tmp: stacks.check_mounts(["/", str(tmp)]),

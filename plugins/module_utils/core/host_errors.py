@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refusals of hosts on which nothing can be looked at or changed as it must be: 150 to 159, and 015."""
+
+from __future__ import annotations
+
+from .errors import Refusal
+
+
+class NotRoot(Refusal):
+    code = "AH015"
+    sentence = (
+        "this runs as user '{user}' on the host, and only root can look at disks and mounts; set "
+        "ansible_become: true for the host, and no other ansible_become_user than root"
+    )
+
+
+class ToolMissing(Refusal):
+    code = "AH150"
+    sentence = (
+        "this host lacks {found}, which this run needs (looked for in {path}); "
+        "run 'apt-get install {packages}' there, and run again"
+    )
+
+
+class EngineOnStateDisk(Refusal):
+    code = "AH154"
+    sentence = (
+        "the Docker engine keeps its own data in '{root_dir}', on the place of the state disk ({path}), "
+        "which no run could mount or move without stopping every container; give the engine another data-root"
+    )
