@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from .errors import OverlayUnproved, StateHidden, VolumeLeftOver
 from .layouts import Layout, is_below, state_dirs
+from .sight import Mount, hidden
 
 DATA_VOLUME = "data"
 """The named volume of the product's base file that stands for the data disk."""
@@ -25,28 +26,78 @@ HEADER = (
     "# Do not edit: a run of the collection writes it again when those files change.\n"
 )
 
-Mount = dict[str, Any]
-"""One entry of a service's ``volumes`` in the resolved long form."""
-
 
 def cut(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved configuration cut to mounts and profiles: the rest may hold secrets."""
+    """A resolved configuration cut to what decisions need; the rest may hold secrets.
+
+    Compose prints the values of env files: of an environment only the two keys that say
+    where data and state are stay, of a volume's options only those without a value.
+    """
     services = {
-        name: {
-            "profiles": list(service.get("profiles") or []),
-            "restart": service.get("restart") or "no",
-            "volumes": [dict(mount) for mount in service.get("volumes") or []],
-        }
+        name: _cut_service(service or {})
         for name, service in (config.get("services") or {}).items()
     }
     volumes = {
         key: {
             "name": (volume or {}).get("name", key),
-            "driver_opts": (volume or {}).get("driver_opts") or {},
+            "driver_opts": _cut_options((volume or {}).get("driver_opts") or {}),
         }
         for key, volume in (config.get("volumes") or {}).items()
     }
     return {"services": services, "volumes": volumes}
+
+
+def _cut_service(service: Mapping[str, Any]) -> dict[str, Any]:
+    environment = service.get("environment") or {}
+    needs = service.get("depends_on") or {}
+    return {
+        "profiles": list(service.get("profiles") or []),
+        "restart": _restart_of(service),
+        "scale": _scale_of(service),
+        "image": str(service.get("image") or ""),
+        "container_name": str(service.get("container_name") or ""),
+        "depends_on": {
+            name: str((need or {}).get("condition") or "") for name, need in needs.items()
+        },
+        "paths": {
+            key: str(environment[key])
+            for key in ("DATA_DIR", "STATE_DIR")
+            if environment.get(key) not in (None, "")
+        },
+        "volumes": [dict(mount) for mount in service.get("volumes") or []],
+        "tmpfs": [str(each).partition(":")[0] for each in service.get("tmpfs") or []],
+        "volumes_from": [str(each) for each in service.get("volumes_from") or []],
+    }
+
+
+def _restart_of(service: Mapping[str, Any]) -> str:
+    """The engine's restart policy: no, on-failure, always or unless-stopped.
+
+    As Compose makes it: deploy.restart_policy counts before ``restart``, and its condition
+    ``any`` is ``always`` (docker/compose, pkg/compose/create.go, getRestartPolicy).
+    """
+    policy = (service.get("deploy") or {}).get("restart_policy")
+    if policy is not None:
+        condition = str(policy.get("condition") or "no")
+        return {"none": "no", "any": "always"}.get(condition, condition)
+    return str(service.get("restart") or "no").partition(":")[0]
+
+
+def _scale_of(service: Mapping[str, Any]) -> int:
+    """How many containers a service has: ``scale``, else deploy.replicas, else one."""
+    for number in (service.get("scale"), (service.get("deploy") or {}).get("replicas")):
+        if number is not None:
+            return int(number)
+    return 1
+
+
+def _cut_options(options: Mapping[str, Any]) -> dict[str, str]:
+    """Options of a volume's driver: type, device, and of ``o`` the words that have no value."""
+    found = {key: str(options[key]) for key in ("type", "device") if key in options}
+    if "o" in options:
+        words = str(options["o"]).split(",")
+        found["o"] = ",".join(word for word in words if "=" not in word)
+    return found
 
 
 def _bind(source: str, target: str, like: Mapping[str, Any]) -> Mount:
@@ -79,44 +130,55 @@ def _on_data_disk(mount: Mapping[str, Any], data: str) -> Optional[str]:
     return None
 
 
-def mounts_of(volumes: Sequence[Mount], layout: Layout, service: str = "") -> list[Mount]:
+def mounts_of(volumes: Sequence[Mount], layout: Layout) -> list[Mount]:
     """The mounts that a service with ``volumes`` must have in ``layout``.
 
     - a use of the named data volume becomes a bind of the data mount;
-    - a service that has it read-write gets the state mount too, unless it has one
-      already, or the state mount lies below the data mount and so comes with it;
+    - a service that has the whole data disk gets the state mount too, unless it has one
+      already, or the state mount lies below the data mount and so comes with it: at the
+      layout's own path in the mode of its data, at another path only where it may write;
     - a host path under a state directory moves to this layout's;
-    - every other mount is restated as it is. Raises StateHidden for one that would
-      stand where the state mount does.
+    - every other mount is restated as it is.
     """
     data, state = layout.mounts["data"], layout.mounts["state"]
     result: list[Mount] = []
-    after_data = 0
+    whole: list[tuple[bool, int, Mount]] = []
     for mount in volumes:
         on_data = _on_data_disk(mount, data)
         moved = _moved(mount.get("source", ""), layout) if mount["type"] == "bind" else None
         if on_data is not None:
             result.append(_bind(_moved(on_data, layout) or on_data, mount["target"], mount))
-            if on_data == data and not mount.get("read_only"):
-                after_data = after_data or len(result)
+            elsewhere = posixpath.normpath(mount["target"]) != data
+            if on_data == data and not (elsewhere and mount.get("read_only")):
+                whole.append((elsewhere, len(result), mount))
         elif moved is not None:
             result.append(_bind(moved, _moved(mount["target"], layout) or mount["target"], mount))
-        elif posixpath.normpath(mount["target"]) == layout.state_dir:
-            raise StateHidden(service=service, found=say([mount]), path=layout.state_dir)
         else:
             result.append(dict(mount))
-    has_state = any(mount["target"] == layout.state_dir for mount in result)
-    if after_data and not has_state and not is_below(state, data):
-        result.insert(after_data, _bind(state, layout.state_dir, {}))
+    has_state = any(posixpath.normpath(mount["target"]) == layout.state_dir for mount in result)
+    if whole and not has_state and not is_below(state, data):
+        _elsewhere, position, like = min(whole, key=lambda each: each[:2])
+        mode = {"read_only": True} if like.get("read_only") else {}
+        result.insert(position, _bind(state, layout.state_dir, mode))
     return list({mount["target"]: mount for mount in result}.values())
 
 
 def wanted_mounts(config: Mapping[str, Any], layout: Layout) -> dict[str, list[Mount]]:
-    """Service -> its mounts in ``layout``, for each service of a cut configuration."""
-    return {
-        name: mounts_of(service["volumes"], layout, name)
-        for name, service in config["services"].items()
+    """Service -> its mounts in ``layout``, for each service of a cut configuration.
+
+    Raises StateHidden for a service in which something else would lie over the state.
+    """
+    wanted = {
+        name: mounts_of(service["volumes"], layout) for name, service in config["services"].items()
     }
+    services = {
+        name: {**service, "volumes": wanted[name]} for name, service in config["services"].items()
+    }
+    for name in services:
+        found = hidden(services, name, layout)
+        if found:
+            raise StateHidden(service=name, found=say([found[1]]), path=found[0])
+    return wanted
 
 
 def _text(value: object) -> str:

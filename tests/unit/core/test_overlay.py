@@ -95,18 +95,106 @@ def test_prove_refuses_the_named_volume_and_a_mount_too_many() -> None:
     prove({"services": {"app": {"volumes": wanted["app"]}}}, wanted, ["a.yml"])
 
 
+SILENT = {
+    "profiles": [], "restart": "no", "scale": 1, "image": "", "container_name": "",
+    "depends_on": {}, "paths": {}, "volumes": [], "tmpfs": [], "volumes_from": [],
+}  # fmt: skip
+
+
 def test_cut_says_what_silence_means() -> None:
-    config = {"services": {"a": {"profiles": None}, "b": {"restart": "always"}}}
+    config = {"services": {"a": {"profiles": None}, "b": {"restart": "always"}, "c": None}}
     assert cut(config)["services"] == {
-        "a": {"profiles": [], "restart": "no", "volumes": []},
-        "b": {"profiles": [], "restart": "always", "volumes": []},
-    }
+        "a": SILENT, "b": {**SILENT, "restart": "always"}, "c": SILENT,
+    }  # fmt: skip
     assert cut({}) == {"services": {}, "volumes": {}}
     volumes = {"x": None, "y": {"name": "p_y", "driver_opts": {"o": "bind"}}}
     assert cut({"volumes": volumes})["volumes"] == {
         "x": {"name": "x", "driver_opts": {}},
         "y": {"name": "p_y", "driver_opts": {"o": "bind"}},
     }
+
+
+TEST_RESTART: list[tuple[dict[str, Any], str]] = [
+    ({}, "no"),
+    ({"restart": ""}, "no"),
+    ({"restart": "no"}, "no"),
+    ({"restart": "unless-stopped"}, "unless-stopped"),
+    ({"restart": "on-failure:3"}, "on-failure"),
+    ({"deploy": {"restart_policy": {"condition": "any"}}}, "always"),
+    ({"deploy": {"restart_policy": {"condition": "on-failure", "max_attempts": 3}}}, "on-failure"),
+    ({"deploy": {"restart_policy": {"condition": "none"}}, "restart": "always"}, "no"),
+    ({"deploy": {"restart_policy": {}}, "restart": "always"}, "no"),
+    ({"deploy": {"resources": {}}, "restart": "always"}, "always"),
+]
+
+
+@pytest.mark.parametrize(("service", "expected"), TEST_RESTART)
+def test_the_restart_policy_is_the_one_that_the_engine_gets(
+    service: dict[str, Any], expected: str
+) -> None:
+    assert cut({"services": {"a": service}})["services"]["a"]["restart"] == expected
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        ({}, 1), ({"scale": 3}, 3), ({"deploy": {"replicas": 2}}, 2),
+        ({"scale": 0, "deploy": {"replicas": 2}}, 0), ({"deploy": {"mode": "global"}}, 1),
+    ],
+)  # fmt: skip
+def test_how_many_containers_a_service_has(service: dict[str, Any], expected: int) -> None:
+    assert cut({"services": {"a": service}})["services"]["a"]["scale"] == expected
+
+
+def test_cut_keeps_what_decisions_need_and_no_secret() -> None:
+    config = {
+        "services": {
+            "a": {
+                "image": "i:1", "container_name": "n", "environment": {
+                    "STATE_DIR": "/data-state", "DATA_DIR": None, "JWT": "topsecret",
+                },
+                "depends_on": {"b": {"condition": "service_healthy", "required": True}},
+                "tmpfs": ["/tmp:size=64k", "/run"], "volumes_from": ["b:ro"],
+                "command": ["topsecret"], "labels": {"x": "topsecret"},
+            },
+        },
+        "volumes": {"v": {"driver_opts": {
+            "type": "cifs", "device": "//h/s", "o": "bind,password=topsecret", "x": "topsecret",
+        }}},
+    }  # fmt: skip
+    found = cut(config)
+    assert found["services"]["a"] == {
+        **SILENT, "image": "i:1", "container_name": "n", "paths": {"STATE_DIR": "/data-state"},
+        "depends_on": {"b": "service_healthy"}, "tmpfs": ["/tmp", "/run"],
+        "volumes_from": ["b:ro"],
+    }  # fmt: skip
+    assert found["volumes"]["v"]["driver_opts"] == {"type": "cifs", "device": "//h/s", "o": "bind"}
+    assert "topsecret" not in repr(found)
+
+
+TEST_SIDECARS: list[Any] = [
+    pytest.param([volume("/data", read_only=True)], "/data-state:/data-state:ro, /data:/data:ro",
+                 id="whole-data-read-only"),
+    pytest.param([volume("/data/", read_only=True)], "/data-state:/data-state:ro, /data:/data/:ro",
+                 id="with-a-slash"),
+    pytest.param([volume("/srv", read_only=True)], "/data:/srv:ro", id="at-another-path"),
+    pytest.param([volume("/srv", read_only=True), volume("/data")],
+                 "/data-state:/data-state:rw, /data:/data:rw, /data:/srv:ro", id="at-both"),
+    pytest.param([volume("/work"), volume("/data", read_only=True)],
+                 "/data-state:/data-state:ro, /data:/data:ro, /data:/work:rw",
+                 id="its-own-path-decides"),
+    pytest.param([volume("/work")], "/data-state:/data-state:rw, /data:/work:rw", id="may-write"),
+    pytest.param([volume("/data", read_only=True), bind("/data/state", "/data/state")],
+                 "/data-state:/data-state:rw, /data:/data:ro", id="has-state-itself"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mounts", "expected"), TEST_SIDECARS)
+def test_who_sees_the_whole_data_disk_sees_state_in_the_same_mode(
+    mounts: list[dict[str, Any]], expected: str
+) -> None:
+    config = cut({"services": {"reader": {"volumes": mounts}}})
+    assert say(wanted_mounts(config, LAYOUTS["flat"])["reader"]) == expected
 
 
 def test_the_text_says_from_which_files_it_is_derived() -> None:
