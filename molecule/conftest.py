@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import pytest
 import testinfra
 import yaml
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+    LAYOUTS,
+    Layout,
+    state_dirs,
+)
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 
@@ -67,6 +72,39 @@ def containers(host: Any) -> dict[str, Any]:
     ids = host.check_output("docker ps --all --quiet").split()
     found = json.loads(host.check_output(f"docker inspect {' '.join(ids)}"))
     return {item["Config"]["Labels"]["com.docker.compose.service"]: item for item in found}
+
+
+@pytest.fixture(scope="session")
+def seen(name: str, layout: Layout) -> dict[str, Any]:
+    """What there is on the host to begin with, asked at once: one call costs as much as one question."""
+    bases = ["/data", layout.state_dir]
+    asked = {
+        "paths": [
+            *bases,
+            *("/data/" + name for name in ("analytics", "extracts", "uploads", "tmp")),
+            *(f"{layout.state_dir}/{name}" for name in ("certs", "certs/privkey.pem", "system.duckdb")),
+            *state_dirs(), *layout.links, "/certs", "/opt/agnes/.env",
+        ],
+        "texts": [
+            "/etc/fstab", "/opt/agnes/.env", "/var/lib/agnes-host/record.json",
+            f"{layout.state_dir}/.agnes-state.json",
+        ],
+        "lists": ["/data/extracts"],
+        "devices": ["/dev/sdb", "/dev/sdc"],
+        "beats": bases,
+    }  # fmt: skip
+    return look(name, asked)
+
+
+def look(name: str, asked: dict[str, list[str]]) -> dict[str, Any]:
+    """What look.py finds on a host of the lab."""
+    script = Path(__file__).parent / "shared" / "files" / "look.py"
+    command = ["docker", "exec", "--interactive", name, "python3", "-", json.dumps(asked)]
+    with script.open("rb") as source:
+        done = subprocess.run(command, stdin=source, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -58,6 +58,8 @@ IMAGES = {
     "trixie-tools": Image("trixie", f"docker-cli,docker-compose,{TOOLS}"),
     # The previous release: its docker-compose is the old program, no plugin of the client.
     "bookworm": Image("bookworm", "docker-compose"),
+    # The next release: newer engine and Compose than the usual image has.
+    "forky": Image("forky", "docker-cli,docker-compose"),
 }
 """By the name that a host's lab_image has; one is built when a host first wants it."""
 
@@ -100,6 +102,8 @@ def _import(name: str, image: Image, folder: Path, tag: str) -> None:
     log = cache() / f"host-{name}.log"
     command = [
         "mmdebstrap", "--quiet", "--variant=minbase",
+        # A mirror that lags behind may serve lists of a moving release past their date; they stay signed.
+        '--aptopt=Acquire::Check-Valid-Until "false"',
         f"--include={PACKAGES},{image.more}",
         f"--customize-hook=copy-in {folder}/lab-mounts.service /etc/systemd/system",
         f"--customize-hook=copy-in {folder}/lab.conf /etc/ssh/sshd_config.d",

@@ -18,8 +18,8 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
 SIX = {"app", "extract", "scheduler", "telegram-bot", "ws-gateway", "caddy"}
 
 
-def env_of(host: Any) -> dict[str, str]:
-    text = host.file("/opt/agnes/.env").content_string
+def env_of(seen: dict[str, Any]) -> dict[str, str]:
+    text = seen["texts"]["/opt/agnes/.env"]
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Z_]+=\S*", line) for line in lines)
     keys = [line.split("=")[0] for line in lines]
@@ -27,40 +27,43 @@ def env_of(host: Any) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_the_tree_has_its_owners_modes_marker_and_links(host: Any, layout: Layout) -> None:
+def test_the_tree_has_its_owners_modes_marker_and_links(
+    seen: dict[str, Any], layout: Layout
+) -> None:
+    paths = seen["paths"]
     for path in ("/data", "/data/analytics", "/data/extracts", "/data/uploads", "/data/tmp"):
-        assert (host.file(path).uid, host.file(path).gid) == (999, 999), path
-    assert host.file(layout.state_dir).uid == 999
-    assert host.file(f"{layout.state_dir}/certs").mode == 0o700
-    assert host.file(f"{layout.state_dir}/certs/privkey.pem").mode == 0o600
-    marker = json.loads(host.file(f"{layout.state_dir}/.agnes-state.json").content_string)
+        assert (paths[path]["uid"], paths[path]["gid"]) == (999, 999), path
+    assert paths[layout.state_dir]["uid"] == 999
+    assert paths[f"{layout.state_dir}/certs"]["mode"] == 0o700
+    assert paths[f"{layout.state_dir}/certs/privkey.pem"]["mode"] == 0o600
+    marker = json.loads(seen["texts"][f"{layout.state_dir}/.agnes-state.json"])
     assert marker["format"] == 1
     assert marker["layout"] == layout.name
     assert marker["instance_id"]
     for path, target in layout.links.items():
-        assert host.check_output(f"readlink {path}") == target
+        assert paths[path]["link"] == target
 
 
-def test_env_says_where_state_is_and_is_private(host: Any, layout: Layout) -> None:
-    file = host.file("/opt/agnes/.env")
-    assert file.mode == 0o600
-    env = env_of(host)
+def test_env_says_where_state_is_and_is_private(seen: dict[str, Any], layout: Layout) -> None:
+    assert seen["paths"]["/opt/agnes/.env"]["mode"] == 0o600
+    env = env_of(seen)
     assert resolve_state_dir(env) == layout.state_dir
     for key in ("JWT_SECRET_KEY", "SESSION_SECRET", "SCHEDULER_API_TOKEN"):
         assert re.fullmatch(r"[A-Za-z0-9_-]{32,}", env[key])
 
 
-def test_exactly_one_layout_overlay_is_in_the_chain(host: Any, layout: Layout) -> None:
-    chain = env_of(host)["COMPOSE_FILE"].split(":")
+def test_exactly_one_layout_overlay_is_in_the_chain(seen: dict[str, Any], layout: Layout) -> None:
+    chain = env_of(seen)["COMPOSE_FILE"].split(":")
     assert [name for name in chain if name in {x.overlay for x in LAYOUTS.values()}] == [
         layout.overlay
     ]
     assert chain[:2] == ["docker-compose.yml", "docker-compose.prod.yml"]
 
 
-def test_compose_resolves_to_the_six_services_on_the_right_disks(host: Any, layout: Layout) -> None:
-    text = host.check_output("cd /opt/agnes && docker compose --profile '*' config --format json")
-    services = json.loads(text)["services"]
+def test_compose_resolves_to_the_six_services_on_the_right_disks(
+    seen: dict[str, Any], layout: Layout
+) -> None:
+    services = seen["services"]
     assert set(services) == SIX
     binds = {
         name: {
