@@ -45,14 +45,14 @@ def _holds_state(place: Optional[StatePlace]) -> bool:
     )
 
 
-def _holding(host: Host) -> list[str]:
+def holding(host: Host) -> list[str]:
     """The places that hold state; one disk mounted at two of them counts once."""
-    holding = [path for path in state_dirs() if _holds_state(host["state"].get(path))]
-    disks = {m["target"]: m["maj_min"] for m in host["mounts"] if m["target"] in holding}
-    if len(holding) > 1 and len(disks) == len(holding) and len(set(disks.values())) == 1:
+    places = [path for path in state_dirs() if _holds_state(host["state"].get(path))]
+    disks = {m["target"]: m["maj_min"] for m in host["mounts"] if m["target"] in places}
+    if len(places) > 1 and len(disks) == len(places) and len(set(disks.values())) == 1:
         named = resolve_state_dir(host["env"]["values"])
-        return [named if named in holding else holding[0]]
-    return holding
+        return [named if named in places else places[0]]
+    return places
 
 
 def _is_mounted(place: Optional[StatePlace]) -> bool:
@@ -113,9 +113,9 @@ def current_layout(host: Host) -> Optional[Layout]:
     Raises a Refusal when the evidence contradicts itself.
     """
     check_trust(host)
-    holding = _holding(host)
-    if len(holding) > 1:
-        raise StateTwice(found=", ".join(holding))
+    here = holding(host)
+    if len(here) > 1:
+        raise StateTwice(found=", ".join(here))
     mounted = [path for path in state_dirs() if _is_mounted(host["state"].get(path))]
     if host["env"]["exists"]:
         expected = resolve_state_dir(host["env"]["values"])
@@ -124,14 +124,14 @@ def current_layout(host: Host) -> Optional[Layout]:
             raise UnknownStateDir(
                 env_path=host["env"]["path"], found=expected, known=", ".join(state_dirs())
             )
-        if holding and layout.state_dir != holding[0]:
+        if here and layout.state_dir != here[0]:
             raise StateElsewhere(
-                env_path=host["env"]["path"], expected=layout.state_dir, found=holding[0]
+                env_path=host["env"]["path"], expected=layout.state_dir, found=here[0]
             )
         _check_data_dir(host)
-        if layout.state_dir in holding or layout.state_dir in mounted:
+        if layout.state_dir in here or layout.state_dir in mounted:
             return layout
-    places = holding or mounted
+    places = here or mounted
     if len(places) > 1:
         raise StateTwice(found=", ".join(places))
     return layout_at(places[0]) if places else _layout_without_disks(host)

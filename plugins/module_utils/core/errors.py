@@ -107,6 +107,30 @@ class UnknownDataDir(Refusal):
     )
 
 
+class StateInVolume(Refusal):
+    code = "AH012"
+    sentence = (
+        "this host's state or data is not at '{place}', but {found}; nothing was changed: bring it over as "
+        "docs/bring-over.md shows, or, if none of it is wanted, set disks_left_behind: ['{name}']"
+    )
+
+
+class ContainersElsewhere(Refusal):
+    code = "AH013"
+    sentence = (
+        "there is state at '{place}', but {found}, so the containers work on another copy; find out which one "
+        "counts as docs/bring-over.md shows, and remove the containers ('docker compose down', never with --volumes)"
+    )
+
+
+class CouldNotLook(Refusal):
+    code = "AH014"
+    sentence = (
+        "{what} could not be looked at ({found}), and it may hold this host's state or data, so no disk is "
+        "formatted or mounted; make it readable, or look into it yourself, as docs/bring-over.md shows"
+    )
+
+
 # 020 to 039: disks
 
 

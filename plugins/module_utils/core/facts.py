@@ -121,6 +121,42 @@ class Volume(TypedDict):
     """The host path that its driver options bind; empty for a plain volume."""
 
 
+class Contents(TypedDict):
+    """What a directory holds, by its top and the top of its directory ``state``."""
+
+    names: list[str]
+    """Names at the top, without lost+found."""
+    state_names: list[str]
+    filled: list[str]
+    """Directories at the top that are not empty."""
+    marker: dict[str, Any]
+    """The state marker at the top; empty where there is none."""
+    newest: str
+    """When the newest of both tops was written, as UTC; empty when there is nothing."""
+
+
+class Elsewhere(TypedDict):
+    """A volume, or a directory that the project's containers use, with state or data in it."""
+
+    kind: str
+    """volume or directory."""
+    name: str
+    """The volume's name, or the directory's path."""
+    path: str
+    """Where it is on the host."""
+    proof: list[str]
+    """Names in it that prove what it is."""
+    size: int
+    """Bytes of all files in it; -1 when they were not counted."""
+    whole: bool
+    """Whether all of them were counted."""
+    newest: str
+    used_by: list[str]
+    """Containers of the project that have it for data or state, each with its status."""
+    unknown: str
+    """Why it could not be looked at; empty when it was."""
+
+
 class BootScript(TypedDict):
     """A script that runs at boot and writes ``.env``."""
 
@@ -147,6 +183,8 @@ class Host(TypedDict):
     containers: list[dict[str, Any]]
     accounts: Accounts
     data_volume: Volume
+    elsewhere: list[Elsewhere]
+    """What has state or data, or may have, and is at no place of the table."""
     boot_scripts: list[BootScript]
     selinux_enforcing: bool
     record: dict[str, Any]

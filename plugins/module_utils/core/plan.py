@@ -11,6 +11,7 @@ from .boot import check_boot
 from .chain import chain_for, layout_overlays, split
 from .choice import asked_layout, check_trust, choose_layout, current_layout
 from .disks import DiskPlan, Request, check_record, plan_disks
+from .elsewhere import check_elsewhere
 from .engine import check_engine, check_selinux
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
@@ -118,6 +119,10 @@ def _decided(
     profiles = list(request.get("profiles") or [])
     current = split(host["env"]["values"].get("COMPOSE_FILE", ""))
     notes = [*_notes(host, layout, disks), *_beneath(host, move)]
+    if not (move and interrupted(host)):
+        # In the middle of a move there may be state nowhere; what it does is decided already.
+        left = [str(name) for name in request.get("left_behind") or []]
+        notes += check_elsewhere(host, disks, (current_layout(host) or layout).state_dir, left)
     return {
         "layout": layout.name,
         "source": source,
@@ -177,7 +182,8 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     """What a run would do on ``host``; never raises a Refusal but returns it.
 
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
-    ``min_gib``, ``adopt``, ``format``, ``state_on`` (see disks.Request), ``selinux_type``,
+    ``min_gib``, ``adopt``, ``format``, ``state_on`` (see disks.Request), ``left_behind`` (see
+    check_elsewhere), ``selinux_type``,
     ``boot_script`` (see check_boot), ``profiles``; ``host``, its name, and ``authority`` (see
     authority.decided); ``plan`` (see plan_file.given); ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None

@@ -20,6 +20,9 @@ MARKER_FORMAT = 1
 _DATA = ("analytics", "extracts", "uploads", "tmp")
 """What the product needs below /data before its first start, or it crash-loops."""
 
+DATA_NAMES = ("analytics", "extracts", "uploads")
+"""What the top of a data disk has, and that of a state disk never."""
+
 
 @dataclass(frozen=True)
 class Entry:

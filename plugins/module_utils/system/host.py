@@ -17,7 +17,7 @@ from ..core.host_errors import NotRoot
 from ..core.layouts import DISKS, LAYOUTS, state_dirs
 from ..core.tools import ALWAYS, PACKAGES, check_tools
 from ..core.tree import AGNES_UID, MARKER
-from . import boot, devices, durable, engine, evidence, moving, record
+from . import boot, devices, durable, elsewhere, engine, evidence, moving, record
 from .commands import which
 
 _LOST_AND_FOUND = "lost+found"
@@ -157,6 +157,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "containers": containers,
         "accounts": accounts(),
         "data_volume": engine.data_volume(docker, project) if docker else {"name": "", "bind": ""},
+        "elsewhere": elsewhere.look(docker, project, containers),
         "boot_scripts": boot.boot_scripts(project_dir),
         "selinux_enforcing": selinux_enforcing(),
         "record": record.read(),

@@ -12,6 +12,8 @@ from typing import Any
 from ..core.move_errors import MarkerForeign
 from ..core.tree import MARKER
 
+LINKS = (errno.ELOOP, errno.ENXIO)
+"""What a link, and a socket, answer to being opened."""
 _LIMIT = 65536
 _PLAIN = (str, int, float)
 _EPOCHS = 1 << 31
@@ -28,8 +30,7 @@ def read(directory: int) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        # What a link, and a socket, answer.
-        if error.errno in (errno.ELOOP, errno.ENXIO):
+        if error.errno in LINKS:
             raise _foreign(directory, "a link or a socket") from error
         raise
     try:

@@ -72,6 +72,22 @@ def mount(target: str, maj_min: str, uuid: str = "", source: str = "/dev/sdX") -
     }
 
 
+def volume(**differs: Any) -> dict[str, Any]:
+    """The project's data volume, with a database in it, that no container has."""
+    return {
+        "kind": "volume",
+        "name": "agnes_data",
+        "path": "/var/lib/docker/volumes/agnes_data/_data",
+        "proof": ["state/system.duckdb"],
+        "size": 12 << 20,
+        "whole": True,
+        "newest": "2026-03-01 10:00:00",
+        "used_by": [],
+        "unknown": "",
+        **differs,
+    }
+
+
 def host(**differs: Any) -> Host:
     """An untouched host: an engine, and two blank disks /dev/sdb and /dev/sdc."""
     made: dict[str, Any] = {
@@ -105,6 +121,7 @@ def host(**differs: Any) -> Host:
         "containers": [],
         "accounts": {"user": "", "group": ""},
         "data_volume": {"name": "", "bind": ""},
+        "elsewhere": [],
         "boot_scripts": [],
         "selinux_enforcing": False,
         "record": {"format": 1, "disks": {}},

@@ -20,6 +20,7 @@ from .hosts import (
     mount,
     nested_host,
     place,
+    volume,
 )
 
 NO_STATE_DISK = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
@@ -114,6 +115,27 @@ PLANNED = [
         errors.UnknownDataDir, flat_host(env=env(STATE_DIR="/data-state", DATA_DIR="/srv/x")), {},
         "AH011: /opt/agnes/.env puts data at '/srv/x', where no layout mounts a disk (they have "
         "/data); correct DATA_DIR there",
+    ),
+    Planned(
+        errors.StateInVolume, host(elsewhere=[volume()]), FLAT,
+        "AH012: this host's state or data is not at '/data-state', but volume 'agnes_data' "
+        "(/var/lib/docker/volumes/agnes_data/_data; 12 MiB; newest file of 2026-03-01 10:00:00; in no "
+        "container) has state/system.duckdb; nothing was changed: bring it over as docs/bring-over.md "
+        "shows, or, if none of it is wanted, set disks_left_behind: ['agnes_data']",
+    ),
+    Planned(
+        errors.ContainersElsewhere, flat_host(elsewhere=[volume(used_by=["agnes-app-1 (running)"])]), {},
+        "AH013: there is state at '/data-state', but volume 'agnes_data' "
+        "(/var/lib/docker/volumes/agnes_data/_data; 12 MiB; newest file of 2026-03-01 10:00:00; in use by "
+        "agnes-app-1 (running)) has state/system.duckdb, so the containers work on another copy; find out "
+        "which one counts as docs/bring-over.md shows, and remove the containers ('docker compose down', "
+        "never with --volumes)",
+    ),
+    Planned(
+        errors.CouldNotLook, host(elsewhere=[volume(proof=[], unknown="its driver is 'x'")]), FLAT,
+        "AH014: volume 'agnes_data' could not be looked at (its driver is 'x'), and it may hold this "
+        "host's state or data, so no disk is formatted or mounted; make it readable, or look into it "
+        "yourself, as docs/bring-over.md shows",
     ),
     Planned(
         errors.NoSuchDevice,
