@@ -67,10 +67,9 @@ import os
 import uuid as uuids
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import LABELS
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     durable,
     filesystems,
@@ -160,7 +159,7 @@ class DisksManager:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "disks": {"type": "list", "elements": "dict", "required": True},
             "selinux_type": {"type": "str", "default": ""},

@@ -85,11 +85,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
 from ansible_collections.agnes.host.plugins.module_utils.move import command, publish
+from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, run
@@ -190,7 +189,7 @@ def _condition_failed() -> bool:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "move": {"type": "dict", "required": True},
             "data_device": {"type": "str", "default": ""},

@@ -58,16 +58,15 @@ host:
   type: dict
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.host import observe
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "data_device": {"type": "str", "default": ""},
             "state_device": {"type": "str", "default": ""},

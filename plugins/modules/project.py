@@ -106,8 +106,6 @@ import secrets as random
 import stat
 from typing import Any, Optional
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
 from ansible_collections.agnes.host.plugins.module_utils.core.chain import chain_for, split
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
@@ -123,6 +121,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
     missing_secrets,
     wanted_env,
 )
+from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import artifacts, durable
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
@@ -266,7 +265,7 @@ def _lines_missing_in(text: str, other: str) -> str:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "layout": {"type": "str", "required": True},
             "project_dir": {"type": "str", "default": "/opt/agnes"},

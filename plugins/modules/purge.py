@@ -56,11 +56,10 @@ found:
 
 from contextlib import AbstractContextManager, nullcontext
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named, say
+from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger, retired
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 
@@ -82,9 +81,9 @@ def purge(paths: list[str], actions: Actions) -> list[str]:
     if paths:
         check_nothing_moves()
     found = retired.find()
-    check_named(paths, found)
+    chosen = check_named(paths, found)
     for item in found:
-        if item["path"] in paths:
+        if item["path"] in chosen:
             actions.take(
                 item["path"],
                 f"{item['files']} files, {item['bytes']} bytes",
@@ -96,7 +95,7 @@ def purge(paths: list[str], actions: Actions) -> list[str]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={"paths": {"type": "list", "elements": "str", "default": []}},
         supports_check_mode=True,
     )

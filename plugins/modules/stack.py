@@ -94,8 +94,6 @@ proved:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
     NoEngine,
     NotHealthy,
@@ -109,6 +107,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     selected,
     unknown_profiles,
 )
+from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import record, stacks
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
@@ -157,7 +156,7 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "layout": {"type": "str", "required": True},
             "mounted": {"type": "list", "elements": "str", "required": True},

@@ -63,8 +63,6 @@ import json
 import os
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotMounted, Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.tree import (
@@ -73,6 +71,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.tree import (
     Entry,
     wanted_tree,
 )
+from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import devices, record, trees
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
@@ -116,7 +115,7 @@ def keep_tree(params: dict[str, Any], actions: Actions) -> None:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "layout": {"type": "str", "required": True},
             "mounted": {"type": "list", "elements": "str", "required": True},

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from .errors import NotRetired
 from .layouts import LAYOUTS
+from .text import shown
 
 ASIDE = ".agnes-host-aside"
 """Directory of what a move took out of its place: beside a mount point, or at the top of the disk there."""
@@ -37,12 +38,21 @@ def folders() -> list[str]:
     return [*(posixpath.join(place, ASIDE) for place in dict.fromkeys(places)), REPLACED]
 
 
-def check_named(named: Sequence[str], found: Sequence[Retired]) -> None:
-    """Raise NotRetired unless each named path is one of those found, letter by letter."""
+def _matches(path: str, known: Sequence[str]) -> Sequence[str]:
+    """The paths of ``known`` that a name means: itself, or the ones that are listed as it."""
+    return [path] if path in known else [each for each in known if shown(each) == path]
+
+
+def check_named(named: Sequence[str], found: Sequence[Retired]) -> list[str]:
+    """The paths that are named, letter by letter or as the list shows them. Raises NotRetired."""
     known = [item["path"] for item in found]
+    chosen: list[str] = []
     for path in named:
-        if path not in known:
-            raise NotRetired(path=path, known=", ".join(known) or "none")
+        matches = _matches(path, known)
+        if len(matches) != 1:
+            raise NotRetired(path=path, known=", ".join(map(shown, known)) or "none")
+        chosen += matches
+    return chosen
 
 
 def say(item: Retired) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 from ..core.errors import Refusal
+from ..core.text import shown
 from ..system.commands import Failed
 from .engine import run_requested
 from .explain import explain
@@ -14,7 +15,7 @@ USAGE = "usage: agnes-host explain"
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    print(shown(text), flush=True)
 
 
 def main() -> int:
@@ -22,12 +23,12 @@ def main() -> int:
     asked = sys.argv[1:]
     try:
         if asked == ["explain"]:
-            print("\n".join(explain()))
+            print(shown("\n".join(explain())))
             return 0
         if asked == ["move"]:
             return run_requested(_say)
     except (Refusal, Failed, OSError) as error:
-        print(f"agnes-host: {error}", file=sys.stderr)
+        print(shown(f"agnes-host: {error}"), file=sys.stderr)
         return 1
     print(USAGE, file=sys.stderr)
     return 2

@@ -8,13 +8,14 @@ import json
 import os
 import pwd
 import stat
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 from ..core import dotenv, fstab
 from ..core.errors import Unreadable
 from ..core.facts import FORMAT, Accounts, Env, Host, Mount, StatePlace
 from ..core.host_errors import NotRoot
 from ..core.layouts import DISKS, LAYOUTS, state_dirs
+from ..core.text import clean
 from ..core.tools import ALWAYS, PACKAGES, check_tools
 from ..core.tree import AGNES_UID, MARKER
 from . import boot, devices, durable, elsewhere, engine, evidence, moving, record
@@ -45,7 +46,7 @@ def read_marker(state_dir: str) -> Optional[dict[str, Any]]:
         if text is None:
             return None
         marker = json.loads(text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {"format": "unreadable"}
     return marker if isinstance(marker, dict) else {"format": "unreadable"}
 
@@ -142,7 +143,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     containers = engine.containers(docker, project) if docker else []
     moves = moving.look(project_dir, docker, project, measured)
     moves["shadows"] = evidence.shadows(moves, docker, containers)
-    return {
+    observed: Host = {
         "format": FORMAT,
         "boot_id": record.boot_id(),
         "devices": known,
@@ -164,3 +165,5 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "moving": moves,
         "tools": tools,
     }
+    # Here, and not only on the way out: the engine of a move compares it with what a plan has.
+    return cast(Host, clean(observed))

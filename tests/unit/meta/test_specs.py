@@ -78,7 +78,7 @@ def argument_spec(module: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
     def capture(**arguments: Any) -> None:
         raise Captured(arguments)
 
-    monkeypatch.setattr(module, "AnsibleModule", capture)
+    monkeypatch.setattr(module, "Module", capture)
     with pytest.raises(Captured) as captured:
         module.main()
     found: dict[str, Any] = captured.value.args[0]
@@ -178,3 +178,10 @@ def test_the_options_of_a_filter_are_its_parameters(name: str) -> None:
 @pytest.mark.parametrize("name", FILTERS)
 def test_the_examples_of_a_filter_use_it_by_its_full_name(name: str) -> None:
     assert f"agnes.host.{name}" in load(f"plugins/filter/{name}.yml")["EXAMPLES"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_module_ends_by_the_one_way_that_makes_text(name: str) -> None:
+    module = importlib.import_module(f"{PLUGINS}.modules.{name}")
+    assert module.Module.__module__ == f"{PLUGINS}.module_utils.output"
+    assert not hasattr(module, "AnsibleModule")
