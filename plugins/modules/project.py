@@ -115,17 +115,21 @@ from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, overlays
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import REPLACED
-from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
-    GENERATED_SECRETS,
-    as_text,
-    missing_secrets,
-    wanted_env,
-)
+from ansible_collections.agnes.host.plugins.module_utils.core.settings import as_text, wanted_env
+from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets import app_runs, fill
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import artifacts, durable
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    artifacts,
+    durable,
+    state_secrets,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
-from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
+from ansible_collections.agnes.host.plugins.module_utils.system.engine import (
+    containers,
+    observe_engine,
+    project_name,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.overlays import proved_overlay
 from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage, staged
 
@@ -197,13 +201,20 @@ class ProjectManager:
 
     def env_values(self, chain: list[str], current: dict[str, str]) -> dict[str, str]:
         """The keys of .env that this run writes."""
-        given = {**self.params["env"], **self.params["secrets"]}
-        in_state = [
-            name for name in GENERATED_SECRETS.values()
-            if name and holds_something(os.path.join(self.layout.state_dir, name))
-        ]  # fmt: skip
-        made = {key: random.token_urlsafe(48) for key in missing_secrets(current, in_state)}
-        return wanted_env(self.layout, chain, current, as_text(given), made)
+        given = as_text({**self.params["env"], **self.params["secrets"]})
+        return wanted_env(self.layout, chain, current, given, self.secrets(current, given))
+
+    def secrets(self, current: dict[str, str], given: dict[str, str]) -> dict[str, str]:
+        """The secrets that .env lacks: taken over from STATE_DIR, or made."""
+        values = {key: value for key, value in {**current, **given}.items() if value}
+        found = state_secrets.read(self.layout.state_dir)
+        seen = {key: secret.seen(key, values) for key, secret in found.items()}
+        up = app_runs(containers(self.docker, project_name(self.dir)))
+        taken, made = fill(seen, values, self.env_path, up)
+        return {
+            **{key: random.token_urlsafe(48) for key in made},
+            **{key: found[key].value for key in taken},
+        }
 
     def publish(
         self, files: dict[str, artifacts.File], env_before: Optional[str], env_after: str
@@ -249,12 +260,6 @@ class ProjectManager:
                 os.chmod(path, file.mode)
 
         self.actions.take(path, before, after, act)
-
-
-def holds_something(path: str) -> bool:
-    """Whether a secret's file has content: an empty one the product makes anew."""
-    info = durable.read_stat(path)
-    return info is not None and info.st_size > 0
 
 
 def _lines_missing_in(text: str, other: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Optional, TypedDict
 
 from .scenes import Moving
+from .state_secrets import Seen
 
 FORMAT = 1
 """Format of the observation; a change that a reader would misread raises it."""
@@ -165,6 +166,15 @@ class BootScript(TypedDict):
     """The lines that write it, from 1; empty when only the script's log is there."""
 
 
+class Secrets(TypedDict):
+    """Which secrets there are, without their values."""
+
+    in_env: list[str]
+    """Keys that ``.env`` has with a value and that the product may keep in STATE_DIR, or we make."""
+    in_state: dict[str, dict[str, Seen]]
+    """STATE_DIR -> key -> what its file there shows."""
+
+
 class Host(TypedDict):
     """Everything that is observed of a host, in one value."""
 
@@ -175,6 +185,7 @@ class Host(TypedDict):
     mounts: list[Mount]
     fstab: list[dict[str, Any]]
     env: Env
+    secrets: Secrets
     state: dict[str, StatePlace]
     mount_points: dict[str, list[str]]
     """Names in each mount point of the table that is not mounted."""

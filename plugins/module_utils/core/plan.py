@@ -16,6 +16,7 @@ from .engine import check_engine, check_selinux
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
 from .gathering import check_not_retired, check_state_on
+from .keeping import secrets_and_keepers
 from .layouts import LAYOUTS, Layout
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .plan_facts import facts_of
@@ -118,11 +119,13 @@ def _decided(
     check_tools(host["tools"], needed(disks, part))
     profiles = list(request.get("profiles") or [])
     current = split(host["env"]["values"].get("COMPOSE_FILE", ""))
-    notes = [*_notes(host, layout, disks), *_beneath(host, move)]
+    notes, kept = [*_notes(host, layout, disks), *_beneath(host, move)], list[str]()
     if not (move and interrupted(host)):
         # In the middle of a move there may be state nowhere; what it does is decided already.
         left = [str(name) for name in request.get("left_behind") or []]
         notes += check_elsewhere(host, disks, (current_layout(host) or layout).state_dir, left)
+        kept, more = secrets_and_keepers(host, current_layout(host) or layout, disks, request)
+        notes += more
     return {
         "layout": layout.name,
         "source": source,
@@ -139,6 +142,7 @@ def _decided(
             *([backup_line(request.get("pre_move") or {})] if part.get("new") else ()),
             f"layout {layout.name} ({source}): state in {layout.state_dir}",
             *(disk.sentence for disk in disks),
+            *kept,
             *(f"note: {note}" for note in notes),
         ],
     }
@@ -185,7 +189,8 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     ``min_gib``, ``adopt``, ``format``, ``state_on`` (see disks.Request), ``left_behind`` (see
     check_elsewhere), ``selinux_type``,
     ``boot_script`` (see check_boot), ``profiles``; ``host``, its name, and ``authority`` (see
-    authority.decided); ``plan`` (see plan_file.given); ``pre_move`` (see pre_move.backup_line).
+    authority.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);
+    ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None
     when undecided or refused) and, when there is a layout, what _decided gives.
     """

@@ -3,35 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from .chain import join
 from .errors import EnvKeyOwned
 from .layouts import LAYOUTS, Layout, resolve_data_dir
-
-GENERATED_SECRETS: Mapping[str, str] = {
-    "JWT_SECRET_KEY": ".jwt_secret",
-    "SESSION_SECRET": ".session_secret",
-    "SCHEDULER_API_TOKEN": "",
-}
-"""Secrets that are generated when absent, and the file under STATE_DIR in which
-the product keeps its own: a host that has the file has the secret already, and
-a new value in ``.env`` would take precedence and sign everyone out."""
 
 
 def owned_keys() -> set[str]:
     """The keys that only layouts decide."""
     keys = {"STATE_DIR", "DATA_DIR", "COMPOSE_FILE"}
     return keys.union(*(layout.env() for layout in LAYOUTS.values()))
-
-
-def missing_secrets(current: Mapping[str, str], state_files: Collection[str]) -> list[str]:
-    """The secrets that are neither in ``.env`` nor in a file under STATE_DIR."""
-    return [
-        key
-        for key, file in GENERATED_SECRETS.items()
-        if not current.get(key) and (not file or file not in state_files)
-    ]
 
 
 def as_text(given: Mapping[str, object]) -> dict[str, str]:
@@ -52,7 +34,7 @@ def wanted_env(
     """The keys to be written, with their values.
 
     current: what ``.env`` has; given: the user's plain keys and secrets;
-    secrets: values generated for keys that are missing. Raises EnvKeyOwned.
+    secrets: values for keys that are missing, taken over or made. Raises EnvKeyOwned.
     """
     for key in sorted(set(given) & owned_keys()):
         raise EnvKeyOwned(key=key)

@@ -18,7 +18,7 @@ from ..core.layouts import DISKS, LAYOUTS, state_dirs
 from ..core.text import clean
 from ..core.tools import ALWAYS, PACKAGES, check_tools
 from ..core.tree import AGNES_UID, MARKER
-from . import boot, devices, durable, elsewhere, engine, evidence, moving, record
+from . import boot, devices, durable, elsewhere, engine, evidence, moving, record, state_secrets
 from .commands import which
 
 _LOST_AND_FOUND = "lost+found"
@@ -151,6 +151,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "mounts": mounts,
         "fstab": [vars(entry) for entry in fstab.entries(durable.read_text("/etc/fstab") or "")],
         "env": read_env(os.path.join(project_dir, ".env")),
+        "secrets": state_secrets.observe(os.path.join(project_dir, ".env")),
         "state": {path: state_place(path, mounts) for path in state_dirs()},
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
         "compose_files": _compose_files(project_dir),

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.agnes.host.plugins.module_utils.core.facts import Device, Host, StatePlace
+from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets import (
+    GENERATED,
+    IN_STATE,
+    Seen,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.tools import PACKAGES
 
 from .moving import moving_of
@@ -101,6 +106,8 @@ def host(**differs: Any) -> Host:
         "mounts": [],
         "fstab": [],
         "env": {"path": "/opt/agnes/.env", "exists": False, "values": {}, "trouble": []},
+        # None of them is to be taken over or made, unless a test says so.
+        "secrets": {"in_env": [*GENERATED, *IN_STATE], "in_state": {}},
         "state": {"/data/state": place("absent"), "/data-state": place("absent")},
         "mount_points": {},
         "compose_files": [],
@@ -130,6 +137,17 @@ def host(**differs: Any) -> Host:
     made.update(differs)
     made.setdefault("moving", moving_of(made))
     return made  # type: ignore[return-value]
+
+
+def secrets(*in_env: str, **in_state: tuple[str, str, Optional[bool]]) -> dict[str, Any]:
+    """Keys that .env has, and what files in STATE_DIR of flat show: found, why, same."""
+    files = {
+        key: Seen(path=f"/data-state/{name}", found="absent", why="", same=None)
+        for key, name in IN_STATE.items()
+    }
+    for key, (found, why, same) in in_state.items():
+        files[key] = Seen(path=f"/data-state/{IN_STATE[key]}", found=found, why=why, same=same)
+    return {"in_env": list(in_env), "in_state": {"/data-state": files}}
 
 
 def env(**values: str) -> dict[str, Any]:

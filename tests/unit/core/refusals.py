@@ -22,6 +22,7 @@ from .hosts import (
     place,
     volume,
 )
+from .keeping_refusals import KEPT
 
 NO_STATE_DISK = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
 FLAT: dict[str, Any] = {"layout": "flat"}
@@ -283,3 +284,5 @@ PLANNED = [
         "containers by itself; use the distribution's docker.io or docker-ce",
     ),
 ]  # fmt: skip
+
+PLANNED += [Planned(*each) for each in KEPT]

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts whose secrets or certificates are refused: the class, the host, the request, the sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.agnes.host.plugins.module_utils.core import secret_errors
+
+from .hosts import flat_host, secrets
+
+KEPT: list[tuple[Any, ...]] = [
+    (
+        secret_errors.SecretUnusable,
+        flat_host(secrets=secrets(JWT_SECRET_KEY=("unknown", "it is no regular file", None))), {},
+        "AH017: '/data-state/.jwt_secret' can't be taken into .env as JWT_SECRET_KEY (it is no regular "
+        "file), and a new one would make the old one worthless; put the secret there as one plain "
+        "line, or move the file aside",
+    ),
+    (
+        secret_errors.VaultKeyContradicts,
+        flat_host(secrets=secrets("AGNES_VAULT_KEY", AGNES_VAULT_KEY=("found", "", False))), {},
+        "AH059: AGNES_VAULT_KEY for /opt/agnes/.env and '/data-state/agnes-vault.key' are two different "
+        "keys, and only one opens what the vault stores; find out which one (the product's startup "
+        "takes the file), then make them agree",
+    ),
+]  # fmt: skip
