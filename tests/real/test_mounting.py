@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotMounted
+from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import (
+    OtherDeviceMounted,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system import filesystems
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
@@ -76,7 +78,7 @@ def test_a_directory_that_goes_elsewhere_while_the_disk_is_mounted_keeps_no_moun
         return real(argv, **more)
 
     monkeypatch.setattr(filesystems, "run", late)
-    with pytest.raises((NotMounted, NotADirectoryError)):
+    with pytest.raises((OtherDeviceMounted, NotADirectoryError)):
         filesystems.mount(str(place["point"]), place["number"])
     assert not mounted_at(place["other"])
     assert not mounted_at(place["point"].parent / "away")

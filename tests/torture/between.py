@@ -12,7 +12,8 @@ from typing import Any
 
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.move import explain
+from ansible_collections.agnes.host.plugins.module_utils.move import engine, explain
+from ansible_collections.agnes.host.plugins.module_utils.system import devices
 
 Run = Callable[[bool], tuple[int, dict[str, Any]]]
 """A run of the engine; True: without a request, as after a boot."""
@@ -29,10 +30,39 @@ def _starts_nothing(name: str, run: Run, forget: bool = False) -> dict[str, Any]
     return {"armed": name, "status": status, "message": result["message"], "running": []}
 
 
-def _dark(run: Run) -> dict[str, Any]:
-    """A boot that has not found the data disk; the product's startup script has made directories there."""
-    host.reboot(without="/data")
-    return _starts_nothing("dark", run, forget=True)
+def _bare() -> list[str]:
+    """All that lies beneath where the data disk belongs."""
+    return sorted(map(str, Path("/data").rglob("*")))
+
+
+def _away(run: Run) -> dict[str, Any]:
+    """A boot without the data disk; the product's startup script has made directories there."""
+    host.reboot("/data")
+    before, known = _bare(), devices.devices
+    devices.devices = lambda: [d for d in known() if d["path"] != host.DEVICES["data"]]
+    engine.BOOT_SECONDS = 0.2
+    try:
+        found = _starts_nothing("away", run, forget=True)
+    finally:
+        devices.devices = known
+    assert _bare() == before, "written beneath the data disk's mount point"
+    return found
+
+
+def _late(*points: str) -> Callable[[Run], dict[str, Any]]:
+    """A boot for which disks came too late: attached, listed, and not mounted when the engine begins."""
+
+    def late(run: Run) -> dict[str, Any]:
+        host.reboot(*points)
+        status, result = run(True)
+        return {
+            "armed": f"late {points}",
+            "status": status,
+            "message": result["message"],
+            "running": [],
+        }
+
+    return late
 
 
 def _taken(run: Run) -> dict[str, Any]:
@@ -66,6 +96,7 @@ def _lost(run: Run) -> dict[str, Any]:
 
 
 EVENTS: dict[str, Callable[[Run], dict[str, Any]]] = {
-    "dark": _dark, "taken": _taken, "replaced": _replaced, "lost": _lost,
+    "away": _away, "late data": _late("/data"), "late state": _late("/data/state", "/data-state"),
+    "late both": _late("/data", "/data/state", "/data-state"), "taken": _taken, "replaced": _replaced, "lost": _lost,
 }  # fmt: skip
 """By the name of the run."""

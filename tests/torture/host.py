@@ -212,10 +212,10 @@ def _project(layout: Layout) -> None:
     )
 
 
-def reboot(without: str = "") -> None:
+def reboot(*without: str) -> None:
     """What a boot does: all is unmounted, /run is empty, and fstab is mounted, in its order.
 
-    without: a mount point whose disk does not show up; the product makes directories there.
+    without: mount points whose disks do not show up in time; the product makes directories there.
     """
     store = Path("/run/stand-in.json").read_text()
     for point in ("/run/agnes-host/copy", "/data/state", "/data-state", "/data"):
@@ -229,9 +229,10 @@ def reboot(without: str = "") -> None:
     systemd()
     fstab = Path("/etc/fstab")
     text = fstab.read_text()
-    if without:
-        Path(without, "state").mkdir(exist_ok=True)
-        fstab.write_text("".join(x for x in text.splitlines(True) if f" {without} " not in x))
+    if "/data" in without:
+        Path("/data/state").mkdir(exist_ok=True)
+    late = [f" {point} " for point in without]
+    fstab.write_text("".join(x for x in text.splitlines(True) if not any(p in x for p in late)))
     run("mount", "--all", "--types", "ext4")
     fstab.write_text(text)
     _come_up()

@@ -31,7 +31,7 @@ ON_ONE_DISK = ("deep", "hardlinks")
 """Attacks that need state and the rest of /data on one filesystem, and are there from the first moment."""
 NOT_THERE = (
     "at step 'put' (AH065: '/data/state' ",
-    "at step 'start' (AH032: '/data/state' ",
+    "at step 'start' (AH139: the stack is not started: '/data/state' ",
     "at step 'start' ('/usr/local/bin/docker compose ",
 )
 """What a move that is committed says, and does not start the stack, while something else is in state's place."""

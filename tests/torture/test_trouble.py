@@ -308,9 +308,31 @@ def test_a_boot_without_the_data_disk_starts_nothing(
     tmp_path: Path, begin: str, point: str
 ) -> None:
     """A directory of that name on the root disk is no state, and none for data."""
-    found = play(tmp_path, begin, "none", f"{point}:kill", "dark", "boot", "")
+    found = play(tmp_path, begin, "none", f"{point}:kill", "away", "boot", "")
     assert [each["status"] for each in found["history"]] == [-9, 1, 0, 0]
-    assert found["history"][1]["message"][:6] in ("AH069:", "AH070:")
+    assert found["history"][1]["message"].startswith("AH135: '/data' does not show the disk")
+    same_end(found, begin, "none", tmp_path)
+
+
+@pytest.mark.parametrize("late", ["late data", "late state", "late both"])
+@pytest.mark.parametrize(
+    ("begin", "point"),
+    [
+        ("nested", "overlay.after"),
+        ("nested", "quiet.after"),
+        ("nested", "commit.after"),
+        ("flat", "commit.before"),
+        ("copy", "commit.after"),
+        ("gather", "put.before"),
+        ("gather", "commit.after"),
+        ("uncover", "uncover.after"),
+    ],
+)
+def test_a_disk_that_came_too_late_for_the_boot_is_mounted_and_the_move_goes_on(
+    tmp_path: Path, begin: str, point: str, late: str
+) -> None:
+    found = play(tmp_path, begin, "none", f"{point}:kill", late, "")
+    assert [each["status"] for each in found["history"]] == [-9, 0, 0], found["history"]
     same_end(found, begin, "none", tmp_path)
 
 

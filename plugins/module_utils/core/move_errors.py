@@ -211,6 +211,47 @@ class CopyShown(Refusal):
     )
 
 
+class MoveDiskAway(Refusal):
+    code = "AH135"
+    sentence = (
+        "'{path}' does not show the disk with UUID {uuid} that this move works on (found {found}), so nothing is "
+        "written, mounted or started; attach that disk and run again, or 'systemctl start agnes-host-move', which "
+        "mounts it (by hand: 'mount UUID={uuid} {path}')"
+    )
+
+
+class MountLineMissing(Refusal):
+    code = "AH136"
+    sentence = (
+        "'{path}' is not mounted, and /etc/fstab has no line for it; the disk with UUID {uuid} belongs there: "
+        "'mount UUID={uuid} {path}', then run again"
+    )
+
+
+class OtherDeviceMounted(Refusal):
+    code = "AH137"
+    sentence = (
+        "'{path}' shows another device than the one that was to be there (found device {found}, wanted {wanted}), so "
+        "nothing is written there; see 'findmnt {path}' for what is mounted, and find out who did it"
+    )
+
+
+class UuidTwice(Refusal):
+    code = "AH138"
+    sentence = (
+        "{found} disks here have the UUID {uuid}, and only one of them belongs at '{path}'; detach the copy (a "
+        "snapshot or a clone), then run again"
+    )
+
+
+class StateNotAlone(Refusal):
+    code = "AH139"
+    sentence = (
+        "the stack is not started: '{path}' must be the one place that shows the state (found {found}); see "
+        "'agnes-host explain' for what is mounted where, then run again"
+    )
+
+
 class MarkerForeign(Refusal):
     code = "AH123"
     sentence = (

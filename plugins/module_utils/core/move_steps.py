@@ -20,6 +20,12 @@ GRACE_SECONDS = 90
 
 BEFORE, DOWN, AFTER = "before", "down", "after"
 
+ELSEWHERE = frozenset(("fence", "overlay", "unlist", "fstab", "stop", "line", "prove", "unfence"))
+"""Steps that write nothing below a mount point; before all others the disks are looked at."""
+
+POINTS = ("point", "put")
+"""Steps whose undo writes to the directory that holds a mount point."""
+
 COMMIT = "commit"
 """The step that decides: an error up to it leads back, one after it leads on."""
 

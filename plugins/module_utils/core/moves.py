@@ -9,7 +9,7 @@ move_steps.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from .authority import HIDDEN, say_authority
@@ -35,6 +35,7 @@ from .move_errors import (
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
 from .plan_facts import facts_hash
 from .precopy import MAX_ROUNDS
+from .presence import Seen, late, say_late
 from .scenes import COPY, COPYING, GATHER, REMOUNT, RETIRED, UNCOVER, Scene, inside, no_leftovers
 
 _BYTES_A_SECOND = 200 << 20
@@ -54,6 +55,8 @@ class MovePlan:
     facts_hash: str
     resting: tuple[str, ...] = ()
     """Services that do not run now, and will not after the move."""
+    late: tuple[tuple[str, str], ...] = ()
+    """Mount point and UUID of disks that are mounted first: they came too late for the boot."""
 
     @property
     def downtime(self) -> str:
@@ -78,14 +81,17 @@ class MovePlan:
     def sentences(self) -> list[str]:
         """For people, before it is done."""
         scene = self.scene
+        first = [say_late(path, uuid) for path, uuid in self.late]
         if self.direction == "back":
             return [
+                *first,
                 f"give up the move to layout {scene.target.name}, which has not been committed: "
-                f"everything back to {scene.old}, and start what ran before"
+                f"everything back to {scene.old}, and start what ran before",
             ]
         lines = [
+            *first,
             f"move state from {scene.old} (layout {scene.source.name}) to {scene.new} "
-            f"(layout {scene.target.name}): {self._how}"
+            f"(layout {scene.target.name}): {self._how}",
         ]
         for number, (step, phase) in enumerate(self.steps, start=1):
             down = " [stack down]" if phase == DOWN else ""
@@ -347,6 +353,23 @@ def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
     return None
 
 
+def _late(host: Host, scene: Scene) -> tuple[tuple[str, str], ...]:
+    """What the engine mounts first. Raises what it would raise."""
+    data_uuid = str((host["moving"]["fence"] or {}).get("data_uuid") or "")
+    data, attached = scene.source.mounts["data"], [d["filesystem"] for d in host["devices"]]
+    at_data = [mount for mount in host["mounts"] if mount["target"] == data]
+    at_data_line = {line["mount_point"] for line in host["fstab"]} & {data}
+    seen = Seen(
+        {
+            m["target"]: m["uuid"] if m["root"] == "/" else ""
+            for m in (*at_data, *scene.facts["points"])
+        },
+        [filesystem.get("uuid", "") for filesystem in attached],
+        {*at_data_line, *scene.facts["lines"]},
+    )
+    return tuple(late(scene, data_uuid, seen))
+
+
 def plan_interrupted(host: Host, asked: str) -> MovePlan:
     """How a move that was interrupted ends: where it was going, unless ``asked`` names the other layout.
 
@@ -359,9 +382,10 @@ def plan_interrupted(host: Host, asked: str) -> MovePlan:
     if asked == source.name and scene.committed and scene.kind in COPYING:
         # Half-way what was copied is still at its place, and it is no state any more.
         raise CopyMustEnd(target=target.name, asked=asked)
+    first = _late(host, scene)
     if asked == source.name and scene.committed:
-        return plan_move(host, target, source)
+        return replace(plan_move(host, target, source), late=first)
     if asked == source.name:
         steps = tuple((step, "back") for step in undoable(scene))
-        return MovePlan(scene, "back", steps, facts_hash(host))
-    return plan_move(host, source, target)
+        return MovePlan(scene, "back", steps, facts_hash(host), late=first)
+    return replace(plan_move(host, source, target), late=first)

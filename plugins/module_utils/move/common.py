@@ -27,13 +27,13 @@ class Act:
     undo: Optional[Callable[[World], None]] = None
 
 
-def until(check: Callable[[], bool], seconds: float) -> bool:
-    """Whether ``check`` comes true within ``seconds``."""
+def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS) -> bool:
+    """Whether ``check`` comes true within ``seconds``; it is asked every ``poll`` seconds."""
     end = time.monotonic() + seconds
     while not check():
         if time.monotonic() > end:
             return False
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll)
     return True
 
 

@@ -19,9 +19,16 @@ from ..core.copy_errors import DatabaseUnreadable, SourceUnproved
 from ..core.copying import Progress, Proof
 from ..core.devices import NO_IDENTITY, identity_of
 from ..core.disks import COPY_TARGET
-from ..core.errors import NotBlank, NotMounted
+from ..core.errors import NotBlank, Refusal
 from ..core.facts import Device
-from ..core.move_errors import CopyTargetForeign, MarkerForeign, StateRetired
+from ..core.move_errors import (
+    CopyTargetForeign,
+    MarkerForeign,
+    MoveDiskAway,
+    OtherDeviceMounted,
+    StateRetired,
+    UuidTwice,
+)
 from ..core.scenes import INCOMPLETE, RETIRED, SEALED
 from ..core.tree import MARKER
 from ..system import (
@@ -90,10 +97,17 @@ def check_source(world: World) -> None:
             raise StateRetired(path=path, new=world.target.state_dir)
 
 
+def not_one(uuid: str, count: int) -> Refusal:
+    """What to say where not one disk has the UUID of the one to copy to."""
+    if count:
+        return UuidTwice(path=STAGE, uuid=uuid, found=count)
+    return MoveDiskAway(path=STAGE, uuid=uuid, found="no such disk attached")
+
+
 def _device_with(uuid: str) -> Device:
     found = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
     if len(found) != 1:
-        raise NotMounted(mount_point=STAGE, found=f"{len(found)} filesystems with UUID {uuid}")
+        raise not_one(uuid, len(found))
     return found[0]
 
 
@@ -127,8 +141,9 @@ def mount_stage(uuid: str) -> None:
     # Whoever looks at all disks has each of them open for a moment, and to itself.
     if not until(lambda: run(command, codes=(0, 32)).code == 0, _MOUNT_SECONDS):
         run(command)
-    if devices.maj_min_of(os.stat(STAGE).st_dev) != device["maj_min"]:
-        raise NotMounted(mount_point=STAGE, found="another device")
+    found = devices.maj_min_of(os.stat(STAGE).st_dev)
+    if found != device["maj_min"]:
+        raise OtherDeviceMounted(path=STAGE, found=found, wanted=device["maj_min"])
 
 
 def set_role(world: World, role: str, **more: Any) -> None:

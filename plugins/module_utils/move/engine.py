@@ -14,7 +14,7 @@ from typing import Any, Optional
 from ..core.errors import Refusal
 from ..core.layouts import LAYOUTS
 from ..core.move_errors import CopyGone, MoveGoneBack, MoveStuck, PlanStale
-from ..core.move_steps import COMMIT, STEPS, order, undoable
+from ..core.move_steps import COMMIT, POINTS, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
 from ..core.scenes import COPYING, Moving, points_to
@@ -22,6 +22,7 @@ from ..system import host, ledger, moving
 from ..system.commands import Failed
 from .failpoints import reach
 from .gather_steps import is_gone, release
+from .late import BOOT_SECONDS, mount_late
 from .steps import ACTS, product_lock
 from .world import BACK, FORWARD, World, new_intent
 
@@ -105,6 +106,7 @@ class Engine:
         scene = world.look(containers=step == "stop" or step in world.fresh)
         if STEPS[step].done(scene):
             return
+        world.check_disks(scene, step)
         self.say(STEPS[step].says(scene))
         ledger.note(world.id, step, "begin", flush=False)
         reach(step, "before")
@@ -166,6 +168,8 @@ class Engine:
         undo = ACTS[step].undo
         if undo is None:
             return
+        if step in POINTS:
+            self.world.check_data_disk()
         with suppress(OSError):
             ledger.note(self.world.id, step, "undo")
         reach(step, "undo_before")
@@ -195,6 +199,8 @@ def carry_out(
     engine: Optional[Engine] = None
     with product_lock(UPGRADE_LOCK):
         if fence is not None:
+            # A disk that came too late for the boot comes first: everything else is judged by what it shows.
+            mount_late(World(fence), BOOT_SECONDS if request is None else 0.0, say)
             # What .env says may be a rename that was cut off before its flush, or whose flush has failed.
             World(fence).settle_env()
         if fence is not None and _goes_back(fence, request):

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from ..core.disks import RETIRED_DISK
-from ..core.errors import NotMounted
+from ..core.move_errors import MoveDiskAway, OtherDeviceMounted
 from ..core.retired import ASIDE
 from ..core.scenes import GATHER
 from ..system import devices, durable, kernel, markers, moving, trees
@@ -37,13 +37,14 @@ def _is_copy(world: World, directory: int) -> bool:
 
 
 def _check_data_disk(world: World, directory: int) -> None:
-    """Raise NotMounted unless an open directory is on the disk that the plan has named, by device number."""
+    """Raise a Refusal unless an open directory is on the disk that the plan has named, by device number."""
     data, uuid = world.target.mounts["data"], world.copy_uuid
     device, found, _root = moving.mount_at(data)
     if not device or found != uuid:
-        raise NotMounted(mount_point=data, found="not the data disk that was planned for")
-    if devices.maj_min_of(os.fstat(directory).st_dev) != device:
-        raise NotMounted(mount_point=f"{data}/{ASIDE}", found="another device")
+        raise MoveDiskAway(path=data, uuid=uuid, found=found or "no disk")
+    shown = devices.maj_min_of(os.fstat(directory).st_dev)
+    if shown != device:
+        raise OtherDeviceMounted(path=f"{data}/{ASIDE}", found=shown, wanted=device)
 
 
 def _nest(world: World) -> None:
@@ -68,7 +69,7 @@ def _nest(world: World) -> None:
 
 @contextmanager
 def _data(world: World) -> Iterator[int]:
-    """The data disk's own directory, open; raises NotMounted where another disk, or none, is mounted."""
+    """The data disk's own directory, open; raises MoveDiskAway where another disk, or none, is mounted."""
     with trees.opened(world.target.mounts["data"]) as directory:
         _check_data_disk(world, directory)
         yield directory
@@ -106,7 +107,7 @@ def release(world: World) -> None:
 def is_gone(world: World) -> bool:
     """Whether a committed move's copy is not in its place any more: uid 999 can move it, once it has /data back.
 
-    Raises NotMounted where the data disk is gone, with all that is on it.
+    Raises MoveDiskAway where the data disk is gone, with all that is on it.
     """
     scene = world.look(containers=False)
     if scene.kind != GATHER or not scene.committed or scene.there:

@@ -11,12 +11,12 @@ from typing import Optional
 
 from ..core import switch
 from ..core.disks import COPY_TARGET
-from ..core.errors import NotMounted
 from ..core.move_errors import (
     LockHeld,
     NotAsBefore,
     StateDiskHeld,
     StateDiskShared,
+    StateNotAlone,
     StrayContainers,
 )
 from ..core.move_steps import COMMIT
@@ -224,7 +224,11 @@ def _start(world: World) -> None:
     """No start without the proof that the state, and it alone, is where .env points."""
     scene = world.look(containers=False)
     if not scene.committed or not scene.there or scene.mounted(scene.old):
-        raise NotMounted(mount_point=scene.new, found="not the state alone")
+        at = sorted({point["target"] for point in scene.facts["points"]})
+        found = f"layout {scene.source.name} in .env" if not scene.committed else None
+        raise StateNotAlone(
+            path=scene.new, found=found or f"mounts at {', '.join(at) or 'no place'}"
+        )
     world.check_data_disk()
     release(world)
     _start_again(world)

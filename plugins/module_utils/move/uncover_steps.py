@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from ..core import switch
 from ..core.copy_errors import SourceUnproved
 from ..core.disks import COPY_TARGET
-from ..core.errors import NotMounted
 from ..core.scenes import INCOMPLETE, SEALED
 from ..system import (
     devices,
@@ -31,7 +30,7 @@ from ..system.duckdb_check import DATABASE
 from ..system.moving import STAGE
 from . import places
 from .common import Act, unmount
-from .copy_steps import mount_stage, precopy, set_role
+from .copy_steps import mount_stage, not_one, precopy, set_role
 from .world import World
 
 
@@ -122,7 +121,7 @@ def _aside(world: World) -> None:
         return
     known = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
     if len(known) != 1:
-        raise NotMounted(mount_point=STAGE, found=f"{len(known)} filesystems with UUID {uuid}")
+        raise not_one(uuid, len(known))
     if (found["disks"].get("state") or {}).get("uuid") == uuid:
         del found["disks"]["state"]
     disk = {**world.intent["disk"], "device": known[0]["path"], "maj_min": known[0]["maj_min"]}

@@ -11,9 +11,11 @@ from typing import Any, Optional
 
 from ..core import dotenv, switch
 from ..core.chain import chain_for, split
-from ..core.errors import NotMounted
 from ..core.layouts import LAYOUTS, Layout
+from ..core.move_errors import MoveDiskAway
+from ..core.move_steps import COMMIT, ELSEWHERE, order
 from ..core.plan_facts import hash_of
+from ..core.presence import must_show
 from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene, uuid_after
 from ..core.switch import switched_env
 from ..system import devices, durable, filesystems, ledger, markers, moving, record
@@ -100,12 +102,13 @@ class World:
         if self.intent.get("kind") not in (COPY, UNCOVER):
             device = self.device()
             if not device:
-                raise NotMounted(mount_point=self.source.state_dir, found="no state disk")
+                uuid = self.intent["uuid"]
+                raise MoveDiskAway(path=self.source.state_dir, uuid=uuid, found="no state disk")
             return Held(device)
         data, path = self.source.mounts["data"], self.source.state_dir
         device, uuid, root = moving.mount_at(data)
         if not device or uuid != self.intent["data_uuid"]:
-            raise NotMounted(mount_point=data, found="not the disk that state was found on")
+            raise MoveDiskAway(path=data, uuid=self.intent["data_uuid"], found=uuid or "no disk")
         inside = os.path.normpath(os.path.join(root, os.path.relpath(path, data)))
         return Held(device, path, inside)
 
@@ -153,10 +156,26 @@ class World:
             durable.fsync_directory(self.intent["project_dir"])
 
     def check_data_disk(self) -> None:
-        """Raise NotMounted where the data disk is gone that was there when the move began."""
+        """Raise MoveDiskAway where the data disk is gone that was there when the move began."""
         data, uuid = self.source.mounts["data"], self.intent.get("data_uuid")
-        if uuid and moving.mount_at(data)[1] != uuid:
-            raise NotMounted(mount_point=data, found="not the data disk that the move began with")
+        found = moving.mount_at(data)[1] if uuid else uuid
+        if found != uuid:
+            raise MoveDiskAway(path=data, uuid=uuid, found=found or "no disk")
+
+    def check_disks(self, scene: Scene, step: str) -> None:
+        """Raise MoveDiskAway unless both disks are where ``step`` takes them to be, before it writes there."""
+        if step in ELSEWHERE:
+            return
+        self.check_data_disk()
+        steps = [name for name, _phase in order(scene.source, scene.target, scene.kind)]
+        if scene.committed and steps.index(step) < steps.index(COMMIT):
+            # It makes ready what the commit has been for, and may be what brings the disk there.
+            return
+        for path, uuid in must_show(scene, "").items():
+            if not scene.mounted(path):
+                raise MoveDiskAway(
+                    path=path, uuid=uuid, found=moving.mount_at(path)[1] or "no disk"
+                )
 
     def went_down(self) -> None:
         """The stack is about to stop."""

@@ -10,8 +10,9 @@ from contextlib import suppress
 from ..core import fstab
 from ..core.devices import is_free, not_blank_because, only_ours
 from ..core.disks import LABELS
-from ..core.errors import NotBlank, NotMounted
+from ..core.errors import NotBlank
 from ..core.facts import Device
+from ..core.move_errors import MountLineMissing, OtherDeviceMounted
 from . import devices, durable, kernel, trees, units
 from .commands import run
 
@@ -97,6 +98,12 @@ def add_fstab_line(line: str) -> None:
     units.reload()
 
 
+def _uuid_of(maj_min: str) -> str:
+    """The UUID of a device's filesystem, for a message."""
+    known = [d for d in devices.devices() if d["maj_min"] == maj_min]
+    return known[0]["filesystem"].get("uuid", "unknown") if known else "unknown"
+
+
 def mount(mount_point: str, maj_min: str) -> None:
     """Mount by the line in fstab, and prove that it is this device that is mounted.
 
@@ -105,7 +112,7 @@ def mount(mount_point: str, maj_min: str) -> None:
     """
     entry = fstab.at(durable.read_text(FSTAB) or "", mount_point)
     if entry is None:
-        raise NotMounted(mount_point=mount_point, found=f"no line in {FSTAB}")
+        raise MountLineMissing(path=mount_point, uuid=_uuid_of(maj_min))
     # With nofail, mount would say that all is well when it is not.
     options = ",".join(option for option in entry.options if option != "nofail")
     how = ["--types", entry.fstype, "--options", options or "defaults"]
@@ -117,7 +124,7 @@ def mount(mount_point: str, maj_min: str) -> None:
         try:
             if maj_min:
                 check_mounted(mount_point, maj_min)
-        except (NotMounted, OSError):
+        except (OtherDeviceMounted, OSError):
             # The directory went elsewhere in between, and the mount with it.
             with suppress(OSError):
                 unmount(os.readlink(f"/proc/self/fd/{fd}"))
@@ -132,8 +139,8 @@ def unmount(mount_point: str) -> None:
 
 
 def check_mounted(mount_point: str, maj_min: str) -> None:
-    """Raise NotMounted unless the device is what stands at the mount point, by st_dev."""
+    """Raise OtherDeviceMounted unless the device is what stands at the mount point, by st_dev."""
     with trees.opened(mount_point) as fd:
         found = devices.maj_min_of(os.fstat(fd).st_dev)
     if found != maj_min:
-        raise NotMounted(mount_point=mount_point, found=f"device {found}, not {maj_min}")
+        raise OtherDeviceMounted(path=mount_point, found=found, wanted=maj_min)

@@ -116,6 +116,29 @@ def swapped() -> Any:
     return made
 
 
+def interrupted(**differs: Any) -> Callable[[Path], object]:
+    """Planning how a move ends that was interrupted before its commit, with what differs on the host."""
+    made = host_with(NESTED)
+    made["moving"]["fence"] = {
+        "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
+        "services": ["app"],
+    }  # fmt: skip
+    made["moving"]["points"] = []
+    made.update(differs)
+    return lambda tmp: plan_interrupted(made, "")
+
+
+def not_alone(tmp: Path) -> object:
+    """Start the stack where the state disk is still at the old place, too."""
+    points = [
+        {"target": path, "uuid": "u-state", "root": "/"} for path in ("/data/state", "/data-state")
+    ]
+    moving = host_with(NESTED, points=points, env=FLAT.env())["moving"]
+    return steps._start(
+        SimpleNamespace(look=lambda containers: Scene(NESTED, FLAT, "u-state", moving))
+    )  # type: ignore[arg-type]
+
+
 class Case(NamedTuple):
     """As in test_errors.py."""
 
@@ -378,6 +401,28 @@ MOVED = [
         "AH134: '/data/state' shows a copy of state that no move has ended (its marker says incomplete), and no "
         "move is under way; see 'agnes-host explain' and docs/errors.md before anything is started there or taken "
         "away",
+    ),
+    Case(
+        errors.MoveDiskAway, interrupted(devices=[ext4("/dev/sdb", "u-data")]),
+        "AH135: '/data/state' does not show the disk with UUID u-state that this move works on (found no such disk "
+        "attached), so nothing is written, mounted or started; attach that disk and run again, or 'systemctl start "
+        "agnes-host-move', which mounts it (by hand: 'mount UUID=u-state /data/state')",
+    ),
+    Case(
+        errors.MountLineMissing, interrupted(mounts=[]),
+        "AH136: '/data' is not mounted, and /etc/fstab has no line for it; the disk with UUID u-data belongs there: "
+        "'mount UUID=u-data /data', then run again",
+    ),
+    Case(
+        errors.UuidTwice,
+        interrupted(devices=[ext4(f"/dev/sd{name}", "u-state") for name in "cd"]),
+        "AH138: 2 disks here have the UUID u-state, and only one of them belongs at '/data/state'; detach the copy "
+        "(a snapshot or a clone), then run again",
+    ),
+    Case(
+        errors.StateNotAlone, not_alone,
+        "AH139: the stack is not started: '/data-state' must be the one place that shows the state (found mounts at "
+        "/data-state, /data/state); see 'agnes-host explain' for what is mounted where, then run again",
     ),
     Case(
         errors.MarkerForeign, lambda tmp: marker_as(tmp, lambda path: path.symlink_to("/etc/shadow")),

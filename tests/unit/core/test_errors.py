@@ -16,7 +16,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils import core, system
-from ansible_collections.agnes.host.plugins.module_utils.core import errors, host_errors
+from ansible_collections.agnes.host.plugins.module_utils.core import (
+    errors,
+    host_errors,
+    move_errors,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.dotenv import upsert
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
@@ -167,10 +171,10 @@ DONE = [
         "there; run the disks role first",
     ),
     Case(
-        errors.NotMounted,
+        move_errors.OtherDeviceMounted,
         lambda tmp: filesystems.check_mounted("/proc", "8:16"),
-        f"AH032: '/proc' is not mounted (found device {NUMBER['/proc']}, not 8:16), so nothing is "
-        "written there; run the disks role first",
+        f"AH137: '/proc' shows another device than the one that was to be there (found device {NUMBER['/proc']}, "
+        "wanted 8:16), so nothing is written there; see 'findmnt /proc' for what is mounted, and find out who did it",
     ),
     Case(
         errors.StateLinkForeign,

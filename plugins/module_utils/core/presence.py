@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which disks a move that goes on must find mounted, and what to mount first where one came late.
+
+A boot waits for a disk for a while only. What fstab names and the move has recorded is
+mounted then as that boot would have done it; asked in the plan and by the engine alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from .layouts import is_below
+from .move_errors import MountLineMissing, MoveDiskAway, UuidTwice
+from .scenes import GATHER, REMOUNT, UNCOVER, Scene
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of it the host shows."""
+
+    shown: Mapping[str, str]
+    """Mount point -> UUID of the whole filesystem that is on top there; empty for any other mount."""
+    attached: Sequence[str]
+    """UUIDs of the filesystems of all disks, as often as they are there."""
+    listed: Collection[str]
+    """Mount points that have a line in /etc/fstab."""
+
+
+def must_show(scene: Scene, data_uuid: str) -> dict[str, str]:
+    """Mount point -> UUID of what must be there before anything is written below it."""
+    found = {scene.source.mounts["data"]: data_uuid} if data_uuid else {}
+    if scene.committed and scene.kind != GATHER:
+        found[scene.new] = scene.uuid
+    elif not scene.committed and scene.kind in (REMOUNT, GATHER):
+        found[scene.old] = scene.uuid
+    return found
+
+
+def may_show(scene: Scene) -> dict[str, str]:
+    """The same of what is there as long as fstab says so: a disk that state goes to, or has left."""
+    if scene.kind == (GATHER if scene.committed else UNCOVER):
+        return {scene.old: scene.uuid}
+    return {}
+
+
+def late(scene: Scene, data_uuid: str, seen: Seen) -> list[tuple[str, str]]:
+    """Mount point and UUID of each disk to be mounted before the move goes on, in order.
+
+    Raises MoveDiskAway, MountLineMissing or UuidTwice where that can't be.
+    """
+    found: list[tuple[str, str]] = []
+    needed = must_show(scene, data_uuid)
+    for path, uuid in {**needed, **may_show(scene)}.items():
+        # What is mounted on the bare directory would be covered by the disk that belongs above it.
+        covered = any(is_below(path, above) for above, _uuid in found)
+        if seen.shown.get(path) == uuid and not covered:
+            continue
+        needs = path in needed
+        if path in seen.shown and seen.shown[path] != uuid:
+            if needs:
+                what = f"filesystem {seen.shown[path] or 'without UUID'} there"
+                raise MoveDiskAway(path=path, uuid=uuid, found=what)
+            continue
+        count = seen.attached.count(uuid)
+        if count > 1:
+            raise UuidTwice(path=path, uuid=uuid, found=count)
+        if needs and not count:
+            raise MoveDiskAway(path=path, uuid=uuid, found="no such disk attached")
+        if needs and path not in seen.listed:
+            raise MountLineMissing(path=path, uuid=uuid)
+        if count and path in seen.listed:
+            found.append((path, uuid))
+    return found
+
+
+def say_late(path: str, uuid: str) -> str:
+    """For people."""
+    return f"mount the disk with UUID {uuid} at {path} by its line in /etc/fstab: it is attached, and came too late for the boot"

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What comes first when an interrupted move goes on: disks that came too late for the boot are mounted.
+
+Only what the move has recorded and /etc/fstab has a line for, and nothing over a stack that runs on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..core import fstab
+from ..core.errors import Refusal
+from ..core.layouts import is_below
+from ..core.move_errors import MoveDiskAway
+from ..core.presence import Seen, late, may_show, must_show
+from ..core.scenes import Scene
+from ..system import devices, durable, filesystems, ledger, mountinfo, moving, record
+from .common import until
+from .world import World
+
+BOOT_SECONDS = 90.0
+"""How long a disk is waited for when a boot goes on with a move; where a run asks, it tells instead."""
+
+
+def _shown(places: list[str]) -> dict[str, str]:
+    """Mount point -> UUID of the whole filesystem on top; empty for a part of one."""
+    found = {}
+    for path in {line.target for line in mountinfo.read()} & set(places):
+        _device, uuid, root = moving.mount_at(path)
+        found[path] = uuid if root == "/" else ""
+    return found
+
+
+def _devices(uuid: str) -> list[str]:
+    known = devices.devices()
+    return [d["maj_min"] for d in known if d["filesystem"].get("uuid") == uuid]
+
+
+def _to_mount(world: World, scene: Scene) -> list[tuple[str, str]]:
+    data_uuid = str(world.intent.get("data_uuid") or "")
+    wanted = {**must_show(scene, data_uuid), **may_show(scene)}
+    shown = _shown(list(wanted))
+    if all(shown.get(path) == uuid for path, uuid in wanted.items()):
+        # Each disk is asked for what it is only where one is not in its place.
+        return []
+    attached = [d["filesystem"].get("uuid", "") for d in devices.devices()]
+    entries = fstab.entries(durable.read_text(filesystems.FSTAB) or "")
+    return late(scene, data_uuid, Seen(shown, attached, {entry.mount_point for entry in entries}))
+
+
+def _clear(world: World) -> None:
+    """Take away what the boot has started on the bare mount points: a container keeps what it has seen."""
+    if not world.project.running():
+        return
+    world.say("the boot has started the stack beneath: it stops, and starts again on the disks")
+    found = record.load()
+    found["resting"] = world.intent["resting"]
+    record.save(found)
+    world.went_down()
+    world.project.down()
+
+
+def _uncover(world: World, paths: list[str]) -> None:
+    """Unmount the state disk where it is on a bare directory that a disk which belongs above it will cover."""
+    for point in reversed(moving.points()):
+        target, is_state = point["target"], point["uuid"] == world.intent["uuid"]
+        if is_state and any(is_below(target, path) and target != path for path in paths):
+            filesystems.unmount(target)
+
+
+def _say_beneath(world: World, path: str) -> None:
+    """What was written to the bare mount point stays there, and somebody should know."""
+    with suppress(OSError):
+        names = sorted(name for name in os.listdir(path) if name != "lost+found")
+        if names:
+            text = f"the mount at {path} covers what lies beneath: {', '.join(names[:5])}"
+            world.say(text)
+            ledger.note(world.id, "late", "covers", text)
+
+
+def mount_late(world: World, seconds: float = 0.0, say: Callable[[str], None] = print) -> None:
+    """Mount what came too late; ``seconds``: how long a disk that is away is waited for.
+
+    Raises a Refusal when what the move needs can't be mounted; nothing has been changed then.
+    """
+    world.say = say
+    scene = world.look(containers=False)
+    found: list[tuple[str, str]] = []
+    away: list[Refusal] = []
+
+    def there() -> bool:
+        away.clear()
+        try:
+            found[:] = _to_mount(world, scene)
+        except MoveDiskAway as refusal:
+            away.append(refusal)
+        return not away
+
+    if not until(there, seconds, 1.0):
+        raise away[0]
+    if found:
+        _clear(world)
+        _uncover(world, [path for path, _uuid in found])
+    for path, uuid in found:
+        _say_beneath(world, path)
+        say(f"mount {uuid} at {path}: it came too late for the boot")
+        filesystems.mount(path, *_devices(uuid))
+        ledger.note(world.id, "late", "mounted", f"{uuid} at {path}")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which disks a move that goes on must find mounted, and which of them it mounts first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
+    COMMIT,
+    ELSEWHERE,
+    STEPS,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.presence import (
+    Seen,
+    late,
+    must_show,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
+
+from .move_refusals import FLAT, NESTED, host_with
+
+BOTH = {"/data": "u-data", "/data/state": "u-state"}
+
+
+def scene(kind: str, committed: bool) -> Scene:
+    """A move from nested to flat; to gather, the other way."""
+    source, target = (FLAT, NESTED) if kind == "gather" else (NESTED, FLAT)
+    moving = {**host_with(source)["moving"], "env": (target if committed else source).env()}
+    return Scene(source, target, "u-state", moving, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "committed", "expected"),
+    [
+        ("remount", False, {"/data": "u-data", "/data/state": "u-state"}),
+        ("remount", True, {"/data": "u-data", "/data-state": "u-state"}),
+        ("copy", False, {"/data": "u-data"}),
+        ("copy", True, {"/data": "u-data", "/data-state": "u-state"}),
+        ("gather", False, {"/data": "u-data", "/data-state": "u-state"}),
+        ("gather", True, {"/data": "u-data"}),
+        ("uncover", False, {"/data": "u-data"}),
+        ("uncover", True, {"/data": "u-data", "/data-state": "u-state"}),
+    ],
+)
+def test_what_must_show(kind: str, committed: bool, expected: dict[str, str]) -> None:
+    assert must_show(scene(kind, committed), "u-data") == expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "attached", "listed", "expected"),
+    [
+        (BOTH, ["u-data", "u-state"], BOTH, []),
+        ({}, ["u-data", "u-state"], BOTH, [("/data", "u-data"), ("/data/state", "u-state")]),
+        ({"/data": "u-data"}, ["u-data", "u-state"], BOTH, [("/data/state", "u-state")]),
+        (
+            {"/data/state": "u-state"},
+            ["u-data", "u-state"],
+            BOTH,
+            [("/data", "u-data"), ("/data/state", "u-state")],
+        ),
+        ({"/data": "u-data"}, ["u-data"], BOTH, "AH135"),
+        ({"/data": "u-data", "/data/state": "u-old"}, ["u-data", "u-state"], BOTH, "AH135"),
+        ({"/data": "u-data", "/data/state": ""}, ["u-data", "u-state"], BOTH, "AH135"),
+        ({"/data": "u-data"}, ["u-data", "u-state"], {"/data"}, "AH136"),
+        ({"/data": "u-data"}, ["u-data", "u-state", "u-state"], BOTH, "AH138"),
+    ],
+)
+def test_what_came_too_late_is_mounted_or_told(
+    shown: dict[str, str], attached: list[str], listed: Any, expected: Any
+) -> None:
+    try:
+        found: Any = late(scene("remount", False), "u-data", Seen(shown, attached, listed))
+    except Refusal as refusal:
+        found = refusal.code
+    assert found == expected
+
+
+def test_a_disk_that_state_has_left_is_mounted_only_where_it_is_there_and_listed() -> None:
+    left, data = scene("gather", True), {"/data": "u-data"}
+    attached = ["u-data", "u-state"]
+    listed = {"/data", "/data-state"}
+    assert late(left, "u-data", Seen(data, attached, listed)) == [("/data-state", "u-state")]
+    assert late(left, "u-data", Seen(data, ["u-data"], listed)) == []
+    assert late(left, "u-data", Seen(data, attached, {"/data"})) == []
+
+
+def test_the_plan_says_what_is_mounted_first() -> None:
+    observed = host_with(NESTED)
+    observed["mounts"] = []
+    observed["fstab"] = [
+        {"mount_point": path, "spec": f"UUID={uuid}"} for path, uuid in BOTH.items()
+    ]
+    fence = {
+        "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
+        "services": ["app"],
+    }  # fmt: skip
+    observed["moving"].update(fence=fence, points=[], lines={"/data/state": "UUID=u-state"})
+    plan = make_plan(observed)
+    assert plan["refusal"] == ""
+    assert plan["sentences"][:2] == [
+        f"mount the disk with UUID {uuid} at {path} by its line in /etc/fstab: it is attached, and came "
+        "too late for the boot"
+        for path, uuid in BOTH.items()
+    ]
+
+
+def test_steps_that_write_elsewhere_are_steps_and_the_commit_is_none_of_them() -> None:
+    assert set(STEPS) > ELSEWHERE
+    assert not ELSEWHERE & {COMMIT, "point", "put", "place", "retire", "start", "mount", "expose"}
+    assert set(LAYOUTS) == {"nested", "flat"}
