@@ -52,6 +52,14 @@ TEST_READERS: list[tuple[str, str, str]] = [
     ("A='it''s'\n", "it''s", REJECTED),
     ("A=1,2:3/@+=-%41\n", "1,2:3/@+=-%41", "1,2:3/@+=-%41"),
     ("garbage\nA=1\n", "1", "1"),
+    ("\ufeffA=1\n", "", "1"),
+    ("A=postgres://u:p!*~@h/d?sslmode=require&c=1\n",)
+    + ("postgres://u:p!*~@h/d?sslmode=require&c=1",) * 2,
+    ("A=#a#b;(c)[d]{e}<f>|g^h\n",) + ("#a#b;(c)[d]{e}<f>|g^h",) * 2,
+    ('A="a #b ?!"\n', "a #b ?!", "a #b ?!"),
+    ("A=\u00e9\u00e0\u2026\n", "\u00e9\u00e0\u2026", "\u00e9\u00e0\u2026"),
+    ("A=a\\b\n", "a\\b", "a\\b"),
+    ('A="a\\tb"\n', "a\\tb", "a\tb"),
 ]
 """Text, and what the product's pipeline and Compose 2.26.1 read for A: both were run."""
 

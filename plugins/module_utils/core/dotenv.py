@@ -18,7 +18,12 @@ _ASSIGNMENT = re.compile(
     r"^\s*(export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.\-\[\]]*)\s*[=:](?P<value>.*)$", re.DOTALL
 )
 """What Compose takes for an assignment, though the product's scripts may not."""
-_SAFE_VALUE = re.compile(r"[A-Za-z0-9_./:,@%+= -]*")
+_READ_DIFFERENTLY = "\"'$`\\"
+"""Quotes, which one takes off and the other not, and what Compose expands or unescapes. The
+backtick is read alike today; releases of the product before 0.74.53 execute what is in it."""
+_COMMENT = re.compile(r"\s#")
+_MARK = "\ufeff"
+"""A byte order mark, as an editor of Windows leaves it: Compose skips it, the scripts do not."""
 
 PLAIN_KEYS = (
     "DATA_DIR",
@@ -107,8 +112,9 @@ def plain(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _bad_characters(value: str) -> str:
-    """The characters that readers take differently, for a message."""
-    return " ".join(repr(char) for char in sorted(set(re.sub(_SAFE_VALUE.pattern[:-1], "", value))))
+    """The characters that readers take differently or can't print, for a message."""
+    bad = {char for char in value if char in _READ_DIFFERENTLY or not char.isprintable()}
+    return " ".join(map(repr, sorted(bad)))
 
 
 def _misread(line: _Line) -> str:
@@ -130,6 +136,8 @@ def _misread(line: _Line) -> str:
             f"{key} ends with a carriage return, which the product's scripts take for a part of it"
         )
     bad = "spaces at an end" if value != value.strip() else _bad_characters(_unquote(value))
+    if not bad and _unquote(value) == value and _COMMENT.search(value):
+        bad = "a space before '#'"
     return (
         f"{key} holds {bad}, which the product's scripts and Compose read differently"
         if bad
@@ -144,7 +152,11 @@ def trouble(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
     """
     first: dict[str, str] = {}
     wanted = set(keys)
-    found = []
+    found: list[tuple[int, str]] = []
+    if text.startswith(_MARK):
+        found.append(
+            (1, "begins with a byte order mark, so the product's scripts do not see its key")
+        )
     for line in _lines(text):
         if line.key not in wanted:
             continue
@@ -179,6 +191,8 @@ def upsert(text: str, values: Mapping[str, str]) -> str:
     """
     for key, value in values.items():
         check_value(key, value)
+    for line_number, what in trouble(text, ())[:1]:
+        raise EnvUnreadable(path=".env", line=line_number, found=what)
     pending = dict(values)
     result = []
     for line in _lines(text):

@@ -298,7 +298,7 @@ class EnvValueUnsafe(Refusal):
     code = "AH047"
     sentence = (
         "the value for {key} holds {found}, which the product's scripts and Compose read differently; "
-        "use letters, digits, spaces inside and _ . / : , @ % + = - only"
+        "use a value without quotes, $, backticks, backslashes and spaces at its ends"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from .chain import join
 from .errors import EnvKeyOwned
+from .host_errors import ChangedByYaml
 from .layouts import LAYOUTS, Layout, resolve_data_dir
 
 
@@ -17,11 +18,24 @@ def owned_keys() -> set[str]:
 
 
 def as_text(given: Mapping[str, object]) -> dict[str, str]:
-    """The user's values as text: nothing for no value, and YAML's booleans as it spells them."""
-    return {
-        key: "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in given.items()
-    }
+    """The user's values as text: nothing for no value, and YAML's booleans as it spells them.
+
+    Raises ChangedByYaml for what may have been written in another way: ``1.10`` is 1.1. A whole
+    number is taken as it is; that ``010`` is 8 can't be seen any more.
+    """
+    return {key: _as_text(key, value) for key, value in given.items()}
+
+
+def _as_text(key: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, (str, int)):
+        # What it is, never the value: it may be a secret.
+        kinds = {float: "a number with a point", list: "a list", dict: "a mapping"}
+        raise ChangedByYaml(key=key, found=kinds.get(type(value), "a value that is no text"))
+    return str(value)
 
 
 def wanted_env(

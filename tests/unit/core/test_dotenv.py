@@ -52,7 +52,8 @@ TEST_UNSAFE: list[tuple[str, str]] = [
     ("a$b", "'$'"),
     ("`id`", "'`'"),
     ('"x"', "'\"'"),
-    ("a#b", "'#'"),
+    ("a\ud8ffb", "'\\ud8ff'"),
+    ("a\xa0b", "'\\xa0'"),
     ("a\nB=1", "'\\n'"),
     ("a\\b", "'\\\\'"),
 ]
@@ -64,7 +65,7 @@ def test_upsert_refuses_a_value_that_readers_read_differently(value: str, found:
         dotenv.upsert("", {"KEY": value})
     assert str(refused.value) == (
         f"AH047: the value for KEY holds {found}, which the product's scripts and Compose read "
-        "differently; use letters, digits, spaces inside and _ . / : , @ % + = - only"
+        "differently; use a value without quotes, $, backticks, backslashes and spaces at its ends"
     )
 
 

@@ -33,7 +33,7 @@ def test_the_models_read_as_the_readers_do(
 
 KEYS = ("A", "B", "STATE_DIR")
 KEY = st.sampled_from(KEYS)
-SAFE = st.text(st.sampled_from("abA09_./:,@%+=-"), max_size=5)
+SAFE = st.text(st.sampled_from("abA09_./:,@%+=-?!*~&;|()<>[]{}^#\u00e0"), max_size=5)
 QUOTE = st.sampled_from(["'", '"'])
 SPACED = st.builds("{}x y{}".format, SAFE, SAFE)
 VALUES = st.dictionaries(KEY, SAFE | SPACED, max_size=3)
@@ -179,6 +179,8 @@ TEST_UNSEEN: list[Any] = [
     "A=1 \n",
     "A: 1\n",
     "A=1\nA: 2\n",
+    "A=1 # c\n",
+    "\ufeffA=1\n",
     'B="x\nA=1\ny"\n',
 ]
 
@@ -195,6 +197,11 @@ def test_what_readers_read_differently_is_trouble(text: str) -> None:
 ])  # fmt: skip
 def test_a_file_that_changed_ends_with_a_newline(text: str) -> None:
     assert dotenv.upsert(text, {"A": "2"}).endswith("\n")
+
+
+def test_a_file_with_a_byte_order_mark_is_not_written() -> None:
+    with pytest.raises(EnvUnreadable, match=r"^AH046: \.env line 1: begins with a byte order mark"):
+        dotenv.upsert("\ufeffA=1\nB=1\n", {"B": "2"})
 
 
 def test_a_value_over_lines_is_replaced_as_a_whole_or_refused() -> None:

@@ -31,7 +31,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named
-from ansible_collections.agnes.host.plugins.module_utils.core.settings import wanted_env
+from ansible_collections.agnes.host.plugins.module_utils.core.settings import as_text, wanted_env
 from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     artifacts,
@@ -105,7 +105,13 @@ DECIDED = [
         errors.EnvValueUnsafe,
         lambda tmp: upsert("", {"DOMAIN": "a$b"}),
         "AH047: the value for DOMAIN holds '$', which the product's scripts and Compose read "
-        "differently; use letters, digits, spaces inside and _ . / : , @ % + = - only",
+        "differently; use a value without quotes, $, backticks, backslashes and spaces at its ends",
+    ),
+    Case(
+        host_errors.ChangedByYaml,
+        lambda tmp: as_text({"A": "x", "AGNES_TAG": 1.1}),
+        "AH153: AGNES_TAG in agnes_compose_env or agnes_compose_secrets is a number with a point for "
+        "YAML, which does not keep it as it is written (1.10 becomes 1.1); put the value in quotes",
     ),
     Case(
         errors.EnvKeyOwned,

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import EnvKeyOwned
+from ansible_collections.agnes.host.plugins.module_utils.core.host_errors import ChangedByYaml
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
+    as_text,
     owned_keys,
     wanted_env,
 )
@@ -75,3 +77,20 @@ def test_what_env_has_is_never_written_again_unless_it_was_given(
             assert key not in values
     for key in ALL:
         assert values.get(key) or current.get(key) or key in given_
+
+
+TEST_TEXT: list[tuple[object, str]] = [
+    ("1.10", "1.10"), ("010", "010"), (8000, "8000"), (None, ""), (True, "true"), (False, "false"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "text"), TEST_TEXT)
+def test_values_as_text(value: object, text: str) -> None:
+    assert as_text({"A": value}) == {"A": text}
+
+
+@pytest.mark.parametrize("value", [1.1, 1e3, float("nan"), ["s3cr3t"], {"s3cr3t": 1}])
+def test_what_yaml_may_have_changed_is_refused_and_not_shown(value: object) -> None:
+    with pytest.raises(ChangedByYaml) as refused:
+        as_text({"A": value})
+    assert "s3cr3t" not in str(refused.value)
