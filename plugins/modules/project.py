@@ -10,8 +10,12 @@ description:
   - Puts together what the project directory shall hold - the product's files, C(.env) and the
     layout's overlay -, lets Compose resolve it in memory, proves that each service would mount
     exactly what the layout says, and only then publishes it. C(.env) comes last, in one rename.
-  - The overlay is derived from the resolved configuration and is written only when the one
-    that is there does not resolve to the same mounts.
+  - An overlay that is there stays if the proof passes with it, whoever wrote it. Else the product's
+    own is taken if that passes, and else one is derived from the resolved configuration.
+  - Compose is asked at the project's own path, by its C(.env) alone. What it resolves after
+    publishing is compared with what was proved.
+  - Of the product's compose files those that the chain names are placed. On a host where the
+    product's own upgrade keeps files, those are left as they are.
   - In C(.env) only the keys of the layout, those of O(env) and O(secrets), and secrets that are
     missing are written; all other lines stay byte for byte.
   - A file that is replaced is kept in C(/var/lib/agnes-host/replaced), root's only.
@@ -99,21 +103,41 @@ chain:
   returned: success
   type: list
   elements: str
+proved:
+  description: A hash over the configuration that was proved; M(agnes.host.stack) compares it before it starts anything.
+  returned: success
+  type: str
+notes:
+  description: What an operator should know, though it stops nothing.
+  returned: success
+  type: list
+  elements: str
 """
 
 import os
 import secrets as random
 import stat
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
-from ansible_collections.agnes.host.plugins.module_utils.core.chain import chain_for, split
+from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
+    chain_for,
+    chain_now,
+    without_others,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
     NoArtifacts,
     NoEngine,
+    ProjectLink,
     Refusal,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, overlays
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.project import (
+    PRODUCT_NAME,
+    digest,
+    left_to_upgrade,
+    to_place,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import REPLACED
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import as_text, wanted_env
 from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets import app_runs, fill
@@ -121,17 +145,32 @@ from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     artifacts,
     durable,
+    moving,
     state_secrets,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import (
     containers,
     observe_engine,
-    project_name,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.overlays import proved_overlay
-from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage, staged
+from ansible_collections.agnes.host.plugins.module_utils.system.overlays import (
+    UNPROVED,
+    proved_overlay,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
+
+
+class Proved(NamedTuple):
+    """A project that has passed the proof: what is to be written, and what Compose makes of it."""
+
+    stage: Stage
+    chain: list[str]
+    files: dict[str, artifacts.File]
+    env_text: str
+    config: dict[str, Any]
+    notes: list[str]
 
 
 class ProjectManager:
@@ -149,34 +188,85 @@ class ProjectManager:
         self.env_path = os.path.join(self.dir, ".env")
 
     def run(self) -> dict[str, Any]:
-        """Stage, prove, publish; returns the services and the chain."""
-        files = self.product_files()
-        env_before = durable.read_text(self.env_path)
-        current = dotenv.read(env_before or "")
-        available = {*files, *self.present()}
-        chain = chain_for(
-            self.layout, split(current.get("COMPOSE_FILE", "")), self.params["profiles"], available
-        )
-        for name in chain:
-            if name not in available and name != self.layout.overlay:
-                raise NoArtifacts(found=f"the chain names {name}, which is not there")
-        env_after = dotenv.upsert(env_before or "", self.env_values(chain, current))
-        with staged(self.docker, self.dir, files, env_after) as stage:
-            overlay, config = proved_overlay(stage, self.layout, chain, self.present())
-            if overlay:
-                files[self.layout.overlay] = artifacts.File(overlay.encode(), False)
-            self.publish(files, env_before, env_after)
-            recreates = self.announced_recreations(stage)
+        """Stage, prove, publish, compare; returns the services and the chain."""
+        if os.path.islink(self.dir):
+            raise ProjectLink(path=self.dir, found=os.path.realpath(self.dir))
+        product, present = self.product_files(), self.present()
+        env_before = durable.read_text(self.env_path) or ""
+        current = dotenv.read(env_before)
+        wanted = chain_for(
+            self.layout, chain_now(current, present, self.dir), self.params["profiles"],
+            {*product, *present}, moving.backend(self.layout.state_dir),
+        )  # fmt: skip
+        project = self.proved(product, present, wanted, env_before, current)
+        self.publish(project.files, self.env_text(), project.env_text)
+        recreates = self.announced_recreations(project.stage)
+        if not self.actions.check:
+            Compose(self.docker, self.dir).check(digest(project.config), project.config)
         services = {
             name: {"profiles": service["profiles"], "restart": service["restart"]}
-            for name, service in config["services"].items()
+            for name, service in project.config["services"].items()
         }
         return {
             "layout": self.layout.name,
             "services": services,
-            "chain": chain,
+            "chain": project.chain,
             "recreates": sorted(recreates),
+            "proved": digest(project.config),
+            "notes": project.notes,
         }
+
+    def env_text(self) -> Optional[str]:
+        """``.env`` as it is."""
+        return durable.read_text(self.env_path)
+
+    def proved(
+        self, product: dict[str, artifacts.File], present: list[str], wanted: list[str],
+        env_before: str, current: dict[str, str],
+    ) -> Proved:  # fmt: skip
+        """The project with the chain that passes the proof.
+
+        An overlay of the table before ours may be stale, with no one who renews it: then the
+        project is proved without it.
+        """
+        try:
+            return self.proved_with(product, present, wanted, env_before, current)
+        except UNPROVED:
+            less = without_others(self.layout, wanted)
+            if less == wanted:
+                raise
+            try:
+                return self.proved_with(product, present, less, env_before, current)
+            except UNPROVED:
+                pass
+            raise
+
+    def proved_with(
+        self, product: dict[str, artifacts.File], present: list[str], chain: list[str],
+        env_before: str, current: dict[str, str],
+    ) -> Proved:  # fmt: skip
+        """The project with ``chain``, on a stage, proved."""
+        overlay = self.layout.overlay
+        named = to_place({name: file.content for name, file in product.items()}, chain)
+        there = [name for name in {*named, *present} if os.path.lexists(self.path_of(name))]
+        left = left_to_upgrade(named, there)
+        files = {name: product[name] for name in named - left - {overlay}}
+        for name in chain:
+            if name not in files and name != overlay and not os.path.exists(self.path_of(name)):
+                raise NoArtifacts(found=f"the chain names {name}, which is not there")
+        env_after = dotenv.upsert(env_before, self.env_values(chain, current))
+        stage = Stage(self.docker, self.dir, files, env_after)
+        offered = product[overlay].content if overlay in product else None
+        text, config = proved_overlay(stage, self.layout, chain, overlay in present, offered)
+        if text:
+            files[overlay] = artifacts.File(text, False)
+        differ = sorted(n for n in left if not holds(self.path_of(n), product[n]))
+        note = f"left as the product's own upgrade keeps them: {', '.join(differ)}"
+        return Proved(stage, chain, files, env_after, config, [note] if differ else [])
+
+    def path_of(self, name: str) -> str:
+        """The path of a file of the chain, as Compose takes it."""
+        return os.path.join(self.dir, name)
 
     def announced_recreations(self, stage: Stage) -> set[str]:
         """In check mode, what starting the stack will recreate because of the changes announced here."""
@@ -188,7 +278,7 @@ class ProjectManager:
         return os.listdir(self.dir) if os.path.isdir(self.dir) else []
 
     def product_files(self) -> dict[str, artifacts.File]:
-        """The product's files, without overlays of the table (those are derived) and .env."""
+        """The product's files, without .env."""
         image, directory = self.params["image"], self.params["artifacts_dir"]
         if not image and not directory:
             return {}
@@ -197,7 +287,7 @@ class ProjectManager:
             if directory
             else artifacts.from_image(self.docker, image)
         )
-        return {name: file for name, file in found.items() if name not in {*overlays(), ".env"}}
+        return {name: file for name, file in found.items() if name != ".env"}
 
     def env_values(self, chain: list[str], current: dict[str, str]) -> dict[str, str]:
         """The keys of .env that this run writes."""
@@ -209,7 +299,7 @@ class ProjectManager:
         values = {key: value for key, value in {**current, **given}.items() if value}
         found = state_secrets.read(self.layout.state_dir)
         seen = {key: secret.seen(key, values) for key, secret in found.items()}
-        up = app_runs(containers(self.docker, project_name(self.dir)))
+        up = app_runs(containers(self.docker, PRODUCT_NAME))
         taken, made = fill(seen, values, self.env_path, up)
         return {
             **{key: random.token_urlsafe(48) for key in made},
@@ -241,12 +331,8 @@ class ProjectManager:
     def publish_file(self, path: str, file: artifacts.File) -> None:
         """Write one file durably unless it is there already."""
         info = durable.read_stat(path)
-        if info is not None and stat.S_ISREG(info.st_mode):
-            with open(path, "rb") as present:
-                right = present.read() == file.content
-            runs = bool(info.st_mode & 0o100)
-            if right and runs == file.executable:
-                return
+        if holds(path, file):
+            return
         before = "absent" if info is None else f"{info.st_size} bytes"
         after = f"{len(file.content)} bytes"
 
@@ -260,6 +346,15 @@ class ProjectManager:
                 os.chmod(path, file.mode)
 
         self.actions.take(path, before, after, act)
+
+
+def holds(path: str, file: artifacts.File) -> bool:
+    """Whether a regular file with the same content and executable bit is at ``path``."""
+    info = durable.read_stat(path)
+    if info is None or not stat.S_ISREG(info.st_mode):
+        return False
+    with open(path, "rb") as present:
+        return present.read() == file.content and bool(info.st_mode & 0o100) == file.executable
 
 
 def _lines_missing_in(text: str, other: str) -> str:

@@ -57,6 +57,10 @@ options:
     type: list
     elements: str
     default: []
+  proved:
+    description: What M(agnes.host.project) returned. Nothing is started where Compose resolves another configuration.
+    type: str
+    default: ""
   start:
     description: Whether to start what is not running. Without it, such a service is an error.
     type: bool
@@ -111,6 +115,7 @@ from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import record, stacks
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
 
 
@@ -135,6 +140,8 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
             seconds=0,
             project=params["project_dir"],
         )
+    if steps and params["proved"] and not actions.check:
+        Compose(engine["docker"], params["project_dir"]).check(params["proved"])
     if steps and not actions.check:
         stack.up(sorted(steps), params["timeout"])
     for name, step in sorted(steps.items()):
@@ -165,6 +172,7 @@ def main() -> None:
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "recreates": {"type": "list", "elements": "str", "default": []},
             "resting": {"type": "list", "elements": "str", "default": []},
+            "proved": {"type": "str", "default": ""},
             "start": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 600},
         },

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 
 DUCKDB = "duckdb"
+SIDE_CAR = "side_car"
+"""PostgreSQL in a container of the project."""
 UNKNOWN = "unknown"
 """It names one that can't be read for sure: whoever asks must not go on."""
 

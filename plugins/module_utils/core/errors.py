@@ -336,6 +336,22 @@ class StateHidden(Refusal):
     )
 
 
+class ProjectName(Refusal):
+    code = "AH053"
+    sentence = (
+        "Compose names the project in {project} '{found}', and the product's scripts know it as '{wanted}' only; "
+        "take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file"
+    )
+
+
+class ProjectLink(Refusal):
+    code = "AH054"
+    sentence = (
+        "'{path}' is a link to '{found}', so Compose names the project by one or by the other, as it is called; "
+        "make it a directory, by a move or a bind mount"
+    )
+
+
 class EngineSlow(Refusal):
     code = "AH056"
     sentence = (
@@ -352,4 +368,47 @@ class NotRetired(Refusal):
     sentence = (
         "'{path}' is nothing that was set aside on this host (there is: {known}), so it is not deleted; "
         "name one of these as it stands"
+    )
+
+
+# 140 to 149: what Compose resolves
+
+
+class NotAsProved(Refusal):
+    code = "AH140"
+    sentence = (
+        "what Compose resolves in {project} is not what was proved before ({found}), so nothing is started; "
+        "find out what changes its files or .env meanwhile, and run again"
+    )
+
+
+class PathOfOurs(Refusal):
+    code = "AH141"
+    sentence = (
+        "'{service}' would mount '{found}', which is in this collection's own directory and gone at the next boot; "
+        "find the file of the chain that does it and correct it"
+    )
+
+
+class NoStage(Refusal):
+    code = "AH142"
+    sentence = (
+        "the project can't be shown to Compose as it will be, because {found}; it takes unshare, tar and the "
+        "kernel's overlay filesystem (modprobe overlay)"
+    )
+
+
+class DryRunUnreadable(Refusal):
+    code = "AH143"
+    sentence = (
+        "what Compose says in a dry run can't be read ({found}), so what it would recreate is not known; "
+        "use a version of Compose that was tested (docs/errors.md)"
+    )
+
+
+class DryRunActed(Refusal):
+    code = "AH144"
+    sentence = (
+        "a dry run of Compose has changed containers ({found}), so this version can't be asked what it would do; "
+        "use another version of Compose"
     )

@@ -107,6 +107,16 @@ class Engine(TypedDict):
     """Whether root_dir is on this host: an engine in a container or elsewhere has its own."""
 
 
+class Project(TypedDict):
+    """The compose project's directory and name."""
+
+    path: str
+    link: str
+    """Where the directory leads if it is a link; else empty."""
+    name: str
+    """What Compose names the project; empty where it has nothing yet that it could resolve."""
+
+
 class Accounts(TypedDict):
     """Who has the product's uid and gid on this host; empty where nobody does."""
 
@@ -190,6 +200,7 @@ class Host(TypedDict):
     mount_points: dict[str, list[str]]
     """Names in each mount point of the table that is not mounted."""
     compose_files: list[str]
+    project: Project
     engine: Engine
     containers: list[dict[str, Any]]
     accounts: Accounts

@@ -196,8 +196,15 @@ def _text(value: object) -> str:
     )
 
 
-def render(config: Mapping[str, Any], layout: Layout, chain: Sequence[str] = ()) -> str:
-    """The overlay's text: each service whose mounts differ from ``config``'s.
+def render(
+    config: Mapping[str, Any],
+    layout: Layout,
+    chain: Sequence[str] = (),
+    before: Optional[Mapping[str, Any]] = None,
+) -> str:
+    """The overlay's text: each service whose mounts differ from those of the files before it.
+
+    before: the configuration of these, where it is another than ``config``.
 
     Each mount is written as JSON, which YAML takes as it is, so the host needs
     no YAML library.
@@ -207,10 +214,11 @@ def render(config: Mapping[str, Any], layout: Layout, chain: Sequence[str] = ())
         "services:\n",
     ]
     wanted = wanted_mounts(config, layout)
+    given = (before or config)["services"]
     changed = [
         name
         for name in sorted(wanted)
-        if not same(wanted[name], config["services"][name]["volumes"])
+        if name not in given or not same(wanted[name], given[name]["volumes"])
     ]
     for name in changed:
         lines.append(f"  {_text(name)}:\n    volumes: !override\n")

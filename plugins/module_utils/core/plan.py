@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from .authority import decide, note
 from .boot import check_boot
-from .chain import chain_for, layout_overlays, split
+from .chain import chain_for, chain_now, layout_overlays, split
 from .choice import asked_layout, check_trust, choose_layout, current_layout
 from .disks import DiskPlan, Request, check_record, plan_disks
 from .elsewhere import check_elsewhere
@@ -22,6 +22,7 @@ from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .plan_facts import facts_of
 from .plan_file import Given, check_given, given
 from .pre_move import backup_line
+from .project import check_project
 from .tools import ALWAYS, check_tools, needed
 from .tree import AGNES_UID
 
@@ -118,7 +119,8 @@ def _decided(
     disks = _disks(host, layout, request, move)
     check_tools(host["tools"], needed(disks, part))
     profiles = list(request.get("profiles") or [])
-    current = split(host["env"]["values"].get("COMPOSE_FILE", ""))
+    current = chain_now(host["env"]["values"], host["compose_files"], host["project"]["path"])
+    backend = host["moving"]["backend"]
     notes, kept = [*_notes(host, layout, disks), *_beneath(host, move)], list[str]()
     if not (move and interrupted(host)):
         # In the middle of a move there may be state nowhere; what it does is decided already.
@@ -135,7 +137,7 @@ def _decided(
         "disks": [disk.as_dict() for disk in disks],
         "touches_disks": any(disk.action in ("format", "mount") for disk in disks),
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
-        "chain": chain_for(layout, current, profiles, host["compose_files"]),
+        "chain": chain_for(layout, current, profiles, host["compose_files"], backend),
         "notes": notes,
         "sentences": [
             *(move.sentences() if move else ()),
@@ -209,6 +211,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
             plan["sentences"] = [f"layout undecided ({source}): observe and report, change nothing"]
             return plan
         check_engine(host)
+        check_project(host)
         plan.update(_decided(host, layout, source, request, move, approved))
     except Refusal as refusal:
         plan["refusal"], plan["code"] = str(refusal), refusal.code

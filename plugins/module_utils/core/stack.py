@@ -57,16 +57,6 @@ def awake(names: Sequence[str], present: Collection[str], resting: Collection[st
     return [name for name in names if name in present or name not in resting]
 
 
-def recreated(dry_run: str) -> set[str]:
-    """Names of the containers that ``docker compose --dry-run up`` says it would recreate."""
-    names = set()
-    for line in dry_run.splitlines():
-        words = line.split()
-        if words[-1:] == ["Recreate"] and "Container" in words:
-            names.add(words[words.index("Container") + 1])
-    return names
-
-
 def step_for(
     service: Mapping[str, Any], container: Optional[Mapping[str, Any]], recreate: Collection[str]
 ) -> str:

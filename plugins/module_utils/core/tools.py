@@ -19,6 +19,7 @@ PACKAGES: Mapping[str, str] = {
     "findfs": "util-linux",
     "unshare": "util-linux",
     "mount": "mount",
+    "tar": "tar",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",
     "rsync": "rsync",
@@ -26,7 +27,7 @@ PACKAGES: Mapping[str, str] = {
 }
 """Program -> package. All that is run on a host but the engine's client, which AH040 is for."""
 
-ALWAYS = ("wipefs", "blkid", "findfs", "unshare", "mount")
+ALWAYS = ("wipefs", "blkid", "findfs", "unshare", "mount", "tar")
 """What each run needs, the first two to know what is on a disk at all."""
 
 

@@ -9,10 +9,11 @@ from typing import Any, Optional
 from ..core import authority
 from ..core.disks import RETIRED_DISK
 from ..core.layouts import LAYOUTS, Layout, state_dirs
+from ..core.project import PRODUCT_NAME
 from ..core.scenes import Moving, no_leftovers, points_to
 from ..system import evidence, ledger, moving, record
 from ..system.commands import which
-from ..system.engine import containers, project_name
+from ..system.engine import containers
 
 PROJECT_DIR = "/opt/agnes"
 JOURNAL_LINES = 8
@@ -56,7 +57,7 @@ def _beneath(facts: Moving, project_dir: str) -> list[str]:
     """The evidence where a mount hides what may be a second copy of state."""
     docker, found = which("docker") or "", []
     if any(no_leftovers(each) for each in facts["bare"].values()):
-        running = containers(docker, project_name(project_dir)) if docker else []
+        running = containers(docker, PRODUCT_NAME) if docker else []
         for path, shadow in evidence.shadows(facts, docker, running).items():
             if shadow["conflicts"]:
                 found.append(f"TWO COPIES {path}: {authority.evidence(shadow)}")

@@ -12,7 +12,8 @@ from ..core.move_steps import GRACE_SECONDS
 from ..core.plan_facts import UP
 from ..system import stacks
 from ..system.commands import run
-from ..system.engine import PROJECT_LABEL, SERVICE_LABEL, containers, project_name
+from ..system.compose import Compose
+from ..system.engine import PROJECT_LABEL, SERVICE_LABEL, containers
 
 _SHAPE = "\t".join(
     (
@@ -47,7 +48,8 @@ class Project:
     def __init__(self, docker: str, directory: str) -> None:
         self.docker = docker
         self.directory = directory
-        self.name = project_name(directory)
+        self.compose = Compose(docker, directory)
+        self.name = self.compose.name
 
     def listing(self) -> list[Container]:
         """All its containers, by one quick call."""
@@ -60,18 +62,13 @@ class Project:
             found.append(Container(name, state, service, one_off == "True", names))
         return found
 
-    def _compose(self, *arguments: str, seconds: float) -> None:
-        argv = [self.docker, "compose", "--profile", "*", *arguments]
-        run(argv, cwd=self.directory, seconds=seconds)
-
     def running(self) -> set[str]:
         """The services that have a container that is up."""
         return {item.service for item in self.listing() if item.runs and not item.one_off}
 
     def down(self) -> None:
         """Stop and remove all containers, so that no restart policy can bring one back."""
-        grace = str(GRACE_SECONDS)
-        self._compose("down", "--timeout", grace, seconds=GRACE_SECONDS * 4 + 120)
+        self.compose.down(GRACE_SECONDS, GRACE_SECONDS * 4 + 120)
         left = [item.name for item in self.listing()]
         if left:
             raise StrayContainers(found=", ".join(left))
@@ -81,7 +78,7 @@ class Project:
         if not services:
             return
         options = ["--no-deps"] if alone else []
-        self._compose("up", "--detach", "--no-color", *options, *sorted(services), seconds=seconds)
+        self.compose.up(sorted(services), seconds, options)
 
     def wait(self, services: Collection[str], seconds: float) -> list[dict[str, Any]]:
         """Wait until each service is healthy, or has ended well; returns the containers."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Optional
 
 from ..core import switch
+from ..core.chain import without_others
 from ..core.disks import COPY_TARGET
 from ..core.move_errors import (
     LockHeld,
@@ -20,12 +21,14 @@ from ..core.move_errors import (
     StrayContainers,
 )
 from ..core.move_steps import COMMIT
+from ..core.project import digest
 from ..core.retired import REPLACED
 from ..core.scenes import ACTIVE, GATHER, UNCOVER
 from ..system import durable, filesystems, ledger, markers, moving, record, stacks, trees, units
+from ..system.compose import Compose
 from ..system.holders import holders
-from ..system.overlays import proved_overlay
-from ..system.stage import staged
+from ..system.overlays import UNPROVED, proved_overlay
+from ..system.stage import Stage
 from . import canary, places
 from .common import Act, drop_line, unmount, until, write_marker
 from .copy_steps import COPY_ACTS
@@ -60,14 +63,24 @@ def _overlay(world: World) -> None:
     after = world.env_after(text)
     directory, name = world.intent["project_dir"], world.target.overlay
     chain = switch.chain_in(after)
-    with staged(world.project.docker, directory, {}, after) as stage:
-        overlay, _config = proved_overlay(stage, world.target, chain, os.listdir(directory))
     path = os.path.join(directory, name)
+    stage = Stage(world.project.docker, directory, {}, after)
+    try:
+        overlay, config = proved_overlay(stage, world.target, chain, os.path.lexists(path))
+    except UNPROVED:
+        # The overlay of the layout that is left comes before the new one, and may be what is in the way.
+        chain = without_others(world.target, chain)
+        after = world.env_after(text, chain)
+        stage = Stage(world.project.docker, directory, {}, after)
+        overlay, config = proved_overlay(stage, world.target, chain, os.path.lexists(path))
+    world.intent["chain"], world.intent["proved"] = chain, digest(config)
     if overlay:
         if os.path.lexists(path):
             durable.keep_aside(path, REPLACED)
-        durable.write(path, overlay)
+        durable.write(path, overlay.decode())
     durable.keep_aside(world.env_path, REPLACED)
+    world.intent["files"] = world.files_hash(after)
+    world.save()
 
 
 def _point(world: World) -> None:
@@ -230,8 +243,20 @@ def _start(world: World) -> None:
             path=scene.new, found=found or f"mounts at {', '.join(at) or 'no place'}"
         )
     world.check_data_disk()
+    _check_proved(world)
     release(world)
     _start_again(world)
+
+
+def _check_proved(world: World) -> None:
+    """Raise NotAsProved where the project is another one than the step ``overlay`` has proved.
+
+    Compose is asked only where a file of it has changed since: the stack is down.
+    """
+    proved = world.intent.get("proved")
+    if not proved or world.files_hash(world.read_env()) == world.intent["files"]:
+        return
+    Compose(world.project.docker, world.intent["project_dir"]).check(proved)
 
 
 def _prove(world: World) -> None:

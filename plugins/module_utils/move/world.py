@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
 from ..core import dotenv, switch
-from ..core.chain import chain_for, split
+from ..core.chain import chain_for, chain_now
 from ..core.layouts import LAYOUTS, Layout
 from ..core.move_errors import MoveDiskAway
 from ..core.move_steps import COMMIT, ELSEWHERE, order
@@ -126,13 +127,33 @@ class World:
         """Write the intent down, durably."""
         ledger.write(ledger.FENCE, self.intent)
 
-    def env_after(self, text: str) -> str:
-        """``.env`` of the target, made from that of the source."""
-        current = split(dotenv.read(text).get("COMPOSE_FILE", ""))
-        present = os.listdir(self.intent["project_dir"])
-        return switched_env(
-            text, self.source, self.target, chain_for(self.target, current, (), present)
-        )
+    def env_after(self, text: str, chain: Sequence[str] = ()) -> str:
+        """``.env`` of the target, made from that of the source.
+
+        chain: that of the target; by default the one that was proved, and before that the one to prove.
+        """
+        chain = chain or self.intent.get("chain") or self._chain_after(text)
+        return switched_env(text, self.source, self.target, chain)
+
+    def _chain_after(self, text: str) -> list[str]:
+        directory = self.intent["project_dir"]
+        present = os.listdir(directory)
+        current = chain_now(dotenv.read(text), present, directory)
+        return chain_for(self.target, current, (), present)
+
+    def files_hash(self, env_text: str) -> str:
+        """A hash over ``.env`` and all compose files, of the chain and beside them."""
+        directory = self.intent["project_dir"]
+        beside = [name for name in os.listdir(directory) if name.endswith((".yml", ".yaml"))]
+        found = hashlib.sha256(env_text.encode("utf-8", "surrogateescape"))
+        for name in sorted({*beside, *self.intent["chain"]}):
+            try:
+                with open(os.path.join(directory, name), "rb") as file:
+                    content = hashlib.sha256(file.read()).hexdigest()
+            except OSError as error:
+                content = str(error.strerror)
+            found.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
+        return found.hexdigest()
 
     def read_env(self) -> str:
         """``.env`` as it is."""

@@ -64,11 +64,13 @@ def run(
     """Run ``argv`` without a shell, in ``environment()``, and return what it gave.
 
     codes: the exit codes that are no failure; an empty list takes any. fds: descriptors that it gets.
+    cwd: also PWD, as ``cd`` in a shell has it: Compose goes by that where a link leads there.
     Raises Failed for another code or a missing program, Hung after ``seconds``.
     """
+    env = {**environment(), **({"PWD": cwd} if cwd else {})}
     try:
         process = subprocess.Popen(
-            list(argv), cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            list(argv), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace", pass_fds=fds,
         )  # fmt: skip
     except FileNotFoundError as error:

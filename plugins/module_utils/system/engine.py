@@ -22,11 +22,6 @@ PATIENCE = 300.0
 """Seconds for an answer of the engine or Compose: at a boot, or on slow disks, they take minutes."""
 
 
-def project_name(project_dir: str) -> str:
-    """Compose's name for the project: the product hard-codes ``agnes``, from /opt/agnes."""
-    return os.path.basename(project_dir.rstrip("/"))
-
-
 def observe_engine() -> Engine:
     """What the engine and Compose are; ``error`` says in a few words why there is no usable one."""
     docker = which("docker") or (_SNAP if os.access(_SNAP, os.X_OK) else None)
@@ -88,6 +83,8 @@ def data_volume(docker: str, project: str) -> Volume:
     name = f"{project}_{DATA_VOLUME}"
     done = run([docker, "volume", "inspect", name], codes=(), seconds=PATIENCE)
     if done.code:
+        if "no such volume" not in done.err.lower():
+            raise Failed(f"volume '{name}' can't be looked for: {last_line(done.err)}")
         return {"name": "", "bind": ""}
     options = json.loads(done.out)[0].get("Options") or {}
     bind = "bind" in str(options.get("o", "")).split(",")

@@ -8,17 +8,30 @@ import json
 import os
 import pwd
 import stat
+from contextlib import suppress
 from typing import Any, Optional, cast
 
 from ..core import dotenv, fstab
-from ..core.errors import Unreadable
-from ..core.facts import FORMAT, Accounts, Env, Host, Mount, StatePlace
+from ..core.errors import ComposeInvalid, Unreadable
+from ..core.facts import FORMAT, Accounts, Env, Host, Mount, Project, StatePlace
 from ..core.host_errors import NotRoot
 from ..core.layouts import DISKS, LAYOUTS, state_dirs
+from ..core.project import PRODUCT_NAME
 from ..core.text import clean
 from ..core.tools import ALWAYS, PACKAGES, check_tools
 from ..core.tree import AGNES_UID, MARKER
-from . import boot, devices, durable, elsewhere, engine, evidence, moving, record, state_secrets
+from . import (
+    boot,
+    compose,
+    devices,
+    durable,
+    elsewhere,
+    engine,
+    evidence,
+    moving,
+    record,
+    state_secrets,
+)
 from .commands import which
 
 _LOST_AND_FOUND = "lost+found"
@@ -123,6 +136,21 @@ def check_root(uid: int) -> None:
         raise NotRoot(user=user_name(uid))
 
 
+def observe_project(project_dir: str, docker: str) -> Project:
+    """The project's directory, and its name as Compose has it; empty where Compose can't tell it yet.
+
+    A chain that Compose rejects is told of where the project is put together, on its stage.
+    """
+    path = project_dir.rstrip("/")
+    found: Project = {"path": path, "link": "", "name": ""}
+    if os.path.islink(path):
+        found["link"] = os.path.realpath(path)
+    elif docker and _compose_files(path):
+        with suppress(ComposeInvalid):
+            found["name"] = compose.Compose(docker, path).config_name()
+    return found
+
+
 def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     """Everything that decisions need of this host. Raises NotRoot and ToolMissing first of all."""
     check_root(os.geteuid())
@@ -135,7 +163,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     mounts = devices.mounts(known)
     targets = {mount["target"] for mount in mounts}
     points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
-    found, project = engine.observe_engine(), engine.project_name(project_dir)
+    found, project = engine.observe_engine(), PRODUCT_NAME
     docker = "" if found["error"] else found["docker"]
     # State in a directory is only added up where a disk is there to copy it to; one that is on a
     # disk may be copied the other way.
@@ -155,6 +183,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "state": {path: state_place(path, mounts) for path in state_dirs()},
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
         "compose_files": _compose_files(project_dir),
+        "project": observe_project(project_dir, docker),
         "engine": found,
         "containers": containers,
         "accounts": accounts(),

@@ -1,38 +1,57 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The overlay of a layout, derived on a stage and proved there before anything names it."""
+"""The overlay of a layout, proved on a stage before anything names it: one that is there, or derived."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Optional
 
-from ..core.errors import Refusal
+from ..core.errors import ComposeInvalid, OverlayUnproved, VolumeLeftOver
 from ..core.layouts import Layout, overlays
 from ..core.overlay import prove, render, wanted_mounts
 from .stage import Stage
 
+UNPROVED = (ComposeInvalid, OverlayUnproved, VolumeLeftOver)
+"""What says that a chain, or its overlay, is not the right one."""
+
 
 def proved_overlay(
-    stage: Stage, layout: Layout, chain: Sequence[str], present: Collection[str]
-) -> tuple[str, dict[str, Any]]:
+    stage: Stage,
+    layout: Layout,
+    chain: Sequence[str],
+    present: bool,
+    offered: Optional[bytes] = None,
+) -> tuple[bytes, dict[str, Any]]:
     """The overlay to write (empty when the one that is there is right), and the configuration.
 
-    present: names in the project directory. Raises a Refusal when no overlay passes the proof.
+    present: whether the project directory has an overlay of that name. It stays if it passes the
+    proof, whoever wrote it: to write another one with the same meaning would recreate containers.
+    offered: the product's own, taken if it passes; else one is derived.
+    Raises a Refusal when no overlay passes the proof.
     """
     name = layout.overlay
-    rest = [file for file in chain if file not in overlays()]
-    base = stage.resolve(rest)
+    base = stage.resolve([file for file in chain if file not in overlays()])
     wanted = wanted_mounts(base, layout)
-    if name in present:
+
+    def proved() -> dict[str, Any]:
+        found = stage.resolve(chain)
+        prove(found, wanted, chain)
+        return found
+
+    if present:
         try:
-            full = stage.resolve(chain)
-            prove(full, wanted, chain)
-            return "", full
-        except Refusal:
-            # Stale or broken: it is derived anew, and the new one must pass the same proof.
+            return b"", proved()
+        except UNPROVED:
             pass
-    text = render(base, layout, rest)
-    stage.put(name, text.encode())
-    full = stage.resolve(chain)
-    prove(full, wanted, chain)
-    return text, full
+    if offered:
+        stage.put(name, offered)
+        try:
+            return offered, proved()
+        except UNPROVED:
+            pass
+    rest = [file for file in chain if file != name]
+    # What another overlay before it has changed must be said again, too.
+    before = stage.resolve(rest) if set(rest) & set(overlays()) else base
+    text = render(base, layout, rest, before).encode()
+    stage.put(name, text)
+    return text, proved()

@@ -10,10 +10,11 @@ from typing import Any, Optional
 
 from ..core.errors import NotHealthy, NotMounted, WrongDiskInContainer
 from ..core.layouts import Layout, is_below, resolve_state_dir
-from ..core.stack import recreated, step_for, trouble_with
-from .commands import Done, Failed, run
+from ..core.stack import step_for, trouble_with
+from .commands import Failed
+from .compose import Compose
 from .devices import maj_min_of
-from .engine import containers, project_name
+from .engine import containers
 
 _POLL_SECONDS = 1.0
 
@@ -57,24 +58,11 @@ class Stack:
     def __init__(self, docker: str, project_dir: str) -> None:
         self.docker = docker
         self.project_dir = project_dir
-        self.project = project_name(project_dir)
-
-    def _compose(self, *arguments: str, seconds: float = 120) -> Done:
-        argv = [self.docker, "compose", "--profile", "*", *arguments]
-        return run(argv, cwd=self.project_dir, seconds=seconds)
-
-    def recreated(self) -> set[str]:
-        """Containers whose configuration or image differs from what they were made with.
-
-        A dry run, because the hash that ``config --hash`` prints is not the one
-        that ``up`` compares for a service with an env_file.
-        """
-        done = self._compose("--dry-run", "up", "--detach", "--no-start", "--no-color")
-        return recreated(done.err + done.out)
+        self.compose = Compose(docker, project_dir)
 
     def by_service(self) -> dict[str, dict[str, Any]]:
         """Service -> its container."""
-        return {item["service"]: item for item in containers(self.docker, self.project)}
+        return {item["service"]: item for item in containers(self.docker, self.compose.name)}
 
     def steps(
         self, services: Mapping[str, Any], names: Sequence[str], announced: Optional[Sequence[str]]
@@ -84,14 +72,14 @@ class Stack:
         announced: containers known to be recreated; None, or none known, to ask Compose.
         """
         found = self.by_service()
-        recreate = set(announced or (self.recreated() if found else ()))
+        recreate = set(announced or (self.compose.recreated(services) if found else ()))
         steps = {name: step_for(services[name], found.get(name), recreate) for name in names}
         return {name: step for name, step in steps.items() if step}
 
     def up(self, names: Sequence[str], seconds: float) -> None:
         """Bring services up; those they depend on come up too."""
         try:
-            self._compose("up", "--detach", "--no-color", *names, seconds=seconds)
+            self.compose.up(names, seconds)
         except Failed as error:
             raise NotHealthy(
                 service=" ".join(names),

@@ -111,6 +111,7 @@ def host(**differs: Any) -> Host:
         "state": {"/data/state": place("absent"), "/data-state": place("absent")},
         "mount_points": {},
         "compose_files": [],
+        "project": {"path": "/opt/agnes", "link": "", "name": ""},
         "engine": {
             "docker": "/usr/bin/docker",
             "version": "26.1.5",

@@ -274,6 +274,18 @@ PLANNED = [
         "'!override' and would mount the wrong disk); install a newer one",
     ),
     Planned(
+        errors.ProjectLink,
+        host(project={"path": "/opt/agnes", "link": "/srv/apps/agnes-prod", "name": ""}), {},
+        "AH054: '/opt/agnes' is a link to '/srv/apps/agnes-prod', so Compose names the project by one or by the "
+        "other, as it is called; make it a directory, by a move or a bind mount",
+    ),
+    Planned(
+        errors.ProjectName,
+        host(project={"path": "/opt/agnes", "link": "", "name": "agnes_live"}), {},
+        "AH053: Compose names the project in /opt/agnes 'agnes_live', and the product's scripts know it as 'agnes' "
+        "only; take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file",
+    ),
+    Planned(
         errors.EnvUnreadable, host(env={**env(), "trouble": [[3, "COMPOSE_FILE is set again, to another value"]]}), {},
         "AH046: /opt/agnes/.env line 3: COMPOSE_FILE is set again, to another value; write one "
         "plain KEY=value a line",

@@ -12,6 +12,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
     TLS_OVERLAY,
     TLS_PROFILE,
     chain_for,
+    chain_now,
     join,
     layout_overlays,
     split,
@@ -46,6 +47,18 @@ TEST_CHAIN: list[Any] = [
     pytest.param(
         FLAT, [*BASE, FLAT_MOUNT, A], {}, [*BASE, FLAT_MOUNT, A], id="overlay-keeps-its-place"
     ),
+    pytest.param(
+        FLAT, [], {**TLS, "available": [*BASE, TLS_OVERLAY, HOST_MOUNT]},
+        [*BASE, HOST_MOUNT, TLS_OVERLAY, FLAT_MOUNT], id="flat-as-the-products-upgrade-has-it",
+    ),
+    pytest.param(
+        NESTED, [*BASE, TLS_OVERLAY, HOST_MOUNT], {}, [*BASE, HOST_MOUNT, TLS_OVERLAY],
+        id="nested-in-the-resolvers-order",
+    ),
+    pytest.param(
+        FLAT, [*BASE, B, TLS_OVERLAY], {"available": [HOST_MOUNT]},
+        [*BASE, HOST_MOUNT, B, TLS_OVERLAY, FLAT_MOUNT], id="an-override-stays",
+    ),
     pytest.param(FLAT, [*BASE, A], {}, [*BASE, A, FLAT_MOUNT], id="overlay-comes-last"),
     pytest.param(FLAT, [], TLS, [*BASE, TLS_OVERLAY, FLAT_MOUNT], id="tls-before-the-overlay"),
     pytest.param(
@@ -76,13 +89,16 @@ def test_chain_for(
     assert chain_for(layout, current, **more) == expected
 
 
+KNOWN = {*BASE, TLS_OVERLAY, *overlays(), A}
+"""What the product's resolver decides on, and our overlays."""
+
 LAYOUT = st.sampled_from([*LAYOUTS.values()])
 FOREIGN = st.text(st.sampled_from("abx.-/"), min_size=1, max_size=5)
 FILES = st.lists(st.sampled_from([*BASE, TLS_OVERLAY, *overlays()]) | FOREIGN, unique=True)
 MORE = st.fixed_dictionaries(
     {
         "profiles": st.lists(st.sampled_from([TLS_PROFILE, "full", "extract"]), unique=True),
-        "available": st.lists(st.sampled_from([*BASE, TLS_OVERLAY]), unique=True),
+        "available": st.lists(st.sampled_from([*BASE, TLS_OVERLAY, HOST_MOUNT]), unique=True),
     }
 )
 
@@ -93,17 +109,83 @@ def test_the_layouts_overlay_is_the_only_one_or_the_last_of_a_chain_that_had_it_
 ) -> None:
     found = layout_overlays(chain_for(layout, current, **more))
     had = layout_overlays(current)
-    assert found == (had if had[-1:] == [layout.overlay] else [layout.overlay])
+    assert set(found) <= {*had, layout.overlay, HOST_MOUNT}
+    assert found[-1] == layout.overlay
+    assert len(found) == len(set(found))
+    if layout is NESTED and had[-1:] != [HOST_MOUNT]:
+        assert found == [HOST_MOUNT]
 
 
 @given(LAYOUT, FILES, MORE)
 def test_files_of_others_keep_their_order_and_none_is_added(
     layout: Layout, current: list[str], more: dict[str, Any]
 ) -> None:
-    ours = {*overlays(), TLS_OVERLAY}
     chain = chain_for(layout, current, **more)
-    foreign = [name for name in current or BASE if name not in ours]
-    assert [name for name in chain if name not in ours] == foreign
+    foreign = [name for name in current if name not in KNOWN]
+    assert [name for name in chain if name not in KNOWN] == foreign
+    given = {*(current or BASE), *overlays(), TLS_OVERLAY}
+    assert set(current) - {*overlays()} <= set(chain) <= given
+
+
+@given(LAYOUT, FILES, MORE)
+def test_what_the_products_resolver_decides_on_is_in_its_order_where_it_stands_side_by_side(
+    layout: Layout, current: list[str], more: dict[str, Any]
+) -> None:
+    chain = chain_for(layout, current, **more)
+    order = [*BASE, HOST_MOUNT, TLS_OVERLAY, A]
+    pairs = [pair for pair in zip(chain, chain[1:]) if set(pair) <= set(order)]
+    assert all(order.index(left) < order.index(right) for left, right in pairs)
+
+
+SIDE_CAR: list[Any] = [
+    pytest.param(
+        NESTED, [*BASE, HOST_MOUNT],
+        [*BASE, "docker-compose.postgres.yml", HOST_MOUNT, "docker-compose.postgres-host-mount.yml"],
+        id="nested",
+    ),
+    pytest.param(
+        NESTED, [*BASE, HOST_MOUNT, TLS_OVERLAY, "mine.yml"],
+        [*BASE, "docker-compose.postgres.yml", HOST_MOUNT, "docker-compose.postgres-host-mount.yml",
+         TLS_OVERLAY, "mine.yml"],
+        id="nested-with-others",
+    ),
+    pytest.param(
+        FLAT, [*BASE, TLS_OVERLAY, FLAT_MOUNT],
+        [*BASE, "docker-compose.postgres.yml", HOST_MOUNT, "docker-compose.postgres-host-mount.yml",
+         TLS_OVERLAY, FLAT_MOUNT],
+        id="flat",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layout", "current", "expected"), SIDE_CAR)
+def test_the_side_cars_files_are_where_the_products_resolver_puts_them(
+    layout: Layout, current: list[str], expected: list[str]
+) -> None:
+    more: dict[str, Any] = {"available": [HOST_MOUNT], "backend": "side_car"}
+    assert chain_for(layout, current, **more) == expected
+    assert chain_for(layout, expected, **more) == expected
+
+
+NOW: list[Any] = [
+    pytest.param({}, [], [], id="no-project"),
+    pytest.param({}, ["docker-compose.yml", "x.yml"], [*BASE], id="base"),
+    pytest.param({"COMPOSE_FILE": ""}, ["docker-compose.yml"], [*BASE], id="empty"),
+    pytest.param({}, ["docker-compose.override.yml", *BASE], [*BASE, B], id="override"),
+    pytest.param({}, ["compose.yaml", *BASE, B], ["compose.yaml", B], id="compose-yaml-first"),
+    pytest.param({}, [B], [], id="override-alone"),
+    pytest.param({"COMPOSE_FILE": "a.yml:/opt/agnes/b.yml:/srv/c.yml:sub/d.yml"}, ["compose.yml"],
+                 ["a.yml", "b.yml", "/srv/c.yml", "sub/d.yml"], id="named"),
+    pytest.param({"COMPOSE_FILE": f"a.yml:/opt/agnes/{FLAT_MOUNT}"}, [], ["a.yml", FLAT_MOUNT],
+                 id="overlay-by-its-path"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("env", "present", "expected"), NOW)
+def test_the_chain_of_a_project_is_what_compose_takes(
+    env: dict[str, str], present: list[str], expected: list[str]
+) -> None:
+    assert chain_now(env, present, "/opt/agnes") == expected
 
 
 @given(LAYOUT, FILES, MORE)
@@ -111,12 +193,13 @@ def test_the_overlay_is_last_unless_it_had_a_place(
     layout: Layout, current: list[str], more: dict[str, Any]
 ) -> None:
     chain = chain_for(layout, current, **more)
-    if layout.overlay not in current:
-        assert chain[-1] == layout.overlay
-        return
-    after = current[current.index(layout.overlay) + 1 :]
-    kept = [name for name in after if name not in overlays()]
-    assert chain[chain.index(layout.overlay) + 1 :] == kept
+    after = chain[chain.index(layout.overlay) + 1 :]
+    given = current or [*BASE]
+    had = given[given.index(layout.overlay) + 1 :] if layout.overlay in given else []
+    others = [name for name in had if name not in KNOWN]
+    assert [name for name in after if name not in KNOWN] == others
+    if layout is FLAT:
+        assert set(after) <= set(had)
 
 
 @given(LAYOUT, FILES, MORE)
@@ -134,7 +217,7 @@ def test_tls_is_there_when_asked_for_and_never_behind_the_overlay_unless_it_was(
     chain = chain_for(layout, current, **more)
     asked = TLS_PROFILE in more["profiles"] and TLS_OVERLAY in more["available"]
     assert (TLS_OVERLAY in chain) is (asked or TLS_OVERLAY in current)
-    if TLS_OVERLAY in chain and TLS_OVERLAY not in current:
+    if layout is FLAT and TLS_OVERLAY in chain and TLS_OVERLAY not in current:
         assert chain.index(TLS_OVERLAY) + 1 == chain.index(layout.overlay)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import pkgutil
 import re
@@ -12,8 +13,10 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
+from stage_stand_in import run_in_copy
 
 from ansible_collections.agnes.host.plugins.module_utils import core, system
 from ansible_collections.agnes.host.plugins.module_utils.core import (
@@ -39,10 +42,11 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
     filesystems,
     host,
     stacks,
+    stage,
     trees,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 
 from .copy_refusals import COPYING
 from .move_refusals import MOVED
@@ -134,10 +138,22 @@ def docker(tmp: Path, body: str) -> str:
 
 def resolve(tmp: Path, body: str) -> object:
     (tmp / "project").mkdir()
-    (tmp / "stage").mkdir()
-    stage = Stage(docker(tmp, body), str(tmp / "project"), str(tmp / "stage"))
-    stage.put(".env", b"JWT_SECRET_KEY=topsecret\nLOG_LEVEL=info\n")
-    return stage.resolve(["a.yml", "b.yml"])
+    env = "JWT_SECRET_KEY=topsecret\nLOG_LEVEL=info\n"
+    with mock.patch.object(stage, "run", run_in_copy):
+        return stage.Stage(docker(tmp, body), str(tmp / "project"), {}, env).resolve(
+            ["a.yml", "b.yml"]
+        )
+
+
+RESOLVED = {"name": "agnes", "services": {"app": {"volumes": [
+    {"type": "bind", "source": "/opt/shared", "target": "/x"}
+]}}}  # fmt: skip
+PRINTS = r"""
+[ "$1" = ps ] || exit 0
+if [ -e "$0.asked" ]; then name={1}; else name={0}; fi; touch "$0.asked"
+printf "id-$name\tagnes-$name\trunning\tapp\t\n"
+"""
+"""A docker that lists one container, the second time perhaps another one, and says nothing in a dry run."""
 
 
 def wait(tmp: Path) -> object:
@@ -211,6 +227,43 @@ DONE = [
         "AH043: Compose rejects b.yml: {tmp}/project/b.yml: bad (hidden) at info; correct the file",
     ),
     Case(
+        errors.ProjectName,
+        lambda tmp: resolve(tmp, 'echo \'{"name": "agnes_live"}\''),
+        "AH053: Compose names the project in {tmp}/project 'agnes_live', and the product's scripts know it as "
+        "'agnes' only; take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file",
+    ),
+    Case(
+        errors.NotAsProved,
+        lambda tmp: Compose(docker(tmp, f"echo '{json.dumps(RESOLVED)}'"), str(tmp)).check("", CONFIG),
+        "AH140: what Compose resolves in {tmp} is not what was proved before (service 'app' would mount "
+        "/opt/shared:/x:rw), so nothing is started; find out what changes its files or .env meanwhile, and "
+        "run again",
+    ),
+    Case(
+        errors.PathOfOurs,
+        lambda tmp: resolve(tmp, f"echo '{json.dumps(RESOLVED)}'".replace("/opt/", "/run/agnes-host/stage-x/")),
+        "AH141: 'app' would mount '/run/agnes-host/stage-x/shared', which is in this collection's own directory "
+        "and gone at the next boot; find the file of the chain that does it and correct it",
+    ),
+    Case(
+        errors.NoStage,
+        lambda tmp: stage.Stage("docker", "/nowhere/agnes", {}, "").config(),
+        "AH142: the project can't be shown to Compose as it will be, because no directory above '/nowhere/agnes' "
+        "is there; it takes unshare, tar and the kernel's overlay filesystem (modprobe overlay)",
+    ),
+    Case(
+        errors.DryRunUnreadable,
+        lambda tmp: Compose(docker(tmp, PRINTS.format("app-1", "app-1")), str(tmp)).recreated(["app"]),
+        "AH143: what Compose says in a dry run can't be read (no word of 'agnes-app-1'), so what it would "
+        "recreate is not known; use a version of Compose that was tested (docs/errors.md)",
+    ),
+    Case(
+        errors.DryRunActed,
+        lambda tmp: Compose(docker(tmp, PRINTS.format("app-1", "app-2")), str(tmp)).recreated(["app"]),
+        "AH144: a dry run of Compose has changed containers (agnes-app-1, agnes-app-2), so this version can't be "
+        "asked what it would do; use another version of Compose",
+    ),
+    Case(
         errors.NotHealthy,
         wait,
         "AH049: service 'app' is absent after 60 s; see 'docker compose logs app' in {tmp}",
@@ -218,7 +271,7 @@ DONE = [
     Case(
         errors.NotHealthy,
         lambda tmp: stacks.Stack(docker(tmp, "echo no disk >&2; exit 3"), str(tmp)).up(["app"], 9),
-        "AH049: service 'app' is not up ('{tmp}/docker compose --profile' failed (3): no disk) after "
+        "AH049: service 'app' is not up ('{tmp}/docker compose --project-name' failed (3): no disk) after "
         "9 s; see 'docker compose logs app' in {tmp}",
     ),
     Case(

@@ -7,51 +7,12 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     is_one_shot,
-    recreated,
     say_state,
     selected,
     step_for,
     trouble_with,
     unknown_profiles,
 )
-
-DRY_RUN = """\
- DRY-RUN MODE -  Container agnes-extract-1  Recreate
- DRY-RUN MODE -  Container agnes-migrate-1  Created
- DRY-RUN MODE -  Container agnes-app-1  Recreate
- DRY-RUN MODE -  Container agnes-scheduler-1  Running
- DRY-RUN MODE -  Container agnes-telegram-bot-1  Creating
- DRY-RUN MODE -  Container agnes-app-1  Recreated
- DRY-RUN MODE -  Container agnes-extract-1  Recreated
- DRY-RUN MODE -  Container agnes-telegram-bot-1  Created
-"""
-"""What Compose 2.26.1 printed for `--dry-run up --detach --no-start --no-color`, with the names of
-our services: an environment that changed (app, extract), the same one (scheduler, migrate, which
-had ended) and no container yet (telegram-bot)."""
-
-TEST_RECREATED: list[Any] = [
-    pytest.param(DRY_RUN, {"agnes-app-1", "agnes-extract-1"}, id="2.26.1"),
-    pytest.param("", set(), id="nothing-said"),
-    pytest.param(
-        " DRY-RUN MODE -  Network agnes_default  Recreate\n"
-        " DRY-RUN MODE -  Volume \"agnes_data\"  Recreate\n", set(),
-        id="not-a-container",
-    ),
-    pytest.param(
-        " DRY-RUN MODE -  Container agnes-app-1  Recreated\n", set(), id="only-the-announcement"
-    ),
-    pytest.param(
-        'level=warning msg="Container agnes-app-1 asked to Recreate it"\n', set(), id="prose"
-    ),
-    pytest.param(" Container agnes-app-1  Recreate refused\n", set(), id="another-word-behind"),
-    pytest.param(" Container agnes-app-1 Recreate \n", {"agnes-app-1"}, id="other-spacing"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "expected"), TEST_RECREATED)
-def test_recreated(text: str, expected: set[str]) -> None:
-    assert recreated(text) == expected
-
 
 LASTING = {"profiles": [], "restart": "unless-stopped", "volumes": []}
 ONE_SHOT = {"profiles": ["extract"], "restart": "no", "volumes": []}

@@ -40,7 +40,7 @@ def test_what_a_later_step_needs_is_asked_for_in_the_plan(
 def test_what_is_not_needed_is_not_asked_for() -> None:
     tools = {**host()["tools"], "mkfs.ext4": "", "mkfs.xfs": "", "rsync": ""}
     assert make_plan(flat_host(tools=tools), {})["refusal"] == ""
-    assert needed([], {}) == ["wipefs", "blkid", "findfs", "unshare", "mount"]
+    assert needed([], {}) == ["wipefs", "blkid", "findfs", "unshare", "mount", "tar"]
 
 
 ROOT = Path(__file__).resolve().parents[3]

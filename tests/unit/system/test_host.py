@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.system import engine, host
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 
 MARKER = ".agnes-state.json"
 
@@ -123,17 +124,23 @@ TEST_VOLUMES: list[Any] = [
     ('[{"Options": null}]', "agnes_data", ""),
     ("", "", ""),
 ]
+"""The last: there is none."""
 
 
 @pytest.mark.parametrize(("printed", "name", "bind"), TEST_VOLUMES)
 def test_a_left_over_data_volume(printed: str, name: str, bind: str, tmp_path: Path) -> None:
     docker = tmp_path / "docker"
     body = f"[ \"$*\" = 'volume inspect agnes_data' ] || exit 9\nprintf '%s' '{printed}'\n"
-    docker.write_text(f"#!/bin/sh\n{body}exit {0 if printed else 1}\n")
+    docker.write_text(
+        f"#!/bin/sh\n{body}[ -z '{printed}' ] || exit 0\necho >&2 'Error: no such volume: agnes_data'; exit 1\n"
+    )
     os.chmod(docker, 0o755)
     assert engine.data_volume(str(docker), "agnes") == {"name": name, "bind": bind}
 
 
-@pytest.mark.parametrize("path", ["/opt/agnes", "/opt/agnes/", "agnes"])
-def test_the_projects_name_is_its_directorys(path: str) -> None:
-    assert engine.project_name(path) == "agnes"
+def test_a_volume_that_could_not_be_looked_for_is_not_absent(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho >&2 'permission denied'; exit 1\n")
+    os.chmod(docker, 0o755)
+    with pytest.raises(Failed, match="permission denied"):
+        engine.data_volume(str(docker), "agnes")

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Compose project as the product's own scripts call it: from its directory, by its ``.env`` alone.
+
+No file, directory or environment is named in a call, so what is asked and what is started are
+the same: for a run, for a check run, and for the unit of a move. Only the project's name is
+given, which is checked against what Compose itself takes for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Optional
+
+from ..core import dotenv, dry_run
+from ..core.chain import SEPARATOR, split
+from ..core.errors import ComposeInvalid, DryRunActed, NotAsProved
+from ..core.overlay import cut, same, say
+from ..core.project import PRODUCT_NAME, check_name, check_sources, digest
+from . import durable
+from .commands import Done, last_line, run
+from .engine import PROJECT_LABEL
+
+
+class Compose:
+    """The Compose project in ``directory``."""
+
+    def __init__(self, docker: str, directory: str) -> None:
+        self.docker = docker
+        self.directory = directory.rstrip("/")
+        self.name = PRODUCT_NAME
+
+    def env_text(self) -> str:
+        """``.env`` as Compose reads it; empty when there is none."""
+        return durable.read_text(os.path.join(self.directory, ".env")) or ""
+
+    def launch(self, argv: Sequence[str], codes: Sequence[int], seconds: float) -> Done:
+        """Run a command where the project is; see commands.run."""
+        return run(argv, codes, cwd=self.directory, seconds=seconds)
+
+    def call(self, *arguments: str, codes: Sequence[int] = (0,), seconds: float = 120) -> Done:
+        """``docker compose`` with the project's name and all profiles."""
+        argv = [self.docker, "compose", "--project-name", self.name, "--profile", "*", *arguments]
+        return self.launch(argv, codes, seconds)
+
+    def _config(self) -> dict[str, Any]:
+        argv = [self.docker, "compose", "--profile", "*", "config", "--format", "json"]
+        done = self.launch(argv, (), 120)
+        if done.code:
+            raise self._invalid(last_line(done.err))
+        try:
+            found: dict[str, Any] = json.loads(done.out)
+        except ValueError as error:
+            raise self._invalid(f"its answer is no JSON ({error})") from error
+        return found
+
+    def config_name(self) -> str:
+        """What Compose names the project, whatever that is. Raises ComposeInvalid."""
+        return str(self._config().get("name") or "")
+
+    def config(self) -> dict[str, Any]:
+        """What Compose resolves, cut to what is no secret.
+
+        Raises ComposeInvalid, ProjectName when it is a project of another name than the product's,
+        and PathOfOurs.
+        """
+        found = self._config()
+        check_name(str(found.get("name") or ""), self.directory)
+        config = cut(found)
+        check_sources(config)
+        return config
+
+    def check(self, proved: str, config: Optional[Mapping[str, Any]] = None) -> None:
+        """Raise NotAsProved unless Compose resolves the configuration that was proved.
+
+        proved: its digest; config: the configuration, where the caller still has it, for the message.
+        """
+        found = self.config()
+        if digest(found) != proved:
+            differs = (
+                difference(config, found) if config else "a file of it or .env was written since"
+            )
+            raise NotAsProved(project=self.directory, found=differs)
+
+    def _invalid(self, error: str) -> ComposeInvalid:
+        """The refusal of the chain; it names the one file that Compose can't read alone, if any."""
+        text = self.env_text()
+        files = split(dotenv.read(text).get("COMPOSE_FILE", ""))
+        alone = ["config", "--quiet", "--no-consistency", "--no-interpolate"]
+        for name in files:
+            argv = [self.docker, "compose", "--profile", "*", "--file", name, *alone]
+            done = self.launch(argv, (), 120)
+            if done.code:
+                return ComposeInvalid(files=name, found=_redacted(last_line(done.err), text))
+        return ComposeInvalid(files=SEPARATOR.join(files), found=_redacted(error, text))
+
+    def recreated(self, services: Optional[Collection[str]] = None) -> set[str]:
+        """Names of the containers that differ from what they were made with, or whose image does.
+
+        Asked by a dry run: the hash that ``config --hash`` prints is not the one that ``up``
+        compares for a service with an env_file. ``create`` waits for no service to be healthy.
+        services: those of the chain if the caller has them. Raises DryRunUnreadable, DryRunActed.
+        """
+        before = self._listing()
+        done = self.call("--dry-run", "create", "--no-build")
+        after = self._listing()
+        if before.keys() - after.keys() or after.keys() - before.keys():
+            changed = before.keys() ^ after.keys()
+            names = sorted({(before | after)[each][0] for each in changed})
+            raise DryRunActed(found=", ".join(names))
+        known = self.config()["services"] if services is None else services
+        running = [
+            name
+            for name, state, service in before.values()
+            if state == "running" and service in known
+        ]
+        return dry_run.recreated(done.err + "\n" + done.out, running)
+
+    def _listing(self) -> dict[str, tuple[str, str, str]]:
+        """Id -> name, state and service of each container of the project that is no one-off."""
+        label = f"label={PROJECT_LABEL}={self.name}"
+        shape = "\t".join(
+            ("{{.ID}}", "{{.Names}}", "{{.State}}", '{{.Label "com.docker.compose.service"}}',
+             '{{.Label "com.docker.compose.oneoff"}}')
+        )  # fmt: skip
+        argv = [self.docker, "ps", "--all", "--no-trunc", "--filter", label, "--format", shape]
+        rows = [(line.split("\t") + [""] * 4)[:5] for line in run(argv).out.splitlines()]
+        return {row[0]: (row[1], row[2], row[3]) for row in rows if row[4] != "True"}
+
+    def up(self, services: Sequence[str], seconds: float, options: Sequence[str] = ()) -> None:
+        """Start services; raises Failed."""
+        self.call("up", "--detach", "--no-color", *options, *services, seconds=seconds)
+
+    def down(self, grace: int, seconds: float) -> None:
+        """Stop and remove all containers. grace: seconds that each has to end; raises Failed."""
+        self.call("down", "--timeout", str(grace), seconds=seconds)
+
+
+def difference(proved: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """The first thing in which two cut configurations differ, for a message."""
+    was, now = proved["services"], found["services"]
+    for name in sorted(was.keys() | now.keys()):
+        if name not in now or name not in was:
+            return f"service '{name}' is {'new' if name in now else 'gone'}"
+        if not same(was[name]["volumes"], now[name]["volumes"]):
+            return f"service '{name}' would mount {say(now[name]['volumes'])}"
+        keys = sorted(key for key in now[name] if was[name].get(key) != now[name][key])
+        if keys:
+            return f"service '{name}' has another '{keys[0]}'"
+    return "a volume is another"
+
+
+def _redacted(text: str, env_text: str) -> str:
+    """``text`` without the values of ``.env`` that may be secrets."""
+    for _number, key, value in dotenv.assignments(env_text):
+        if key not in dotenv.PLAIN_KEYS and len(value) >= 4:
+            text = text.replace(value, dotenv.HIDDEN)
+    return text
