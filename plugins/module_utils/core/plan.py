@@ -17,7 +17,7 @@ from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
 from .gathering import check_not_retired, check_state_on
 from .keeping import secrets_and_keepers
-from .layouts import LAYOUTS, Layout
+from .layouts import DEFAULT_LAYOUT, LAYOUTS, Layout
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .plan_facts import facts_of
 from .plan_file import Given, check_given, given
@@ -47,11 +47,9 @@ def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
             f"changed, no service may use it; 'docker volume rm {volume['name']}' takes it away"
         )
     both = layout_overlays(split(host["env"]["values"].get("COMPOSE_FILE", "")))
-    if len(both) > 1 and both[-1] == layout.overlay:
-        notes.append(
-            f"COMPOSE_FILE names {' and '.join(both)}, as the product's own upgrade writes it; "
-            "the last one counts, and is proved"
-        )
+    others = set(both) - {layout.overlay, LAYOUTS[DEFAULT_LAYOUT].overlay}
+    if others and both[-1] == layout.overlay:
+        notes.append(f"COMPOSE_FILE names {' and '.join(both)}; the last one counts, and is proved")
     return notes
 
 

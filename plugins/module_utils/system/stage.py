@@ -88,7 +88,8 @@ class Stage(Compose):
         finally:
             os.close(fd)
         if done.code == _FAILED:
-            raise NoStage(found=f"of '{last_line(done.err)}'")
+            # The last line of mount is the advice to look elsewhere.
+            raise NoStage(found=f"of '{done.err.strip().partition(chr(10))[0]}'")
         if codes and done.code not in codes:
             reason = last_line(done.err)
             raise Failed(f"'{' '.join(argv[:3])}' failed ({done.code}): {reason}")

@@ -154,6 +154,6 @@ def test_notes_say_what_stops_nothing() -> None:
         "gid 999 is group 'systemd-journal' on this host (files of state have it)",
         "volume 'agnes_data' is left over and binds /data: its options can't be changed, no service "
         "may use it; 'docker volume rm agnes_data' takes it away",
-        "COMPOSE_FILE names docker-compose.flat-mount.yml and docker-compose.host-mount.yml, as the "
-        "product's own upgrade writes it; the last one counts, and is proved",
+        "COMPOSE_FILE names docker-compose.flat-mount.yml and docker-compose.host-mount.yml; the "
+        "last one counts, and is proved",
     ]
