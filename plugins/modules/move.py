@@ -87,13 +87,12 @@ from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
-from ansible_collections.agnes.host.plugins.module_utils.move import command, publish
+from ansible_collections.agnes.host.plugins.module_utils.move import publish
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, run
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, passed, run
 
-PREFIX = command.__name__.rpartition(".move.")[0]
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 2.0
 _JOURNAL_LINES = 500
@@ -110,9 +109,9 @@ def is_active() -> bool:
 def ask(params: dict[str, Any]) -> str:
     """Publish the engine if this version is not there, and start it; returns the request's id."""
     move = params["move"]
-    modules = publish.sources(PREFIX)
-    if publish.missing(modules, ledger.REQUEST, ledger.FENCE):
-        publish.publish(modules, ledger.REQUEST, ledger.FENCE)
+    modules = publish.sources()
+    if publish.missing(modules):
+        publish.publish(modules)
     request = {
         "id": str(uuid.uuid4()),
         "source": move["source"],
@@ -128,6 +127,8 @@ def ask(params: dict[str, Any]) -> str:
         "project_dir": params["project_dir"].rstrip("/"),
         "canary_url": params["canary_url"],
         "timeout": params["timeout"],
+        # The unit has none of it: by it the engine reaches a registry as this run does.
+        "environment": passed(),
     }
     ledger.write(ledger.REQUEST, request)
     run(["systemctl", "reset-failed", publish.UNIT], codes=())

@@ -71,6 +71,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.tree import (
     Entry,
     wanted_tree,
 )
+from ansible_collections.agnes.host.plugins.module_utils.move import publish
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import devices, record, trees
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
@@ -128,6 +129,7 @@ def main() -> None:
     actions = Actions(module.check_mode)
     try:
         keep_tree(module.params, actions)
+        publish.keep(actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
     module.exit_json(**actions.result())

@@ -123,3 +123,21 @@ def test_asking_for_the_other_layout_before_the_commit_gives_the_move_up(
     assert "is not ended" in host.check_output("agnes-host explain")
     ends_well("nested", runs=2)
     assert host.check_output("sha256sum /opt/agnes/.env /etc/fstab") == before
+
+
+def test_disks_that_came_too_late_for_the_boot_are_mounted_by_the_next_run(
+    name: str, host: Any, hung_at: Any, ends_well: Any, variables: Any
+) -> None:
+    run = hung_at("flat", "commit.after")
+    strikes.kill(run)
+    host.check_output(f"systemctl stop {UNIT}")
+    # As after a boot that has waited for them in vain; they are attached, and listed in fstab.
+    host.check_output("umount /data-state /data/state /data")
+    said = host.check_output("agnes-host explain")
+    assert "MISSING    /data-state: the state disk" in said
+    assert "MISSING    /data: the data disk" in said
+    done = play(f"{name}-late", variables(name, "flat"), "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " at /data by its line in /etc/fstab: it is attached" in " ".join(done.stdout.split())
+    assert host.check_output("findmnt --noheadings /data || echo none") == "none"
+    ends_well("flat", runs=2)

@@ -19,7 +19,7 @@ from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
 from ..core.scenes import COPYING, Moving, points_to
 from ..system import host, ledger, moving
-from ..system.commands import Failed
+from ..system.commands import Failed, take_over
 from .failpoints import reach
 from .gather_steps import is_gone, release
 from .late import BOOT_SECONDS, mount_late
@@ -197,6 +197,8 @@ def carry_out(
     """
     fence = ledger.read(ledger.FENCE)
     engine: Optional[Engine] = None
+    # The newest run counts; after a boot it is that which has begun the move.
+    take_over((request or fence or {}).get("environment") or {})
     with product_lock(UPGRADE_LOCK):
         if fence is not None:
             # A disk that came too late for the boot comes first: everything else is judged by what it shows.

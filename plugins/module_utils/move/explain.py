@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 from typing import Any, Optional
 
-from ..core import authority
+from ..core import authority, fstab
 from ..core.disks import RETIRED_DISK
-from ..core.layouts import LAYOUTS, Layout, state_dirs
+from ..core.layouts import DISKS, LAYOUTS, Layout, state_dirs
+from ..core.presence import must_show
 from ..core.project import PRODUCT_NAME
-from ..core.scenes import Moving, no_leftovers, points_to
-from ..system import evidence, ledger, moving, record
-from ..system.commands import which
+from ..core.scenes import REMOUNT, Moving, Scene, no_leftovers, points_to
+from ..system import durable, evidence, filesystems, ledger, moving, record
+from ..system.commands import run, which
 from ..system.engine import containers
 
 PROJECT_DIR = "/opt/agnes"
@@ -23,13 +24,60 @@ def _layout(facts: Moving) -> Optional[Layout]:
     return next((each for each in LAYOUTS.values() if points_to(facts["env"], each)), None)
 
 
-def _mounts(facts: Moving) -> list[str]:
+def _wanted(facts: Moving, layout: Optional[Layout]) -> dict[str, tuple[str, str]]:
+    """Mount point -> role and UUID of the disks that must be mounted now: by the move under way, else by the record."""
+    fence, disks = facts["fence"], record.read().get("disks") or {}
+    if fence:
+        source, target = LAYOUTS[fence["source"]], LAYOUTS[fence["target"]]
+        kind = str(fence.get("kind") or REMOUNT)
+        scene = Scene(source, target, fence["uuid"], facts, str(fence["id"]), kind=kind)
+        data = source.mounts["data"]
+        return {
+            path: ("data" if path == data else "state", uuid)
+            for path, uuid in must_show(scene, str(fence.get("data_uuid") or "")).items()
+        }
+    if layout is None:
+        return {}
+    return {
+        layout.mounts[role]: (role, disks[role]["uuid"])
+        for role in DISKS
+        if role in layout.mounts and (disks.get(role) or {}).get("uuid")
+    }
+
+
+def _unmounted(facts: Moving, layout: Optional[Layout]) -> list[tuple[str, str, str]]:
+    """Role, mount point and UUID of the disks that must be mounted and are not, in the order to mount them."""
+    found = []
+    for path, (role, uuid) in _wanted(facts, layout).items():
+        _device, shown, root = moving.mount_at(path)
+        if (shown, root) != (uuid, "/"):
+            found.append((role, path, uuid))
+    return found
+
+
+def _command(path: str, uuid: str) -> str:
+    """What an operator types to have it mounted."""
+    if run(["findfs", f"UUID={uuid}"], codes=()).code:
+        return f"attach the disk with UUID {uuid}, then 'mount UUID={uuid} {path}'"
+    text = durable.read_text(filesystems.FSTAB) or ""
+    return f"'mount {path}'" if fstab.at(text, path) else f"'mount UUID={uuid} {path}'"
+
+
+def _mounts(facts: Moving, layout: Optional[Layout]) -> list[str]:
     lines = [
         f"mounted    {point['target']}: {point['source']} (UUID {point['uuid'] or 'none'})"
         for point in facts["points"]
     ]
-    if not lines:
-        lines.append("mounted    no state disk; state is a plain directory")
+    missing = _unmounted(facts, layout)
+    lines += [
+        f"MISSING    {path}: the {role} disk (UUID {uuid}) is not mounted there"
+        for role, path, uuid in missing
+    ]
+    needs_disk = layout is not None and layout.needs_state_disk
+    if not facts["points"] and not any(role == "state" for role, _path, _uuid in missing):
+        lines.append(
+            f"mounted    no state disk{'' if needs_disk else '; state is a plain directory'}"
+        )
     _device, uuid, root = moving.mount_at(moving.STAGE)
     if uuid:
         what = "a disk" if root == "/" else f"the directory {root} of a disk"
@@ -64,16 +112,20 @@ def _beneath(facts: Moving, project_dir: str) -> list[str]:
     return found
 
 
-def _next(facts: Moving, layout: Optional[Layout], result: dict[str, Any]) -> str:
+def _next(facts: Moving, layout: Optional[Layout], result: dict[str, Any], project_dir: str) -> str:
     fence = facts["fence"]
+    mounts = [_command(path, uuid) for _role, path, uuid in _unmounted(facts, layout)]
+    first = f"{', '.join(mounts)}; then: " if mounts else ""
     if fence:
         way = "on" if fence["phase"] == "forward" else "back"
         return (
-            f"a move from {fence['source']} to {fence['target']} is not ended: run site.yml again, or "
+            f"{first}a move from {fence['source']} to {fence['target']} is not ended: run site.yml again, or "
             f"'systemctl start agnes-host-move'; it goes {way} from where it is"
         )
     if layout is None:
         return ".env names a place that no layout has: see docs/state-dir.md"
+    if mounts:
+        return f"start nothing, and stop what runs ('docker compose stop' in {project_dir}); {', then '.join(mounts)}, then run site.yml"
     at = {point["target"] for point in facts["points"]}
     if layout.needs_state_disk and layout.mounts["state"] not in at:
         return (
@@ -94,7 +146,7 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
     lines = [
         f"host       {os.uname().nodename}",
         f"layout     {name}: STATE_DIR={state}, by {project_dir}/.env",
-        *_mounts(facts),
+        *_mounts(facts, layout),
         *_places(facts),
         *_beneath(facts, project_dir),
         *(f"fstab      {path}: {spec}" for path, spec in sorted(facts["lines"].items())),
@@ -109,4 +161,4 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
     for entry in ledger.tail(JOURNAL_LINES):
         text = f": {entry['text']}" if entry.get("text") else ""
         lines.append(f"journal    {entry['at']} {entry['step']} {entry['phase']}{text}")
-    return [*lines, f"next       {_next(facts, layout, result)}"]
+    return [*lines, f"next       {_next(facts, layout, result, project_dir)}"]

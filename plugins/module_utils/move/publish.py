@@ -7,14 +7,18 @@ so it does not matter whether that is a zip file or a directory.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import ModuleType
+from typing import Any, Optional
 
-from ..system import durable, units
+from ..system import durable, ledger, units
+from ..system.actions import Actions
 from ..system.commands import run
+from . import command
 
 ROOT = "/usr/local/lib/agnes-host"
 PACKAGE = "agnes_host"
@@ -56,30 +60,60 @@ WantedBy=multi-user.target
 """
 
 
-def sources(prefix: str) -> dict[str, str]:
-    """Path -> text of every loaded module of the three packages below ``prefix``."""
-    found = {}
-    for name, module in sorted(sys.modules.items()):
-        rest = name[len(prefix) + 1 :]
-        if not name.startswith(prefix + ".") or rest.split(".")[0] not in (
-            "core",
-            "system",
-            "move",
-        ):
+PREFIX = __name__.rpartition(".move.")[0]
+
+
+def _source(module: ModuleType) -> str:
+    loader: Any = module.__spec__.loader if module.__spec__ else None
+    return str(loader.get_source(module.__name__) or "")
+
+
+def _needs(name: str, text: str) -> set[str]:
+    """The modules of ours that a source may mean by its imports, by their whole names."""
+    found, above = {name.rpartition(".")[0]}, name.split(".")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = ".".join([*above[: -node.level], *filter(None, [node.module])])
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return {each for each in found if each.startswith(f"{PREFIX}.")}
+
+
+def sources() -> dict[str, str]:
+    """Path -> text of all that the command needs, and of nothing else that this process has loaded.
+
+    So whichever module publishes it, on one host it is one and the same version.
+    """
+    found: dict[str, str] = {}
+    left = {command.__name__}
+    seen: set[str] = set()
+    while left:
+        name = left.pop()
+        seen.add(name)
+        module = sys.modules.get(name)
+        if module is None:
+            # A name in a module, and none of a module.
             continue
-        loader: Any = module.__spec__.loader if module.__spec__ else None
-        path = rest.replace(".", "/")
-        found[f"{path}/__init__.py" if hasattr(module, "__path__") else f"{path}.py"] = str(
-            loader.get_source(name) or ""
-        )
+        text, path = _source(module), name[len(PREFIX) + 1 :].replace(".", "/")
+        is_package = hasattr(module, "__path__")
+        found[f"{path}/__init__.py" if is_package else f"{path}.py"] = text
+        left |= _needs(f"{name}.__init__" if is_package else name, text) - seen
     return found
 
 
-def texts(modules: Mapping[str, str], request: str, fence: str) -> dict[str, tuple[str, int]]:
+def files(modules: Optional[Mapping[str, str]] = None) -> dict[str, str]:
+    """Path -> text of the whole package, as it lies on the host."""
+    found = sources() if modules is None else modules
+    return {**found, "__init__.py": "", "__main__.py": _MAIN}
+
+
+def texts() -> dict[str, tuple[str, int]]:
     """Path -> text and mode of all that stands on the host outside the code's own directory."""
     return {
         COMMAND: (_COMMAND.format(root=ROOT, python=sys.executable, package=PACKAGE), 0o755),
-        UNIT_PATH: (_UNIT.format(request=request, fence=fence, command=COMMAND), 0o644),
+        UNIT_PATH: (
+            _UNIT.format(request=ledger.REQUEST, fence=ledger.FENCE, command=COMMAND),
+            0o644,
+        ),
     }
 
 
@@ -91,23 +125,22 @@ def version(modules: Mapping[str, str]) -> str:
     return digest.hexdigest()[:12]
 
 
-def missing(modules: Mapping[str, str], request: str, fence: str) -> list[str]:
+def missing(modules: Mapping[str, str]) -> list[str]:
     """What is not on the host yet, for a message."""
     found = []
     current = os.path.join(ROOT, "current")
     if not os.path.islink(current) or os.readlink(current) != version(modules):
         found.append(f"{ROOT}/{version(modules)}")
-    for path, (text, _mode) in texts(modules, request, fence).items():
+    for path, (text, _mode) in texts().items():
         if durable.read_text(path) != text:
             found.append(path)
     return found
 
 
-def publish(modules: Mapping[str, str], request: str, fence: str) -> None:
+def publish(modules: Mapping[str, str]) -> None:
     """Write the code durably, then let ``current`` name it; then command and unit."""
     name = version(modules)
-    files = {**modules, "__init__.py": "", "__main__.py": _MAIN}
-    for path, text in files.items():
+    for path, text in files(modules).items():
         target = os.path.join(ROOT, name, PACKAGE, path)
         durable.make_directory(os.path.dirname(target))
         durable.write(target, text)
@@ -117,11 +150,22 @@ def publish(modules: Mapping[str, str], request: str, fence: str) -> None:
     os.symlink(name, fresh)
     os.rename(fresh, current)
     durable.fsync_directory(ROOT)
-    for path, (text, mode) in texts(modules, request, fence).items():
+    for path, (text, mode) in texts().items():
         durable.make_directory(os.path.dirname(path))
         durable.write(path, text, mode, keep_owner=False)
     units.reload()
-    run(["systemctl", "enable", "--quiet", UNIT])
+    if os.path.isdir("/run/systemd/system"):
+        run(["systemctl", "enable", "--quiet", UNIT])
+
+
+def keep(actions: Actions) -> None:
+    """Have the command on the host, before a move needs it: ``agnes-host explain`` tells in trouble, too."""
+    modules = sources()
+    if missing(modules):
+        actions.take(
+            COMMAND, "absent or of another version", f"version {version(modules)}",
+            lambda: publish(modules),
+        )  # fmt: skip
 
 
 def wait(active: Callable[[], bool], seconds: float, sleep: Callable[[float], None]) -> bool:

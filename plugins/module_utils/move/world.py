@@ -20,7 +20,7 @@ from ..core.presence import must_show
 from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene, uuid_after
 from ..core.switch import switched_env
 from ..system import devices, durable, filesystems, ledger, markers, moving, record
-from ..system.commands import Failed, run, which
+from ..system.commands import Failed, passed, run, which
 from ..system.copying import Known
 from ..system.moving import Held
 from .project import Project
@@ -294,6 +294,7 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
             (p["fstype"] for p in facts["points"] if p["uuid"] == request["uuid"]), "ext4"
         ),
         "project_dir": request["project_dir"],
+        "environment": passed(),
         "canary_url": request.get("canary_url") or "",
         "timeout": int(request.get("timeout") or 600),
         "services": sorted(services),

@@ -12,7 +12,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Optional
 
@@ -27,10 +27,22 @@ _KILLED_SECONDS = 5.0
 """How long a killed command may take to be gone."""
 
 
+def passed() -> dict[str, str]:
+    """What this process has been given of it."""
+    return {name: os.environ[name] for name in PASSED if name in os.environ}
+
+
+def take_over(values: Mapping[str, str]) -> None:
+    """Take it from a run, in a process that systemd has started with none."""
+    for name in PASSED:
+        os.environ.pop(name, None)
+        if name in values:
+            os.environ[name] = values[name]
+
+
 def environment() -> dict[str, str]:
     """The environment of every command that is run on a host."""
-    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
-    return {**passed, "PATH": PATH, "HOME": pwd.getpwuid(0).pw_dir, "LC_ALL": "C"}
+    return {**passed(), "PATH": PATH, "HOME": pwd.getpwuid(0).pw_dir, "LC_ALL": "C"}
 
 
 def which(program: str) -> Optional[str]:

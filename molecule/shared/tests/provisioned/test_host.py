@@ -84,6 +84,12 @@ def test_compose_resolves_to_the_six_services_on_the_right_disks(
     assert (f"{layout.state_dir}/certs", "/certs", True) in binds["caddy"]
 
 
+def test_explain_is_there_from_the_first_run_on(host: Any) -> None:
+    lines = host.check_output("agnes-host explain").splitlines()
+    assert lines[-1] == "next       nothing is to be done", lines
+    assert not [line for line in lines if line.startswith("MISSING")]
+
+
 def test_a_run_without_a_layout_changes_nothing_and_leaves_no_stage(
     name: str, facts: dict[str, Any], host: Any
 ) -> None:

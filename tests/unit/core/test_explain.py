@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``agnes-host explain`` says of disks that must be mounted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.move import command, explain, publish
+from ansible_collections.agnes.host.plugins.module_utils.system import commands, durable
+
+from .hosts import flat_host, nested_host
+
+RECORD = {"disks": {"data": {"uuid": "u-data"}, "state": {"uuid": "u-state"}}}
+FENCE = {
+    "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
+    "phase": "forward", "kind": "remount",
+}  # fmt: skip
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The lines of a host, by role; of its disks those mounted that are said to be."""
+
+    def screen(
+        name: str, shown: dict[str, str], attached: str = "", listed: str = "", **differs: Any
+    ) -> dict[str, str]:
+        made: Any = {"nested": nested_host, "flat": flat_host}[name]()
+        facts = {**made["moving"], **differs}
+        facts["points"] = [p for p in facts["points"] if p["target"] in shown]
+        at = {path: ("8:1", uuid, "/") for path, uuid in shown.items()}
+        monkeypatch.setattr(explain.moving, "look", lambda _dir: facts)
+        monkeypatch.setattr(explain.moving, "mount_at", lambda path: at.get(path, ("", "", "")))
+        monkeypatch.setattr(explain.record, "read", lambda: RECORD)
+        monkeypatch.setattr(explain.ledger, "read", lambda _path: None)
+        monkeypatch.setattr(explain.ledger, "tail", lambda _count: [])
+        monkeypatch.setattr(
+            explain,
+            "run",
+            lambda argv, codes: commands.Done(int(argv[1][5:] not in attached), "", ""),
+        )
+        monkeypatch.setattr(durable, "read_text", lambda _path: listed)
+        lines = [line.partition(" ") for line in explain.explain()]
+        return {word: rest.strip() for word, _space, rest in reversed(lines)}
+
+    return screen
+
+
+@pytest.mark.parametrize(("name", "path"), [("nested", "/data/state"), ("flat", "/data-state")])
+def test_a_state_disk_that_is_not_mounted_is_named_with_the_command(
+    screen: Any, name: str, path: str
+) -> None:
+    found = screen(
+        name, {"/data": "u-data"}, "u-data u-state", f"UUID=u-state {path} ext4 nofail\n"
+    )
+    assert found["MISSING"] == f"{path}: the state disk (UUID u-state) is not mounted there"
+    assert "mounted" not in found
+    assert f"; 'mount {path}', then run site.yml" in found["next"]
+    assert found["next"].startswith("start nothing, and stop what runs")
+
+
+def test_without_a_line_in_fstab_the_command_names_the_disk(screen: Any) -> None:
+    found = screen("nested", {"/data": "u-data"}, "u-data u-state")
+    assert "'mount UUID=u-state /data/state'" in found["next"]
+
+
+def test_a_disk_that_is_away_is_to_be_attached_first(screen: Any) -> None:
+    found = screen("nested", {"/data": "u-data"}, "u-data")
+    assert (
+        "attach the disk with UUID u-state, then 'mount UUID=u-state /data/state'" in found["next"]
+    )
+
+
+def test_both_are_named_and_the_data_disk_comes_first(screen: Any) -> None:
+    found = screen("nested", {}, "u-data u-state")
+    assert "'mount UUID=u-data /data', then 'mount UUID=u-state /data/state'" in found["next"]
+
+
+def test_in_the_middle_of_a_move_the_move_says_which_disks(screen: Any) -> None:
+    env = {**LAYOUTS["flat"].env()}
+    found = screen("nested", {"/data": "u-data"}, "u-data u-state", fence=FENCE, env=env)
+    assert found["MISSING"].startswith("/data-state: the state disk")
+    assert "a move from nested to flat is not ended" in found["next"]
+
+
+def test_with_both_mounted_nothing_is_to_be_done(screen: Any) -> None:
+    found = screen("nested", {"/data": "u-data", "/data/state": "u-state"})
+    assert "MISSING" not in found
+    assert found["next"] == "nothing is to be done"
+
+
+def test_the_published_code_is_what_the_command_needs_and_nothing_else() -> None:
+    found = publish.sources()
+    assert {"move/command.py", "move/explain.py", "move/engine.py", "system/moving.py"} <= set(
+        found
+    )
+    assert {"core/presence.py", "core/__init__.py", "move/__init__.py"} <= set(found)
+    assert not {"move/publish.py", "core/plan_file.py", "core/rollout.py"} & set(found)
+
+
+def test_the_published_code_runs_without_the_collection(tmp_path: Path) -> None:
+    for path, text in publish.files().items():
+        target = tmp_path / publish.PACKAGE / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-s", "-m", publish.PACKAGE, "--help"], cwd=tmp_path, env={},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, f"{command.USAGE}\n")
