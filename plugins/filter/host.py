@@ -68,19 +68,22 @@ _RESULTS = (
     "__agnes_compose_project",
     "__agnes_compose_stack",
 )
-"""Where the roles leave what their modules did, in the order of the run."""
+"""Where the roles leave what their modules did, in the order of the run; a move is in the plan."""
+
+_NOT_PLANNED = "not planned: the host was not reached, or its plan has not come to its end"
 
 
 def _planned(host: Mapping[str, Any]) -> dict[str, Any]:
     """What a rollout needs of a host's variables after a check run of the roles."""
-    refusal = str(host.get("rollout_refusal") or "")
+    plan = host.get("rollout_plan")
+    refusal = str(host.get("rollout_refusal") or ("" if plan else _NOT_PLANNED))
     results = [host.get(name) or {} for name in _RESULTS]
-    project = host.get("__agnes_compose_project") or {}
     return {
         "deployment": str(host.get("agnes_deployment") or "agnes"),
         "canary": bool(host.get("rollout_canary")),
         "refusal": refusal,
-        "layout": project.get("layout"),
+        "layout": (plan or {}).get("layout"),
+        "move": (plan or {}).get("move") or {},
         "changes": [action for result in results for action in result.get("actions") or []],
     }
 

@@ -56,6 +56,10 @@ host:
   description: The observation, the input of the filters; its shape is in C(module_utils/core/facts.py).
   returned: success
   type: dict
+check_mode:
+  description: Whether this call was a check, by the command line, its play or its task.
+  returned: success
+  type: bool
 """
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
@@ -78,7 +82,7 @@ def main() -> None:
         host = observe(**module.params)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, host=host)
+    module.exit_json(changed=False, host=host, check_mode=module.check_mode)
 
 
 if __name__ == "__main__":

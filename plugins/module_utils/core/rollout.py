@@ -39,23 +39,37 @@ def stages(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     return found
 
 
-def _what(changes: Sequence[Mapping[str, str]]) -> str:
+def _say_move(move: Mapping[str, Any]) -> str:
+    if move["direction"] == "back":
+        what = f"give up the move to layout {move['target']}"
+    else:
+        what = f"move state from layout {move['source']}"
+    return f"{what} ({len(move['steps'])} steps; downtime: {move['downtime']})"
+
+
+def _what(move: Mapping[str, Any], changes: Sequence[Mapping[str, str]]) -> str:
     if not changes:
-        return "nothing to change"
+        return _say_move(move) if move else "nothing to change"
     shown = [change["what"] for change in changes[:_SHOWN]]
     more = len(changes) - len(shown)
-    return f"{len(changes)} changes: {', '.join(shown)}{f' and {more} more' if more else ''}"
+    count = f"{len(changes)} change{'s' if len(changes) > 1 else ''}"
+    said = f"{count}: {', '.join(shown)}{f' and {more} more' if more else ''}"
+    return f"{_say_move(move)}, and {said}" if move else said
 
 
 def lines(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """One line a host: its deployment, stage, layout, and what would change or why not.
 
-    hosts: as for ``stages``, and ``changes``, the actions that a check run announced.
+    hosts: as for ``stages``, and what a check run announced: ``move``, the part of
+    the plan (empty for none), and ``changes``, the other actions.
     """
     stage = stages(hosts)
     width = max((len(name) for name in hosts), default=0)
     return [
         f"{name:<{width}}  {host['deployment']}  {stage[name]:<9}  "
-        + (host["refusal"] or f"{host['layout'] or 'no layout'}: {_what(host['changes'])}")
+        + (
+            host["refusal"]
+            or f"{host['layout'] or 'no layout'}: {_what(host['move'], host['changes'])}"
+        )
         for name, host in hosts.items()
     ]

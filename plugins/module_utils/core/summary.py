@@ -10,10 +10,19 @@ _SHOWN = 12
 """How many changes are named."""
 
 
-def _changes(actions: Sequence[Mapping[str, str]]) -> list[str]:
-    lines = [f"changed    {a['what']}: {a['before']} -> {a['after']}" for a in actions[:_SHOWN]]
-    more = len(actions) - len(lines)
-    return [*lines, f"changed    and {more} more"] if more else lines
+_MOVE = "move: "
+"""With what each step of a move begins among the actions; the plan has shown them all."""
+
+
+def _changes(actions: Sequence[Mapping[str, str]], check: bool) -> list[str]:
+    label = "to change" if check else "changed"
+    said = [f"{a['what']}: {a['before']} -> {a['after']}" for a in actions]
+    steps = [a["what"] for a in actions if a["what"].startswith(_MOVE)]
+    others = [line for line in said if not line.startswith(_MOVE)]
+    move = [f"the place of state: a move in {len(steps)} steps"] if steps else []
+    shown = [*move, *others[:_SHOWN]]
+    more = len(others) - len(others[:_SHOWN])
+    return [f"{label:<10} {line}" for line in [*shown, *([f"and {more} more"] if more else [])]]
 
 
 def summarise(
@@ -21,13 +30,15 @@ def summarise(
     stack: Mapping[str, Any],
     url: str = "",
     actions: Sequence[Mapping[str, str]] = (),
+    check: bool = False,
 ) -> list[str]:
     """Lines that say what was changed and where everything is.
 
-    stack: the result of the stack module, if any; actions: what the modules did.
+    stack: the result of the stack module, if any; actions: what the modules did, or with
+    ``check`` would do.
     """
     lines = [
-        *_changes(actions),
+        *_changes(actions, check),
         f"layout     {plan['layout']}, STATE_DIR={plan['state_dir']}, overlay {plan['overlay']}",
     ]
     for disk in plan["disks"]:

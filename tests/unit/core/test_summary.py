@@ -31,3 +31,18 @@ def test_summary_of_a_host_with_one_disk_before_its_stack() -> None:
         "disk       data: /dev/sdX at /data",
         "disk       state: (a directory of the data disk) at /data/state",
     ]
+
+
+def test_summary_names_first_what_was_changed_and_a_move_in_one_line() -> None:
+    steps = [
+        {"what": f"move: {step}", "before": "to be done", "after": "x"} for step in ("stop", "up")
+    ]
+    others = [{"what": f"/f{n}", "before": "absent", "after": "there"} for n in range(14)]
+    plan = make_plan(flat_host())
+    for check, label in ((False, "changed   "), (True, "to change ")):
+        said = summarise(plan, {}, "", [*others[:1], *steps, *others[1:]], check)
+        assert said[:2] == [
+            f"{label} the place of state: a move in 2 steps",
+            f"{label} /f0: absent -> there",
+        ]
+        assert said[13] == f"{label} and 2 more"
