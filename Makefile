@@ -9,25 +9,30 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup setup-torture demo demo-move demo-clean test lint unit scenarios torture bench round-trips
+.PHONY: help setup lab lab-torture artifact demo demo-move demo-clean test lint unit scenarios torture bench round-trips
 
 help:
-	@echo "make setup       a Docker engine if there is none, the tools in .venv"
+	@echo "make setup       the tools in .venv; all that your own hosts need, and it needs no root"
+	@echo "make lab         a Docker engine and what test hosts are made of, where they are missing"
 	@echo "make demo        a disposable host with two blank disks becomes a running Agnes"
 	@echo "make demo-move   that host, nested, moves to flat under load, is killed in the middle and run again"
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision')"
+	@echo "make artifact    what is published, built, and installed where nothing else is"
 	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind; round trips"
 	@echo "make round-trips 20 round trips of a test host under load, with kills at random (SEED=, TRIPS=)"
 
 setup: .venv/stamp $(LINK)
+
+lab: setup
 	@$(PYTHON) tests/lab/engine.py
 
-setup-torture: setup
+lab-torture: setup
 	@$(PYTHON) tests/lab/engine.py torture
 
 .venv/stamp: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "setup: $(PYTHON) is Python %d.%d, and 3.11 or later is needed; name one: make setup PYTHON=python3.12" % sys.version_info[:2])'
 	@echo "setup: the tools in .venv (about half a minute)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
@@ -37,34 +42,37 @@ $(LINK):
 	@mkdir -p $(dir $@)
 	@ln -sfn ../../.. $@
 
-demo: setup
+artifact: setup
+	@$(BIN)/python tests/lab/artifact.py
+
+demo: lab
 	@$(BIN)/python tests/lab/images.py
 	@ansible-playbook molecule/shared/create.yml molecule/shared/prepare.yml
 	@ansible-playbook site.yml -e layout=flat
 	@$(BIN)/python tests/lab/explore.py
 
-demo-move: setup
+demo-move: lab
 	@$(BIN)/python tests/lab/images.py
 	@ansible-playbook molecule/shared/create.yml molecule/shared/prepare.yml
 	@ansible-playbook site.yml -e layout=nested
 	@$(BIN)/python tests/lab/move_demo.py
 
-demo-clean: setup
+demo-clean: lab
 	@ansible-playbook molecule/shared/destroy.yml
 
-test: setup-torture
+test: lab-torture
 	@$(BIN)/python tests/lab/suite.py lint unit real torture $(SCENARIOS)
 
-torture: setup-torture
+torture: lab-torture
 	@$(BIN)/python tests/lab/images.py
 	@docker load --quiet --input $${XDG_CACHE_HOME:-$$HOME/.cache}/agnes-host/stack.tar
 	@TORTURE=full $(BIN)/python tests/lab/suite.py real torture
 	@$(BIN)/python tests/lab/round_trips.py
 
-round-trips: setup
+round-trips: lab
 	@$(BIN)/python tests/lab/round_trips.py
 
-bench: setup
+bench: lab
 	@$(BIN)/python tests/lab/images.py
 	@set -e; for part in $(BENCH); do case $$part in \
 		provision) python bench/run.py ;; *) python bench/downtime.py $$part $(BENCHFLAGS) ;; esac; done
@@ -72,5 +80,5 @@ bench: setup
 lint unit: setup
 	@$(BIN)/python tests/lab/suite.py $@
 
-scenarios: setup
+scenarios: lab
 	@$(BIN)/python tests/lab/suite.py $(SCENARIOS)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make sure that a Docker engine and the tools of the lab are there.
 
-Uses what is there, never reconfigures a running daemon, and asks once before it
-installs anything, unless CI=true. Standard library only: it runs before any venv.
+Uses what is there and never reconfigures a running daemon. At a terminal it asks once before
+it installs anything; without one, or with CI=true, it says what it installs and goes on.
+Standard library only: it runs before any venv.
 """
 
 from __future__ import annotations
@@ -58,28 +59,32 @@ def missing_packages(engine: bool, tools: Mapping[str, str]) -> list[str]:
 
 
 def ask(packages: list[str]) -> None:
-    """Ask once before anything is installed; ends the program on a no."""
-    if os.environ.get("CI") == "true":
+    """Say what will be installed, and at a terminal ask once; ends the program on a no.
+
+    Enter means yes: whoever wants the lab wants what it is made of.
+    """
+    what = f"lab: it needs {', '.join(packages)} from the distribution's packages"
+    if os.environ.get("CI") == "true" or not sys.stdin.isatty():
+        print(what, flush=True)
         return
-    what = f"the lab needs {', '.join(packages)} from the distribution's packages"
-    if not sys.stdin.isatty():
-        sys.exit(f"setup: {what}; install them, or set CI=true to let this do it")
-    if input(f"setup: {what}; install now? [y/N] ").strip().lower() not in ("y", "yes"):
-        sys.exit("setup: nothing was installed")
+    try:
+        answer = input(f"{what}; install now? [Y/n] ").strip().lower()
+    except EOFError:
+        answer = "no"
+    if answer not in ("", "y", "yes"):
+        sys.exit("lab: nothing was installed")
 
 
 def install(packages: list[str]) -> None:
     """Install packages with apt."""
     if not shutil.which("apt-get"):
         sys.exit(
-            f"setup: {', '.join(packages)} missing, and there is no apt-get: install them yourself"
+            f"lab: {', '.join(packages)} missing, and there is no apt-get: install them yourself"
         )
     if os.geteuid():
-        sys.exit(
-            f"setup: {', '.join(packages)} missing, and only root can install them: run as root"
-        )
+        sys.exit(f"lab: {', '.join(packages)} missing, and only root can install them: run as root")
     ask(packages)
-    print(f"setup: installing {', '.join(packages)} (about a minute)", flush=True)
+    print(f"lab: installing {', '.join(packages)} (about a minute)", flush=True)
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         ["update", "-qq"],
@@ -89,16 +94,14 @@ def install(packages: list[str]) -> None:
             ["apt-get", *command], env=env, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            sys.exit(f"setup: apt-get {command[0]} failed: {done.stderr.strip()[-500:]}")
-    print(f"setup: installed {', '.join(packages)}", flush=True)
+            sys.exit(f"lab: apt-get {command[0]} failed: {done.stderr.strip()[-500:]}")
+    print(f"lab: installed {', '.join(packages)}", flush=True)
 
 
 def start() -> None:
     """Start the engine: by systemd where it runs, else as a process of its own."""
     if os.geteuid():
-        sys.exit(
-            "setup: the Docker engine does not answer, and only root can start it: run as root"
-        )
+        sys.exit("lab: the Docker engine does not answer, and only root can start it: run as root")
     if Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "start", "docker"], check=True)
     else:
@@ -115,9 +118,9 @@ def start() -> None:
     end = time.monotonic() + START_SECONDS
     while not engine_answers():
         if time.monotonic() > end:
-            sys.exit(f"setup: the Docker engine did not answer within {START_SECONDS} s")
+            sys.exit(f"lab: the Docker engine did not answer within {START_SECONDS} s")
         time.sleep(0.5)
-    print("setup: started the Docker engine", flush=True)
+    print("lab: started the Docker engine", flush=True)
 
 
 def main(arguments: Sequence[str] = ()) -> None:

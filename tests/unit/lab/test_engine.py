@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The set-up asks once before it installs anything, and never touches an engine that answers."""
+"""The lab asks once, at a terminal, before it installs anything, and never touches an engine that answers."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
 
 
+@pytest.mark.parametrize("answer", ["", "y", "Yes"])
 def test_a_yes_is_asked_for_once_and_names_what_will_be_installed(
-    terminal: None, monkeypatch: pytest.MonkeyPatch
+    terminal: None, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    answers = Answers("y")
+    answers = Answers(answer)
     monkeypatch.setattr(builtins, "input", answers)
     engine.ask(["docker.io", "mmdebstrap"])
     assert answers.asked == [
-        "setup: the lab needs docker.io, mmdebstrap from the distribution's packages; install now? [y/N] "
+        "lab: it needs docker.io, mmdebstrap from the distribution's packages; install now? [Y/n] "
     ]
 
 
-@pytest.mark.parametrize("answer", ["", "n", "maybe"])
+@pytest.mark.parametrize("answer", ["n", "no", "maybe"])
 def test_anything_but_a_yes_installs_nothing(
     terminal: None, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
@@ -55,19 +56,28 @@ def test_anything_but_a_yes_installs_nothing(
     assert not ran
 
 
-def test_without_a_terminal_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
-    with pytest.raises(SystemExit, match=r"the lab needs docker\.io"):
-        engine.ask(["docker.io"])
-
-
-def test_ci_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CI", "true")
+@pytest.mark.parametrize(("ci", "terminal"), [("", False), ("true", False), ("true", True)])
+def test_without_a_terminal_and_in_ci_it_says_what_it_installs_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: str, terminal: bool
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal)
     answers = Answers("n")
     monkeypatch.setattr(builtins, "input", answers)
-    engine.ask(["docker.io"])
+    engine.ask(["docker.io", "rsync"])
     assert not answers.asked
+    assert capsys.readouterr().out == (
+        "lab: it needs docker.io, rsync from the distribution's packages\n"
+    )
+
+
+def test_the_end_of_input_is_no_yes(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(_prompt: str = "") -> str:
+        raise EOFError
+
+    monkeypatch.setattr(builtins, "input", ended)
+    with pytest.raises(SystemExit, match="nothing was installed"):
+        engine.ask(["docker.io"])
 
 
 def test_an_engine_that_answers_is_neither_installed_nor_started(
