@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .repo import ROOT, below, files, load
+from .repo import ROOT, below, files, load, read
 
 PLUGINS = "ansible_collections.agnes.host.plugins"
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
@@ -62,6 +63,16 @@ def test_each_default_of_a_role_has_the_type_that_is_specified(role: str) -> Non
             assert option["type"] == "bool" or not isinstance(value, bool), name
             assert "choices" not in option or value in option["choices"], name
             assert option["description"], name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_readme_of_a_role_has_each_option_and_no_other(role: str) -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", read(f"roles/{role}/README.md"), re.MULTILINE)
+    assert rows == [*entry_points(role)["main"]["options"]]
+
+
+def test_the_action_group_has_each_module() -> None:
+    assert load("meta/runtime.yml")["action_groups"] == {"all": MODULES}
 
 
 @pytest.mark.parametrize("role", ROLES)
