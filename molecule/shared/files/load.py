@@ -16,16 +16,17 @@ import sys
 import time
 
 PAUSE = 0.02
+# Made once, and without the world's authorities: a client must not take the processor from the host.
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
 
 
 def post(note: str) -> int:
     """Post a row; its id."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     plain = socket.create_connection(("127.0.0.1", 443), timeout=2)
-    connection = http.client.HTTPSConnection("agnes.test", timeout=2)
+    connection = http.client.HTTPConnection("agnes.test", timeout=2)
     try:
-        connection.sock = context.wrap_socket(plain, server_hostname="agnes.test")
+        connection.sock = CONTEXT.wrap_socket(plain, server_hostname="agnes.test")
         connection.request("POST", "/api/rows", json.dumps({"note": note}))
         answer = connection.getresponse()
         body = answer.read()
