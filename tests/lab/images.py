@@ -48,6 +48,27 @@ class Image:
 
     suite: str
     more: str
+    from_next: str = ""
+    """A package that is taken from the release after it, alone."""
+
+    def commands(self) -> tuple[str, ...]:
+        """What is done in the new root, each a command for mmdebstrap."""
+        if not self.from_next:
+            return SET_UP
+        sources = f"deb http://deb.debian.org/debian {NEXT} main"
+        pins = (("*", -10), (self.from_next, 900))
+        said = "".join(
+            f"Package: {name}\\nPin: release n={NEXT}\\nPin-Priority: {priority}\\n\\n"
+            for name, priority in pins
+        )
+        # A mirror that lags behind serves lists of a moving release past their date; they stay signed.
+        update = "apt-get -qq -o Acquire::Check-Valid-Until=false update"
+        return (
+            *SET_UP,
+            f"echo '{sources}' > \"$1\"/etc/apt/sources.list.d/next.list",
+            f"printf '{said}' > \"$1\"/etc/apt/preferences.d/next",
+            f'chroot "$1" sh -c "{update} && apt-get -qq --yes --no-install-recommends install {self.from_next}"',
+        )
 
 
 TOOLS = "btrfs-progs,lvm2,cryptsetup-bin,genisoimage,fdisk,bcache-tools,dosfstools"
@@ -58,12 +79,14 @@ IMAGES = {
     "trixie-tools": Image("trixie", f"docker-cli,docker-compose,{TOOLS}"),
     # The previous release: its docker-compose is the old program, no plugin of the client.
     "bookworm": Image("bookworm", "docker-compose"),
-    # The next release: newer engine and Compose than the usual image has.
-    "forky": Image("forky", "docker-cli,docker-compose"),
+    # The newest Compose that a package brings. Not the whole next release: its systemd needs cgroup v2.
+    "newer-compose": Image("trixie", "docker-cli,docker-compose", from_next="docker-compose"),
 }
 """By the name that a host's lab_image has; one is built when a host first wants it."""
 
 DEFAULT_IMAGE = "trixie"
+NEXT = "forky"
+"""The Debian release after the one that test hosts run."""
 
 
 def say(text: str) -> None:
@@ -90,7 +113,7 @@ def host_image(name: str) -> None:
     """The image of a test host: Debian with systemd, an engine and Compose."""
     image, folder = IMAGES[name], TESTS / "lab" / "host"
     files = [path for path in folder.rglob("*") if path.is_file()]
-    key = _inputs_hash(files, PACKAGES, *SET_UP, image.more, image.suite)
+    key = _inputs_hash(files, PACKAGES, *image.commands(), image.more, image.suite)
     stable, exact = f"agnes-lab-host:{name}", f"agnes-lab-host:{name}-{key}"
     have = subprocess.run(["docker", "image", "inspect", exact], capture_output=True, check=False)
     if have.returncode:
@@ -102,13 +125,11 @@ def _import(name: str, image: Image, folder: Path, tag: str) -> None:
     log = cache() / f"host-{name}.log"
     command = [
         "mmdebstrap", "--quiet", "--variant=minbase",
-        # A mirror that lags behind may serve lists of a moving release past their date; they stay signed.
-        '--aptopt=Acquire::Check-Valid-Until "false"',
         f"--include={PACKAGES},{image.more}",
         f"--customize-hook=copy-in {folder}/lab-mounts.service /etc/systemd/system",
         f"--customize-hook=copy-in {folder}/lab.conf /etc/ssh/sshd_config.d",
         f"--customize-hook=upload {folder}/sudoers /etc/sudoers.d/lab",
-        *(f"--customize-hook={command}" for command in SET_UP),
+        *(f"--customize-hook={command}" for command in image.commands()),
         image.suite, "-",
     ]  # fmt: skip
     with log.open("wb") as errors:
