@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import testinfra
 import yaml
+from looks import look
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
     LAYOUTS,
@@ -78,33 +78,22 @@ def containers(host: Any) -> dict[str, Any]:
 def seen(name: str, layout: Layout) -> dict[str, Any]:
     """What there is on the host to begin with, asked at once: one call costs as much as one question."""
     bases = ["/data", layout.state_dir]
-    asked = {
-        "paths": [
+    return look(
+        name,
+        paths=[
             *bases,
             *("/data/" + name for name in ("analytics", "extracts", "uploads", "tmp")),
             *(f"{layout.state_dir}/{name}" for name in ("certs", "certs/privkey.pem", "system.duckdb")),
             *state_dirs(), *layout.links, "/certs", "/opt/agnes/.env",
         ],
-        "texts": [
+        texts=[
             "/etc/fstab", "/opt/agnes/.env", "/var/lib/agnes-host/record.json",
             f"{layout.state_dir}/.agnes-state.json",
         ],
-        "lists": ["/data/extracts"],
-        "devices": ["/dev/sdb", "/dev/sdc"],
-        "beats": bases,
-    }  # fmt: skip
-    return look(name, asked)
-
-
-def look(name: str, asked: dict[str, list[str]]) -> dict[str, Any]:
-    """What look.py finds on a host of the lab."""
-    script = Path(__file__).parent / "shared" / "files" / "look.py"
-    command = ["docker", "exec", "--interactive", name, "python3", "-", json.dumps(asked)]
-    with script.open("rb") as source:
-        done = subprocess.run(command, stdin=source, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+        lists=["/data/extracts"],
+        devices=["/dev/sdb", "/dev/sdc"],
+        beats=bases,
+    )  # fmt: skip
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print what checks ask of a host, all at once, as one JSON value.
 
-    python3 - ASKED < look.py     ASKED: JSON with the lists paths, texts, lists, devices and beats
+    python3 - ASKED < look.py     ASKED: JSON with the lists paths, and if wanted texts, lists, devices, beats
 
 One process on the host in place of one for each question. Standard library only: it runs on the
 test host, as root.
@@ -116,6 +116,7 @@ def containers(paths: list[str]) -> dict[str, dict[str, Any]]:
             "health": item["State"].get("Health", {}).get("Status", ""),
             "exit_code": item["State"]["ExitCode"],
             "restarts": item["RestartCount"],
+            "started": item["State"]["StartedAt"],
             "mounts": {mount["Destination"]: mount["RW"] for mount in item["Mounts"]},
             "sees": seen_by(pid, paths) if pid else {},
         }
@@ -144,18 +145,17 @@ def beats(folders: list[str]) -> dict[str, bool]:
 
 def main(asked: dict[str, list[str]]) -> None:
     """Entry point."""
-    config = run(
-        "docker", "compose", "--profile", "*", "config", "--format", "json", folder=PROJECT
-    )
+    compose = ("docker", "compose", "--profile", "*", "config", "--format", "json")
+    config = run(*compose, folder=PROJECT)
     found = {
         "paths": {path: info(path) for path in asked["paths"]},
-        "texts": {path: text(path) for path in asked["texts"]},
-        "lists": {path: sorted(os.listdir(path)) for path in asked["lists"]},
+        "texts": {path: text(path) for path in asked.get("texts", [])},
+        "lists": {path: sorted(os.listdir(path)) for path in asked.get("lists", [])},
         "mounts": mounts(),
-        "block": {device: block(device) for device in asked["devices"]},
+        "block": {device: block(device) for device in asked.get("devices", [])},
         "containers": containers(asked["paths"]),
         "services": json.loads(config)["services"],
-        "beats": beats(asked["beats"]),
+        "beats": beats(asked.get("beats", [])),
     }
     print(json.dumps(found))
 

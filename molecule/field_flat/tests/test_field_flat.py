@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host that was made flat beside the product's keepers, which work now; to nested and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import field
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def second_project(name: str) -> Any:
+    """Whatever is done to the host, its other project is left alone."""
+    before = field.other(name)
+    yield
+    assert field.other(name) == before
+
+
+def test_ticks_change_nothing(name: str, host: Any, facts: dict[str, Any]) -> None:
+    field.check(name, host, LAYOUTS["flat"])
+    field.calm(name, "ticked", facts, "flat")
+    field.drift(host)
+    field.check(name, host, LAYOUTS["flat"])
+    field.calm(name, "drifted", facts, "flat")
+
+
+def test_the_migration_finds_the_database(host: Any) -> None:
+    """Where it found none it would end green, and the product would begin anew."""
+    said = host.check_output(
+        "cd /opt/agnes && docker compose run --rm --no-deps --no-TTY data-migrate"
+    )
+    assert said == "source found"
+
+
+@pytest.mark.parametrize("layout", ["nested", "flat"])
+def test_it_moves_and_its_ticks_leave_it_there(
+    name: str, host: Any, facts: dict[str, Any], layout: str
+) -> None:
+    field.move(name, facts, layout)
+    field.check(name, host, LAYOUTS[layout])
+    field.await_ticks(host)
+    field.check(name, host, LAYOUTS[layout])
+    field.calm(name, f"{layout}-again", facts, layout)

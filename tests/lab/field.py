@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold on a host of the field, with the product's keepers at work all the time."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import moved
+from looks import look
+from play import play
+
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+
+RUNNING = {"app": 1, "scheduler": 1, "ws-gateway": 1, "caddy": 1, "worker": 2, "backup": 1}
+"""Service -> how many of its containers run; telegram-bot has been stopped by an operator."""
+READ_ONLY = {"backup"}
+TICKS = "/srv/ticks"
+SEEN = ["/data", "/data/state", "/data-state", "/certs", "/srv"]
+TICK_SECONDS = 120
+
+
+def ticks(host: Any) -> int:
+    """How often the upgrade has come to its end."""
+    return int(host.run(f"wc -l < {TICKS}").stdout or 0)
+
+
+def await_ticks(host: Any, count: int = 2) -> None:
+    """Wait for whole ticks: the first that ends may have begun before."""
+    wanted, end = ticks(host) + count, time.monotonic() + TICK_SECONDS
+    while ticks(host) < wanted:
+        assert time.monotonic() < end, host.run("journalctl -n 30 --no-pager").stdout
+        time.sleep(1)
+
+
+def drift(host: Any) -> None:
+    """The product's main branch changes: the next tick fetches it and brings the stack up anew."""
+    host.check_output("echo '# newer' >> /srv/upstream/docker-compose.host-mount.yml")
+    await_ticks(host, 3)
+
+
+def other(name: str) -> dict[str, Any]:
+    """The second project's container."""
+    found: dict[str, Any] = look(name, paths=[])["containers"]["other-web-1"]
+    return {key: found[key] for key in ("id", "status", "restarts", "started")}
+
+
+def _seen_by(service: str, layout: Layout) -> dict[str, str]:
+    """Path -> the disk that a container of the service must see there."""
+    if service == "caddy":
+        return {"/certs": "state", "/srv": "data"}
+    return {"/data": "data", "/data/state": "state", layout.state_dir: "state"}
+
+
+def check(name: str, host: Any, layout: Layout) -> None:
+    """Disks in each container, who runs, rows, and nothing where a mount hides it."""
+    found = look(name, paths=SEEN)
+    disks = {role: found["paths"][point]["device"] for role, point in layout.mounts.items()}
+    assert disks["data"] != disks["state"]
+    ours = [item for item in found["containers"].values() if item["project"] == "agnes"]
+    running = [item for item in ours if item["status"] == "running"]
+    assert Counter(item["service"] for item in running) == RUNNING
+    for item in running:
+        for path, disk in _seen_by(item["service"], layout).items():
+            assert item["sees"][path] == disks[disk], (item["service"], path)
+        writable = {path for path, writes in item["mounts"].items() if writes}
+        if item["service"] in READ_ONLY:
+            assert not writable, item
+        assert item["restarts"] == 0, item
+    assert [item["exit_code"] for item in ours if item["service"] == "data-migrate"] == [0]
+    assert found["containers"]["other-web-1"]["status"] == "running"
+    assert beneath(host) == []
+    acknowledged = {entry["row"] for entry in moved.load(host) if entry["row"]}
+    assert len(acknowledged) > 20
+    assert acknowledged <= moved.rows(host)
+    host.check_output(f"cd {layout.state_dir} && sha256sum --quiet --check /srv/secrets")
+    assert not host.file("/var/lib/agnes-host/IN_PROGRESS").exists
+
+
+def beneath(host: Any) -> list[str]:
+    """What lies on the root disk or the data disk where a mount hides it."""
+    look = (
+        "mount --bind / /mnt; find /mnt/data /mnt/data-state -mindepth 1 2>/dev/null || true; umount /mnt; "
+        "mount --bind /data /mnt; if mountpoint --quiet /data/state; then find /mnt/state -mindepth 1; fi; umount /mnt"
+    )
+    found = host.check_output(f"unshare --mount sh -uc '{look}'")
+    return [str(line) for line in found.splitlines()]
+
+
+def calm(name: str, step: str, facts: Mapping[str, Any], layout: str) -> None:
+    """A run that changes nothing."""
+    done = play(f"{name}-{step}", {name: {**facts, "layout": layout}}, "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"^{name} .*changed=0 .*failed=0", done.stdout, re.M), done.stdout
+
+
+def move(name: str, facts: Mapping[str, Any], layout: str) -> None:
+    """A run that moves state to ``layout``."""
+    done = play(f"{name}-{layout}", {name: {**facts, "layout": layout}}, "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
