@@ -200,7 +200,7 @@ class ProjectManager:
         )  # fmt: skip
         project = self.proved(product, present, wanted, env_before, current)
         self.publish(project.files, self.env_text(), project.env_text)
-        recreates = self.announced_recreations(project.stage)
+        recreates = self.announced_recreations(project)
         if not self.actions.check:
             Compose(self.docker, self.dir).check(digest(project.config), project.config)
         services = {
@@ -268,10 +268,10 @@ class ProjectManager:
         """The path of a file of the chain, as Compose takes it."""
         return os.path.join(self.dir, name)
 
-    def announced_recreations(self, stage: Stage) -> set[str]:
+    def announced_recreations(self, project: Proved) -> set[str]:
         """In check mode, what starting the stack will recreate because of the changes announced here."""
         pending = self.actions.check and self.actions.items and os.path.isdir(self.dir)
-        return stage.recreated() if pending else set()
+        return project.stage.recreated(project.config["services"]) if pending else set()
 
     def present(self) -> list[str]:
         """Names in the project directory."""

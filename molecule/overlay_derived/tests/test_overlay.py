@@ -28,7 +28,9 @@ def wanted(layout: str) -> dict[str, set[Bind]]:
     """Service -> its binds, written out for this scenario's files."""
     disks, certs = DISKS[layout], CERTS[layout]
     return {
-        "app": disks | {CONFIG, ("/srv/extra", "/extra", True), (certs, "/app-certs", True)},
+        "app": disks
+        | {CONFIG, ("/srv/extra", "/extra", True), (certs, "/app-certs", True)}
+        | {("/opt/shared", "/shared", False)},
         "extract": disks | {CONFIG},
         "scheduler": disks | {CONFIG},
         "telegram-bot": disks,

@@ -22,10 +22,12 @@ TLS_PROFILE = "tls"
 _POSTGRES = "docker-compose.postgres.yml"
 _POSTGRES_MOUNT = "docker-compose.postgres-host-mount.yml"
 _DEFAULT = LAYOUTS[DEFAULT_LAYOUT].overlay
-_ORDER = (
-    *BASE, _POSTGRES, _DEFAULT, _POSTGRES_MOUNT, TLS_OVERLAY, "docker-compose.gcp-logging.yml",
-)  # fmt: skip
-"""The files that the product's own resolver decides on, in its order; it warns of another one."""
+RESOLVED = (*BASE, _POSTGRES, _DEFAULT, _POSTGRES_MOUNT, TLS_OVERLAY)
+_ORDER = (*RESOLVED, "docker-compose.gcp-logging.yml")
+"""The files that the product's own resolver decides on, in its order; it warns of another one.
+
+The last is switched on by being there, the others by what they are for.
+"""
 
 _TAKEN_ALONE = (
     ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from .chain import RESOLVED
 from .errors import PathOfOurs, ProjectLink, ProjectName
 from .facts import Host
 from .layouts import is_below
@@ -37,11 +38,12 @@ _COMPOSE_FILE = re.compile(r"(docker-)?compose(\.[^/]+)?\.ya?ml")
 def to_place(contents: Mapping[str, bytes], chain: Collection[str]) -> set[str]:
     """Which of the product's files belong into the project directory, by name.
 
-    Of the compose files those that the chain names, and those that one of them names in turn
-    (``extends``, ``include``): the product's scripts take others for switched on when they are there.
+    Of the compose files those that the chain names, those that the product's resolver may come to
+    name, and those that one of them names in turn (``extends``, ``include``). Others, Compose or the
+    product's scripts may take for switched on when they are there.
     """
     compose = {name for name in contents if _COMPOSE_FILE.fullmatch(name)}
-    named, found = compose & set(chain), set()
+    named, found = compose & {*chain, *RESOLVED}, set[str]()
     while named:
         found |= named
         text = b"\n".join(re.sub(rb"(?m)(^|\s)#.*$", b"", contents[name]) for name in named)

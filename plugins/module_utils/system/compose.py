@@ -95,12 +95,12 @@ class Compose:
                 return ComposeInvalid(files=name, found=_redacted(last_line(done.err), text))
         return ComposeInvalid(files=SEPARATOR.join(files), found=_redacted(error, text))
 
-    def recreated(self, services: Optional[Collection[str]] = None) -> set[str]:
+    def recreated(self, services: Collection[str]) -> set[str]:
         """Names of the containers that differ from what they were made with, or whose image does.
 
         Asked by a dry run: the hash that ``config --hash`` prints is not the one that ``up``
         compares for a service with an env_file. ``create`` waits for no service to be healthy.
-        services: those of the chain if the caller has them. Raises DryRunUnreadable, DryRunActed.
+        services: those of the chain. Raises DryRunUnreadable, DryRunActed.
         """
         before = self._listing()
         done = self.call("--dry-run", "create", "--no-build")
@@ -109,11 +109,10 @@ class Compose:
             changed = before.keys() ^ after.keys()
             names = sorted({(before | after)[each][0] for each in changed})
             raise DryRunActed(found=", ".join(names))
-        known = self.config()["services"] if services is None else services
         running = [
             name
             for name, state, service in before.values()
-            if state == "running" and service in known
+            if state == "running" and service in services
         ]
         return dry_run.recreated(done.err + "\n" + done.out, running)
 
