@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .facts import Device, Host
+from .fstab import names_uuid, tag_of
 
 GIB = 1024**3
 
@@ -97,9 +98,12 @@ def identity_of(device: Device, known: Sequence[Device]) -> str:
 
 def carriers(named: str, known: Sequence[Device]) -> list[Device]:
     """The devices that carry a name which is no path: ``UUID=``, ``LABEL=``, or a serial."""
+    tag, wanted = tag_of(named)
+    if tag == "UUID":
+        return [d for d in known if names_uuid(named, d["filesystem"].get("uuid", ""))]
+    if tag == "LABEL":
+        return [d for d in known if wanted and d["filesystem"].get("label") == wanted]
     kind, separator, value = named.partition("=")
-    if separator and kind in ("UUID", "LABEL"):
-        return [d for d in known if value and d["filesystem"].get(kind.lower()) == value]
     serial = value if separator and kind == "SERIAL" else named
     return [d for d in known if d["kind"] in WHOLE_DISKS and d["serial"] == serial]
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from . import fstab
 from .devices import (
     GIB,
     MOUNTABLE,
@@ -200,12 +201,11 @@ def _asked_device(host: Host, role: str) -> Device:
     return device
 
 
-def _check_mount_point(host: Host, mount_point: str, uuid: str) -> None:
+def _check_mount_point(host: Host, mount_point: str, uuid: str, maj_min: str = "") -> None:
+    """Raise unless nothing but this filesystem has a line for the mount point, and no file lies in it."""
     for entry in host["fstab"]:
-        if (
-            posixpath.normpath(entry["mount_point"]) == mount_point
-            and entry["spec"] != f"UUID={uuid}"
-        ):
+        named = fstab.names_uuid(entry["spec"], uuid) or (maj_min and entry["maj_min"] == maj_min)
+        if entry["mount_point"] == mount_point and not named:
             raise FstabConflict(line=entry["line"], mount_point=mount_point, found=entry["spec"])
     names = host["mount_points"].get(mount_point) or []
     if names:
@@ -240,7 +240,7 @@ def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
 def _plan_mount(host: Host, role: str, mount_point: str, device: Device) -> DiskPlan:
     """Mount a filesystem as it is: our own, or one that the user adopts."""
     found = device["filesystem"]
-    _check_mount_point(host, mount_point, found["uuid"])
+    _check_mount_point(host, mount_point, found["uuid"], device["maj_min"])
     return DiskPlan(
         role, "mount", mount_point, device["path"], device["maj_min"], device["size"],
         found["uuid"], found["type"], identity_of(device, host["devices"]),
@@ -251,7 +251,8 @@ def _plan_mount(host: Host, role: str, mount_point: str, device: Device) -> Disk
 def _may_adopt(host: Host, device: Device, request: Request) -> bool:
     uuid, alone = device["filesystem"].get("uuid", ""), len(device["signatures"]) == 1
     mountable = device["filesystem"].get("type") in MOUNTABLE and is_free(device)
-    return alone and mountable and uuid in request.adopt and _with_uuid(host, uuid) is not None
+    named = uuid.lower() in {each.lower() for each in request.adopt}
+    return alone and mountable and named and _with_uuid(host, uuid) is not None
 
 
 def _what_is_lost(host: Host, role: str, mount_point: str, device: Device, request: Request) -> str:

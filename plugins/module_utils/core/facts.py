@@ -194,6 +194,9 @@ class Host(TypedDict):
     asked: dict[str, Asked]
     mounts: list[Mount]
     fstab: list[dict[str, Any]]
+    """Of each entry the fields of fstab.Entry, and ``maj_min`` of the device that it names, if one."""
+    fstab_fixed: str
+    """Why /etc/fstab can't be replaced by a new file, for a message; empty when it can."""
     env: Env
     secrets: Secrets
     state: dict[str, StatePlace]

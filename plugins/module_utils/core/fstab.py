@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
+
+from .host_errors import FstabFixed, FstabTwice
 
 TAG = "x-agnes.host"
 """Mount option that marks a line as ours; mount and systemd ignore ``x-`` options."""
@@ -13,7 +17,8 @@ TAG = "x-agnes.host"
 OPTIONS = ("defaults", "nofail", "x-systemd.device-timeout=30s", "x-systemd.before=docker.service")
 """Why nofail: a host without its disk must still boot far enough to be repaired."""
 
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_BY_UUID = "/dev/disk/by-uuid/"
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 @dataclass(frozen=True)
@@ -34,20 +39,46 @@ class Entry:
 
 
 def decode(value: str) -> str:
-    """A field of fstab or mountinfo without its octal escapes."""
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), value)
+    """A field of fstab or mountinfo without its octal escapes, each of which is a byte."""
+    raw = value.encode("utf-8", "surrogateescape")
+    return _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), raw).decode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def _point(path: str) -> str:
-    """A mount point as mount(8) takes it: without a slash at its end."""
-    return path.rstrip("/") or "/"
+    """A mount point as libmount compares it: slashes that say nothing are left out, dots resolved."""
+    return posixpath.normpath(re.sub("/+", "/", path)) if path.startswith("/") else path
+
+
+def tag_of(spec: str) -> tuple[str, str]:
+    """The tag and the value of ``UUID=...`` and its like; empty for a path.
+
+    libblkid takes quotes off the value, of either kind.
+    """
+    tag, separator, value = spec.partition("=")
+    if not separator or tag not in ("UUID", "LABEL", "PARTUUID", "PARTLABEL"):
+        return "", ""
+    if value[:1] in ("'", '"') and value[-1:] == value[:1] and len(value) > 1:
+        value = value[1:-1]
+    return tag, value
+
+
+def names_uuid(spec: str, uuid: str) -> bool:
+    """Whether a spec is the filesystem's UUID, as a tag or as udev's link, in letters of any case."""
+    tag, value = tag_of(spec)
+    if spec.startswith(_BY_UUID):
+        tag, value = "UUID", spec[len(_BY_UUID) :]
+    return bool(uuid) and tag == "UUID" and value.lower() == uuid.lower()
 
 
 def entries(text: str) -> list[Entry]:
     """The entries of an fstab; comments and broken lines are skipped, as mount does."""
     found = []
-    # Only spaces and tabs part fields, and only a newline ends a line: as mount(8) reads it.
+    # Only spaces and tabs part fields, and only a newline ends a line, with a carriage return
+    # before it or not: as libmount reads it. It knows no quotes for a mount point.
     for number, line in enumerate(text.split("\n"), start=1):
+        line = line[:-1] if line.endswith("\r") else line
         fields = [field for field in re.split(r"[ \t]+", line) if field]
         if len(fields) < 3 or fields[0].startswith("#"):
             continue
@@ -61,6 +92,27 @@ def entries(text: str) -> list[Entry]:
 def at(text: str, mount_point: str) -> Optional[Entry]:
     """The entry for ``mount_point``, or None."""
     return next((entry for entry in entries(text) if entry.mount_point == mount_point), None)
+
+
+def lines(text: str) -> list[str]:
+    """The lines by number from 0, each with its end: only a newline ends one."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def check_lines(found: Iterable[Mapping[str, Any]], mount_points: Iterable[str]) -> None:
+    """Raise FstabTwice where several entries are for one of the mount points."""
+    known = list(found)
+    for point in mount_points:
+        numbers = [str(entry["line"]) for entry in known if entry["mount_point"] == point]
+        if len(numbers) > 1:
+            raise FstabTwice(lines=" and ".join(numbers), mount_point=point)
+
+
+def check_replaceable(why_not: str, wanted: Iterable[str]) -> None:
+    """Raise FstabFixed where lines must change, for these mount points, and the file can't be replaced."""
+    points = ", ".join(wanted)
+    if points and why_not:
+        raise FstabFixed(found=why_not, mount_points=points)
 
 
 def line_for(role: str, uuid: str, mount_point: str, fstype: str, selinux_type: str = "") -> str:

@@ -22,6 +22,22 @@ class ToolMissing(Refusal):
     )
 
 
+class FstabFixed(Refusal):
+    code = "AH151"
+    sentence = (
+        "/etc/fstab is {found}, and this run must change its lines for {mount_points}; make it a regular file "
+        "that root can replace, and run again"
+    )
+
+
+class FstabTwice(Refusal):
+    code = "AH152"
+    sentence = (
+        "lines {lines} of /etc/fstab are all for '{mount_point}', and a boot would mount one over the other; "
+        "take out all but the right one"
+    )
+
+
 class ChangedByYaml(Refusal):
     code = "AH153"
     sentence = (

@@ -108,6 +108,11 @@ def layout_at(state_dir: str) -> Optional[Layout]:
     return next((layout for layout in LAYOUTS.values() if layout.state_dir == wanted), None)
 
 
+def mount_points() -> set[str]:
+    """Where a disk is mounted in any layout."""
+    return {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
+
+
 def state_dirs() -> list[str]:
     """Every STATE_DIR of the table, each once."""
     return list(dict.fromkeys(layout.state_dir for layout in LAYOUTS.values()))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
+from . import fstab
 from .authority import HIDDEN, say_authority
 from .copy_errors import NoRoom, SourceUnproved
 from .copying import ROOM_FACTOR
@@ -197,7 +198,7 @@ def _check_new_place(scene: Scene) -> None:
     if names:
         raise MovePlaceInUse(path=new, found=", ".join(names[:5]))
     spec = scene.facts["lines"].get(new)
-    if spec and spec != f"UUID={scene.uuid}":
+    if spec and not fstab.names_uuid(spec, scene.uuid):
         raise MovePlaceInUse(path=new, found=f"{spec} in /etc/fstab")
 
 

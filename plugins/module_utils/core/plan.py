@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from . import fstab
 from .authority import decide, note
 from .boot import check_boot
 from .chain import chain_for, chain_now, layout_overlays, split
@@ -17,7 +18,7 @@ from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
 from .gathering import check_not_retired, check_state_on
 from .keeping import secrets_and_keepers
-from .layouts import DEFAULT_LAYOUT, LAYOUTS, Layout
+from .layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .plan_facts import facts_of
 from .plan_file import Given, check_given, given
@@ -116,6 +117,12 @@ def _decided(
     check_boot(host, layout, str(request.get("boot_script") or ""))
     disks = _disks(host, layout, request, move)
     check_tools(host["tools"], needed(disks, part))
+    at = {entry["mount_point"] for entry in host["fstab"]}
+    lacking = [
+        d.mount_point for d in disks if d.action in ("format", "mount") and d.mount_point not in at
+    ]
+    moved = [path for path in (move.scene.old, move.scene.new) if path] if move else []
+    fstab.check_replaceable(host["fstab_fixed"], dict.fromkeys([*lacking, *moved]))
     profiles = list(request.get("profiles") or [])
     current = chain_now(host["env"]["values"], host["compose_files"], host["project"]["path"])
     backend = host["moving"]["backend"]
@@ -201,6 +208,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
             raise NewerFormat(path="the observation", found=host["format"], known=FORMAT)
         check_tools(host["tools"], ALWAYS)
         check_record(host["record"])
+        fstab.check_lines(host["fstab"], sorted(mount_points()))
         asked = str(request.get("layout") or "")
         approved = given(request.get("plan") or {}, str(request.get("host") or ""), asked)
         asked = approved.target if approved else asked

@@ -57,7 +57,7 @@ def without_line(text: str, mount_point: str, new: str) -> str:
     """/etc/fstab without lines for ``mount_point``; a line that is not ours stays as a comment."""
     going = {e.line: e for e in fstab.entries(text) if e.mount_point == mount_point}
     lines = []
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+    for number, line in enumerate(fstab.lines(text), start=1):
         entry = going.get(number)
         if entry is None:
             lines.append(line)
@@ -77,7 +77,7 @@ def with_line_back(text: str, mount_point: str, new: str, line: str) -> str:
 def line_at(text: str, mount_point: str) -> str:
     """The line of /etc/fstab for a mount point, as it stands; empty when there is none."""
     entry = fstab.at(text, mount_point)
-    return text.splitlines()[entry.line - 1] if entry else ""
+    return fstab.lines(text)[entry.line - 1].rstrip("\n") if entry else ""
 
 
 def chain_in(text: str) -> list[str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from typing import Optional
 
 from ..core.devices import carriers, not_one
 from ..core.facts import Asked, Device, Mount
+from ..core.fstab import tag_of
 from . import mountinfo
 from .commands import Failed, run
 
 SYS = "/sys/dev/block"
 MIB = 1024 * 1024
 _BY_PATH = "/dev/disk/by-path"
+_PARTITION_LINKS = {"PARTUUID": "/dev/disk/by-partuuid/", "PARTLABEL": "/dev/disk/by-partlabel/"}
 SAMPLES = 64
 """How many 4 KiB samples between the first and the last MiB must be zero."""
 
@@ -42,6 +45,12 @@ def maj_min_of(rdev: int) -> str:
     return f"{os.major(rdev)}:{os.minor(rdev)}"
 
 
+def udev_name(value: str) -> str:
+    r"""A label as udev has it in the name of a link: all but plain characters as ``\x20``."""
+    plain = re.compile(r"[A-Za-z0-9#+\-.:=@_]|[^\x00-\x7f]")
+    return "".join(c if plain.match(c) else f"\\x{ord(c):02x}" for c in value)
+
+
 def resolve(named: str, known: list[Device]) -> Asked:
     """What a disk variable names, as the MAJ:MIN of exactly one device; never by parsing a path.
 
@@ -50,6 +59,9 @@ def resolve(named: str, known: list[Device]) -> Asked:
     asked: Asked = {"device": named, "found": "", "maj_min": ""}
     if not named:
         return asked
+    tag, value = tag_of(named)
+    if tag in _PARTITION_LINKS:
+        named = _PARTITION_LINKS[tag] + (value.lower() if tag == "PARTUUID" else udev_name(value))
     if not named.startswith("/"):
         found = carriers(named, known)
         asked["found"] = not_one(named, found)
@@ -123,7 +135,12 @@ def _signatures(path: str) -> tuple[list[str], dict[str, str]]:
         label = f" labelled '{signature['label']}'" if signature.get("label") else ""
         texts.append(f"{signature['type']}{label}")
     probe = run(["blkid", "--probe", "--output", "export", path], codes=(0, 2, 8))
-    values = dict(line.split("=", 1) for line in probe.out.splitlines() if "=" in line)
+    # This format has a backslash before a space and its like: "My\\ Data".
+    values = {
+        key: re.sub(r"\\(.)", r"\1", value)
+        for key, separator, value in (line.partition("=") for line in probe.out.splitlines())
+        if separator
+    }
     if probe.code == 8:
         texts.append("several signatures that contradict each other")
     elif not texts and values.get("TYPE", values.get("PTTYPE")):

@@ -13,7 +13,7 @@ from ..core.disks import LABELS
 from ..core.errors import NotBlank
 from ..core.facts import Device
 from ..core.move_errors import MountLineMissing, OtherDeviceMounted
-from . import devices, durable, kernel, trees, units
+from . import devices, durable, fstab_file, kernel, trees, units
 from .commands import run
 
 FSTAB = "/etc/fstab"
@@ -85,7 +85,7 @@ def missing_fstab_line(
     role: str, uuid: str, mount_point: str, fstype: str, selinux_type: str = ""
 ) -> str:
     """The line that /etc/fstab lacks for this mount point, or empty."""
-    text = durable.read_text(FSTAB) or ""
+    text = fstab_file.read(FSTAB)
     if fstab.at(text, mount_point):
         return ""
     return fstab.line_for(role, uuid, mount_point, fstype, selinux_type)
@@ -110,7 +110,7 @@ def mount(mount_point: str, maj_min: str) -> None:
     By descriptor: uid 999 owns /data, and a name in it that becomes a link in between would
     have the disk mounted wherever that leads. maj_min: empty where only fstab knows it.
     """
-    entry = fstab.at(durable.read_text(FSTAB) or "", mount_point)
+    entry = fstab.at(fstab_file.read(FSTAB), mount_point)
     if entry is None:
         raise MountLineMissing(path=mount_point, uuid=_uuid_of(maj_min))
     # With nofail, mount would say that all is well when it is not.

@@ -28,6 +28,7 @@ from . import (
     elsewhere,
     engine,
     evidence,
+    fstab_file,
     moving,
     record,
     state_secrets,
@@ -177,7 +178,11 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "devices": known,
         "asked": asked,
         "mounts": mounts,
-        "fstab": [vars(entry) for entry in fstab.entries(durable.read_text("/etc/fstab") or "")],
+        "fstab": [
+            {**vars(entry), "maj_min": devices.resolve(entry.spec, known)["maj_min"]}
+            for entry in fstab.entries(fstab_file.read())
+        ],
+        "fstab_fixed": fstab_file.fixed(),
         "env": read_env(os.path.join(project_dir, ".env")),
         "secrets": state_secrets.observe(os.path.join(project_dir, ".env")),
         "state": {path: state_place(path, mounts) for path in state_dirs()},

@@ -21,6 +21,7 @@ from ..core.retired import ASIDE
 from ..core.scenes import Bare, Leftover, Moving, Point, no_leftovers
 from . import (
     durable,
+    fstab_file,
     kernel,
     ledger,
     manifest_file,
@@ -309,7 +310,7 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
     measured: also add up state that is in a plain directory, and what is free for one.
     """
     values = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
-    entries = fstab.entries(durable.read_text("/etc/fstab") or "")
+    entries = fstab.entries(fstab_file.read())
     found = points()
     state_dir = resolve_state_dir(values)
     # By the table's path, never through a link.

@@ -105,6 +105,7 @@ def host(**differs: Any) -> Host:
         },
         "mounts": [],
         "fstab": [],
+        "fstab_fixed": "",
         "env": {"path": "/opt/agnes/.env", "exists": False, "values": {}, "trouble": []},
         # None of them is to be taken over or made, unless a test says so.
         "secrets": {"in_env": [*GENERATED, *IN_STATE], "in_state": {}},

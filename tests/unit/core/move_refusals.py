@@ -45,7 +45,9 @@ RUNNING = [
 
 def host_with(layout: Layout, **moving: Any) -> Any:
     """A host in ``layout`` with a stack, and what differs in the facts of a move."""
-    fstab = [{"mount_point": layout.mounts["state"], "spec": "UUID=u-state"}]
+    fstab = [
+        {"line": 2, "maj_min": "", "mount_point": layout.mounts["state"], "spec": "UUID=u-state"}
+    ]
     values = {**layout.env(), "COMPOSE_FILE": f"docker-compose.yml:{layout.overlay}"}
     made: Any = HOSTS[layout.name](
         fstab=fstab, env=env(**values), containers=RUNNING,

@@ -36,6 +36,11 @@ def engine(**differs: Any) -> dict[str, Any]:
     return {**host()["engine"], **differs}
 
 
+def line(number: int, point: str, spec: str, maj_min: str = "") -> dict[str, Any]:
+    """An entry of /etc/fstab, as observed."""
+    return {"line": number, "mount_point": point, "spec": spec, "maj_min": maj_min}
+
+
 class Planned(NamedTuple):
     """A host whose plan is a refusal."""
 
@@ -260,6 +265,19 @@ PLANNED = [
         "AH150: this host lacks blkid, mount, which this run needs (looked for in /usr/local/sbin:"
         "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin); run 'apt-get install mount util-linux' there, "
         "and run again",
+    ),
+    Planned(
+        host_errors.FstabFixed, host(fstab_fixed="a link to '/run/fstab', which a new file would replace"),
+        FLAT,
+        "AH151: /etc/fstab is a link to '/run/fstab', which a new file would replace, and this run must "
+        "change its lines for /data, /data-state; make it a regular file that root can replace, and run "
+        "again",
+    ),
+    Planned(
+        host_errors.FstabTwice,
+        nested_host(fstab=[line(3, "/data", "UUID=u-data"), line(7, "/data", "/dev/sdb")]), {},
+        "AH152: lines 3 and 7 of /etc/fstab are all for '/data', and a boot would mount one over the "
+        "other; take out all but the right one",
     ),
     Planned(
         host_errors.EngineOnStateDisk,

@@ -42,10 +42,16 @@ KNOWN = [
     ext4("/dev/sdb", "u-1", serial="S1"),
     ext4("/dev/sdc", "u-2", serial="S2"),
     ext4("/dev/sdd", "u-2", serial="S2"),
+    device("/dev/sde", filesystem={"type": "ext4", "uuid": "u-4", "label": "My Data"}),
 ]
 
 TEST_NAMES: list[Any] = [
     ("UUID=u-1", ["/dev/sdb"], ""),
+    ("UUID=U-1", ["/dev/sdb"], ""),
+    ('UUID="u-1"', ["/dev/sdb"], ""),
+    ("LABEL=My Data", ["/dev/sde"], ""),
+    ('LABEL="My Data"', ["/dev/sde"], ""),
+    ("LABEL=my data", [], "no disk carries"),
     ("UUID=u-2", ["/dev/sdc", "/dev/sdd"], "2 devices carry (/dev/sdc, /dev/sdd)"),
     ("UUID=u-3", [], "no disk carries"),
     ("UUID=", [], "no disk carries"),

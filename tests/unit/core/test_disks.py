@@ -220,7 +220,7 @@ TEST_REFUSALS: list[Any] = [
     ),
     pytest.param(
         host(
-            fstab=[{"line": 4, "mount_point": "/data", "spec": "UUID=gone", "fstype": "ext4"}]
+            fstab=[{"line": 4, "mount_point": "/data", "spec": "UUID=gone", "maj_min": ""}]
         ), "flat",
         "AH031: /etc/fstab line 4 already gives '/data' to 'UUID=gone', which is not mounted; mount "
         "it, or take the line out", id="fstab-line-of-another",

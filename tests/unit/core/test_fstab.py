@@ -129,3 +129,43 @@ def test_a_mount_point_with_a_slash_at_its_end_is_the_same() -> None:
 
 def test_only_a_newline_ends_a_line() -> None:
     assert [entry.line for entry in fstab.entries("A=\x0c1 /a ext4\nB=2 /b ext4\n")][-1] == 2
+
+
+TEST_POINTS: list[tuple[str, str]] = [
+    ("/data", "/data"), ("/data/", "/data"), ("//data///state//", "/data/state"), ("/", "/"),
+    ("/data/./state", "/data/state"), ("/srv/../data", "/data"), ("none", "none"),
+    ('"/data"', '"/data"'), ("/my\\040disk/", "/my disk"), ("/data\\011", "/data\t"),
+    ("/caf\\303\\251", "/caf\u00e9"), ("/x\\377", "/x\udcff"), ("/x\\777", "/x\\777"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "point"), TEST_POINTS)
+def test_a_mount_point_is_compared_as_libmount_does(written: str, point: str) -> None:
+    assert [e.mount_point for e in fstab.entries(f" \t/dev/x \t {written}\t\text4")] == [point]
+
+
+def test_a_carriage_return_ends_no_option_and_no_newline_is_needed() -> None:
+    found = fstab.entries("UUID=1 /a ext4 nofail\r\n  # c\n/dev/x /b xfs")
+    assert [(e.line, e.mount_point, e.options) for e in found] == [
+        (1, "/a", ("nofail",)),
+        (3, "/b", ("defaults",)),
+    ]
+
+
+TEST_SPECS: list[tuple[str, bool]] = [
+    ("UUID=ab-1", True), ("UUID=AB-1", True), ('UUID="ab-1"', True), ("UUID='AB-1'", True),
+    ("/dev/disk/by-uuid/ab-1", True), ("UUID=ab-12", False), ("LABEL=ab-1", False),
+    ("PARTUUID=ab-1", False), ("/dev/ab-1", False), ('UUID="ab-1', False), ("UUID=", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "same"), TEST_SPECS)
+def test_a_spec_that_names_a_uuid(spec: str, same: bool) -> None:
+    assert fstab.names_uuid(spec, "ab-1") is same
+    assert not fstab.names_uuid(spec, "")
+
+
+def test_lines_end_with_a_newline_and_nothing_else() -> None:
+    text = "# a\x0cb\u2028c\n\n/dev/x /b xfs"
+    assert fstab.lines(text) == ["# a\x0cb\u2028c\n", "\n", "/dev/x /b xfs"]
+    assert fstab.lines("") == []

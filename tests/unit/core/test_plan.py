@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.agnes.host.plugins.module_utils.core import fstab
 from ansible_collections.agnes.host.plugins.module_utils.core.engine import (
     check_engine,
     version_of,
@@ -16,7 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.engine import (
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
-from .hosts import GIB, device, env, flat_host, host, nested_host, one_disk_host, place
+from .hosts import GIB, device, env, ext4, flat_host, host, nested_host, one_disk_host, place
 from .refusals import PLANNED, Planned, engine
 
 
@@ -207,9 +208,50 @@ def test_a_data_dir_that_no_layout_mounts_is_refused() -> None:
     assert make_plan(observed)["refusal"]
 
 
-def test_an_fstab_line_with_a_slash_at_its_end_conflicts_too() -> None:
-    line = {"line": 2, "mount_point": "/data/", "spec": "LABEL=x", "fstype": "xfs"}
-    assert make_plan(host(fstab=[line]), {"layout": "flat"})["code"] == "AH031"
+def listed(text: str, maj_min: str = "") -> list[dict[str, Any]]:
+    """/etc/fstab as the observation has it, all lines for one device."""
+    return [{**vars(entry), "maj_min": maj_min} for entry in fstab.entries(text)]
+
+
+@pytest.mark.parametrize("point", ["/data/", "//data", "/data/.", "/srv/../data"])
+def test_an_fstab_line_conflicts_however_it_writes_the_place(point: str) -> None:
+    lines = listed(f"LABEL=x\t{point} xfs")
+    assert make_plan(host(fstab=lines), {"layout": "flat"})["code"] == "AH031"
+    twice = listed(f"LABEL=x {point} xfs\n# c\nUUID=y /data xfs")
+    assert make_plan(nested_host(fstab=twice), {})["code"] == "AH152"
+
+
+OWN_DATA = {"format": 1, "disks": {"data": {"uuid": "u-data", "phase": "formatted"}}}
+OWN_LINES: list[Any] = [
+    ("UUID=U-DATA /data ext4", "", ""),
+    ("LABEL=agnes-data /data ext4", "8:16", ""),
+    ("LABEL=agnes-data /data ext4", "", "AH031"),
+    ("/dev/disk/by-label/agnes-data /data ext4", "8:32", "AH031"),
+]
+
+
+@pytest.mark.parametrize(("text", "maj_min", "code"), OWN_LINES)
+def test_a_line_is_for_the_disk_that_it_leads_to(text: str, maj_min: str, code: str) -> None:
+    observed = host(
+        devices=[ext4("/dev/sdb", "u-data"), device("/dev/sdc")], record=OWN_DATA,
+        fstab=listed(text, maj_min),
+    )  # fmt: skip
+    assert make_plan(observed, {"layout": "flat"})["code"] == code
+
+
+def test_a_file_that_can_not_be_replaced_stops_only_who_must_change_it() -> None:
+    fixed = {"fstab_fixed": "a link to 'x', which a new file would replace"}
+    assert make_plan(nested_host(**fixed), {})["code"] == ""
+    assert make_plan(nested_host(**fixed), {"layout": "flat"})["code"] == "AH151"
+    assert make_plan(host(**fixed), {"layout": "flat"})["code"] == "AH151"
+    line = listed("UUID=u-data /data ext4")
+    there = host(
+        devices=[ext4("/dev/sdb", "u-data"), device("/dev/sdc")],
+        record=OWN_DATA,
+        fstab=line,
+        **fixed,
+    )
+    assert "its lines for /data-state;" in make_plan(there, {"layout": "flat"})["refusal"]
 
 
 def test_too_small_says_sizes_that_differ() -> None:

@@ -96,7 +96,7 @@ CHANGES: dict[str, Any] = {
     "hidden state": lambda o: _hidden(o, leftover("system.duckdb", size=4096)),
     "a hidden tick": lambda o: _hidden(o, leftover("agnes-state-applier.tick", size=9)),
     "a foreign fstab line": lambda o: o["fstab"].append(
-        {"line": 3, "spec": "LABEL=x", "mount_point": "/data-state", "tag": None}),
+        {"line": 3, "spec": "LABEL=x", "mount_point": "/data-state", "tag": None, "maj_min": ""}),
     "known by the record": lambda o: o["record"]["disks"].update(
         state={"uuid": "u-state", "phase": "formatted"}),
     "formatting was cut short": lambda o: o["record"]["disks"].update(

@@ -93,7 +93,8 @@ def test_the_plan_says_what_is_mounted_first() -> None:
     observed = host_with(NESTED)
     observed["mounts"] = []
     observed["fstab"] = [
-        {"mount_point": path, "spec": f"UUID={uuid}"} for path, uuid in BOTH.items()
+        {"line": 1, "maj_min": "", "mount_point": path, "spec": f"UUID={uuid}"}
+        for path, uuid in BOTH.items()
     ]
     fence = {
         "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
