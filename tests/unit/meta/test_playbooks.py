@@ -74,21 +74,29 @@ def test_a_plan_file_is_written_by_whoever_runs_ansible(tmp_path: Path) -> None:
         "hosts": "agnes",
         "gather_facts": False,
         "become": True,
-        "vars": {
-            "state_layout_plan_out": str(tmp_path),
-            "disks_plan": {"layout": "flat", "move": {**dict.fromkeys(_SAID), "facts": {}}},
-        },
+        "vars_files": [str(ROOT / "roles/disks/vars/main.yml"), str(tmp_path / "vars.json")],
         "tasks": [
             {"include_role": {"name": "agnes.host.state_layout", "tasks_from": "plan_file"}},
+            {
+                "assert": {
+                    "that": "(lookup('file', __disks_plan_path) | from_json).host == inventory_hostname"
+                }
+            },
         ],
     }
+    plan = {"layout": "flat", "move": {**dict.fromkeys(_SAID), "facts": {}}}
+    out = str(tmp_path)
+    (tmp_path / "vars.json").write_text(
+        json.dumps({"disks_plan": plan, "plan": out, "state_layout_plan_out": out})
+    )
     (tmp_path / "play.json").write_text(json.dumps([play]))
     (tmp_path / "hosts.yml").write_text(
         "all:\n  vars: {ansible_become: true, ansible_become_user: nobody, ansible_become_exe: /nowhere/sudo}\n"
-        "agnes: {hosts: {h1: }}\n"
+        "agnes: {hosts: {h1: , eu/h2: }}\n"
     )
     done = run_playbook(tmp_path / "hosts.yml", str(tmp_path / "play.json"), "--check")
     assert done.returncode == 0, done.stdout + done.stderr
-    written = tmp_path / "agnes-plan-h1.json"
-    assert json.loads(written.read_text())["host"] == "h1"
-    assert written.stat().st_mode & 0o777 == 0o600
+    for name, host in (("h1", "h1"), ("eu%2Fh2", "eu/h2")):
+        written = tmp_path / f"agnes-plan-{name}.json"
+        assert json.loads(written.read_text())["host"] == host
+        assert written.stat().st_mode & 0o777 == 0o600
