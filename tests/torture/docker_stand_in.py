@@ -207,14 +207,16 @@ def overridden(path: str) -> dict:
     return found
 
 
-def config(arguments: list) -> None:
+def config() -> None:
+    """As Compose does: by the .env of the directory that it is called in."""
     with open(BASE) as file:
         base = json.load(file)
-    for number, word in enumerate(arguments):
-        if word == "--file":
-            for service, volumes in overridden(arguments[number + 1]).items():
-                base["services"][service]["volumes"] = volumes
-    print(json.dumps(base))
+    values = env(".env")
+    chain(values)
+    for name in values["COMPOSE_FILE"].split(":"):
+        for service, volumes in overridden(name).items():
+            base["services"][service]["volumes"] = volumes
+    print(json.dumps({"name": "agnes", **base}))
 
 
 def state_dir(project: str) -> str:
@@ -289,7 +291,7 @@ def down() -> None:
 
 def compose(arguments: list) -> None:
     if "config" in arguments:
-        config(arguments)
+        config()
     elif "up" in arguments:
         up(arguments[arguments.index("up") + 1 :])
     elif "down" in arguments:
