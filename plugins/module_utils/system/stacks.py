@@ -11,7 +11,7 @@ from typing import Any, Optional
 from ..core.errors import NotHealthy, NotMounted, WrongDiskInContainer
 from ..core.layouts import Layout, is_below, resolve_state_dir
 from ..core.stack import step_for, trouble_with
-from .commands import Failed
+from .commands import Failed, Hung
 from .compose import Compose
 from .devices import maj_min_of
 from .engine import containers
@@ -35,19 +35,24 @@ def healthy(
     """Look again and again until no service of ``names`` is in trouble; returns the containers.
 
     trouble: why a service is not as it must be, told its container; empty when it is.
-    Raises NotHealthy after ``seconds``.
+    Raises NotHealthy after ``seconds``; it says how long it was really waited.
     """
-    end = clock() + seconds
+    began = clock()
     while True:
-        found = look()
-        reasons = {name: trouble(name, found.get(name)) for name in names}
+        try:
+            found = look()
+            reasons = {name: trouble(name, found.get(name)) for name in names}
+        except Hung:
+            # A slow engine is no sign that a service is ill: it is asked again while there is time.
+            found, reasons = {}, dict.fromkeys(names, "not known: the engine does not answer")
         waiting = {name: why for name, why in reasons.items() if why}
         if not waiting:
             return found
-        if clock() > end:
+        waited = clock() - began
+        if waited > seconds:
             name = sorted(waiting)[0]
             raise NotHealthy(
-                service=name, found=waiting[name], seconds=int(seconds), project=project_dir
+                service=name, found=waiting[name], seconds=int(waited), project=project_dir
             )
         time.sleep(poll_seconds)
 
@@ -78,13 +83,14 @@ class Stack:
 
     def up(self, names: Sequence[str], seconds: float) -> None:
         """Bring services up; those they depend on come up too."""
+        began = time.monotonic()
         try:
             self.compose.up(names, seconds)
         except Failed as error:
             raise NotHealthy(
                 service=" ".join(names),
                 found=f"not up ({error})",
-                seconds=int(seconds),
+                seconds=int(time.monotonic() - began),
                 project=self.project_dir,
             ) from error
 
