@@ -104,6 +104,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
     Refusal,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.plan_facts import UP
 from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     awake,
     left_alone,
@@ -129,7 +130,8 @@ def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
         stacks.check_mounts(params["mounted"])
     stack = stacks.Stack(engine["docker"], params["project_dir"])
     wanted = selected(services, params["profiles"])
-    names = awake(wanted, stack.by_service(), record.read().get("resting") or ())
+    running = [name for name, c in stack.by_service().items() if c["status"] in UP]
+    names = awake(wanted, running, record.read().get("resting") or ())
     names = [name for name in names if name not in params["resting"]]
     steps = stack.steps(services, names, params["recreates"] if actions.check else None)
     if steps and not params["start"]:

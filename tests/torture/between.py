@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -95,8 +96,27 @@ def _lost(run: Run) -> dict[str, Any]:
     return found
 
 
+def _stopped(run: Run) -> dict[str, Any]:
+    """Somebody stops a service while a committed move has not ended; it stays so, and the move ends."""
+    path = Path("/run/stand-in.json")
+    store = json.loads(path.read_text())
+    for item in store["containers"].values():
+        if item["service"] == "app":
+            item.update(state="exited", exit=137)
+    path.write_text(json.dumps(store))
+    Path("/run/stopped").write_text("app")
+    status, result = run(False)
+    running = sorted(
+        item["service"]
+        for item in json.loads(path.read_text())["containers"].values()
+        if item["state"] == "running"
+    )
+    assert "app" in host.record()["resting"]
+    return {"armed": "stopped", "status": status, "message": result["message"], "running": running}
+
+
 EVENTS: dict[str, Callable[[Run], dict[str, Any]]] = {
-    "away": _away, "late data": _late("/data"), "late state": _late("/data/state", "/data-state"),
+    "away": _away, "stopped": _stopped, "late data": _late("/data"), "late state": _late("/data/state", "/data-state"),
     "late both": _late("/data", "/data/state", "/data-state"), "taken": _taken, "replaced": _replaced, "lost": _lost,
 }  # fmt: skip
 """By the name of the run."""

@@ -64,6 +64,16 @@ def unmounted() -> None:
     _at({("start", "before"): lambda: _take("/data-state")})
 
 
+def data_gone() -> None:
+    """Once, the data disk goes away when the state disk is at its new place only."""
+
+    def away() -> None:
+        host.run("umount", "/data")
+        Path("/data/state").mkdir(exist_ok=True)
+
+    _at({("line", "after"): away})
+
+
 def gone_on_the_way_back() -> None:
     """Once, it is away while going back would start the stack on it."""
     _at(
@@ -205,6 +215,7 @@ def half_unmade() -> None:
 PATCHES = {
     "corrupted": corrupt,
     "unmounted": unmounted,
+    "data gone": data_gone,
     "gone on the way back": gone_on_the_way_back,
     "not replaced": not_replaced,
     "mounted again": mounted_again,

@@ -42,6 +42,12 @@ def _fstab() -> dict[str, str]:
     return {f[1]: f[0] for f in lines if len(f) > 1 and not f[0].startswith("#") and f[1] in PLACES}
 
 
+def stopped() -> set[str]:
+    """The services that somebody has stopped while a move went on: /run/stopped has them."""
+    path = Path("/run/stopped")
+    return set(path.read_text().split()) if path.exists() else set()
+
+
 def running() -> list[str]:
     """The services that run."""
     containers = json.loads(Path("/run/stand-in.json").read_text())["containers"].values()
@@ -98,7 +104,7 @@ def check_owner(fence: dict[str, Any] | None, named: Layout, begin: str) -> None
 
 def check_settled(named: Layout, begin: str) -> None:
     """Without an intent the host is in one layout, whole: nothing of a move is left half-way."""
-    assert running() == sorted(host.RUNNING), running()
+    assert running() == sorted(set(host.RUNNING) - stopped()), running()
     points = moving.points()
     on_disk = begin not in (host.COPY, host.GATHER) or named.needs_state_disk
     if begin == host.UNCOVER and not named.needs_state_disk:
@@ -196,7 +202,7 @@ def check_ended(target: Layout, source: Layout, begin: str, before: dict[str, An
     _check_marker(target, {"epoch": 1})
     record = host.record()
     assert (record["move"]["source"], record["move"]["target"]) == (source.name, target.name)
-    assert set(record.get("resting") or ()) == set(host.RESTING), record.get("resting")
+    assert set(record.get("resting") or ()) == set(host.RESTING) | stopped(), record.get("resting")
     uuid = host.state_uuid(begin)
     assert record["move"]["uuid"] == uuid
     if begin == host.COPY:

@@ -420,3 +420,26 @@ def test_a_directory_that_says_it_is_our_copy_is_not_taken_for_it(
 ) -> None:
     found = play(tmp_path, "gather", f"forged {role}", "")
     assert found["history"][0]["status"] == 0, found["history"]
+
+
+@pytest.mark.parametrize("begin", ["nested", "copy", "gather"])
+def test_what_somebody_has_stopped_is_not_started_again_by_a_move_that_goes_on(
+    tmp_path: Path, begin: str
+) -> None:
+    found = play(tmp_path, begin, "none", "prove.before:kill", "stopped")
+    assert [each["status"] for each in found["history"]] == [-9, 0], found["history"]
+    assert found["history"][1]["running"] == ["scheduler"]
+    assert found["end"]["fence"] is None
+    assert "app" in found["end"]["resting"]
+
+
+def test_the_data_disk_that_goes_away_after_the_commit_has_nothing_written_beneath(
+    tmp_path: Path,
+) -> None:
+    """The link for readers is not made on the root disk, which the data disk would cover again."""
+    found = play(tmp_path, "nested", "data gone", "", "")
+    assert message(found).startswith("AH070: ")
+    assert "at step 'place' (AH135: '/data' does not show the disk with UUID" in message(found)
+    assert found["history"][0]["running"] == []
+    assert found["history"][1]["status"] == 0
+    same_end(found, "nested", "none", tmp_path)

@@ -51,8 +51,8 @@ def selected(services: Mapping[str, Mapping[str, Any]], profiles: Collection[str
 def awake(names: Sequence[str], present: Collection[str], resting: Collection[str]) -> list[str]:
     """The services of ``names`` that are to run.
 
-    present: services that have a container; resting: those that were not running when a
-    move took their containers away. They stay so until somebody starts them.
+    present: services that run; resting: those that were not running when a move took their
+    containers away, or were stopped while it went on. They stay so until somebody starts them.
     """
     return [name for name in names if name in present or name not in resting]
 

@@ -23,7 +23,7 @@ from ..system.commands import Failed, take_over
 from .failpoints import reach
 from .gather_steps import is_gone, release
 from .late import BOOT_SECONDS, mount_late
-from .steps import ACTS, product_lock
+from .steps import ACTS, leave_stopped, product_lock, start_again
 from .world import BACK, FORWARD, World, new_intent
 
 UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
@@ -179,13 +179,14 @@ class Engine:
     def _start_anyway(self) -> None:
         """After the commit: if the disk is where .env points, the stack can run while the rest waits."""
         scene = self.world.look()
+        if self.world.was_started:
+            # It runs, or somebody has stopped it since.
+            return
         if scene.committed and scene.there and scene.superseded:
             with suppress(*_ERRORS):
                 self.world.check_data_disk()
                 release(self.world)
-                self.world.project.up(
-                    self.world.wanted, self.world.intent["alone"], self.world.intent["timeout"]
-                )
+                start_again(self.world)
 
 
 def carry_out(
@@ -202,6 +203,7 @@ def carry_out(
     with product_lock(UPGRADE_LOCK):
         if fence is not None:
             # A disk that came too late for the boot comes first: everything else is judged by what it shows.
+            leave_stopped(World(fence), say)
             mount_late(World(fence), BOOT_SECONDS if request is None else 0.0, say)
             # What .env says may be a rename that was cut off before its flush, or whose flush has failed.
             World(fence).settle_env()

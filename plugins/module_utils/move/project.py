@@ -66,6 +66,10 @@ class Project:
         """The services that have a container that is up."""
         return {item.service for item in self.listing() if item.runs and not item.one_off}
 
+    def unstarted(self) -> set[str]:
+        """The services whose containers are made and have never run: a start was cut short."""
+        return {item.service for item in self.listing() if item.state == "created"}
+
     def down(self) -> None:
         """Stop and remove all containers, so that no restart policy can bring one back."""
         self.compose.down(GRACE_SECONDS, GRACE_SECONDS * 4 + 120)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Optional
 
 from ..core import switch
@@ -178,9 +178,35 @@ def _stop(world: World) -> None:
     world.project.down()
 
 
-def _start_again(world: World) -> None:
+def start_again(world: World) -> None:
+    """Start what ran before; from here on, what is stopped has been stopped by somebody."""
     world.project.up(world.wanted, world.intent["alone"], world.intent["timeout"])
     world.came_up()
+    world.intent["started"] = record.boot_id()
+    # Not known, it is started again: no full disk may keep the stack down.
+    with suppress(OSError):
+        world.save()
+
+
+def leave_stopped(world: World, say: Callable[[str], None]) -> None:
+    """What somebody has stopped since the move has started it stays stopped, also after the move.
+
+    After a boot nobody has: what Docker does not start again by itself is started as before.
+    """
+    if not world.was_started:
+        return
+    stopped = sorted(set(world.wanted) - world.project.running() - world.project.unstarted())
+    if not stopped:
+        return
+    world.intent["services"] = sorted(set(world.wanted) - set(stopped))
+    world.intent["resting"] = sorted({*world.intent["resting"], *stopped})
+    found = record.load()
+    found["resting"] = world.intent["resting"]
+    record.save(found)
+    world.save()
+    text = f"stopped since the move has started it, and left so: {', '.join(stopped)}"
+    say(text)
+    ledger.note(world.id, "start", "left", text)
 
 
 def _stop_undo(world: World) -> None:
@@ -194,7 +220,7 @@ def _stop_undo(world: World) -> None:
                 raise
     if not set(world.wanted) <= world.project.running():
         _check_as_before(world)
-        _start_again(world)
+        start_again(world)
 
 
 def _check_as_before(world: World) -> None:
@@ -245,7 +271,7 @@ def _start(world: World) -> None:
     world.check_data_disk()
     _check_proved(world)
     release(world)
-    _start_again(world)
+    start_again(world)
 
 
 def _check_proved(world: World) -> None:

@@ -198,6 +198,11 @@ class World:
                     path=path, uuid=uuid, found=moving.mount_at(path)[1] or "no disk"
                 )
 
+    @property
+    def was_started(self) -> bool:
+        """Whether the move has started the stack again since this boot."""
+        return self.intent.get("started") == record.boot_id()
+
     def went_down(self) -> None:
         """The stack is about to stop."""
         self.down_at = time.monotonic()
