@@ -266,13 +266,13 @@ DONE = [
     Case(
         errors.NotHealthy,
         wait,
-        "AH049: service 'app' is absent after 60 s; see 'docker compose logs app' in {tmp}",
+        "AH049: service 'app' is absent after 100 s; see 'docker compose logs app' in {tmp}",
     ),
     Case(
         errors.NotHealthy,
         lambda tmp: stacks.Stack(docker(tmp, "echo no disk >&2; exit 3"), str(tmp)).up(["app"], 9),
         "AH049: service 'app' is not up ('{tmp}/docker compose --project-name' failed (3): no disk) after "
-        "9 s; see 'docker compose logs app' in {tmp}",
+        "0 s; see 'docker compose logs app' in {tmp}",
     ),
     Case(
         errors.WrongDiskInContainer,
