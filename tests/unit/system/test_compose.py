@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The project as the product's scripts call it, and that what was proved is what is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotAsProved
+from ansible_collections.agnes.host.plugins.module_utils.core.overlay import cut
+from ansible_collections.agnes.host.plugins.module_utils.core.project import digest
+from ansible_collections.agnes.host.plugins.module_utils.move import steps
+from ansible_collections.agnes.host.plugins.module_utils.move.world import World
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
+
+APP = {"volumes": [{"type": "bind", "source": "/data", "target": "/data"}], "profiles": ["full"]}
+CONFIG: dict[str, Any] = {"name": "agnes", "services": {"app": APP, "bot": {"volumes": []}}}
+PROVED = cut(CONFIG)
+
+
+def docker(tmp: Path, body: str) -> str:
+    path = tmp / "docker"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def says(tmp: Path, config: dict[str, Any]) -> str:
+    return docker(tmp, f"echo '{json.dumps(config)}'")
+
+
+def test_each_call_but_the_question_for_the_name_is_given_the_name(tmp_path: Path) -> None:
+    said = f'printf "%s " "$@" >> {tmp_path}/said; echo $PWD >> {tmp_path}/said'
+    compose = Compose(docker(tmp_path, f"{said}; echo '{json.dumps(CONFIG)}'"), f"{tmp_path}/")
+    compose.config()
+    compose.up(["app"], 9, ["--no-deps"])
+    compose.down(90, 9)
+    named = "compose --project-name agnes --profile *"
+    assert (tmp_path / "said").read_text().splitlines() == [
+        f"compose --profile * config --format json {tmp_path}",
+        f"{named} up --detach --no-color --no-deps app {tmp_path}",
+        f"{named} down --timeout 90 {tmp_path}",
+    ]
+
+
+def test_what_was_proved_is_there(tmp_path: Path) -> None:
+    Compose(says(tmp_path, CONFIG), str(tmp_path)).check(digest(PROVED), PROVED)
+
+
+OTHERS: list[Any] = [
+    ({"app": {**APP, "volumes": []}}, {}, "service 'app' would mount nothing"),
+    ({"app": {**APP, "profiles": []}}, {}, "service 'app' has another 'profiles'"),
+    ({"new": APP}, {}, "service 'new' is new"),
+    ({"bot": None}, {}, "service 'bot' is gone"),
+    ({}, {"x": {"driver_opts": {"device": "/srv"}}}, "a volume is another"),
+]
+
+
+@pytest.mark.parametrize(("services", "volumes", "found"), OTHERS)
+def test_what_was_not_proved_is_told(
+    tmp_path: Path, services: dict[str, Any], volumes: dict[str, Any], found: str
+) -> None:
+    all_services = {**CONFIG["services"], **services}
+    config = {
+        **CONFIG,
+        "services": {name: each for name, each in all_services.items() if each is not None},
+        "volumes": volumes,
+    }
+    with pytest.raises(NotAsProved) as refused:
+        Compose(says(tmp_path, config), str(tmp_path)).check(digest(PROVED), PROVED)
+    assert f"({found})" in str(refused.value)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A move whose step 'overlay' has proved the project in ``tmp_path``, with what it asks of the engine."""
+    (tmp_path / "agnes" / "sub").mkdir(parents=True)
+    for name in ("a.yml", "sub/b.yml", "beside.yaml"):
+        (tmp_path / "agnes" / name).write_text(name)
+    (tmp_path / "far.yml").write_text("far")
+    chain = ["a.yml", "sub/b.yml", f"{tmp_path}/far.yml"]
+    intent = {"project_dir": f"{tmp_path}/agnes", "chain": chain, "proved": digest(PROVED)}
+    found = SimpleNamespace(intent=intent, env="A=1\n", read_env=lambda: found.env)
+    found.project = SimpleNamespace(docker=docker(tmp_path, "exit 9"))
+    found.files_hash = lambda text: World.files_hash(cast(World, found), text)
+    intent["files"] = found.files_hash("A=1\n")
+    return cast(World, found)
+
+
+CHANGES = ["agnes/a.yml", "agnes/sub/b.yml", "agnes/beside.yaml", "far.yml", "agnes/new.yml"]
+
+
+def test_compose_is_not_asked_again_where_no_file_of_the_project_has_changed(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "agnes" / "notes.txt").write_text("changed")
+    steps._check_proved(world)
+
+
+@pytest.mark.parametrize("name", [*CHANGES, ".env"])
+def test_it_is_asked_where_one_has_changed(world: World, tmp_path: Path, name: str) -> None:
+    if name == ".env":
+        cast(Any, world).env = "A=2\n"
+    else:
+        (tmp_path / name).write_text("changed")
+    says(tmp_path, CONFIG)
+    steps._check_proved(world)
+    says(tmp_path, {**CONFIG, "services": {"app": APP}})
+    with pytest.raises(NotAsProved):
+        steps._check_proved(world)
+
+
+def test_a_move_of_an_earlier_version_that_has_proved_nothing_goes_on(world: World) -> None:
+    del world.intent["proved"]
+    cast(Any, world).env = "A=2\n"
+    steps._check_proved(world)
