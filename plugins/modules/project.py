@@ -201,7 +201,7 @@ class ProjectManager:
         project = self.proved(product, present, wanted, env_before, current)
         self.publish(project.files, self.env_text(), project.env_text)
         recreates = self.announced_recreations(project)
-        if not self.actions.check:
+        if not (self.actions.check and self.actions.items):
             Compose(self.docker, self.dir).check(digest(project.config), project.config)
         services = {
             name: {"profiles": service["profiles"], "restart": service["restart"]}
