@@ -67,10 +67,14 @@ import os
 import uuid as uuids
 from typing import Any
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import LABELS
+from ansible_collections.agnes.host.plugins.module_utils.core.claims import (
+    LABELS,
+    check_mounted_role,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import (
+    devices,
     durable,
     filesystems,
     formatting,
@@ -88,7 +92,9 @@ class DisksManager:
         self.actions = actions
         self.selinux_type = selinux_type
         self.record = record.load()
-        self.record.setdefault("instance_id", str(uuids.uuid4()))
+        # A state disk that is taken over keeps the instance that its marker names.
+        adopted = next((disk["instance"] for disk in disks if disk["instance"]), "")
+        self.record.setdefault("instance_id", adopted or str(uuids.uuid4()))
 
     def run(self) -> None:
         """Check every disk that is to be formatted, then do one after the other."""
@@ -136,10 +142,20 @@ class DisksManager:
             f"mount {point}",
             "absent",
             disk["device"],
-            lambda: filesystems.mount(point, disk["maj_min"]),
+            lambda: self.mount_checked(disk),
         )
         if disk["action"] == "mount":
             self.keep_recorded(disk)
+
+    def mount_checked(self, disk: dict[str, Any]) -> None:
+        """Mount; what only its journal had is seen now, so its role is checked once more."""
+        point = disk["mount_point"]
+        filesystems.mount(point, disk["maj_min"])
+        try:
+            check_mounted_role(devices.look_at(point), disk["role"], point, disk["device"])
+        except Refusal:
+            filesystems.unmount(point)
+            raise
 
     def adopt(self, disk: dict[str, Any]) -> None:
         """Prove what is mounted, and record it if it is not recorded."""

@@ -28,7 +28,7 @@ dd if=/dev/zero of=/dev/lab-backups bs=1M count=1 status=none
 # One byte in the last sector, where some formats keep what they know.
 printf x | dd of=/dev/lab-tail bs=1 seek=$((64 * 1024 * 1024 - 1)) status=none
 
-mkfs.ext4 -q /dev/lab-mounted
+mkfs.ext4 -q -L 'My Data' -U 5ca1ab1e-0000-4000-8000-00000000000a /dev/lab-mounted
 mkdir -p /srv/in-use
 mount -o ro /dev/lab-mounted /srv/in-use
 

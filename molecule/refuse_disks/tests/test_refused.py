@@ -66,6 +66,16 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         "AH023: disks_state_device names '/dev/lab-mounted', which holds the mounted /srv/in-use; "
         "name another disk",
     ),
+    "label": (
+        {"disks_state_device": "LABEL=My Data"},
+        "AH023: disks_state_device names 'LABEL=My Data', which holds the mounted /srv/in-use; "
+        "name another disk",
+    ),
+    "capitals": (
+        {"disks_state_device": "UUID=5CA1AB1E-0000-4000-8000-00000000000A"},
+        "AH023: disks_state_device names 'UUID=5CA1AB1E-0000-4000-8000-00000000000A', which holds the "
+        "mounted /srv/in-use; name another disk",
+    ),
     "partition": (
         {"disks_state_device": "/dev/disk/by-id/google-data-part1"},
         "AH024: disks_state_device names '/dev/disk/by-id/google-data-part1', which is a part; "
@@ -160,3 +170,34 @@ def test_not_one_byte_of_any_disk_was_changed(run: dict[str, Any]) -> None:
 def test_the_disk_for_data_is_still_blank(host: Any) -> None:
     assert host.check_output("wipefs --no-act /dev/sdb") == ""
     assert host.check_output("grep -c ' /data' /proc/self/mountinfo || true") == "0"
+
+
+BLANK = {"refuse-blank": {"ansible_host": HOST, "layout": "nested", "disks_state_device": ""}}
+
+
+def test_a_link_at_the_mount_point_is_refused_before_the_disk_is_touched(host: Any) -> None:
+    host.check_output("mkdir -p /mnt/disks/data && ln -s /mnt/disks/data /data")
+    try:
+        done = play("refuse_disks-link", BLANK)
+    finally:
+        host.check_output("rm /data")
+    assert (
+        "AH039: no disk could be mounted at '/data', because '/data' is a link to '/mnt/disks/data';"
+        in done.stdout
+    )
+    assert host.check_output("wipefs --no-act /dev/sdb") == ""
+
+
+def test_a_probe_that_fails_is_no_blank_disk_and_offers_no_consent(host: Any) -> None:
+    host.check_output(
+        "printf '#!/bin/sh\\nexit 1\\n' > /usr/local/sbin/wipefs; chmod +x /usr/local/sbin/wipefs"
+    )
+    try:
+        done = play("refuse_disks-probe", BLANK)
+    finally:
+        host.check_output("rm /usr/local/sbin/wipefs")
+    assert (
+        "AH037: it could not be found out what is on '/dev/sdb' for /data ('wipefs" in done.stdout
+    )
+    assert "disks_format" not in done.stdout
+    assert host.check_output("wipefs --no-act /dev/sdb") == ""

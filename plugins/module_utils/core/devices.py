@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ WHOLE_DISKS = ("disk", "loop")
 MOUNTABLE = ("ext4", "xfs")
 """Filesystems that are mounted as they are, with consent."""
 
+EPHEMERAL, REMOVABLE, ROTATIONAL = "ephemeral", "removable", "rotational"
+"""Traits of a disk that its place in a plan should make one think of."""
+
 NO_IDENTITY = "none"
 """Identity of a disk that nothing tells from others: loop devices, plain virtio."""
 
@@ -27,16 +31,53 @@ def say_size(size: int) -> str:
     return f"{size * 10 // GIB / 10:.1f} GiB" if size >= GIB else f"{size * 1024 // GIB} MiB"
 
 
+def about(device: Device, known: Sequence[Device]) -> str:
+    """What tells a person which disk it is: size, model, identity."""
+    identity = identity_of(device, known)
+    parts = [f"{device['size'] / GIB:.0f} GiB", device["model"] or ""]
+    return ", ".join([*filter(None, parts), *([identity] if identity != NO_IDENTITY else [])])
+
+
 def disks_here(known: Sequence[Device]) -> str:
     """The whole disks, for a message."""
     return (
         ", ".join(
-            f"{device['path']} ({device['size'] / GIB:.0f} GiB)"
+            f"{device['path']} ({about(device, known)})"
             for device in known
             if device["kind"] in WHOLE_DISKS
         )
         or "none"
     )
+
+
+_KERNEL_NAME = re.compile(r"/dev/((sd|vd|xvd|hd)[a-z]+|nvme\d+n\d+)")
+
+
+def kernel_name_note(role: str, named: str, device: Device) -> list[str]:
+    """A note where a disk that is to be formatted is named as the kernel numbers it."""
+    if not _KERNEL_NAME.fullmatch(named):
+        return []
+    serial = device["serial"] or ""
+    better = (
+        f"'{serial}', its serial, does not change"
+        if serial
+        else "a link in /dev/disk/by-id does not change"
+    )
+    return [
+        f"disks_{role}_device names '{named}', which may be another disk after the next boot; {better}"
+    ]
+
+
+def traits_note(role: str, device: Device) -> list[str]:
+    """A note where a disk is of a kind that is no place for state."""
+    if role != "state" or not device["traits"]:
+        return []
+    lost = (
+        " (what is on it is gone when the machine is stopped)"
+        if EPHEMERAL in device["traits"]
+        else ""
+    )
+    return [f"{device['path']} for state is {' and '.join(device['traits'])}{lost}"]
 
 
 def not_blank_because(device: Device) -> str:
@@ -45,6 +86,8 @@ def not_blank_because(device: Device) -> str:
     All must hold: no signature by low-level probes, no partition, no holder,
     opened exclusively, and zeros wherever samples were read.
     """
+    if device["probed"]:
+        return f"nothing certain ({device['probed']})"
     reasons = list(device["signatures"])
     if device["partitions"]:
         reasons.append(f"partitions {', '.join(device['partitions'])}")
@@ -64,7 +107,7 @@ def is_free(device: Device) -> bool:
 
 def only_ours(device: Device, uuid: str) -> bool:
     """Whether all that is on the device can be our own mkfs with this UUID, cut short."""
-    if device["partitions"] or not is_free(device):
+    if device["partitions"] or device["probed"] or not is_free(device):
         return False
     return not device["signatures"] or device["filesystem"].get("uuid") == uuid
 
@@ -108,12 +151,18 @@ def carriers(named: str, known: Sequence[Device]) -> list[Device]:
     return [d for d in known if d["kind"] in WHOLE_DISKS and d["serial"] == serial]
 
 
-def not_one(named: str, found: Sequence[Device]) -> str:
+def unprobed(known: Sequence[Device]) -> str:
+    """For a message: the devices of which it could not be found out what is on them; else empty."""
+    paths = [device["path"] for device in known if device["probed"]]
+    return f"; what is on {', '.join(paths)} could not be found out" if paths else ""
+
+
+def not_one(named: str, found: Sequence[Device], known: Sequence[Device] = ()) -> str:
     """Why a name that is no path does not mean one device, for a message; empty when it does."""
     if len(found) == 1:
         return ""
     if not found:
-        return "no disk carries"
+        return f"no disk carries{unprobed(known)}"
     return f"{len(found)} devices carry ({', '.join(sorted(d['path'] for d in found))})"
 
 

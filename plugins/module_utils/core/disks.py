@@ -9,20 +9,33 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from . import fstab
+from .claims import (
+    LABELS,
+    check_known,
+    check_looked,
+    check_mounted_role,
+    check_role,
+    inside,
+    instance_of,
+)
 from .devices import (
     GIB,
     MOUNTABLE,
     NO_IDENTITY,
     WHOLE_DISKS,
+    about,
     consent_text,
     consented,
     disks_here,
     identity_of,
     is_free,
+    kernel_name_note,
     mounts_on,
     not_blank_because,
     only_ours,
     say_size,
+    traits_note,
+    unprobed,
     was_spent,
 )
 from .errors import (
@@ -36,6 +49,8 @@ from .errors import (
     NoSuchDevice,
     NotBlank,
     NotWholeDisk,
+    PlaceUnusable,
+    ProbeFailed,
     ReadOnlyDevice,
     SameDevice,
     SystemDisk,
@@ -45,9 +60,6 @@ from .errors import (
 )
 from .facts import Device, Host, Mount
 from .layouts import DISKS, Layout
-
-LABELS = {"data": "agnes-data", "state": "agnes-state"}
-"""Label of each filesystem that we make; ext4 allows 16 bytes, xfs 12."""
 
 DISK, DIRECTORY = "disk", "directory"
 """What state may be asked to be on: a disk of its own, or a directory of the data disk."""
@@ -92,6 +104,11 @@ class Request:
     format: Sequence[Mapping[str, Any]] = ()
     state_on: str = ""
 
+    @property
+    def adopted(self) -> frozenset[str]:
+        """The UUIDs as low-level probes write them: in small letters, but for those of vfat."""
+        return frozenset([*self.adopt, *(uuid.lower() for uuid in self.adopt)])
+
 
 @dataclass(frozen=True)
 class DiskPlan:
@@ -113,20 +130,23 @@ class DiskPlan:
     identity: str = ""
     lost: str = ""
     """What is on a disk that is formatted by consent; empty when it is blank."""
-    note: str = ""
+    notes: tuple[str, ...] = ()
     """What the operator should know of it."""
+    about: str = ""
+    """Size, model and identity, for people."""
+    instance: str = ""
+    """The instance that the state marker on it names."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
-        return dict(vars(self))
+        return {**vars(self), "notes": list(self.notes)}
 
     @property
     def sentence(self) -> str:
         """For people, before it is done."""
-        gib = f"{self.size / GIB:.0f} GiB"
         now = f"LOSING {self.lost}, by consent" if self.lost else "blank"
         return {
-            "format": f"format {self.device} ({gib}, {now}) as {self.fstype} labelled "
+            "format": f"format {self.device} ({self.about}, {now}) as {self.fstype} labelled "
             f"{LABELS[self.role]} and mount it at {self.mount_point}",
             "mount": f"mount {self.device} ({self.fstype}, UUID {self.uuid}) as it is "
             f"at {self.mount_point}",
@@ -207,21 +227,56 @@ def _check_mount_point(host: Host, mount_point: str, uuid: str, maj_min: str = "
         named = fstab.names_uuid(entry["spec"], uuid) or (maj_min and entry["maj_min"] == maj_min)
         if entry["mount_point"] == mount_point and not named:
             raise FstabConflict(line=entry["line"], mount_point=mount_point, found=entry["spec"])
+    trouble = host["point_trouble"].get(mount_point)
+    if trouble:
+        raise PlaceUnusable(
+            mount_point=mount_point, found=trouble,
+            action="make it a plain directory, as all above it must be, of a filesystem that can be written",
+        )  # fmt: skip
     names = host["mount_points"].get(mount_point) or []
     if names:
         raise MountPointInUse(mount_point=mount_point, found=", ".join(names[:5]))
 
 
-def _note_of(host: Host, role: str, device: str, maj_min: str, mount_point: str) -> str:
+def _note_of(host: Host, role: str, device: str, maj_min: str, mount_point: str) -> list[str]:
     """What to know when the disk that is kept is not the one that is named."""
     asked = host["asked"][role]
     if not asked["device"] or asked["maj_min"] == maj_min or maj_min.startswith("0:"):
-        return ""
+        return []
     what = f", which {asked['found']}" if asked["found"] else ""
-    return (
+    return [
         f"disks_{role}_device names '{asked['device']}'{what}; {device}, this host's own, is kept "
         f"for {mount_point}"
-    )
+    ]
+
+
+def _check_same_disk(host: Host, role: str, mount: Mount, device: Device) -> list[str]:
+    """Notes of a clone. Raises WrongDiskMounted when the recorded disk is here beside its clone."""
+    uuid, here = mount["uuid"], identity_of(device, host["devices"])
+    recorded, notes = str(_recorded(host, role).get("identity") or NO_IDENTITY), []
+    others = [
+        other for other in host["devices"]
+        if uuid and other["filesystem"].get("uuid") == uuid and other["maj_min"] != device["maj_min"]
+    ]  # fmt: skip
+    kind = recorded.partition(":")[0]
+    # A serial is not compared with a slot: which of them tells a disk depends on the others.
+    if NO_IDENTITY not in (recorded, here) and here != recorded and here.startswith(f"{kind}:"):
+        for other in others:
+            if identity_of(other, host["devices"]) == recorded:
+                found = f"{uuid} on {device['path']} ({here})"
+                wanted = f"the same on {recorded}, which is {other['path']}"
+                raise WrongDiskMounted(mount_point=mount["target"], found=found, wanted=wanted)
+        notes.append(
+            f"{mount['target']} is on another disk than the one that the record has ({here}, recorded "
+            f"{recorded}), with the same UUID: a copy of it, such as a snapshot that was restored"
+        )
+    if others:
+        names = ", ".join(other["path"] for other in others)
+        notes.append(
+            f"{names} has the same UUID as {device['path']}, which is mounted at {mount['target']}: at a boot "
+            "the kernel may mount either; detach the copy, or give it another UUID"
+        )
+    return notes
 
 
 def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
@@ -229,11 +284,21 @@ def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
     if recorded and mount["uuid"] and recorded != mount["uuid"]:
         raise WrongDiskMounted(mount_point=mount["target"], found=mount["uuid"], wanted=recorded)
     device = device_of(host, mount["maj_min"])
+    if recorded and device and device["probed"] and not mount["uuid"]:
+        raise ProbeFailed(
+            device=device["path"], mount_point=mount["target"], found=device["probed"]
+        )
+    check_mounted_role(inside(host, mount["target"]), role, mount["target"], mount["source"])
+    notes = _note_of(host, role, mount["source"], mount["maj_min"], mount["target"])
+    if device:
+        notes += _check_same_disk(host, role, mount, device)
+        notes += traits_note(role, device)
     return DiskPlan(
         role, "adopt", mount["target"], mount["source"], mount["maj_min"],
         device["size"] if device else 0, mount["uuid"], mount["fstype"],
-        identity_of(device, host["devices"]) if device else NO_IDENTITY,
-        note=_note_of(host, role, mount["source"], mount["maj_min"], mount["target"]),
+        identity_of(device, host["devices"]) if device else NO_IDENTITY, notes=tuple(notes),
+        about=about(device, host["devices"]) if device else "",
+        instance=instance_of(inside(host, mount["target"])) if role == "state" else "",
     )  # fmt: skip
 
 
@@ -241,18 +306,34 @@ def _plan_mount(host: Host, role: str, mount_point: str, device: Device) -> Disk
     """Mount a filesystem as it is: our own, or one that the user adopts."""
     found = device["filesystem"]
     _check_mount_point(host, mount_point, found["uuid"], device["maj_min"])
+    check_role(host, role, mount_point, device)
+    instance = instance_of(inside(host, device["maj_min"]))
+    notes = _note_of(host, role, device["path"], device["maj_min"], mount_point)
+    if instance and not host["record"].get("instance_id"):
+        notes.append(f"instance {instance} of the marker on {device['path']} is taken over")
     return DiskPlan(
         role, "mount", mount_point, device["path"], device["maj_min"], device["size"],
         found["uuid"], found["type"], identity_of(device, host["devices"]),
-        note=_note_of(host, role, device["path"], device["maj_min"], mount_point),
+        notes=(*notes, *traits_note(role, device)), about=about(device, host["devices"]),
+        instance=instance,
     )  # fmt: skip
 
 
 def _may_adopt(host: Host, device: Device, request: Request) -> bool:
     uuid, alone = device["filesystem"].get("uuid", ""), len(device["signatures"]) == 1
     mountable = device["filesystem"].get("type") in MOUNTABLE and is_free(device)
-    named = uuid.lower() in {each.lower() for each in request.adopt}
-    return alone and mountable and named and _with_uuid(host, uuid) is not None
+    return alone and mountable and uuid in request.adopted and _with_uuid(host, uuid) is not None
+
+
+def _consent(host: Host, device: Device, identity: str, found: str, request: Request) -> str:
+    """What a person could set; a disk that is adopted already has a copy of it in the way."""
+    uuid = device["filesystem"].get("uuid", "")
+    copies = [other["path"] for other in host["devices"]
+              if uuid in request.adopted and other["filesystem"].get("uuid") == uuid
+              and other["maj_min"] != device["maj_min"]]  # fmt: skip
+    if copies:
+        return f"detach {', '.join(copies)}, which has the same UUID, so that {uuid} means one disk"
+    return consent_text(device, identity, found)
 
 
 def _what_is_lost(host: Host, role: str, mount_point: str, device: Device, request: Request) -> str:
@@ -267,13 +348,15 @@ def _what_is_lost(host: Host, role: str, mount_point: str, device: Device, reque
         return found
     raise NotBlank(
         device=device["path"], mount_point=mount_point, found=found,
-        consent=consent_text(device, identity, found),
+        consent=_consent(host, device, identity, found, request),
     )  # fmt: skip
 
 
 def _plan_format(
     host: Host, role: str, mount_point: str, device: Device, request: Request
 ) -> DiskPlan:
+    if device["probed"]:
+        raise ProbeFailed(device=device["path"], mount_point=mount_point, found=device["probed"])
     resumed = _cut_short(host, role, device)
     lost = str(resumed.get("lost") or "")
     if not resumed:
@@ -292,12 +375,19 @@ def _plan_format(
             found=say_size(device["size"]), wanted=f"{minimum:g} GiB", variable=f"disks_{role}_min_gib",
         )  # fmt: skip
     _check_mount_point(host, mount_point, "")
-    small = device["size"] < COMFORTABLE_GIB * GIB
+    notes = [
+        *kernel_name_note(role, host["asked"][role]["device"], device),
+        *traits_note(role, device),
+    ]
+    if device["size"] < COMFORTABLE_GIB * GIB:
+        notes.append(
+            f"{device['path']} for {role} has {device['size'] / GIB:.0f} GiB, which is little "
+            f"(under {COMFORTABLE_GIB})"
+        )
     return DiskPlan(
         role, "format", mount_point, device["path"], device["maj_min"], device["size"],
         str(resumed.get("uuid") or ""), request.fstype, identity_of(device, host["devices"]), lost,
-        note=f"{device['path']} for {role} has {device['size'] / GIB:.0f} GiB, which is little "
-        f"(under {COMFORTABLE_GIB})" if small else "",
+        notes=tuple(notes), about=about(device, host["devices"]),
     )  # fmt: skip
 
 
@@ -311,7 +401,7 @@ def _own_disk(host: Host, role: str, mount_point: str) -> Device:
         paths = ", ".join(item["path"] for item in found)
         where = f"on {len(found)} devices ({paths})" if len(found) > 1 else f"in use below {paths}"
     else:
-        where = "not on this host"
+        where = f"not on this host{unprobed(host['devices'])}"
     raise DiskMissing(
         role=role, uuid=uuid, size=say_size(int(recorded.get("size") or 0)), found=where,
         mount_point=mount_point, record=RECORD_PATH,
@@ -326,6 +416,7 @@ def _plan_disk(host: Host, role: str, mount_point: str, request: Request) -> Dis
         return _plan_mount(host, role, mount_point, _own_disk(host, role, mount_point))
     device = _asked_device(host, role)
     if _may_adopt(host, device, request):
+        check_looked(host, device)
         return _plan_mount(host, role, mount_point, device)
     return _plan_format(host, role, mount_point, device, request)
 
@@ -343,6 +434,27 @@ def _stays_directory(host: Host, layout: Layout, state_on: str) -> bool:
     return holds or not host["asked"]["state"]["device"]
 
 
+def _check_known(host: Host, layout: Layout, request: Request) -> None:
+    """Raise AgnesDisks or WrongRole for disks of an Agnes host that nobody has adopted, both at once."""
+    wanted, lost = [], []
+    for role in DISKS:
+        device = device_of(host, host["asked"][role]["maj_min"])
+        stays = role == "state" and _stays_directory(host, layout, request.state_on)
+        if (
+            device is None
+            or stays
+            or mounted_at(host, layout.mounts[role])
+            or mounts_on(host, device)
+        ):
+            continue
+        wanted.append((role, layout.mounts[role]))
+        names = (device["path"], host["asked"][role]["device"])
+        identity = identity_of(device, host["devices"])
+        if consented(request.format, names, identity, not_blank_because(device)):
+            lost.append(device["maj_min"])
+    check_known(host, wanted, request.adopted, lost)
+
+
 def plan_disks(host: Host, layout: Layout, request: Optional[Request] = None) -> list[DiskPlan]:
     """What to do for each disk, in mounting order; raises a Refusal, and then nothing is done."""
     request = request or Request()
@@ -356,6 +468,7 @@ def plan_disks(host: Host, layout: Layout, request: Optional[Request] = None) ->
     data, state = asked["data"], asked["state"]
     if data["maj_min"] and data["maj_min"] == state["maj_min"]:
         raise SameDevice(data=data["device"], state=state["device"], found=data["maj_min"])
+    _check_known(host, layout, request)
     plans = []
     for role in DISKS:
         if role == "state" and _stays_directory(host, layout, request.state_on):

@@ -14,9 +14,8 @@ from .devices import say_size
 from .disks import DiskPlan, recorded_uuid
 from .errors import ContainersElsewhere, CouldNotLook, StateInVolume
 from .facts import Contents, Elsewhere, Host
-from .tree import DATA_NAMES, MARKER
+from .tree import DATA_NAMES, DATABASE, MARKER
 
-DATABASE = "system.duckdb"
 OWN_NAMES = (DATABASE, MARKER)
 """What nothing but the product's state, or this collection, has at its top."""
 

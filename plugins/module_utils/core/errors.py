@@ -236,6 +236,35 @@ class DiskMissing(Refusal):
     )
 
 
+class WrongRole(Refusal):
+    code = "AH036"
+    sentence = (
+        "'{device}' is to be the {role} disk at {mount_point}, but it says that it is the {other} disk (found "
+        "{found}); exchange disks_data_device and disks_state_device, or name the right disks"
+    )
+
+
+class ProbeFailed(Refusal):
+    code = "AH037"
+    sentence = (
+        "it could not be found out what is on '{device}' for {mount_point} ({found}), so nothing is done to it; "
+        "see that wipefs and blkid (Debian's util-linux) can read the disk, and look for its errors in the journal"
+    )
+
+
+class AgnesDisks(Refusal):
+    code = "AH038"
+    sentence = (
+        "these are the disks of an Agnes host that this host does not know yet: {found}; to take them over as "
+        "they are set disks_adopt: [{uuids}]; to lose what is on them see docs/disks.md"
+    )
+
+
+class PlaceUnusable(Refusal):
+    code = "AH039"
+    sentence = "no disk could be mounted at '{mount_point}', because {found}; {action}"
+
+
 class SelinuxLabels(Refusal):
     code = "AH034"
     sentence = (

@@ -33,6 +33,11 @@ class Device(TypedDict):
     """What low-level probes find, for people: ``ext4 labelled 'data'``; empty when blank."""
     filesystem: dict[str, str]
     """type, uuid and label if there is exactly one filesystem, else empty."""
+    model: Optional[str]
+    traits: list[str]
+    """What makes a disk a bad place for state: removable, rotational, ephemeral."""
+    probed: str
+    """Why it could not be found out what is on it; empty when it was."""
     exclusive: bool
     """Whether it can be opened exclusively: nothing in the kernel uses it."""
     zeros: bool
@@ -142,8 +147,18 @@ class Contents(TypedDict):
     """Directories at the top that are not empty."""
     marker: dict[str, Any]
     """The state marker at the top; empty where there is none."""
+    state_marker: dict[str, Any]
+    """That in the directory ``state``."""
     newest: str
     """When the newest of both tops was written, as UTC; empty when there is nothing."""
+
+
+class Inside(TypedDict):
+    """What is in a filesystem that is, or may come to be, mounted at a place of the table."""
+
+    unknown: str
+    """Why it could not be looked into; empty when it was."""
+    contents: Optional[Contents]
 
 
 class Elsewhere(TypedDict):
@@ -193,6 +208,8 @@ class Host(TypedDict):
     devices: list[Device]
     asked: dict[str, Asked]
     mounts: list[Mount]
+    inside: dict[str, Inside]
+    """MAJ:MIN -> what is in the filesystem."""
     fstab: list[dict[str, Any]]
     """Of each entry the fields of fstab.Entry, and ``maj_min`` of the device that it names, if one."""
     fstab_fixed: str
@@ -202,6 +219,8 @@ class Host(TypedDict):
     state: dict[str, StatePlace]
     mount_points: dict[str, list[str]]
     """Names in each mount point of the table that is not mounted."""
+    point_trouble: dict[str, str]
+    """Why a mount point that is not mounted could not become one; only those with trouble."""
     compose_files: list[str]
     project: Project
     engine: Engine

@@ -33,7 +33,7 @@ AGNES_ACCOUNT = "agnes-applier"
 
 def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
     """What an operator should know, though it stops nothing."""
-    notes = [disk.note for disk in disks if disk.note]
+    notes = [note for disk in disks for note in disk.notes]
     user, group = host["accounts"]["user"], host["accounts"]["group"]
     if user not in ("", AGNES_ACCOUNT):
         notes.append(

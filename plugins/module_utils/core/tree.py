@@ -15,6 +15,9 @@ AGNES_UID = 999
 MARKER = ".agnes-state.json"
 """The marker at the top of STATE_DIR: it says that this is state, and of which host."""
 
+DATABASE = "system.duckdb"
+"""The product's database at the top of STATE_DIR."""
+
 MARKER_FORMAT = 1
 
 _DATA = ("analytics", "extracts", "uploads", "tmp")

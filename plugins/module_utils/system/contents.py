@@ -55,12 +55,14 @@ def contents(directory: int) -> Contents:
     names = _names(directory)
     written, filled = _written(directory, names), []
     state: list[str] = []
+    state_marker = {}
     for name in names:
         try:
             with _below(directory, name) as fd:
                 inside = _names(fd)
                 if name == "state":
                     state, written = inside, [*written, *_written(fd, inside)]
+                    state_marker = markers.read_if_any(fd)
         except NotADirectoryError:
             continue
         except OSError as error:
@@ -71,7 +73,7 @@ def contents(directory: int) -> Contents:
             filled.append(name)
     return {
         "names": names, "state_names": state, "filled": filled,
-        "marker": markers.read_if_any(directory),
+        "marker": markers.read_if_any(directory), "state_marker": state_marker,
         "newest": moment(max(written)) if written else "",
     }  # fmt: skip
 

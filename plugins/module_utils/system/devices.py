@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
 import stat
 from typing import Optional
 
-from ..core.devices import carriers, not_one
-from ..core.facts import Asked, Device, Mount
+from ..core.claims import LABELS
+from ..core.devices import EPHEMERAL, MOUNTABLE, REMOVABLE, ROTATIONAL, carriers, not_one
+from ..core.facts import Asked, Device, Inside, Mount
 from ..core.fstab import tag_of
-from . import mountinfo
+from . import contents, mountinfo, unseen
 from .commands import Failed, run
 
 SYS = "/sys/dev/block"
@@ -21,6 +23,21 @@ _BY_PATH = "/dev/disk/by-path"
 _PARTITION_LINKS = {"PARTUUID": "/dev/disk/by-partuuid/", "PARTLABEL": "/dev/disk/by-partlabel/"}
 SAMPLES = 64
 """How many 4 KiB samples between the first and the last MiB must be zero."""
+
+PROBE_SECONDS = 60
+"""A disk that answers later than that is not one to make a filesystem on."""
+
+_EPHEMERAL_MODELS = (
+    "amazon ec2 nvme instance storage", "ephemeraldisk", "nvme_card", "microsoft nvme direct disk",
+)  # fmt: skip
+"""Models of disks that a cloud gives for the life of a machine: EC2, Google (SCSI, NVMe), Azure."""
+_EPHEMERAL_LINKS = (
+    "/dev/disk/by-id/google-local-*", "/dev/disk/azure/resource", "/dev/disk/azure/local/by-*/*",
+    "/dev/disk/cloud/azure_resource",
+)  # fmt: skip
+"""Their names, which the clouds' own udev rules make."""
+_VIRTUAL = ("qemu", "vmware", "vbox", "msft", "google", "amazon", "virtual", "xen")
+"""In vendor or model: what such a disk says of rotation is made up."""
 
 _EXT_BACKUP_GROUPS = (1, 3, 5, 7, 9)
 
@@ -64,7 +81,7 @@ def resolve(named: str, known: list[Device]) -> Asked:
         named = _PARTITION_LINKS[tag] + (value.lower() if tag == "PARTUUID" else udev_name(value))
     if not named.startswith("/"):
         found = carriers(named, known)
-        asked["found"] = not_one(named, found)
+        asked["found"] = not_one(named, found, known)
         asked["maj_min"] = "" if asked["found"] else found[0]["maj_min"]
         return asked
     try:
@@ -108,6 +125,31 @@ def _slots() -> dict[str, str]:
     return found
 
 
+def _ephemeral() -> set[str]:
+    """MAJ:MIN of the disks that have a name which says that they end with the machine."""
+    found = set()
+    for path in (path for pattern in _EPHEMERAL_LINKS for path in glob.glob(pattern)):
+        try:
+            found.add(maj_min_of(os.stat(path).st_rdev))
+        except OSError:
+            continue
+    return found
+
+
+def _traits(sys: str, maj_min: str, model: str) -> list[str]:
+    """What makes a disk a bad place for state."""
+    said = f"{_read(os.path.join(sys, 'device/vendor'))} {model}".lower()
+    traits = []
+    if model.lower() in _EPHEMERAL_MODELS or maj_min in _ephemeral():
+        traits.append(EPHEMERAL)
+    if _read(os.path.join(sys, "removable")) == "1":
+        traits.append(REMOVABLE)
+    turns = _read(os.path.join(sys, "queue/rotational")) == "1"
+    if turns and model and not any(word in said for word in _VIRTUAL):
+        traits.append(ROTATIONAL)
+    return traits
+
+
 def _kind(sys: str) -> str:
     for kind, mark in (("part", "partition"), ("dm", "dm"), ("md", "md"), ("loop", "loop")):
         if os.path.exists(os.path.join(sys, mark)):
@@ -126,21 +168,25 @@ def _vpd_serial(sys: str) -> str:
         return ""
 
 
+def exported(text: str) -> dict[str, str]:
+    """What ``blkid --output export`` prints: a backslash stands before what a shell would take."""
+    lines = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key: re.sub(r"\\(.)", r"\1", value) for key, _equal, value in lines}
+
+
 def _signatures(path: str) -> tuple[list[str], dict[str, str]]:
-    """All signatures for people, and the filesystem if there is exactly one."""
-    out = run(["wipefs", "--no-act", "--json", path]).out
-    found = json.loads(out)["signatures"] if out.strip() else []
+    """All signatures for people, and the filesystem if there is exactly one. Raises Failed."""
+    out = run(["wipefs", "--no-act", "--json", path], seconds=PROBE_SECONDS).out
+    try:
+        found = json.loads(out)["signatures"] if out.strip() else []
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failed("'wipefs' printed what is no list of signatures") from error
     texts = []
     for signature in found:
         label = f" labelled '{signature['label']}'" if signature.get("label") else ""
         texts.append(f"{signature['type']}{label}")
-    probe = run(["blkid", "--probe", "--output", "export", path], codes=(0, 2, 8))
-    # This format has a backslash before a space and its like: "My\\ Data".
-    values = {
-        key: re.sub(r"\\(.)", r"\1", value)
-        for key, separator, value in (line.partition("=") for line in probe.out.splitlines())
-        if separator
-    }
+    probe = run(["blkid", "--probe", "--output", "export", path], (0, 2, 8), seconds=PROBE_SECONDS)
+    values = exported(probe.out)
     if probe.code == 8:
         texts.append("several signatures that contradict each other")
     elif not texts and values.get("TYPE", values.get("PTTYPE")):
@@ -197,11 +243,13 @@ def device(
     holders = _names(os.path.join(sys, "holders"))
     for part in parts:
         holders += _names(os.path.join(sys, part, "holders"))
+    probed = ""
     try:
         signatures, filesystem = _signatures(path)
     except Failed as error:
-        signatures, filesystem = [f"something unreadable ({error})"], {}
-    blank_so_far = samples and not signatures and not parts and not holders
+        signatures, filesystem, probed = [], {}, str(error)
+    blank_so_far = samples and not (signatures or parts or holders or probed)
+    model = " ".join(_read(os.path.join(sys, "device/model")).split())
     serial = _read(os.path.join(sys, "device/serial")) or _read(os.path.join(sys, "serial"))
     return {
         "path": path,
@@ -217,6 +265,9 @@ def device(
         "holders": sorted(set(holders)),
         "signatures": signatures,
         "filesystem": filesystem,
+        "model": model or None,
+        "traits": _traits(sys, maj_min, model),
+        "probed": probed,
         "exclusive": _exclusive(path),
         "zeros": blank_so_far and zeros(path, size),
     }
@@ -234,7 +285,9 @@ def prove_blank(known: list[Device], asked: dict[str, Asked]) -> None:
     wanted = {item["maj_min"] for item in asked.values()}
     for item in known:
         if item["maj_min"] in wanted:
-            nothing = not (item["signatures"] or item["partitions"] or item["holders"])
+            nothing = not any(
+                item[key] for key in ("signatures", "partitions", "holders", "probed")
+            )
             item["zeros"] = nothing and zeros(item["path"], item["size"])
 
 
@@ -256,3 +309,39 @@ def mounts(known: list[Device]) -> list[Mount]:
                 "root": line.root,
             }
     return list(topmost.values())
+
+
+def look_at(mount_point: str) -> Inside:
+    """What is in the filesystem that is mounted there."""
+    try:
+        return {"unknown": "", "contents": contents.look(mount_point)}
+    except OSError as error:
+        return {"unknown": str(error.strerror or error), "contents": None}
+
+
+def look_inside(
+    known: list[Device],
+    mounted: list[Mount],
+    asked: dict[str, Asked],
+    points: set[str],
+    uuids: set[str],
+) -> dict[str, Inside]:
+    """What is in the filesystems that are at a place of the table, or may come to be.
+
+    points: the table's mount points; uuids: those of the disks that the record has.
+    """
+    found: dict[str, Inside] = {}
+    for mount in mounted:
+        if mount["target"] in points:
+            found[mount["target"]] = look_at(mount["target"])
+    used = {mount["maj_min"] for mount in mounted}
+    named = {item["maj_min"] for item in asked.values()}
+    for item in known:
+        filesystem = item["filesystem"]
+        concerned = item["maj_min"] in named or filesystem.get("uuid") in uuids
+        concerned = concerned or filesystem.get("label") in LABELS.values()
+        mountable = filesystem.get("type") in MOUNTABLE and len(item["signatures"]) == 1
+        free = item["exclusive"] and not item["holders"] and item["maj_min"] not in used
+        if concerned and mountable and free:
+            found[item["maj_min"]] = unseen.look(item["path"], filesystem["type"])
+    return found

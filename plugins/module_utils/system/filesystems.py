@@ -8,9 +8,9 @@ import stat
 from contextlib import suppress
 
 from ..core import fstab
+from ..core.claims import LABELS
 from ..core.devices import is_free, not_blank_because, only_ours
-from ..core.disks import LABELS
-from ..core.errors import NotBlank
+from ..core.errors import NotBlank, ProbeFailed
 from ..core.facts import Device
 from ..core.move_errors import MountLineMissing, OtherDeviceMounted
 from . import devices, durable, fstab_file, kernel, trees, units
@@ -52,6 +52,8 @@ def check_formattable(device: Device, mount_point: str, resumed_uuid: str, lost:
 
     resumed_uuid: that of our own formatting, cut short; lost: what the plan says is on the disk.
     """
+    if device["probed"]:
+        raise ProbeFailed(device=device["path"], mount_point=mount_point, found=device["probed"])
     found = not_blank_because(device)
     if not found or (resumed_uuid and only_ours(device, resumed_uuid)):
         return

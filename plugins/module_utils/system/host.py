@@ -152,6 +152,30 @@ def observe_project(project_dir: str, docker: str) -> Project:
     return found
 
 
+def point_trouble(point: str) -> str:
+    """Why a path could not become a mount point; empty when it could. Links are not followed."""
+    path = "/"
+    for name in point.strip("/").split("/"):
+        above, path = path, os.path.join(path, name)
+        info = durable.read_stat(path)
+        if info is None:
+            if os.statvfs(above).f_flag & os.ST_RDONLY:
+                return f"'{path}' is not there and '{above}' is on a read-only filesystem"
+            return ""
+        if stat.S_ISLNK(info.st_mode):
+            return f"'{path}' is a link to '{os.readlink(path)}'"
+        if not stat.S_ISDIR(info.st_mode):
+            return f"'{path}' is no directory"
+    return ""
+
+
+def _uuids(recorded: dict[str, Any]) -> set[str]:
+    """The UUIDs of the filesystems that are this host's own."""
+    disks = recorded.get("disks")
+    known = disks.values() if isinstance(disks, dict) else ()
+    return {str(disk.get("uuid")) for disk in known if isinstance(disk, dict) and disk.get("uuid")}
+
+
 def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     """Everything that decisions need of this host. Raises NotRoot and ToolMissing first of all."""
     check_root(os.geteuid())
@@ -162,6 +186,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
     asked = {role: devices.resolve(named, known) for role, named in names}
     devices.prove_blank(known, asked)
     mounts = devices.mounts(known)
+    recorded = record.read()
     targets = {mount["target"] for mount in mounts}
     points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
     found, project = engine.observe_engine(), PRODUCT_NAME
@@ -178,6 +203,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "devices": known,
         "asked": asked,
         "mounts": mounts,
+        "inside": devices.look_inside(known, mounts, asked, points, _uuids(recorded)),
         "fstab": [
             {**vars(entry), "maj_min": devices.resolve(entry.spec, known)["maj_min"]}
             for entry in fstab.entries(fstab_file.read())
@@ -187,6 +213,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "secrets": state_secrets.observe(os.path.join(project_dir, ".env")),
         "state": {path: state_place(path, mounts) for path in state_dirs()},
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
+        "point_trouble": {p: t for p in sorted(points - targets) if (t := point_trouble(p))},
         "compose_files": _compose_files(project_dir),
         "project": observe_project(project_dir, docker),
         "engine": found,
@@ -196,7 +223,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "elsewhere": elsewhere.look(docker, project, containers),
         "boot_scripts": boot.boot_scripts(project_dir),
         "selinux_enforcing": selinux_enforcing(),
-        "record": record.read(),
+        "record": recorded,
         "moving": moves,
         "tools": tools,
     }

@@ -34,6 +34,9 @@ def device(path: str = "/dev/sdb", **differs: Any) -> Device:
         "holders": [],
         "signatures": [],
         "filesystem": {},
+        "model": None,
+        "traits": [],
+        "probed": "",
         "exclusive": True,
         "zeros": True,
     }
@@ -44,7 +47,22 @@ def device(path: str = "/dev/sdb", **differs: Any) -> Device:
 def ext4(path: str, uuid: str, **differs: Any) -> Device:
     """A disk with an ext4 filesystem."""
     filesystem = {"type": "ext4", "uuid": uuid, "label": ""}
-    return device(path, signatures=["ext4"], filesystem=filesystem, zeros=False, **differs)
+    found = {"signatures": ["ext4"], "filesystem": filesystem, "zeros": False}
+    return device(path, **{**found, **differs})
+
+
+def inside(*names: str, **differs: Any) -> dict[str, Any]:
+    """What is in a filesystem; ``state/x`` is a name in its directory state."""
+    contents = {
+        "names": [name for name in names if not name.startswith("state/")],
+        "state_names": [name[6:] for name in names if name.startswith("state/")],
+        "filled": [],
+        "marker": {},
+        "state_marker": {},
+        "newest": "",
+        **differs,
+    }
+    return {"unknown": "", "contents": contents}
 
 
 def place(kind: str = "directory", **differs: Any) -> StatePlace:
@@ -111,6 +129,7 @@ def host(**differs: Any) -> Host:
         "secrets": {"in_env": [*GENERATED, *IN_STATE], "in_state": {}},
         "state": {"/data/state": place("absent"), "/data-state": place("absent")},
         "mount_points": {},
+        "point_trouble": {},
         "compose_files": [],
         "project": {"path": "/opt/agnes", "link": "", "name": ""},
         "engine": {
@@ -137,6 +156,8 @@ def host(**differs: Any) -> Host:
         "tools": {name: f"/usr/bin/{name}" for name in PACKAGES},
     }
     made.update(differs)
+    looked = [m["target"] for m in made["mounts"]] + [d["maj_min"] for d in made["devices"]]
+    made.setdefault("inside", {key: inside() for key in looked})
     made.setdefault("moving", moving_of(made))
     return made  # type: ignore[return-value]
 

@@ -17,6 +17,7 @@ from .hosts import (
     ext4,
     flat_host,
     host,
+    inside,
     mount,
     nested_host,
     place,
@@ -29,6 +30,8 @@ FLAT: dict[str, Any] = {"layout": "flat"}
 
 
 LOG = "/var/log/agnes-startup.log"
+STATE_LABEL = {"type": "ext4", "uuid": "u-1", "label": "agnes-state"}
+MARKER = {"format": 1, "role": "active", "instance_id": "i-1", "epoch": 3}
 CONSENT = {"device": "/dev/sdc", "identity": "serial:S1", "found": "ext4"}
 
 
@@ -240,6 +243,42 @@ PLANNED = [
         "AH035: this host's data disk (UUID u-1, 16.0 GiB) is not on this host, so nothing is made or "
         "mounted in its place at /data; attach it again, or, if it is lost for good, move "
         "/var/lib/agnes-host/record.json aside and clear /etc/fstab of it",
+    ),
+    Planned(
+        errors.WrongRole,
+        host(
+            devices=[ext4("/dev/sdb", "u-1", filesystem=STATE_LABEL), ext4("/dev/sdc", "u-2")],
+            inside={"8:16": inside("system.duckdb", marker=MARKER), "8:32": inside("extracts", "uploads")},
+        ),
+        {**FLAT, "adopt": ["u-1", "u-2"]},
+        "AH036: '/dev/sdb' is to be the data disk at /data, but it says that it is the state disk (found "
+        "its label 'agnes-state', .agnes-state.json at its top (active), system.duckdb); exchange "
+        "disks_data_device and disks_state_device, or name the right disks",
+    ),
+    Planned(
+        errors.ProbeFailed,
+        host(devices=[device("/dev/sdb", probed="'wipefs' is not installed"), device("/dev/sdc")]), FLAT,
+        "AH037: it could not be found out what is on '/dev/sdb' for /data ('wipefs' is not installed), so "
+        "nothing is done to it; see that wipefs and blkid (Debian's util-linux) can read the disk, and "
+        "look for its errors in the journal",
+    ),
+    Planned(
+        errors.AgnesDisks,
+        host(
+            devices=[ext4("/dev/sdb", "u-1"), ext4("/dev/sdc", "u-2", serial="S2")],
+            inside={"8:16": inside("extracts", "uploads", newest="2026-03-01 09:00:00"),
+                    "8:32": inside("system.duckdb", marker=MARKER, newest="2026-03-01 10:00:00")},
+        ), FLAT,
+        "AH038: these are the disks of an Agnes host that this host does not know yet: '/dev/sdb' (16 GiB, "
+        "ext4, UUID u-1) has its data, last written 2026-03-01 09:00:00, and '/dev/sdc' (16 GiB, "
+        "serial:S2, ext4, UUID u-2) has its state, instance i-1, epoch 3, last written 2026-03-01 "
+        "10:00:00; to take them over as they are set disks_adopt: [u-1, u-2]; to lose what is on them see "
+        "docs/disks.md",
+    ),
+    Planned(
+        errors.PlaceUnusable, host(point_trouble={"/data": "'/data' is a link to '/mnt/disks/data'"}), FLAT,
+        "AH039: no disk could be mounted at '/data', because '/data' is a link to '/mnt/disks/data'; make "
+        "it a plain directory, as all above it must be, of a filesystem that can be written",
     ),
     Planned(
         errors.SelinuxLabels,

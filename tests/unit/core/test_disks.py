@@ -304,7 +304,7 @@ def test_state_does_not_become_a_directory_while_its_disk_is_missing() -> None:
 def test_a_disk_that_is_found_by_its_uuid_is_noted_when_another_was_named() -> None:
     observed = flat_host()
     observed["asked"]["data"] = {"device": "/dev/sdx", "found": "does not exist", "maj_min": ""}
-    assert plan_disks(observed, LAYOUTS["flat"], REQUEST)[0].note == (
+    assert plan_disks(observed, LAYOUTS["flat"], REQUEST)[0].notes == (
         "disks_data_device names '/dev/sdx', which does not exist; /dev/sdX, this host's own, is kept "
-        "for /data"
+        "for /data",
     )

@@ -57,6 +57,12 @@ def test_the_runs_own_choice_decides_an_undecided_host_only_with_the_override() 
     assert make_plan(host(), {**request, "override": True})["layout"] == "flat"
 
 
+KERNEL_NAMES = [
+    f"note: disks_{role}_device names '{named}', which may be another disk after the next boot; a link "
+    "in /dev/disk/by-id does not change"
+    for role, named in (("data", "/dev/sdb"), ("state", "/dev/sdc"))
+]
+
 TEST_SENTENCES: list[Any] = [
     pytest.param(
         host(), {"layout": "flat"},
@@ -65,6 +71,7 @@ TEST_SENTENCES: list[Any] = [
             "format /dev/sdb (16 GiB, blank) as ext4 labelled agnes-data and mount it at /data",
             "format /dev/sdc (16 GiB, blank) as ext4 labelled agnes-state and mount it at "
             "/data-state",
+            *KERNEL_NAMES,
         ],
         id="fresh-flat",
     ),
@@ -75,6 +82,7 @@ TEST_SENTENCES: list[Any] = [
             "format /dev/sdb (16 GiB, blank) as xfs labelled agnes-data and mount it at /data",
             "format /dev/sdc (16 GiB, blank) as xfs labelled agnes-state and mount it at "
             "/data/state",
+            *KERNEL_NAMES,
         ],
         id="fresh-nested-xfs",
     ),

@@ -105,3 +105,78 @@ def test_samples_lie_within_the_disk(size: int) -> None:
 
 def test_maj_min_of() -> None:
     assert devices.maj_min_of(os.makedev(259, 70000)) == "259:70000"
+
+
+def test_what_blkid_escapes_for_a_shell_is_read_as_it_is() -> None:
+    text = "DEVNAME=/dev/sdb\nLABEL=My\\ Data\nUUID=u-1\nTYPE=ext4\n"
+    assert devices.exported(text)["LABEL"] == "My Data"
+    assert devices.exported("LABEL=a\\\\b\\'c=d\n")["LABEL"] == "a\\b'c=d"
+
+
+def script(folder: Path, name: str, body: str) -> None:
+    """A program that does what ``body`` says."""
+    (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+    (folder / name).chmod(0o755)
+
+
+PROBES: list[Any] = [
+    pytest.param("exit 1", "exit 2", "failed (1)", id="fails"),
+    pytest.param("echo '{'", "exit 2", "printed what is no list", id="garbage"),
+    pytest.param("echo '[]'", "exit 2", "printed what is no list", id="another-shape"),
+    pytest.param("exit 0", "exit 4", "failed (4)", id="the-second-fails"),
+    pytest.param("exec sleep 9", "exit 2", "did not end within", id="hangs"),
+]
+
+
+@pytest.mark.parametrize(("wipefs", "blkid", "why"), PROBES)
+def test_a_probe_that_could_not_run_finds_nothing_out(
+    wipefs: str, blkid: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, body in (("wipefs", wipefs), ("blkid", blkid)):
+        script(tmp_path, name, body)
+    monkeypatch.setattr(devices, "PROBE_SECONDS", 0.3)
+    real = devices.run
+    monkeypatch.setattr(
+        devices, "run", lambda argv, *a, **k: real([f"{tmp_path}/{argv[0]}", *argv[1:]], *a, **k)
+    )
+    disk = tmp_path / "disk"
+    disk.write_bytes(b"\0" * MIB)
+    monkeypatch.setattr(devices, "SYS", str(tmp_path))
+    (tmp_path / "8:16").mkdir()
+    (tmp_path / "8:16" / "size").write_text("2048\n")
+    found = devices.device("8:16", str(disk), {}, samples=True)
+    assert found is not None
+    assert why in found["probed"]
+    assert (found["signatures"], found["zeros"]) == ([], False)
+
+
+TRAITS: list[Any] = [
+    ({}, []),
+    ({"model": "Amazon EC2 NVMe Instance Storage        "}, ["ephemeral"]),
+    ({"model": "Amazon Elastic Block Store"}, []),
+    ({"model": "nvme_card"}, ["ephemeral"]),
+    ({"model": "nvme_card-pd"}, []),
+    ({"model": "Cruzer Blade", "removable": "1"}, ["removable"]),
+    ({"model": "ST4000DM004", "rotational": "1"}, ["rotational"]),
+    ({"model": "QEMU HARDDISK", "rotational": "1"}, []),
+    ({"model": "Virtual Disk", "rotational": "1"}, []),
+    ({"rotational": "1"}, []),
+]
+
+
+@pytest.mark.parametrize(("said", "traits"), TRAITS)
+def test_what_a_disk_says_of_its_kind(
+    said: dict[str, str], traits: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_EPHEMERAL_LINKS", ())
+    sys = tmp_path / "8:16"
+    for folder in ("device", "queue"):
+        (sys / folder).mkdir(parents=True)
+    places = {"model": "device/model", "removable": "removable", "rotational": "queue/rotational"}
+    for key, value in said.items():
+        (sys / places[key]).write_text(f"{value}\n")
+    (sys / "size").write_text("2048\n")
+    monkeypatch.setattr(devices, "SYS", str(tmp_path))
+    monkeypatch.setattr(devices, "_signatures", lambda _path: ([], {}))
+    found = devices.device("8:16", str(tmp_path / "none"), {})
+    assert found is not None and found["traits"] == traits

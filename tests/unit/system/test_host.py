@@ -144,3 +144,16 @@ def test_a_volume_that_could_not_be_looked_for_is_not_absent(tmp_path: Path) -> 
     os.chmod(docker, 0o755)
     with pytest.raises(Failed, match="permission denied"):
         engine.data_volume(str(docker), "agnes")
+
+
+def test_a_place_for_a_mount_is_looked_at_without_following_links(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("data")
+    trouble = {
+        "data": "", "new": "", "new/below": "", "data/state": "",
+        "link": f"'{tmp_path}/link' is a link to 'data'",
+        "link/state": f"'{tmp_path}/link' is a link to 'data'",
+        "file": f"'{tmp_path}/file' is no directory",
+    }  # fmt: skip
+    assert {name: host.point_trouble(f"{tmp_path}/{name}") for name in trouble} == trouble
