@@ -211,6 +211,22 @@ class CopyShown(Refusal):
     )
 
 
+class ImageGone(Refusal):
+    code = "AH061"
+    sentence = (
+        "image '{image}' of service '{service}' is not on this host any more, so the stack could not be started again "
+        "once it is stopped; get it ('docker compose pull {service}' in {project}), then run again"
+    )
+
+
+class NotReplaceable(Refusal):
+    code = "AH094"
+    sentence = (
+        "'{path}' can't be changed (found {found}), and a move must write there while the stack is down; put that "
+        "right, then run again"
+    )
+
+
 class MoveDiskAway(Refusal):
     code = "AH135"
     sentence = (

@@ -30,6 +30,8 @@ from .move_errors import (
     LinkForeign,
     MountInside,
     MovePlaceInUse,
+    NotReplaceable,
+    StateDiskHeld,
     StateDiskShared,
     StateRetired,
 )
@@ -173,10 +175,21 @@ def check_movable(scene: Scene) -> None:
         raise StateDiskShared(path=old, found=", ".join(facts["others"]))
     if scene.kind in COPYING and not scene.committed and facts["roles"].get(old) == RETIRED:
         raise StateRetired(path=old, new=new)
+    _check_can_be_done(scene)
     hidden = no_leftovers(scene.bare(old))
     if hidden and scene.kind != COPY and not scene.authority:
         raise HiddenState(path=old, found=", ".join(hidden[:5]))
     _check_new_place(scene)
+
+
+def _check_can_be_done(scene: Scene) -> None:
+    """What the steps after the stop, and after the commit, will need. Once committed it is their own matter."""
+    if scene.committed:
+        return
+    for path, why in sorted(scene.facts["blocked"].items()):
+        raise NotReplaceable(path=path, found=why)
+    if scene.facts["kernel_users"]:
+        raise StateDiskHeld(path=scene.old, found=", ".join(scene.facts["kernel_users"]))
 
 
 def _check_new_place(scene: Scene) -> None:

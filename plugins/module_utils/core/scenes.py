@@ -87,6 +87,10 @@ class Moving(TypedDict):
     """Mount point -> evidence, for those that have more beneath them than leftovers."""
     roles: dict[str, str]
     """Path -> role that the marker there names; only for directories that have one."""
+    blocked: dict[str, str]
+    """Path -> why it can't be replaced, of what a move must write or rename while the stack is down."""
+    kernel_users: list[str]
+    """What in the kernel itself uses the state disk: no process to end, and no unmount while it does."""
     staged: str
     """UUID of what is mounted where copies are made; empty when nothing is."""
     formatted: str

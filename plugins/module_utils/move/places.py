@@ -57,6 +57,19 @@ def _aside(parent: int) -> Iterator[int]:
         os.fsync(parent)
 
 
+def check_aside(parent: str) -> None:
+    """Raise AsideForeign where things could not be set aside in ``parent``; nothing is made."""
+    path = os.path.join(parent, ASIDE)
+    info = durable.read_stat(path)
+    if info is None:
+        return
+    mode = stat.S_IMODE(info.st_mode)
+    if not stat.S_ISDIR(info.st_mode):
+        raise AsideForeign(path=path, found="a link or a file")
+    if info.st_uid != 0 or mode != 0o700:
+        raise AsideForeign(path=path, found=f"owner {info.st_uid}, mode {mode:04o}")
+
+
 def _kind(parent: int, name: str) -> str:
     try:
         mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode

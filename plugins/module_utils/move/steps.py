@@ -13,6 +13,7 @@ from ..core import switch
 from ..core.chain import without_others
 from ..core.disks import COPY_TARGET
 from ..core.move_errors import (
+    ImageGone,
     LockHeld,
     NotAsBefore,
     StateDiskHeld,
@@ -25,6 +26,7 @@ from ..core.project import digest
 from ..core.retired import REPLACED
 from ..core.scenes import ACTIVE, GATHER, UNCOVER
 from ..system import durable, filesystems, ledger, markers, moving, record, stacks, trees, units
+from ..system.commands import run
 from ..system.compose import Compose
 from ..system.holders import holders
 from ..system.overlays import UNPROVED, proved_overlay
@@ -152,10 +154,27 @@ def _idle(world: World) -> None:
                 pass
         except FileNotFoundError:
             pass
+        # Read and written again after the commit.
+        markers.read(directory)
+    for place in (world.source.mounts["state"], world.target.mounts["state"]):
+        places.check_aside(os.path.dirname(place))
+    _check_images(world)
     shared = moving.others(world.project.docker, world.project.name, world.all_held())
     if shared:
         raise StateDiskShared(path=path, found=", ".join(shared))
     _nobody(world, IDLE_SECONDS, containers=False)
+    # By the way that it will be sent after the commit: an address that is wrong is found now.
+    _send_canary(world, path)
+
+
+def _check_images(world: World) -> None:
+    """Raise ImageGone for a service that could not be started again: its tag has been taken away since."""
+    services = world.project.compose.config()["services"]
+    for name in sorted(set(world.wanted) & set(services)):
+        image = services[name]["image"]
+        show = [world.project.docker, "image", "inspect", "--format", "{{.Id}}", image]
+        if image and run(show, codes=()).code:
+            raise ImageGone(image=image, service=name, project=world.project.directory)
 
 
 def _nobody(world: World, seconds: float, containers: bool) -> None:
@@ -290,10 +309,14 @@ def _prove(world: World) -> None:
     stacks.prove_disks(found, world.target)
 
 
-def _canary(world: World) -> None:
+def _send_canary(world: World, state_dir: str) -> None:
     url = world.intent["canary_url"]
     if url and world.wanted:
-        canary.send(url, world.target.state_dir, world.id)
+        canary.send(url, state_dir, world.id)
+
+
+def _canary(world: World) -> None:
+    _send_canary(world, world.target.state_dir)
 
 
 def _marker(world: World) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 from .devices import maj_min_of
+from .kernel_users import kernel_users
 from .moving import Held
 
 _LINKS = ("cwd", "root", "exe")
@@ -101,7 +102,7 @@ def _is_in_container(pid: int, ours: tuple[int, int]) -> bool:
 
 
 def holders(held: Held, containers: bool = True) -> list[str]:
-    """Processes that hold the filesystem, or the directory of it, each with how, for people.
+    """Processes, and what of the kernel, that hold the filesystem or the directory of it, for people.
 
     A lock on a file in a directory goes with the open file, which is looked for.
 
@@ -125,4 +126,4 @@ def holders(held: Held, containers: bool = True) -> list[str]:
         ]
         if how:
             found.append(f"{_name(pid)}: {' and '.join(how)}")
-    return sorted(found)
+    return sorted(found) + kernel_users(held.maj_min, held.path)

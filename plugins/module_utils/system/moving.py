@@ -35,7 +35,9 @@ from .commands import run
 from .devices import maj_min_of
 from .engine import PROJECT_LABEL
 from .formatting import FORMATTED
+from .kernel_users import kernel_users
 from .mountinfo import Line
+from .replaceable import directory_closed, file_kept
 
 _ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
 _SHOWN = 20
@@ -304,6 +306,16 @@ def _has_mounted(pid: str, held: Held) -> bool:
         return False
 
 
+def _blocked(project_dir: str) -> dict[str, str]:
+    """Path -> why a move could not write there, for what it must replace or rename."""
+    files = {path: file_kept(path) for path in ("/etc/fstab", os.path.join(project_dir, ".env"))}
+    parents = {os.path.dirname(path) for path in state_dirs()}
+    # A bare mount point is immutable, and what shows there then is no matter.
+    shown = [path for path in parents if path == "/" or mount_at(path)[0]]
+    found = {**files, **{path: directory_closed(path) for path in shown}}
+    return {path: why for path, why in found.items() if why}
+
+
 def look(project_dir: str, docker: str = "", project: str = "", measured: bool = False) -> Moving:
     """All of it. With ``docker``, containers of other projects are looked for too.
 
@@ -334,6 +346,8 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
         "backend": backend(state_dir),
         "marker": str(found_markers[state_dir].get("layout") or ""),
         "roles": {path: str(m["role"]) for path, m in found_markers.items() if "role" in m},
+        "blocked": _blocked(project_dir),
+        "kernel_users": sorted({use for disk in disks for use in kernel_users(disk)}),
         "staged": mount_at(STAGE)[1],
         "formatted": _formatted(),
         "moved": str((record.read().get("move") or {}).get("id") or ""),

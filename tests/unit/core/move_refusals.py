@@ -130,6 +130,16 @@ def interrupted(**differs: Any) -> Callable[[Path], object]:
     return lambda tmp: plan_interrupted(made, "")
 
 
+def image_gone(tmp: Path) -> object:
+    """Look for the images of what runs where one has been removed."""
+    docker = tmp / "docker"
+    docker.write_text("#!/bin/sh\nexit 1\n")
+    docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
+    compose = SimpleNamespace(config=lambda: {"services": {"app": {"image": "agnes:1"}}})
+    project = SimpleNamespace(docker=str(docker), compose=compose, directory="/opt/agnes")
+    return steps._check_images(SimpleNamespace(project=project, wanted=["app"]))  # type: ignore[arg-type]
+
+
 def not_alone(tmp: Path) -> object:
     """Start the stack where the state disk is still at the old place, too."""
     points = [
@@ -403,6 +413,21 @@ MOVED = [
         "AH134: '/data/state' shows a copy of state that no move has ended (its marker says incomplete), and no "
         "move is under way; see 'agnes-host explain' and docs/errors.md before anything is started there or taken "
         "away",
+    ),
+    Case(
+        errors.NotReplaceable, planned({"blocked": {"/etc/fstab": "/etc is on a filesystem that is read-only"}}),
+        "AH094: '/etc/fstab' can't be changed (found /etc is on a filesystem that is read-only), and a move must "
+        "write there while the stack is down; put that right, then run again",
+    ),
+    Case(
+        errors.StateDiskHeld, planned({"kernel_users": ["a swap file of /data/state/swap"]}),
+        "AH067: the state disk at '/data/state' is still used (found a swap file of /data/state/swap); end that, "
+        "then run again",
+    ),
+    Case(
+        errors.ImageGone, image_gone,
+        "AH061: image 'agnes:1' of service 'app' is not on this host any more, so the stack could not be started "
+        "again once it is stopped; get it ('docker compose pull app' in /opt/agnes), then run again",
     ),
     Case(
         errors.MoveDiskAway, interrupted(devices=[ext4("/dev/sdb", "u-data")]),

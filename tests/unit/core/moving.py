@@ -46,6 +46,8 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
         "marker": "",
         "shadows": {},
         "roles": {},
+        "blocked": {},
+        "kernel_users": [],
         "staged": "",
         "formatted": "",
         "files": 12,
