@@ -46,7 +46,7 @@ options:
     type: str
     default: /opt/agnes
   canary_url:
-    description: Address to which a canary row is posted after the start, over this host's loopback. Empty for none.
+    description: Address to which a canary row is posted, over this host's loopback, before the stop and after the start. Empty for none.
     type: str
     default: ""
   timeout:

@@ -130,7 +130,7 @@ STEPS: Mapping[str, Step] = {
             lambda s: s.mounted(s.new),
         ),
         Step(
-            "idle", "see that nobody but the stack uses the state",
+            "idle", "see that nobody but the stack uses the state, and that what comes later can be done",
             "found now, it costs no downtime", "none is needed", _proved("idle"),
         ),
         Step(
