@@ -86,7 +86,7 @@ actions:
   type: list
   elements: dict
 services:
-  description: The services of the resolved chain, with their profiles and restart policies.
+  description: The services of the resolved chain, with what decisions need of them and no secret.
   returned: success
   type: dict
 recreates:
@@ -203,13 +203,9 @@ class ProjectManager:
         recreates = self.announced_recreations(project)
         if not (self.actions.check and self.actions.items):
             Compose(self.docker, self.dir).check(digest(project.config), project.config)
-        services = {
-            name: {"profiles": service["profiles"], "restart": service["restart"]}
-            for name, service in project.config["services"].items()
-        }
         return {
             "layout": self.layout.name,
-            "services": services,
+            "services": project.config["services"],
             "chain": project.chain,
             "recreates": sorted(recreates),
             "proved": digest(project.config),

@@ -9,7 +9,9 @@ version_added: "0.1.0"
 description:
   - Refuses to start anything unless the disks are mounted where the layout has them.
   - Creates, recreates or starts only the services that need it, waits until each is healthy, and
-    then compares the device of STATE_DIR as each container sees it with the state disk's.
+    then compares, for each container of each service, the devices of the paths that must be on data
+    or state by the published chain, as the container's own processes see them, with the disks'.
+  - Containers that run since before their disk was mounted are made anew, when nothing lies beneath it.
   - A one-shot service that has ended well is not run again.
   - It is our own and not C(community.docker.docker_compose_v2), which fails when it waits for a
     one-shot service and can't tell in check mode what it will recreate on an untouched host.
@@ -91,11 +93,16 @@ services:
   returned: success, outside check mode
   type: dict
 proved:
-  description: Each running container with the paths in it that are proved to be on the state disk.
+  description: Each running container with the paths in it that are proved to be on their disks.
+  returned: success, outside check mode
+  type: dict
+unproved:
+  description: Containers that must see a disk and of which nothing can be seen, with the reason.
   returned: success, outside check mode
   type: dict
 """
 
+import os
 from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
@@ -104,63 +111,127 @@ from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
     Refusal,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.plan_facts import UP
 from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     awake,
     left_alone,
+    needed_by,
     say_state,
     selected,
     unknown_profiles,
+    unmounted,
 )
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import record, stacks
+from ansible_collections.agnes.host.plugins.module_utils.system import proof, record, stacks
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
-from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
 
 
-def bring_up(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
+class Bringer:
     """Guard, start, wait, prove."""
-    layout, services = LAYOUTS[params["layout"]], params["services"]
-    engine = observe_engine()
-    if engine["error"]:
-        raise NoEngine(found=engine["error"])
-    if not actions.check:
-        stacks.check_mounts(params["mounted"])
-    stack = stacks.Stack(engine["docker"], params["project_dir"])
-    wanted = selected(services, params["profiles"])
-    running = [name for name, c in stack.by_service().items() if c["status"] in UP]
-    names = awake(wanted, running, record.read().get("resting") or ())
-    names = [name for name in names if name not in params["resting"]]
-    steps = stack.steps(services, names, params["recreates"] if actions.check else None)
-    if steps and not params["start"]:
-        name = sorted(steps)[0]
-        raise NotHealthy(
-            service=name,
-            found=f"not as it must be ({steps[name]} is due)",
-            seconds=0,
-            project=params["project_dir"],
-        )
-    if steps and params["proved"] and not actions.check:
-        Compose(engine["docker"], params["project_dir"]).check(params["proved"])
-    if steps and not actions.check:
-        stack.up(sorted(steps), params["timeout"])
-    for name, step in sorted(steps.items()):
-        before = "absent" if step == "create" else f"to {step}"
-        actions.take(f"service {name}", before, "up")
-    if actions.check:
-        return {}
-    found = stack.wait(services, names, params["timeout"])
-    return {
-        "services": {
-            **unknown_profiles(services, params["profiles"]),
-            **left_alone(services, wanted, found),
-            **dict.fromkeys(wanted, "not running, as it was before the last move"),
-            **{name: say_state(services[name], found[name]) for name in names},
-        },
-        "proved": stacks.prove_disks(list(found.values()), layout),
-    }
+
+    def __init__(self, params: dict[str, Any], actions: Actions) -> None:
+        self.params, self.actions = params, actions
+        self.layout = LAYOUTS[params["layout"]]
+        engine = observe_engine()
+        if engine["error"]:
+            raise NoEngine(found=engine["error"])
+        if not actions.check:
+            stacks.check_mounts(params["mounted"])
+        self.stack = stacks.Stack(engine["docker"], params["project_dir"])
+        # What is published counts; in check mode the project as it will be, which only the run knows.
+        self.services = params["services"] if actions.check else self._published()
+        self.found = self.stack.by_service()
+
+    def _published(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.stack.compose.config()["services"]
+        return found
+
+    def run(self) -> dict[str, Any]:
+        """All of it; returns the states of the services, and the proof."""
+        wanted = selected(self.services, self.params["profiles"])
+        names = awake(wanted, self.found, self.resting())
+        names = [name for name in names if name not in self.params["resting"]]
+        stale = self.stale()
+        steps = self.stack.steps(self.services, names, {*stale, *self.recreates()})
+        if steps and not self.params["start"]:
+            name = sorted(steps)[0]
+            raise NotHealthy(
+                service=name,
+                found=f"not as it must be ({steps[name]} is due)",
+                seconds=0,
+                project=self.params["project_dir"],
+            )
+        if steps and not self.actions.check:
+            if self.params["proved"]:
+                self.stack.compose.check(self.params["proved"])
+            self.start(steps, names, stale)
+        for name, step in sorted(steps.items()):
+            before = "absent" if step == "create" else f"to {step}"
+            if any(each["name"] in stale for each in self.found.get(name, ())):
+                before += ", it runs since before its disk was mounted"
+            self.actions.take(f"service {name}", before, "up")
+        if self.actions.check:
+            return {}
+        return self.result(wanted, names)
+
+    def resting(self) -> list[str]:
+        """Services that stay as they are, not running; one that somebody has started is none any more."""
+        known = record.read()
+        before = list(known.get("resting") or ())
+        left = [name for name in before if name not in awake([name], self.found, [name])]
+        if left != before and not self.actions.check:
+            record.save({**record.load(), "resting": left})
+        return left
+
+    def stale(self) -> set[str]:
+        """Containers that run since before their disk was mounted, once nothing lies beneath it."""
+        if self.actions.check:
+            missing = [path for path in self.params["mounted"] if not os.path.ismount(path)]
+            if missing:
+                return unmounted(self.found, missing)
+        seen = proof.stale(self.services, self.found, self.layout)
+        proof.check_beneath(seen)
+        return {name for names in seen.values() for name in names}
+
+    def recreates(self) -> set[str]:
+        """Containers that Compose would make anew; in check mode those known from the project first."""
+        announced = self.params["recreates"] if self.actions.check else ()
+        if announced or not self.found:
+            return set(announced)
+        return self.stack.compose.recreated(self.services)
+
+    def start(self, steps: dict[str, str], names: list[str], stale: set[str]) -> None:
+        """Bring up what needs it: first anew what has the wrong disk, which Compose can't know."""
+        seconds = self.params["timeout"]
+        again = [
+            name
+            for name in sorted(steps)
+            if any(each["name"] in stale for each in self.found.get(name, ()))
+        ]
+        if again:
+            self.stack.up(self.services, again, seconds, ("--no-deps", "--force-recreate"))
+        rest = sorted(set(steps) - set(again))
+        if rest:
+            # Whoever is to stay as it is must not come up because another service depends on it.
+            kept = needed_by(self.services, rest) - set(names)
+            self.stack.up(self.services, rest, seconds, ("--no-deps",) if kept else ())
+
+    def result(self, wanted: list[str], names: list[str]) -> dict[str, Any]:
+        """Wait, prove, and say."""
+        services = self.services
+        found = self.stack.wait(services, names, self.params["timeout"])
+        proved = proof.prove(services, names, found, self.layout, self.params["project_dir"])
+        return {
+            "services": {
+                **unknown_profiles(services, self.params["profiles"]),
+                **left_alone(services, wanted, found, self.layout),
+                **dict.fromkeys(wanted, "not running, and left so: it was stopped before"),
+                **{name: say_state(services[name], found.get(name, [])) for name in names},
+            },
+            "proved": proved.proved,
+            "unproved": proved.unproved,
+        }
 
 
 def main() -> None:
@@ -182,7 +253,7 @@ def main() -> None:
     )
     actions = Actions(module.check_mode)
     try:
-        found = bring_up(module.params, actions)
+        found = Bringer(module.params, actions).run()
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
     module.exit_json(**actions.result(**found))

@@ -222,3 +222,11 @@ def shown(text: str) -> str:
     for _number, key, value in assignments(text):
         lines.append(f"{key}={value if key in PLAIN_KEYS else HIDDEN}")
     return "\n".join(lines) + ("\n" if lines else "")
+
+
+def redacted(text: str, env_text: str) -> str:
+    """``text`` without the values of an ``.env`` that may be secrets."""
+    for _number, key, value in assignments(env_text):
+        if key not in PLAIN_KEYS and len(value) >= 4:
+            text = text.replace(value, HIDDEN)
+    return text

@@ -333,10 +333,7 @@ class EnvValueUnsafe(Refusal):
 
 class WrongDiskInContainer(Refusal):
     code = "AH048"
-    sentence = (
-        "container '{container}' has '{path}' on device {found}, the {disk} disk is {wanted}; "
-        "stop it, and see docs/state-dir.md"
-    )
+    sentence = "containers see something else than this host's disks: {found}; stop them, and see docs/errors.md"
 
 
 class NotHealthy(Refusal):

@@ -120,6 +120,8 @@ class Project(TypedDict):
     """Where the directory leads if it is a link; else empty."""
     name: str
     """What Compose names the project; empty where it has nothing yet that it could resolve."""
+    services: Optional[dict[str, Any]]
+    """Those of the chain as it is, as overlay.cut leaves them; None likewise."""
 
 
 class Accounts(TypedDict):

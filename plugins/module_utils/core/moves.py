@@ -36,10 +36,13 @@ from .move_errors import (
     StateRetired,
 )
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
+from .overlay import wanted_mounts
 from .plan_facts import facts_hash
 from .precopy import MAX_ROUNDS
 from .presence import Seen, late, say_late
 from .scenes import COPY, COPYING, GATHER, REMOUNT, RETIRED, UNCOVER, Scene, inside, no_leftovers
+from .sight import remarks, told_of
+from .stack import by_service, check_one_offs, check_strays
 
 _BYTES_A_SECOND = 200 << 20
 """For an estimate only: how fast state and copy are read whole and hashed, side by side."""
@@ -58,6 +61,8 @@ class MovePlan:
     facts_hash: str
     resting: tuple[str, ...] = ()
     """Services that do not run now, and will not after the move."""
+    remarks: tuple[str, ...] = ()
+    """What an operator should know of services that will not see state."""
     late: tuple[tuple[str, str], ...] = ()
     """Mount point and UUID of disks that are mounted first: they came too late for the boot."""
 
@@ -324,11 +329,28 @@ def _scene(
         fence = {}
     return Scene(
         source, target, uuid, host["moving"], str(fence.get("id") or "new"),
-        services=frozenset(c["service"] for c in host["containers"]),
-        present=frozenset(c["name"] for c in host["containers"]),
+        services=frozenset(by_service(host["containers"])),
+        present=frozenset(c["name"] for c in host["containers"] if not c["one_off"]),
         wanted=frozenset(fence.get("services") or ()), kind=kind, disk=disk,
         authority=str(fence.get("authority") or authority),
     )  # fmt: skip
+
+
+def _check_services(host: Host, source: Layout, target: Layout) -> tuple[str, ...]:
+    """What the steps ask of services and containers, asked now. Raises a Refusal; returns remarks."""
+    check_one_offs(host["containers"], source)
+    services = host["project"]["services"]
+    if services is None:
+        # The move derives and proves the overlay before it stops anything.
+        return (
+            "Compose can't resolve the project, so what its services see is looked at in the move",
+        )
+    check_strays(services, host["containers"], source)
+    told = told_of(services, source, target)
+    wanted = wanted_mounts({"services": told}, target)
+    return tuple(
+        remarks({name: {**each, "volumes": wanted[name]} for name, each in told.items()}, target)
+    )
 
 
 def plan_move(
@@ -342,9 +364,15 @@ def plan_move(
     """
     scene = _scene(host, source, target, request or Request(), authority)
     check_movable(scene)
-    running = {c["service"] for c in host["containers"] if c["status"] == "running"}
+    said = () if scene.committed else _check_services(host, source, target)
+    running = {
+        name
+        for name, containers in by_service(host["containers"]).items()
+        if any(each["status"] == "running" for each in containers)
+    }
     resting = tuple(sorted(scene.services - running - scene.wanted))
-    return MovePlan(scene, "forward", tuple(remaining(scene)), facts_hash(host), resting)
+    steps = tuple(remaining(scene))
+    return MovePlan(scene, "forward", steps, facts_hash(host), resting, said)
 
 
 def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:

@@ -24,6 +24,7 @@ from .plan_facts import facts_of
 from .plan_file import Given, check_given, given
 from .pre_move import backup_line
 from .project import check_project
+from .stack import left_behind, run_since_before
 from .tools import ALWAYS, check_tools, needed
 from .tree import AGNES_UID
 
@@ -47,11 +48,24 @@ def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
             f"volume '{volume['name']}' is left over and binds {volume['bind']}: its options can't be "
             f"changed, no service may use it; 'docker volume rm {volume['name']}' takes it away"
         )
+    notes += left_behind(host["containers"], layout)
+    stale = _run_since_before(host, disks)
+    if stale:
+        notes.append(
+            f"containers run since before their disk was mounted, and do not see it: {', '.join(stale)}; the "
+            "run makes them anew when nothing lies beneath the mount, and stops otherwise"
+        )
     both = layout_overlays(split(host["env"]["values"].get("COMPOSE_FILE", "")))
     others = set(both) - {layout.overlay, LAYOUTS[DEFAULT_LAYOUT].overlay}
     if others and both[-1] == layout.overlay:
         notes.append(f"COMPOSE_FILE names {' and '.join(both)}; the last one counts, and is proved")
     return notes
+
+
+def _run_since_before(host: Host, disks: Sequence[DiskPlan]) -> list[str]:
+    mounts = {mount["target"]: mount["maj_min"] for mount in host["mounts"]}
+    to_mount = [disk.mount_point for disk in disks if disk.action in ("format", "mount")]
+    return run_since_before(host["containers"], mounts, to_mount)
 
 
 def _authority(host: Host, layout: Layout, request: Mapping[str, Any], moves: bool) -> str:
@@ -127,6 +141,7 @@ def _decided(
     current = chain_now(host["env"]["values"], host["compose_files"], host["project"]["path"])
     backend = host["moving"]["backend"]
     notes, kept = [*_notes(host, layout, disks), *_beneath(host, move)], list[str]()
+    notes += move.remarks if move else ()
     if not (move and interrupted(host)):
         # In the middle of a move there may be state nowhere; what it does is decided already.
         left = [str(name) for name in request.get("left_behind") or []]

@@ -16,9 +16,7 @@ from .authority import digest
 from .devices import NO_IDENTITY, identity_of
 from .facts import Device, Host
 from .layouts import LAYOUTS, is_below, resolve_state_dir
-
-UP = ("running", "restarting", "paused")
-"""Containers that are up, or about to be: their services are started again after the move."""
+from .stack import UP
 
 _ENV_KEYS = sorted(
     {"DATA_DIR", "STATE_DIR", "COMPOSE_FILE"}.union(*(layout.env() for layout in LAYOUTS.values()))
@@ -68,7 +66,7 @@ def facts_of(host: Host) -> dict[str, str]:
         for m in host["mounts"]
         if m["maj_min"] in numbers or _is_at_a_place(m["target"])
     ]
-    services = {(c["service"], c["status"] in UP) for c in host["containers"]}
+    services = {(c["service"], c["status"] in UP) for c in host["containers"] if not c["one_off"]}
     parts = {
         # The last move is in it: a plan that was carried out is never carried out again.
         "layout": [resolve_state_dir(moving["env"]), moving["backend"], moving["moved"]],

@@ -151,6 +151,20 @@ def needs(services: Mapping[str, Mapping[str, Any]], name: str, layout: Layout) 
     return needs_of(mounts_in(services, name), services[name].get("paths") or {}, layout)
 
 
+def told_of(
+    services: Mapping[str, Mapping[str, Any]], source: Layout, target: Layout
+) -> dict[str, dict[str, Any]]:
+    """The services with the environment that ``target`` gives to those that look where ``source`` says."""
+    found = {}
+    for name, service in services.items():
+        paths = dict(service.get("paths") or {})
+        if paths and posixpath.normpath(resolve_state_dir(paths)) == source.state_dir:
+            paths.pop("STATE_DIR", None)
+            paths.update({k: v for k, v in target.env().items() if k == "STATE_DIR"})
+        found[name] = {**service, "paths": paths}
+    return found
+
+
 def remarks(services: Mapping[str, Mapping[str, Any]], layout: Layout) -> list[str]:
     """What an operator should know of services that hold data or are told of state, and see none."""
     found = []

@@ -49,8 +49,11 @@ def summarise(
     proved = stack.get("proved") or {}
     if proved:
         lines.append(
-            f"proof      STATE_DIR is on the state disk in {len(proved)} containers: {', '.join(sorted(proved))}"
+            "proof      data and state are on their disks, as seen inside of "
+            f"{len(proved)} containers: {', '.join(sorted(proved))}"
         )
+    for name, why in sorted((stack.get("unproved") or {}).items()):
+        lines.append(f"no proof   {name}: {why}")
     if url:
         lines.append(f"url        {url}")
     return lines

@@ -3,23 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from ..core.layouts import Layout
 from ..core.move_errors import StrayContainers
 from ..core.move_steps import GRACE_SECONDS
-from ..core.plan_facts import UP
-from ..system import stacks
+from ..core.stack import UP, check_one_offs, check_strays
+from ..system import proof
 from ..system.commands import run
-from ..system.compose import Compose
-from ..system.engine import PROJECT_LABEL, SERVICE_LABEL, containers
+from ..system.engine import ONE_OFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, containers
+from ..system.stacks import Stack
 
 _SHAPE = "\t".join(
     (
         "{{.Names}}", "{{.State}}",
         f'{{{{.Label "{SERVICE_LABEL}"}}}}',
-        '{{.Label "com.docker.compose.oneoff"}}',
+        f'{{{{.Label "{ONE_OFF_LABEL}"}}}}',
         '{{.Label "com.docker.compose.depends_on"}}',
     )
 )  # fmt: skip
@@ -48,7 +48,8 @@ class Project:
     def __init__(self, docker: str, directory: str) -> None:
         self.docker = docker
         self.directory = directory
-        self.compose = Compose(docker, directory)
+        self.stack = Stack(docker, directory)
+        self.compose = self.stack.compose
         self.name = self.compose.name
 
     def listing(self) -> list[Container]:
@@ -71,38 +72,38 @@ class Project:
         return {item.service for item in self.listing() if item.state == "created"}
 
     def down(self) -> None:
-        """Stop and remove all containers, so that no restart policy can bring one back."""
+        """Stop and remove all containers, so that no restart policy can bring one back.
+
+        Compose leaves one-off containers where they are, and no policy starts them: those that hold
+        what moves are refused before, and what a running one has open is looked for after.
+        """
         self.compose.down(GRACE_SECONDS, GRACE_SECONDS * 4 + 120)
-        left = [item.name for item in self.listing()]
+        left = [item.name for item in self.listing() if not item.one_off]
         if left:
             raise StrayContainers(found=", ".join(left))
 
-    def up(self, services: Collection[str], alone: bool, seconds: float) -> None:
-        """Start services. ``alone``: without those that they depend on, which were not running."""
+    def up(
+        self, services: Collection[str], alone: bool, seconds: float, scale: Mapping[str, int]
+    ) -> None:
+        """Start services. ``alone``: without those that they depend on, which were not running.
+
+        scale: how many containers a service had, where it had several.
+        """
         if not services:
             return
         options = ["--no-deps"] if alone else []
+        options += [f"--scale={name}={scale[name]}" for name in sorted(scale) if name in services]
         self.compose.up(sorted(services), seconds, options)
 
-    def wait(self, services: Collection[str], seconds: float) -> list[dict[str, Any]]:
-        """Wait until each service is healthy, or has ended well; returns the containers."""
-        found = stacks.healthy(
-            self.by_service, lambda _name, item: _trouble(item), services, seconds,
-            self.directory, _POLL_SECONDS,
-        )  # fmt: skip
-        return list(found.values())
+    def wait(self, services: Collection[str], seconds: float, layout: Layout) -> None:
+        """Wait until each service is as it must be, then prove its disks; raises a Refusal."""
+        chain = self.compose.config()["services"]
+        names = sorted(name for name in services if name in chain)
+        found = self.stack.wait(chain, names, seconds, _POLL_SECONDS)
+        proof.prove(chain, names, found, layout, self.directory)
 
-    def by_service(self) -> dict[str, dict[str, Any]]:
-        """Service -> its container, with its health."""
-        return {item["service"]: item for item in containers(self.docker, self.name)}
-
-
-def _trouble(container: Any) -> str:
-    if container is None:
-        return "absent"
-    if container["status"] == "exited":
-        code = container["exit_code"]
-        return "" if code == 0 else f"ended with {code}"
-    if container["status"] != "running":
-        return str(container["status"])
-    return "" if container["health"] in ("", "healthy") else f"running, {container['health']}"
+    def check_idle(self, layout: Layout) -> None:
+        """Raise OneOffHolds or StrayService for what the stop would leave, and that holds what would move."""
+        found = containers(self.docker, self.name)
+        check_one_offs(found, layout)
+        check_strays(self.compose.config()["services"], found, layout)

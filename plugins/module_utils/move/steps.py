@@ -19,13 +19,12 @@ from ..core.move_errors import (
     StateDiskHeld,
     StateDiskShared,
     StateNotAlone,
-    StrayContainers,
 )
 from ..core.move_steps import COMMIT
 from ..core.project import digest
 from ..core.retired import REPLACED
 from ..core.scenes import ACTIVE, GATHER, UNCOVER
-from ..system import durable, filesystems, ledger, markers, moving, record, stacks, trees, units
+from ..system import durable, filesystems, ledger, markers, moving, record, trees, units
 from ..system.commands import run
 from ..system.compose import Compose
 from ..system.holders import holders
@@ -143,9 +142,7 @@ def product_lock(
 
 
 def _idle(world: World) -> None:
-    strays = [c.name for c in world.project.listing() if c.one_off and c.runs]
-    if strays:
-        raise StrayContainers(found=", ".join(strays))
+    world.project.check_idle(world.source)
     path = world.source.state_dir
     with trees.opened(path) as directory:
         try:
@@ -199,7 +196,9 @@ def _stop(world: World) -> None:
 
 def start_again(world: World) -> None:
     """Start what ran before; from here on, what is stopped has been stopped by somebody."""
-    world.project.up(world.wanted, world.intent["alone"], world.intent["timeout"])
+    intent = world.intent
+    scale = intent.get("scale") or {}
+    world.project.up(world.wanted, intent["alone"], intent["timeout"], scale)
     world.came_up()
     world.intent["started"] = record.boot_id()
     # Not known, it is started again: no full disk may keep the stack down.
@@ -305,8 +304,7 @@ def _check_proved(world: World) -> None:
 
 
 def _prove(world: World) -> None:
-    found = world.project.wait(world.wanted, world.intent["timeout"])
-    stacks.prove_disks(found, world.target)
+    world.project.wait(world.wanted, world.intent["timeout"], world.target)
 
 
 def _send_canary(world: World, state_dir: str) -> None:

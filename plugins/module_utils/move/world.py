@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 import uuid as uuids
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
@@ -67,7 +68,8 @@ class World:
 
     def look(self, containers: bool = True) -> Scene:
         """The scene as it is now; without ``containers`` those are not asked for, and none is known."""
-        found = self.project.listing() if containers else []
+        # One-off containers are no part of what is stopped and started.
+        found = [each for each in self.project.listing() if not each.one_off] if containers else []
         return Scene(
             self.source, self.target, self.intent["uuid"],
             moving.look(self.intent["project_dir"]), self.id,
@@ -284,7 +286,8 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
     project = Project(docker_path(), request["project_dir"])
     found = project.listing()
     services = project.running() | set(fence.get("services") or ())
-    here = {item.service for item in found if not item.one_off}
+    several = Counter(item.service for item in found if not item.one_off)
+    here = set(several)
     known = record.read().get("resting") or []
     resting = (here | set(known) | set(fence.get("resting") or ())) - services
     new = LAYOUTS[request["target"]].mounts["state"]
@@ -305,6 +308,10 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
         "services": sorted(services),
         "resting": sorted(resting),
         "alone": not _needs_all(project, services),
+        "scale": {
+            **(fence.get("scale") or {}),
+            **{name: number for name, number in sorted(several.items()) if number > 1},
+        },
         **_what_was(LAYOUTS[request["source"]], new, facts, turned_round=bool(fence)),
         "phase": FORWARD,
         "because": "",

@@ -55,9 +55,10 @@ class Compose:
             raise self._invalid(f"its answer is no JSON ({error})") from error
         return found
 
-    def config_name(self) -> str:
-        """What Compose names the project, whatever that is. Raises ComposeInvalid."""
-        return str(self._config().get("name") or "")
+    def described(self) -> tuple[str, dict[str, Any]]:
+        """What Compose names the project, whatever that is, and its cut configuration. Raises ComposeInvalid."""
+        found = self._config()
+        return str(found.get("name") or ""), cut(found)
 
     def config(self) -> dict[str, Any]:
         """What Compose resolves, cut to what is no secret.
@@ -92,8 +93,8 @@ class Compose:
             argv = [self.docker, "compose", "--profile", "*", "--file", name, *alone]
             done = self.launch(argv, (), 120)
             if done.code:
-                return ComposeInvalid(files=name, found=_redacted(last_line(done.err), text))
-        return ComposeInvalid(files=SEPARATOR.join(files), found=_redacted(error, text))
+                return ComposeInvalid(files=name, found=dotenv.redacted(last_line(done.err), text))
+        return ComposeInvalid(files=SEPARATOR.join(files), found=dotenv.redacted(error, text))
 
     def recreated(self, services: Collection[str]) -> set[str]:
         """Names of the containers that differ from what they were made with, or whose image does.
@@ -148,11 +149,3 @@ def difference(proved: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         if keys:
             return f"service '{name}' has another '{keys[0]}'"
     return "a volume is another"
-
-
-def _redacted(text: str, env_text: str) -> str:
-    """``text`` without the values of ``.env`` that may be secrets."""
-    for _number, key, value in dotenv.assignments(env_text):
-        if key not in dotenv.PLAIN_KEYS and len(value) >= 4:
-            text = text.replace(value, dotenv.HIDDEN)
-    return text

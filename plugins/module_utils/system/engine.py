@@ -5,15 +5,22 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from datetime import datetime, timezone
 from typing import Any
 
 from ..core.engine import security_names
 from ..core.facts import Engine, Volume
+from ..core.layouts import LAYOUTS, is_below
 from ..core.overlay import DATA_VOLUME
+from . import inside
 from .commands import Failed, Hung, last_line, run, which
+from .devices import maj_min_of
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+ONE_OFF_LABEL = "com.docker.compose.oneoff"
+"""``True`` for a container of ``docker compose run``: ``up`` and ``down`` leave it alone."""
 _SNAP = "/snap/bin/docker"
 """Outside of PATH: looked for to be named, since it can't serve."""
 
@@ -91,6 +98,30 @@ def data_volume(docker: str, project: str) -> Volume:
     return {"name": name, "bind": str(options.get("device", "")) if bind else ""}
 
 
+def _up_seconds(state: dict[str, Any]) -> float:
+    """For how long a container runs, by this host's clock; never negative."""
+    # 2026-11-28T10:38:48.892799324Z: nanoseconds, which Python 3.9 does not read.
+    text = str(state.get("StartedAt") or "").partition(".")[0].rstrip("Z")
+    try:
+        started = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return 0.0
+    return max(0.0, time.time() - started.timestamp())
+
+
+def _is_on_a_disk(source: str) -> bool:
+    points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
+    return source.startswith("/") and any(is_below(source, point) for point in points)
+
+
+def _seen(pid: int, target: str) -> str:
+    """MAJ:MIN of what a container's own processes see at a path; else why that is not known."""
+    try:
+        return maj_min_of(inside.look(pid, target).st_dev)
+    except OSError as error:
+        return f"none ({error.strerror})"
+
+
 def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
     """What is needed of ``docker inspect``; its environment holds secrets and is left out."""
     labels, state = inspected["Config"].get("Labels") or {}, inspected["State"]
@@ -98,10 +129,12 @@ def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": inspected["Name"].lstrip("/"),
         "service": labels.get(SERVICE_LABEL, ""),
+        "one_off": labels.get(ONE_OFF_LABEL, "") == "True",
         "image": inspected["Image"],
         "status": state["Status"],
         "exit_code": state["ExitCode"],
         "restarts": inspected.get("RestartCount", 0),
+        "up_seconds": _up_seconds(state) if state["Status"] == "running" else 0.0,
         "health": (state.get("Health") or {}).get("Status", ""),
         "pid": state.get("Pid", 0),
         "paths": {key: env[key] for key in ("DATA_DIR", "STATE_DIR") if key in env},
@@ -112,6 +145,10 @@ def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
                 "target": mount["Destination"],
                 "volume": mount.get("Name", ""),
                 "rw": mount["RW"],
+                # Only where a disk may be: a path of ours is never looked up for nothing.
+                "seen": _seen(state.get("Pid", 0), mount["Destination"])
+                if state["Status"] == "running" and _is_on_a_disk(mount.get("Source", ""))
+                else "",
             }
             for mount in inspected.get("Mounts") or []
         ],

@@ -143,12 +143,13 @@ def observe_project(project_dir: str, docker: str) -> Project:
     A chain that Compose rejects is told of where the project is put together, on its stage.
     """
     path = project_dir.rstrip("/")
-    found: Project = {"path": path, "link": "", "name": ""}
+    found: Project = {"path": path, "link": "", "name": "", "services": None}
     if os.path.islink(path):
         found["link"] = os.path.realpath(path)
     elif docker and _compose_files(path):
         with suppress(ComposeInvalid):
-            found["name"] = compose.Compose(docker, path).config_name()
+            found["name"], config = compose.Compose(docker, path).described()
+            found["services"] = config["services"]
     return found
 
 

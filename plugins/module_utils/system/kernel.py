@@ -19,6 +19,7 @@ _SYS_OPEN_TREE = 428
 _SYS_OPENAT2 = 437
 """Likewise; Linux 5.6 and later."""
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH = 0x02, 0x04, 0x08
+_RESOLVE_IN_ROOT = 0x10
 _UMOUNT_NOFOLLOW = 8
 _OPEN_TREE_CLONE = 1
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
@@ -53,7 +54,20 @@ def open_beneath(directory: int, path: str, flags: int) -> int:
     Raises OSError: ELOOP for a link, ENOSYS or EPERM where the kernel, or a filter of
     system calls, does not have openat2.
     """
-    resolve = _RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH
+    return _openat2(
+        directory, path, flags, _RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH
+    )
+
+
+def open_in_root(directory: int, path: str, flags: int) -> int:
+    """A descriptor of ``path`` with ``directory`` as the root: no link, and no ``..``, leads out of it.
+
+    Raises OSError: ENOSYS or EPERM as ``open_beneath`` does.
+    """
+    return _openat2(directory, path, flags, _RESOLVE_NO_MAGICLINKS | _RESOLVE_IN_ROOT)
+
+
+def _openat2(directory: int, path: str, flags: int, resolve: int) -> int:
     how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
     return check(
         LIBC.syscall(

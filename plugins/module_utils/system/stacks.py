@@ -1,60 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting the stack and proving that every container sees the right disks."""
+"""Starting the stack, and waiting until it is up."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Optional
+from contextlib import suppress
+from typing import Any
 
-from ..core.errors import NotHealthy, NotMounted, WrongDiskInContainer
-from ..core.layouts import Layout, is_below, resolve_state_dir
-from ..core.stack import step_for, trouble_with
-from .commands import Failed, Hung
+from ..core import dotenv
+from ..core.errors import NotHealthy, NotMounted
+from ..core.layouts import CERTIFICATES
+from ..core.sight import mounts_in
+from ..core.stack import (
+    Containers,
+    by_service,
+    is_hopeless,
+    is_looping,
+    step_for,
+    trouble_with,
+)
+from ..core.stack_errors import NotUp
+from . import durable
+from .commands import Failed, Hung, run
 from .compose import Compose
-from .devices import maj_min_of
 from .engine import containers
 
 _POLL_SECONDS = 1.0
-
-
-Containers = dict[str, dict[str, Any]]
-"""Service -> its container."""
-
-
-def healthy(
-    look: Callable[[], Containers],
-    trouble: Callable[[str, Optional[dict[str, Any]]], str],
-    names: Collection[str],
-    seconds: float,
-    project_dir: str,
-    poll_seconds: float,
-    clock: Callable[[], float] = time.monotonic,
-) -> Containers:
-    """Look again and again until no service of ``names`` is in trouble; returns the containers.
-
-    trouble: why a service is not as it must be, told its container; empty when it is.
-    Raises NotHealthy after ``seconds``; it says how long it was really waited.
-    """
-    began = clock()
-    while True:
-        try:
-            found = look()
-            reasons = {name: trouble(name, found.get(name)) for name in names}
-        except Hung:
-            # A slow engine is no sign that a service is ill: it is asked again while there is time.
-            found, reasons = {}, dict.fromkeys(names, "not known: the engine does not answer")
-        waiting = {name: why for name, why in reasons.items() if why}
-        if not waiting:
-            return found
-        waited = clock() - began
-        if waited > seconds:
-            name = sorted(waiting)[0]
-            raise NotHealthy(
-                service=name, found=waiting[name], seconds=int(waited), project=project_dir
-            )
-        time.sleep(poll_seconds)
+_LOG_LINES = 3
+_LINE_LENGTH = 200
 
 
 class Stack:
@@ -65,28 +40,48 @@ class Stack:
         self.project_dir = project_dir
         self.compose = Compose(docker, project_dir)
 
-    def by_service(self) -> dict[str, dict[str, Any]]:
-        """Service -> its container."""
-        return {item["service"]: item for item in containers(self.docker, self.compose.name)}
+    def by_service(self) -> Containers:
+        """Service -> its containers, without one-off containers."""
+        return by_service(containers(self.docker, self.compose.name))
 
     def steps(
-        self, services: Mapping[str, Any], names: Sequence[str], announced: Optional[Sequence[str]]
+        self, services: Mapping[str, Any], names: Sequence[str], recreate: Collection[str]
     ) -> dict[str, str]:
         """Service -> create, recreate or start, for those of ``names`` that need it.
 
-        announced: containers known to be recreated; None, or none known, to ask Compose.
+        recreate: names of containers that are to be made anew.
         """
         found = self.by_service()
-        recreate = set(announced or (self.compose.recreated(services) if found else ()))
-        steps = {name: step_for(services[name], found.get(name), recreate) for name in names}
+        steps = {name: step_for(services[name], found.get(name, []), recreate) for name in names}
         return {name: step for name, step in steps.items() if step}
 
-    def up(self, names: Sequence[str], seconds: float) -> None:
-        """Bring services up; those they depend on come up too."""
-        began = time.monotonic()
+    def up(
+        self,
+        services: Mapping[str, Any],
+        names: Collection[str],
+        seconds: float,
+        options: Sequence[str] = (),
+    ) -> None:
+        """Bring services up; those they depend on come up too, unless ``options`` say otherwise.
+
+        A service that somebody has scaled up with ``--scale`` keeps as many containers as it has.
+        """
+        began, found = time.monotonic(), self.by_service()
+        scale = [
+            f"--scale={name}={len(found[name])}"
+            for name in sorted(names)
+            if len(found.get(name, ())) > services.get(name, {}).get("scale", 1)
+        ]
         try:
-            self.compose.up(names, seconds)
+            self.compose.up(sorted(names), seconds, [*options, *scale])
         except Failed as error:
+            # Compose says which dependency failed, and not why: its log does.
+            now: Containers = {}
+            with suppress(Failed):
+                now = self.by_service()
+            looping = [name for name in sorted(now) if any(is_looping(each) for each in now[name])]
+            if looping:
+                raise self.not_up(services, {name: now[name] for name in looping}) from error
             raise NotHealthy(
                 service=" ".join(names),
                 found=f"not up ({error})",
@@ -99,13 +94,107 @@ class Stack:
         services: Mapping[str, Any],
         names: Sequence[str],
         seconds: float,
+        poll_seconds: float = _POLL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-    ) -> dict[str, dict[str, Any]]:
-        """Wait until every service is as it must be; returns the containers. Raises NotHealthy."""
-        return healthy(
-            self.by_service, lambda name, item: trouble_with(services[name], item), names,
-            seconds, self.project_dir, _POLL_SECONDS, clock,
-        )  # fmt: skip
+    ) -> Containers:
+        """Wait until every service is as it must be; returns the containers of all services.
+
+        Raises NotUp for what starts again and again, NotHealthy for what else is in trouble:
+        after ``seconds``, or when waiting longer is of no use.
+        """
+        began = clock()
+        first: dict[str, int] = {}
+        while True:
+            try:
+                found = self.by_service()
+            except Hung:
+                # A slow engine is no sign that a service is ill: it is asked again while there is time.
+                waited = clock() - began
+                if waited > seconds:
+                    raise NotHealthy(
+                        service=" ".join(names),
+                        found="not known: the engine does not answer",
+                        seconds=int(waited),
+                        project=self.project_dir,
+                    ) from None
+                time.sleep(poll_seconds)
+                continue
+            every = [each for item in found.values() for each in item]
+            grown = {
+                each["name"]
+                for each in every
+                if each["restarts"] > first.setdefault(each["name"], each["restarts"])
+            }
+            waiting = {
+                name: why
+                for name in sorted(names)
+                if (why := trouble_with(services[name], found.get(name, []), grown))
+            }
+            if not waiting:
+                return found
+            hopeless = any(
+                is_hopeless(services[name], each, grown)
+                for name in waiting
+                for each in found.get(name, ())
+            )
+            now = clock()
+            if hopeless or now > began + seconds:
+                self._give_up(services, found, waiting, grown, now - began)
+            time.sleep(poll_seconds)
+
+    def _give_up(
+        self, services: Mapping[str, Any], found: Containers, waiting: Mapping[str, str],
+        grown: Collection[str], seconds: float,
+    ) -> None:  # fmt: skip
+        """Raise for what is in trouble; what loops is the cause of what waits for it."""
+        looping = {
+            name: found[name]
+            for name in waiting
+            if any(is_looping(each, grown) for each in found.get(name, ()))
+        }
+        if looping:
+            raise self.not_up(services, looping, grown)
+        name = next(iter(waiting))
+        raise NotHealthy(
+            service=name, found=waiting[name], seconds=int(seconds), project=self.project_dir
+        )
+
+    def not_up(
+        self, services: Mapping[str, Any], looping: Containers, grown: Collection[str] = ()
+    ) -> NotUp:
+        """The failure that names what does not stay up, what it lacks, and how its log ends."""
+        said = []
+        for name, each in looping.items():
+            service = services.get(name, {})
+            bad = next(item for item in each if is_looping(item, grown))
+            why = trouble_with({**service, "scale": 1}, [bad], grown)
+            lacks = "".join(f"; {what}" for what in missing_files(services, name))
+            said.append(f"{name} is {why}{lacks}; its log ends with: {self.log_of(bad['name'])}")
+        return NotUp(found=" -- ".join(said), project=self.project_dir)
+
+    def log_of(self, container: str) -> str:
+        """The last lines of a container's log on one line, without values of ``.env``."""
+        done = run([self.docker, "logs", "--tail", str(_LOG_LINES), container], codes=())
+        text = dotenv.redacted(done.out + "\n" + done.err, self.compose.env_text())
+        lines = [" ".join(line.split()) for line in text.splitlines()]
+        shown = ["".join(c if c.isprintable() else "?" for c in line) for line in lines if line]
+        return " | ".join(line[:_LINE_LENGTH] for line in shown[-_LOG_LINES:]) or "nothing"
+
+
+def missing_files(services: Mapping[str, Any], name: str) -> list[str]:
+    """What a service lacks, as far as that is known: the certificate that it mounts."""
+    if name not in services:
+        return []
+    found = []
+    for mount in mounts_in(services, name):
+        source = str(mount.get("source") or "")
+        if mount["type"] != "bind" or os.path.basename(source) != CERTIFICATES:
+            continue
+        pem = os.path.join(source, "fullchain.pem")
+        info = durable.read_stat(pem)
+        if info is None or not info.st_size:
+            found.append(f"there is no certificate in '{pem}'")
+    return found
 
 
 def check_mounts(mounted: Sequence[str]) -> None:
@@ -113,52 +202,3 @@ def check_mounts(mounted: Sequence[str]) -> None:
     for path in mounted:
         if not os.path.ismount(path):
             raise NotMounted(mount_point=path, found="a plain directory or nothing")
-
-
-def disk_numbers(layout: Layout) -> dict[str, str]:
-    """The role of each disk -> MAJ:MIN of what stands at its mount point on the host."""
-    paths = {"data": layout.mounts["data"], "state": layout.state_dir}
-    return {role: maj_min_of(os.stat(path).st_dev) for role, path in paths.items()}
-
-
-def _paths_in(container: Mapping[str, Any], layout: Layout) -> dict[str, str]:
-    """Paths in a container that must be on a disk -> the disk's role."""
-    roles: dict[str, str] = {}
-    for mount in container["mounts"]:
-        source, target = mount["source"], mount["target"]
-        if mount["type"] == "bind" and is_below(source, layout.state_dir):
-            roles[target] = "state"
-        elif mount["type"] == "bind" and source == layout.mounts["data"]:
-            roles[target] = "data"
-    if roles and container["paths"]:
-        roles[resolve_state_dir(container["paths"])] = "state"
-    return roles
-
-
-def prove_disks(found: Sequence[Mapping[str, Any]], layout: Layout) -> dict[str, list[str]]:
-    """Container -> the paths in it proved to be on the state disk, by st_dev seen from inside.
-
-    Raises WrongDiskInContainer for the first path that is on another device.
-    """
-    numbers = disk_numbers(layout)
-    proved: dict[str, list[str]] = {}
-    for container in found:
-        if container["status"] != "running":
-            continue
-        for path, role in sorted(_paths_in(container, layout).items()):
-            inside = f"/proc/{container['pid']}/root{path}"
-            try:
-                seen = maj_min_of(os.stat(inside).st_dev)
-            except OSError as error:
-                seen = f"none ({error.strerror})"
-            if seen != numbers[role]:
-                raise WrongDiskInContainer(
-                    container=container["name"],
-                    path=path,
-                    found=seen,
-                    disk=role,
-                    wanted=numbers[role],
-                )
-            if role == "state":
-                proved.setdefault(str(container["name"]), []).append(path)
-    return proved

@@ -111,6 +111,33 @@ def volume(**differs: Any) -> dict[str, Any]:
     }
 
 
+def container(service: str, status: str = "running", **differs: Any) -> dict[str, Any]:
+    """A container of the project as system/engine.py cuts it; up for an hour where it runs."""
+    return {
+        "name": f"agnes-{service}-1",
+        "service": service,
+        "one_off": False,
+        "image": "sha256:i",
+        "status": status,
+        "exit_code": 0,
+        "restarts": 0,
+        "up_seconds": 3600.0 if status == "running" else 0.0,
+        "health": "",
+        "pid": 0,
+        "paths": {},
+        "mounts": [],
+        **differs,
+    }
+
+
+def holds(source: str, target: str = "", **differs: Any) -> dict[str, Any]:
+    """A bind of a container, likewise."""
+    return {
+        "type": "bind", "source": source, "target": target or source, "volume": "", "rw": True,
+        "seen": "", **differs,
+    }  # fmt: skip
+
+
 def host(**differs: Any) -> Host:
     """An untouched host: an engine, and two blank disks /dev/sdb and /dev/sdc."""
     made: dict[str, Any] = {
@@ -159,6 +186,8 @@ def host(**differs: Any) -> Host:
     looked = [m["target"] for m in made["mounts"]] + [d["maj_min"] for d in made["devices"]]
     made.setdefault("inside", {key: inside() for key in looked})
     made.setdefault("moving", moving_of(made))
+    services = {each["service"]: {"volumes": []} for each in made["containers"]}
+    made["project"].setdefault("services", services)
     return made  # type: ignore[return-value]
 
 

@@ -31,15 +31,15 @@ from ansible_collections.agnes.host.plugins.module_utils.move.project import Pro
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger, markers, trees
 from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
 
-from .hosts import blank_disk_host, env, ext4, flat_host, nested_host
+from .hosts import blank_disk_host, container, env, ext4, flat_host, nested_host
 from .moving import bare, leftover, moving_of
 from .shadows import USED, shadow
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 HOSTS = {"nested": nested_host, "flat": flat_host}
 RUNNING = [
-    {"service": "app", "name": "agnes-app-1", "status": "running"},
-    {"service": "extract", "name": "agnes-extract-1", "status": "exited"},
+    container("app", "running"),
+    container("extract", "exited"),
 ]
 
 

@@ -23,6 +23,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core import (
     errors,
     host_errors,
     move_errors,
+    stack_errors,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.dotenv import upsert
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
@@ -35,12 +36,17 @@ from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named
 from ansible_collections.agnes.host.plugins.module_utils.core.settings import as_text, wanted_env
+from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
+    check_one_offs,
+    check_strays,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     artifacts,
     devices,
     filesystems,
     host,
+    proof,
     stacks,
     stage,
     trees,
@@ -49,6 +55,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.actions import A
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 
 from .copy_refusals import COPYING
+from .hosts import container, holds
 from .move_refusals import MOVED
 from .plan_refusals import PLAN_FILES
 from .refusals import PLANNED
@@ -160,7 +167,34 @@ def wait(tmp: Path) -> object:
     clock = iter([0.0, 100.0])
     stack = stacks.Stack(docker(tmp, "exit 0"), str(tmp))
     services = {"app": {"restart": "always"}, "bot": {"restart": "always"}}
-    return stack.wait(services, ["bot", "app"], 60, lambda: next(clock))
+    return stack.wait(services, ["bot", "app"], 60, clock=lambda: next(clock))
+
+
+LOOPING = {
+    "Name": "/agnes-app-1", "Image": "i", "RestartCount": 9, "Mounts": [],
+    "Config": {"Labels": {"com.docker.compose.service": "app"}, "Env": ["A=topsecret"]},
+    "State": {"Status": "restarting", "ExitCode": 1, "Pid": 0},
+}  # fmt: skip
+
+
+def looping(tmp: Path) -> object:
+    (tmp / ".env").write_text("JWT_SECRET_KEY=topsecret\n")
+    (tmp / "answer").write_text(json.dumps([LOOPING]))
+    clock = iter([0.0, 100.0])
+    stack = stacks.Stack(
+        docker(tmp, 'case "$1" in ps) echo 1;; inspect) cat "$(dirname "$0")/answer";; '
+                    'logs) printf "one\ntwo\n  topsecret x\033\n";; esac'), str(tmp)
+    )  # fmt: skip
+    certs = {"type": "bind", "source": f"{tmp}/certs", "target": "/certs"}
+    services = {"app": {"restart": "always", "volumes": [certs]}}
+    return stack.wait(services, ["app"], 60, clock=lambda: next(clock))
+
+
+def tmp_with_file(tmp: Path) -> Path:
+    (tmp / "data" / "sub").mkdir(parents=True)
+    (tmp / "data" / "sub" / "rows").write_text("x")
+    (tmp / "data" / "db.lock").write_text("")
+    return tmp / "data"
 
 
 def keep_link(path: Path, target: str) -> None:
@@ -171,13 +205,11 @@ def keep_link(path: Path, target: str) -> None:
 
 NUMBER = {path: devices.maj_min_of(os.stat(path).st_dev) for path in ("/proc", "/sys")}
 ODD = Layout("odd", {"data": "/proc", "state": "/sys"}, "/sys", "odd.yml")
-CONTAINER = {
-    "name": "agnes-app-1",
-    "status": "running",
-    "pid": os.getpid(),
-    "paths": {},
-    "mounts": [{"type": "bind", "source": "/sys", "target": "/proc"}],
-}
+CONTAINER = container("app", pid=os.getpid())
+ODD_SERVICES = {"app": {"volumes": [
+    {"type": "bind", "source": "/sys", "target": "/proc"},
+    {"type": "bind", "source": "/sys/kernel", "target": "/none"},
+]}}  # fmt: skip
 
 DONE = [
     Case(
@@ -270,15 +302,57 @@ DONE = [
     ),
     Case(
         errors.NotHealthy,
-        lambda tmp: stacks.Stack(docker(tmp, "echo no disk >&2; exit 3"), str(tmp)).up(["app"], 9),
+        lambda tmp: stacks.Stack(
+            docker(tmp, '[ "$1" = compose ] || exit 0; echo no disk >&2; exit 3'), str(tmp)
+        ).up({}, ["app"], 9),
         "AH049: service 'app' is not up ('{tmp}/docker compose --project-name' failed (3): no disk) after "
         "0 s; see 'docker compose logs app' in {tmp}",
     ),
     Case(
         errors.WrongDiskInContainer,
-        lambda tmp: stacks.prove_disks([CONTAINER], ODD),
-        f"AH048: container 'agnes-app-1' has '/proc' on device {NUMBER['/proc']}, the state disk is "
-        f"{NUMBER['/sys']}; stop it, and see docs/state-dir.md",
+        lambda tmp: proof.prove(ODD_SERVICES, ["app"], {"app": [CONTAINER]}, ODD, "/opt/agnes"),
+        f"AH048: containers see something else than this host's disks: 'agnes-app-1' has '/none' on "
+        f"device none (No such file or directory) (the state disk is {NUMBER['/sys']}), 'agnes-app-1' "
+        f"has '/proc' on device {NUMBER['/proc']} (the state disk is {NUMBER['/sys']}); stop them, and "
+        "see docs/errors.md",
+    ),
+    Case(
+        stack_errors.NothingProved,
+        lambda tmp: proof.prove(
+            ODD_SERVICES, ["app"], {"app": [{**CONTAINER, "status": "paused"}]}, ODD, "/opt/agnes"
+        ),
+        "AH055: by the chain of compose files these services must see this host's disks, and nothing "
+        "shows that they do: 'app' (/none, /proc): agnes-app-1 is paused; see 'docker compose ps --all' "
+        "in /opt/agnes, and run again",
+    ),
+    Case(
+        stack_errors.NotUp,
+        looping,
+        "AH145: services do not stay up: app is restarting (9 times so far, ended with 1); there is no "
+        "certificate in '{tmp}/certs/fullchain.pem'; its log ends with: one | two | (hidden) x?; mend the "
+        "cause, see 'docker compose logs' in {tmp}, and run again",
+    ),
+    Case(
+        stack_errors.OneOffHolds,
+        lambda tmp: check_one_offs(
+            [container("app", name="run-1", one_off=True, mounts=[holds("/data")])], FLAT
+        ),
+        "AH146: containers that 'docker compose run' has started still run and hold what would move: "
+        "'run-1' (/data); wait for their end, or stop them with 'docker stop run-1', then run again",
+    ),
+    Case(
+        stack_errors.StrayService,
+        lambda tmp: check_strays({}, [container("old", mounts=[holds("/data/pg")])], FLAT),
+        "AH148: containers of the project belong to no service of its chain of compose files, so a move "
+        "would not stop them: 'agnes-old-1' of service 'old' (/data/pg); find out what they are for, then "
+        "put their file into the chain or take them away",
+    ),
+    Case(
+        stack_errors.StaleHolds,
+        lambda tmp: proof.check_beneath({f"{tmp_with_file(tmp)}": ["agnes-app-1"]}),
+        "AH147: containers run since before their disk was mounted (agnes-app-1), and beneath "
+        "'{tmp}/data' lies what they may have written there (found sub/rows); stop them, look at it as "
+        "docs/errors.md shows, move it aside, then run again",
     ),
 ]  # fmt: skip
 

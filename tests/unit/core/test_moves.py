@@ -23,6 +23,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
 
+from .hosts import container, holds
 from .move_refusals import host_with
 from .moving import bare, killed_anywhere, leftover, stepped
 
@@ -183,3 +184,64 @@ def test_a_plan_back_says_what_it_gives_up() -> None:
         "/data/state, and start what ran before"
     ]
     assert plan.downtime == "none"
+
+
+DATA = {"type": "bind", "source": "/data", "target": "/data"}
+APP = {"volumes": [DATA], "paths": {"DATA_DIR": "/data"}, "tmpfs": [], "volumes_from": []}
+
+
+def planned_with(containers: list[Any], services: Any) -> dict[str, Any]:
+    """The plan of a move to flat of a host with these containers and services."""
+    found = host_with(NESTED)
+    found.update(containers=containers)
+    found["project"].update(services=services)
+    return make_plan(found, {"layout": "flat"})
+
+
+TEST_FORESEEN: list[Any] = [
+    pytest.param(
+        [container("app", name="run-1", one_off=True, mounts=[holds("/data")])], {"app": APP},
+        "AH146", id="one-off-runs",
+    ),
+    pytest.param([container("old", "exited")], {"app": APP}, "AH148", id="stray-service"),
+    pytest.param(
+        [container("app")], {"app": {**APP, "tmpfs": ["/data-state"]}}, "AH052", id="tmpfs"
+    ),
+    pytest.param(
+        [container("app")],
+        {"app": APP, "x": {**APP, "volumes": [
+            DATA, {"type": "volume", "source": "v", "target": "/data-state"}]}},
+        "AH052", id="volume",
+    ),
+    pytest.param([container("app")], {"app": APP}, "", id="nothing"),
+    pytest.param([container("app")], None, "", id="compose-can-not-tell"),
+    pytest.param(
+        [container("app", "exited", one_off=True, mounts=[holds("/data")])], {"app": APP}, "",
+        id="one-off-has-ended",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("containers", "services", "code"), TEST_FORESEEN)
+def test_what_the_steps_would_meet_is_in_the_plan(
+    containers: list[Any], services: Any, code: str
+) -> None:
+    assert planned_with(containers, services)["code"] == code
+
+
+def test_who_will_not_see_state_is_in_the_plan() -> None:
+    caddy = {"volumes": [{**DATA, "target": "/srv", "read_only": True}], "paths": {}}
+    plan = planned_with([container("app")], {"app": APP, "caddy": caddy})
+    assert plan["notes"] == [
+        "service 'caddy' has the data disk at /srv: in layout flat state is not in it"
+    ]
+    assert f"note: {plan['notes'][0]}" in plan["sentences"]
+    unknown = planned_with([container("app")], None)
+    assert "looked at in the move" in unknown["notes"][0]
+
+
+def test_one_offs_are_no_service_of_a_move() -> None:
+    ended = container("app", "exited", name="run-1", one_off=True)
+    plan = planned_with([container("app"), ended], {"app": APP})
+    assert plan["move"]["resting"] == []
+    assert plan["move"]["facts"] == planned_with([container("app")], {"app": APP})["move"]["facts"]

@@ -17,7 +17,20 @@ from ansible_collections.agnes.host.plugins.module_utils.core.engine import (
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
-from .hosts import GIB, device, env, ext4, flat_host, host, nested_host, one_disk_host, place
+from .hosts import (
+    GIB,
+    container,
+    device,
+    env,
+    ext4,
+    flat_host,
+    holds,
+    host,
+    mount,
+    nested_host,
+    one_disk_host,
+    place,
+)
 from .refusals import PLANNED, Planned, engine
 
 
@@ -299,3 +312,40 @@ def test_a_plan_says_whether_it_touches_disks(observed: Any, touches: bool) -> N
 def test_a_chain_with_one_overlay_or_none_needs_no_note(files: str) -> None:
     observed = flat_host(env=env(STATE_DIR="/data-state", COMPOSE_FILE=files))
     assert make_plan(observed)["notes"] == []
+
+
+def test_what_containers_do_not_see_and_what_was_left_behind_is_in_the_plan() -> None:
+    stale = [
+        container(name, mounts=[holds("/data", seen=seen), holds("/data-state", seen="8:32")])
+        for name, seen in (("app", "0:55"), ("bot", "0:55"), ("right", "8:16"))
+    ]
+    one_off = container("app", "exited", name="run-1", one_off=True, mounts=[holds("/data")])
+    plan = make_plan(flat_host(containers=[*stale, one_off]))
+    assert [note for note in plan["notes"] if "agnes-app-1" in note or "run-1" in note] == [
+        "container 'run-1' of 'docker compose run' was left behind and holds /data: 'docker rm run-1' takes "
+        "it away",
+        "containers run since before their disk was mounted, and do not see it: agnes-app-1, agnes-bot-1; the "
+        "run makes them anew when nothing lies beneath the mount, and stops otherwise",
+    ]
+    assert not make_plan(flat_host(containers=[stale[2]]))["notes"]
+    # One that has ended sees nothing, and what is no path of ours is not asked for.
+    ended = container("app", "exited", mounts=[holds("/data")])
+    other = container("x", mounts=[holds("/etc/x")])
+    assert not make_plan(flat_host(containers=[ended, other]))["notes"]
+
+
+def test_containers_on_a_bare_mount_point_are_named_before_its_disk_is_mounted() -> None:
+    mounts = [mount("/data", "8:16", "u-data")]
+    record = {"format": 1, "disks": {
+        "data": {"uuid": "u-data", "mount_point": "/data", "phase": "mounted"},
+        "state": {"uuid": "u-state", "mount_point": "/data-state", "phase": "mounted"},
+    }}  # fmt: skip
+    runs = container("app", mounts=[holds("/data", seen="8:16"), holds("/data-state", seen="8:1")])
+    plan = make_plan(
+        flat_host(
+            mounts=mounts, record=record, containers=[runs],
+            state={"/data/state": place("link", target="/data-state"), "/data-state": place()},
+        )
+    )  # fmt: skip
+    assert plan["refusal"] == ""
+    assert any("before their disk was mounted" in note for note in plan["notes"])

@@ -23,7 +23,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets impo
     secret_of,
 )
 
-from .hosts import env, flat_host, host, secrets
+from .hosts import container, env, flat_host, host, secrets
 
 JWT, SESSION, VAULT = IN_STATE
 SCHEDULER = "SCHEDULER_API_TOKEN"
@@ -163,7 +163,7 @@ TEST_PLANNED: list[Any] = [
     pytest.param(
         flat_host(
             secrets=secrets(SESSION, SCHEDULER, JWT_SECRET_KEY=FOUND),
-            containers=[{"name": "agnes-app-1", "service": "app", "status": "running", "mounts": []}],
+            containers=[container("app")],
         ), {}, [], id="one-that-runs",
     ),
 ]  # fmt: skip

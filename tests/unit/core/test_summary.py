@@ -9,6 +9,7 @@ from .hosts import flat_host, one_disk_host
 STACK = {
     "services": {"scheduler": "running (no health check)", "app": "healthy"},
     "proved": {"agnes-scheduler-1": ["/data-state"], "agnes-app-1": ["/data-state"]},
+    "unproved": {"agnes-extract-1": "it has ended, as it should"},
 }
 
 
@@ -20,7 +21,9 @@ def test_summary_of_a_flat_host() -> None:
         "disk       state: /dev/sdX at /data-state",
         "service    app: healthy",
         "service    scheduler: running (no health check)",
-        "proof      STATE_DIR is on the state disk in 2 containers: agnes-app-1, agnes-scheduler-1",
+        "proof      data and state are on their disks, as seen inside of 2 containers: agnes-app-1, "
+        "agnes-scheduler-1",
+        "no proof   agnes-extract-1: it has ended, as it should",
         "url        https://agnes.example.org",
     ]
 

@@ -104,8 +104,15 @@ def test_a_container_is_cut_to_what_is_needed() -> None:
         "agnes-app-1", "app", "healthy", 7,
     )  # fmt: skip
     assert found["mounts"] == [
-        {"type": "volume", "source": "/v", "target": "/d", "volume": "agnes_data", "rw": True},
-        {"type": "tmpfs", "source": "", "target": "/t", "volume": "", "rw": False},
+        {
+            "type": "volume",
+            "source": "/v",
+            "target": "/d",
+            "volume": "agnes_data",
+            "rw": True,
+            "seen": "",
+        },
+        {"type": "tmpfs", "source": "", "target": "/t", "volume": "", "rw": False, "seen": ""},
     ]
 
 

@@ -10,8 +10,17 @@ from unittest.mock import patch
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotHealthy
+from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import NotUp
 from ansible_collections.agnes.host.plugins.module_utils.system import stacks
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, Hung
+
+
+def container(service: str, status: str = "running", **differs: Any) -> dict[str, Any]:
+    """A container as it is cut, up for an hour."""
+    return {
+        "name": f"agnes-{service}-1", "status": status, "exit_code": 0, "restarts": 0,
+        "up_seconds": 3600.0, "health": "", **differs,
+    }  # fmt: skip
 
 
 def clock(*moments: float) -> Callable[[], float]:
@@ -20,10 +29,18 @@ def clock(*moments: float) -> Callable[[], float]:
     return lambda: next(shown)
 
 
+def stack_of(look: Callable[[], Any]) -> Any:
+    """A stack whose containers are what ``look`` says, and whose logs are not asked for."""
+    stack: Any = stacks.Stack.__new__(stacks.Stack)
+    stack.project_dir = "/opt/agnes"
+    stack.by_service = look
+    stack.log_of = lambda name: f"log of {name}"
+    return stack
+
+
 def healthy(look: Callable[[], Any], tick: Callable[[], float], seconds: float = 900) -> Any:
-    return stacks.healthy(
-        look, lambda _name, item: "" if item else "absent", ["app"], seconds, "/opt/agnes", 0, tick
-    )
+    services = {"app": {"restart": "always"}, "job": {"restart": "no"}}
+    return stack_of(look).wait(services, ["app"], seconds, poll_seconds=0, clock=tick)
 
 
 def test_the_seconds_that_are_said_are_those_that_were_waited() -> None:
@@ -32,7 +49,7 @@ def test_the_seconds_that_are_said_are_those_that_were_waited() -> None:
 
 
 def test_an_engine_that_does_not_answer_is_asked_again() -> None:
-    answers: list[Any] = [Hung("'docker ps' did not end within 60 s"), {"app": {"up": True}}]
+    answers: list[Any] = [Hung("'docker ps' did not end within 60 s"), {"app": [container("app")]}]
 
     def look() -> Any:
         answer = answers.pop(0)
@@ -40,7 +57,7 @@ def test_an_engine_that_does_not_answer_is_asked_again() -> None:
             raise answer
         return answer
 
-    assert healthy(look, clock(0, 60, 120)) == {"app": {"up": True}}
+    assert healthy(look, clock(0, 60, 120)) == {"app": [container("app")]}
 
 
 def test_one_that_never_answers_is_told_as_such() -> None:
@@ -52,13 +69,12 @@ def test_one_that_never_answers_is_told_as_such() -> None:
 
 
 def test_an_up_that_fails_at_once_is_not_said_to_have_taken_its_whole_time() -> None:
-    stack: Any = stacks.Stack.__new__(stacks.Stack)
-    stack.project_dir = "/opt/agnes"
+    stack = stack_of(dict)
 
     class Failing:
         """Compose, which does not come to anything."""
 
-        def up(self, _names: Any, _seconds: float) -> None:
+        def up(self, _names: Any, _seconds: float, _options: Any) -> None:
             raise Failed("no space")
 
     stack.compose = Failing()
@@ -67,4 +83,57 @@ def test_an_up_that_fails_at_once_is_not_said_to_have_taken_its_whole_time() -> 
         patch.object(stacks.time, "monotonic", moments),
         pytest.raises(NotHealthy, match=r"'app' is not up \(no space\) after 317 s"),
     ):
-        stack.up(["app"], 900)
+        stack.up({}, ["app"], 900)
+
+
+def looks(*moments: dict[str, Any]) -> Callable[[], Any]:
+    """The containers of the service app, one look after the other."""
+    shown = iter([{"app": [container("app", **moment)]} for moment in moments])
+    return lambda: next(shown)
+
+
+def test_what_starts_again_and_again_is_not_waited_for_to_the_end() -> None:
+    runs = {"restarts": 8, "up_seconds": 1.0}
+    ended = {"status": "restarting", "restarts": 9, "exit_code": 1}
+    with pytest.raises(NotUp, match=r"app is restarting \(9 times so far.*log of agnes-app-1"):
+        healthy(looks(runs, ended), clock(0, 1, 2))
+
+
+def test_what_is_started_again_a_few_times_is_waited_for() -> None:
+    moments = [
+        {"restarts": 0, "health": "starting"},
+        {"status": "restarting", "restarts": 1},
+        {"restarts": 2, "up_seconds": 12.0},
+        {"restarts": 2, "up_seconds": 31.0},
+    ]
+    found = healthy(looks(*moments), clock(0, 1, 2, 3))
+    assert found["app"][0]["up_seconds"] == 31.0
+
+
+def test_the_answer_is_the_same_between_two_ends_as_after_one() -> None:
+    moments = [
+        {"status": "restarting", "restarts": 13},
+        {"restarts": 13, "up_seconds": 0.4},
+        {"restarts": 13, "up_seconds": 9.0, "health": "healthy"},
+    ]
+    for moment in moments:
+        with pytest.raises(NotUp):
+            healthy(looks(moment), clock(0, 901))
+
+
+def test_what_has_ended_badly_for_good_is_said_at_once() -> None:
+    stack = stack_of(lambda: {"job": [container("job", "exited", exit_code=3)]})
+    with pytest.raises(NotHealthy, match="'job' is ended with 3 after 2 s"):
+        stack.wait({"job": {"restart": "no"}}, ["job"], 900, 0, clock(0, 2))
+
+
+def test_a_dependency_that_loops_is_named_and_not_who_waits_for_it() -> None:
+    found = {
+        "app": [container("app", "restarting", restarts=20)],
+        "scheduler": [container("scheduler", "created")],
+    }
+    stack = stack_of(lambda: found)
+    services = {name: {"restart": "always"} for name in found}
+    with pytest.raises(NotUp) as failed:
+        stack.wait(services, ["app", "scheduler"], 9, 0, clock(0, 10))
+    assert "scheduler" not in str(failed.value)
