@@ -46,6 +46,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+made:
+  description: Whether anything was done, so that a plan that was made before holds no more.
+  returned: success
+  type: bool
 actions:
   description: What was done, or in check mode would be.
   returned: always
@@ -187,7 +191,8 @@ def main() -> None:
         DisksManager(module.params["disks"], actions, module.params["selinux_type"]).run()
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
-    module.exit_json(**actions.result())
+    done = bool(actions.items) and not module.check_mode
+    module.exit_json(made=done, **actions.result())
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ class PlanStale(Refusal):
 class PlanDone(Refusal):
     code = "AH077"
     sentence = (
-        "{plan} looks done: this host's state is in layout {target}, and there is nothing to move; "
+        "{plan} looks done: this host's state is in layout {target}, and there is nothing to move or mount; "
         "run without a plan"
     )
 

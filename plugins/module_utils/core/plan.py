@@ -21,7 +21,7 @@ from .keeping import secrets_and_keepers
 from .layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .plan_facts import facts_of
-from .plan_file import Given, check_given, given
+from .plan_file import MADE, Given, check_disks, check_given, given
 from .pre_move import backup_line
 from .project import check_project
 from .stack import left_behind, run_since_before
@@ -130,11 +130,11 @@ def _decided(
     check_selinux(host, layout, str(request.get("selinux_type") or ""))
     check_boot(host, layout, str(request.get("boot_script") or ""))
     disks = _disks(host, layout, request, move)
+    if plan:
+        check_disks(plan, host, [disk.as_dict() for disk in disks])
     check_tools(host["tools"], needed(disks, part))
     at = {entry["mount_point"] for entry in host["fstab"]}
-    lacking = [
-        d.mount_point for d in disks if d.action in ("format", "mount") and d.mount_point not in at
-    ]
+    lacking = [d.mount_point for d in disks if d.action in MADE and d.mount_point not in at]
     moved = [path for path in (move.scene.old, move.scene.new) if path] if move else []
     fstab.check_replaceable(host["fstab_fixed"], dict.fromkeys([*lacking, *moved]))
     profiles = list(request.get("profiles") or [])
@@ -155,7 +155,8 @@ def _decided(
         "overlay": layout.overlay,
         "move": part,
         "disks": [disk.as_dict() for disk in disks],
-        "touches_disks": any(disk.action in ("format", "mount") for disk in disks),
+        "touches_disks": any(disk.action in MADE for disk in disks),
+        "facts": {} if part else facts_of(host),
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
         "chain": chain_for(layout, current, profiles, host["compose_files"], backend),
         "notes": notes,

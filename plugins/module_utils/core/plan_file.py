@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a move as a file: shown first, and later applied as it stands or not at all."""
+"""The plan of a move, or of disks that are formatted or mounted, as a file: shown first, and later applied as it stands or not at all."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -22,8 +22,17 @@ _SAID = (
 )  # fmt: skip
 """What the file has of the part ``move`` of a plan; there is no secret in it."""
 
+DISKS_ONLY = "disks"
+"""Kind of a plan that moves nothing: disks are formatted or mounted."""
+
+_SAID_OF_DISKS = ("target", "kind", "disks", "facts")
+"""What such a file has."""
+
 _DISK = ("action", "fstype", "identity", "lost", "mount_point", "uuid")
-"""What is meant by the disk that state is copied to, whatever the kernel calls it."""
+"""What is meant by a disk that is written to, whatever the kernel calls it."""
+
+MADE = ("format", "mount")
+"""Actions for which a plan of disks is worth a file."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +50,28 @@ class Given:
         return str(self.content["target"])
 
     @property
+    def of_disks(self) -> bool:
+        """Whether it moves nothing."""
+        return bool(self.content["kind"] == DISKS_ONLY)
+
+    @property
     def facts_hash(self) -> str:
         """The hash over the facts that it hangs on."""
         return str(self.content["facts_hash"])
 
 
 def written(plan: Mapping[str, Any], host: str) -> str:
-    """The file for a plan of a move that has not begun. host: its name in the inventory."""
+    """The file for a plan of a move that has not begun, or of disks. host: its name in the inventory."""
     move = plan["move"]
+    said = {key: move[key] for key in _SAID} if move else {
+        "target": plan["layout"], "kind": DISKS_ONLY, "disks": plan["disks"], "facts": plan["facts"],
+    }  # fmt: skip
     content = {
         "format": FORMAT,
         "host": host,
         "layout": plan["layout"],
-        **{key: move[key] for key in _SAID},
-        "facts_hash": hash_of(move["facts"]),
+        **said,
+        "facts_hash": hash_of(said["facts"]),
     }
     return json.dumps(content, indent=2) + "\n"
 
@@ -69,10 +86,13 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         form = content.get("format") if isinstance(content, dict) else None
         raise PlanUnreadable(path=path, found=f"format {form}, this version reads {FORMAT}")
-    missing = {"host", "facts_hash", *_SAID} - set(content)
+    of_disks = content.get("kind") == DISKS_ONLY
+    missing = {"host", "facts_hash", *(_SAID_OF_DISKS if of_disks else _SAID)} - set(content)
     if missing:
         raise PlanUnreadable(path=path, found=f"no {', '.join(sorted(missing))}")
-    whole = isinstance(content["facts"], dict) and isinstance(content["steps"], list)
+    parts = content["disks" if of_disks else "steps"]
+    whole = isinstance(content["facts"], dict) and isinstance(parts, list)
+    whole = whole and all(isinstance(part, dict) for part in parts)
     if not whole or content["facts_hash"] != hash_of(content["facts"]):
         raise PlanUnreadable(path=path, found="facts that its facts_hash does not belong to")
     if content["target"] not in LAYOUTS:
@@ -83,7 +103,8 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
 def given(asked: Mapping[str, Any], host: str, layout: str) -> Optional[Given]:
     """The plan that a run was given, or None. Raises a Refusal for one that is not for this run.
 
-    asked: ``path`` (empty for none), ``text`` and ``applied``; host: this host's name in
+    asked: ``path`` (empty for none), ``text``, and whether this run has carried it out: ``applied``
+    for one of a move, ``made`` for one of disks; host: this host's name in
     the inventory; layout: what ``-e layout=`` says, if anything.
     """
     path = str(asked.get("path") or "")
@@ -95,7 +116,8 @@ def given(asked: Mapping[str, Any], host: str, layout: str) -> Optional[Given]:
     if layout and layout != content["target"]:
         found, wanted = f"layout {content['target']}", f"-e layout={layout}"
         raise PlanForeign(path=path, found=found, wanted=wanted)
-    return Given(path, content, bool(asked.get("applied")))
+    done = "made" if content["kind"] == DISKS_ONLY else "applied"
+    return Given(path, content, bool(asked.get(done)))
 
 
 def _meant(move: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,6 +140,10 @@ def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
     if plan.applied:
         return
     name, target = f"the plan '{plan.path}'", plan.target
+    if plan.of_disks:
+        if move:
+            raise PlanStale(plan=name, found="there is state to move")
+        return
     if not move and current_layout(host):
         raise PlanDone(plan=name, target=target)
     if not move:
@@ -130,5 +156,25 @@ def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
     found = changed(plan.content["facts"], facts_of(host))
     if not found:
         found = changed(_meant(plan.content), _meant(move))
+    if found:
+        raise PlanStale(plan=name, found=f"changed: {', '.join(found)}")
+
+
+def check_disks(plan: Given, host: Host, disks: Sequence[Mapping[str, Any]]) -> None:
+    """Raise a Refusal unless ``disks``, planned from what was observed now, are those of the plan.
+
+    Those that nothing tells from others are known by their numbers until the next boot.
+    """
+    if plan.applied or not plan.of_disks:
+        return
+    name = f"the plan '{plan.path}'"
+    if not any(disk["action"] in MADE for disk in disks):
+        raise PlanDone(plan=name, target=plan.target)
+    found = changed(plan.content["facts"], facts_of(host))
+    then, now = (
+        {disk.get("role", ""): {key: disk.get(key) for key in (*_DISK, "size")} for disk in each}
+        for each in (plan.content["disks"], disks)
+    )
+    found += [f"the {role} disk" for role in now if then.get(role) != now[role]]
     if found:
         raise PlanStale(plan=name, found=f"changed: {', '.join(found)}")

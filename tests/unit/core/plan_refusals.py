@@ -89,7 +89,7 @@ PLAN_FILES = [
     Case(
         errors.PlanDone, lambda tmp: apply(host_with(FLAT)),
         "AH077: the plan 'p.json' looks done: this host's state is in layout flat, and there is nothing "
-        "to move; run without a plan",
+        "to move or mount; run without a plan",
     ),
     Case(
         errors.PreMoveFailed, lambda tmp: backup_line({"configured": True, "result": {"rc": 3}}),

@@ -283,3 +283,77 @@ def test_the_failure_of_the_command_stops_a_move_and_its_output_is_not_said(rc: 
     assert "s3cr3t" not in plan["refusal"]
     assert make_plan(host_with(NESTED), {"pre_move": asked})["refusal"] == ""
     assert make_plan(_interrupted("x"), {"layout": "flat", "pre_move": asked})["refusal"] == ""
+
+
+def two_blank(first: str = "S1", second: str = "S2", **differs: Any) -> Any:
+    """An untouched host with two blank disks of one size."""
+    return host(
+        devices=[device("/dev/sdb", serial=first), device("/dev/sdc", serial=second)], **differs
+    )
+
+
+def with_file(observed: Any, text: str, **more: Any) -> dict[str, Any]:
+    given = {"path": "p.json", "text": text, **more}
+    return make_plan(observed, {"host": "agnes1", "plan": given})
+
+
+DISKS_FILE = file_for(two_blank())
+
+
+def test_a_plan_of_disks_is_applied_to_those_disks() -> None:
+    plan = with_file(two_blank(), DISKS_FILE)
+    assert (plan["refusal"], plan["layout"]) == ("", "flat")
+    content = json.loads(DISKS_FILE)
+    assert [(disk["role"], disk["identity"]) for disk in content["disks"]] == [
+        ("data", "serial:S1"), ("state", "serial:S2"),
+    ]  # fmt: skip
+
+
+OTHER_DISKS: dict[str, Any] = {
+    "exchanged": (two_blank("S2", "S1"), "devices, the data disk, the state disk"),
+    "another disk": (two_blank("S1", "S9"), "devices, the state disk"),
+    "something was written to one": (
+        host(devices=[device("/dev/sdb", serial="S1"), ext4("/dev/sdc", "u-1", serial="S2")]), "AH022"),
+    "another size": (
+        host(devices=[device("/dev/sdb", serial="S1", size=20 << 30), device("/dev/sdc", serial="S2")]),
+        "(changed: the data disk)"),
+    "two that nothing tells apart, exchanged": (two_blank("", ""), "the data disk, the state disk"),
+    "mounted already": (host(
+        devices=[ext4("/dev/sdb", "u-1", serial="S1"), ext4("/dev/sdc", "u-2", serial="S2")],
+        mounts=[mount("/data", "8:16", "u-1"), mount("/data-state", "8:32", "u-2")]), "AH077"),
+    "state came up since": (host_with(NESTED), "there is state to move"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER_DISKS)
+def test_a_plan_of_disks_is_applied_to_no_others(name: str) -> None:
+    observed, said = OTHER_DISKS[name]
+    refusal = with_file(observed, DISKS_FILE)["refusal"]
+    assert said in refusal, refusal
+
+
+def test_exchanged_disks_without_a_serial_are_seen_by_their_numbers() -> None:
+    text = file_for(two_blank("", ""))
+    observed = two_blank("", "")
+    assert with_file(observed, text)["refusal"] == ""
+    asked = observed["asked"]
+    asked["data"]["maj_min"], asked["state"]["maj_min"] = "8:32", "8:16"
+    assert "changed: devices" in with_file(observed, text)["refusal"]
+    assert "changed: devices" in with_file(two_blank("", "", boot_id="boot-2"), text)["refusal"]
+
+
+def test_after_this_run_has_made_the_disks_their_plan_only_names_the_layout() -> None:
+    mounted = OTHER_DISKS["mounted already"][0]
+    assert with_file(mounted, DISKS_FILE, made=True)["refusal"] == ""
+    assert with_file(mounted, DISKS_FILE, applied=True)["code"] == "AH077"
+    moved = {"path": "p.json", "text": file_for(host_with(NESTED)), "made": True}
+    stale = make_plan(with_one_service_less(), {"host": "agnes1", "plan": moved})
+    assert stale["code"] == "AH076", "disks that were mounted say nothing of a move"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"disks": None}, {"disks": ["x"]}, {"disks": "x"}, {"facts": {}}]
+)
+def test_a_plan_of_disks_that_was_edited_is_refused(changes: dict[str, Any]) -> None:
+    text = json.dumps({**json.loads(DISKS_FILE), **changes})
+    assert with_file(two_blank(), text)["code"] == "AH074"
