@@ -15,11 +15,13 @@ from ansible_collections.agnes.host.plugins.module_utils.system.devices import m
 from ansible_collections.agnes.host.plugins.module_utils.system.holders import holders
 from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
 from ansible_collections.agnes.host.plugins.module_utils.system.replaceable import (
-    directory_closed,
-    file_kept,
+    directory_fixed,
+    fixed,
 )
 
 from .conftest import Filesystem
+
+KEPT = "kept from changes by 'chattr +i' or '+a' on '{}'"
 
 
 def run(*argv: object) -> None:
@@ -40,18 +42,18 @@ def disk(filesystem: Filesystem) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("how", "found"),
     [
-        (("chattr", "+i", "{file}"), "{file} is immutable ('chattr -i' takes that away)"),
-        (("chattr", "+a", "{file}"), "{file} is append-only ('chattr -a' takes that away)"),
-        (("chattr", "+i", "{disk}"), "{disk} is immutable ('chattr -i' takes that away)"),
-        (("mount", "--bind", "{file}", "{file}"), "{file} itself is a mount"),
-        (("mount", "-o", "remount,ro", "{disk}"), "{disk} is on a filesystem that is read-only"),
+        (("chattr", "+i", "{file}"), KEPT.format("{file}")),
+        (("chattr", "+a", "{file}"), KEPT.format("{file}")),
+        (("chattr", "+i", "{disk}"), KEPT.format("{disk}")),
+        (("mount", "--bind", "{file}", "{file}"), "a mount point of its own"),
+        (("mount", "-o", "remount,ro", "{disk}"), "on a filesystem that is mounted read-only"),
     ],
 )
 def test_why_a_file_can_not_be_replaced(disk: Path, how: tuple[str, ...], found: str) -> None:
     names = {"file": f"{disk}/file", "disk": str(disk)}
-    assert file_kept(names["file"]) == ""
+    assert fixed(names["file"]) == ""
     run(*(word.format(**names) for word in how))
-    assert file_kept(names["file"]) == found.format(**names)
+    assert fixed(names["file"]) == found.format(**names)
     # The same as what a write meets.
     with pytest.raises(OSError, match=r"(not permitted|Read-only|busy)"):
         durable.write(names["file"], "new")
@@ -59,9 +61,9 @@ def test_why_a_file_can_not_be_replaced(disk: Path, how: tuple[str, ...], found:
 
 def test_a_link_is_told_and_what_is_not_there_can_be_made(disk: Path) -> None:
     (disk / "link").symlink_to("/etc/passwd")
-    assert file_kept(f"{disk}/link") == "a link to /etc/passwd"
-    assert file_kept(f"{disk}/none") == ""
-    assert directory_closed(str(disk)) == ""
+    assert fixed(f"{disk}/link") == "a link to '/etc/passwd', which a new file would replace"
+    assert fixed(f"{disk}/none") == ""
+    assert directory_fixed(str(disk)) == ""
 
 
 def test_a_loop_device_on_the_disk_is_among_its_holders(disk: Path) -> None:

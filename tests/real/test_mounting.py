@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.agnes.host.plugins.module_utils.core import fstab
 from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import (
     OtherDeviceMounted,
 )
@@ -97,3 +98,13 @@ def test_nothing_is_unmounted_through_a_link(place: dict[str, Any]) -> None:
         filesystems.unmount(str(place["point"]))
     assert error.value.errno == errno.EINVAL
     assert os.path.ismount(place["disk"])
+
+
+def test_a_line_is_tried_where_nobody_sees_it(place: dict[str, Any]) -> None:
+    text = Path(filesystems.FSTAB).read_text()
+    good = fstab.entries(text)[0]
+    filesystems.try_mount(good)
+    assert not mounted_at(place["point"])
+    bad = fstab.entries(text.replace("noatime", "noatime,no_such_option=1"))[0]
+    with pytest.raises(Failed):
+        filesystems.try_mount(bad)

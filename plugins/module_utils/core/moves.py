@@ -46,6 +46,7 @@ from .stack import by_service, check_one_offs, check_strays
 
 _BYTES_A_SECOND = 200 << 20
 """For an estimate only: how fast state and copy are read whole and hashed, side by side."""
+FSTAB = "/etc/fstab"
 _USABLE = 0.9
 """What a new filesystem leaves of its disk, at least; the copy itself looks again at what it has."""
 
@@ -192,6 +193,8 @@ def _check_can_be_done(scene: Scene) -> None:
     if scene.committed:
         return
     for path, why in sorted(scene.facts["blocked"].items()):
+        if path == FSTAB:
+            fstab.check_replaceable(why, [scene.old, scene.new])
         raise NotReplaceable(path=path, found=why)
     if scene.facts["kernel_users"]:
         raise StateDiskHeld(path=scene.old, found=", ".join(scene.facts["kernel_users"]))

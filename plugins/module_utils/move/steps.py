@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Optional
 
-from ..core import switch
+from ..core import fstab, switch
 from ..core.chain import without_others
 from ..core.disks import COPY_TARGET
 from ..core.move_errors import (
@@ -96,12 +96,27 @@ def _point_undo(world: World) -> None:
         places.tidy(new, world.name_aside)
 
 
-def _fstab(world: World) -> None:
+def _with_new_line(world: World) -> str:
+    """/etc/fstab as it will be while both layouts are in play."""
     old, new = world.source.mounts["state"], world.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
     uuid, fstype = world.intent["uuid"], world.intent["fstype"]
     selinux = (world.intent.get("disk") or {}).get("selinux_type", "")
-    durable.write(filesystems.FSTAB, switch.with_state_line(text, uuid, old, new, fstype, selinux))
+    return switch.with_state_line(text, uuid, old, new, fstype, selinux)
+
+
+def _fstab(world: World) -> None:
+    durable.write(filesystems.FSTAB, _with_new_line(world))
+
+
+def _check_line(world: World) -> None:
+    """Raise Failed where the line that will mount the disk after the stop does not work."""
+    scene = world.look(containers=False)
+    if scene.kind == GATHER or scene.mounted(scene.new):
+        return
+    entry = fstab.at(_with_new_line(world), scene.new)
+    assert entry is not None
+    filesystems.try_mount(entry)
 
 
 def _mount(world: World) -> None:
@@ -155,6 +170,7 @@ def _idle(world: World) -> None:
         markers.read(directory)
     for place in (world.source.mounts["state"], world.target.mounts["state"]):
         places.check_aside(os.path.dirname(place))
+    _check_line(world)
     _check_images(world)
     shared = moving.others(world.project.docker, world.project.name, world.all_held())
     if shared:

@@ -106,6 +106,20 @@ def _uuid_of(maj_min: str) -> str:
     return known[0]["filesystem"].get("uuid", "unknown") if known else "unknown"
 
 
+def _how(entry: fstab.Entry) -> list[str]:
+    """The arguments by which mount takes a line. With nofail it would say that all is well when it is not."""
+    options = ",".join(option for option in entry.options if option != "nofail")
+    return ["--types", entry.fstype, "--options", options or "defaults"]
+
+
+def try_mount(entry: fstab.Entry) -> None:
+    """Mount what a line names where nobody sees it, and gone at once. Raises Failed as ``mount`` would."""
+    device = entry.spec if entry.spec.startswith("/") else run(["findfs", entry.spec]).out.strip()
+    mounts = ["unshare", "--mount", "--propagation", "private", "mount", "--no-mtab"]
+    # Over /run of a namespace of its own, which ends with the command.
+    run([*mounts, *_how(entry), device, "/run"])
+
+
 def mount(mount_point: str, maj_min: str) -> None:
     """Mount by the line in fstab, and prove that it is this device that is mounted.
 
@@ -115,9 +129,7 @@ def mount(mount_point: str, maj_min: str) -> None:
     entry = fstab.at(fstab_file.read(FSTAB), mount_point)
     if entry is None:
         raise MountLineMissing(path=mount_point, uuid=_uuid_of(maj_min))
-    # With nofail, mount would say that all is well when it is not.
-    options = ",".join(option for option in entry.options if option != "nofail")
-    how = ["--types", entry.fstype, "--options", options or "defaults"]
+    how = _how(entry)
     device = entry.spec if entry.spec.startswith("/") else run(["findfs", entry.spec]).out.strip()
     with trees.opened(mount_point) as fd:
         # The dot is what a link is followed for; without it the link itself is the mount point.

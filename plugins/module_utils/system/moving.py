@@ -37,7 +37,7 @@ from .engine import PROJECT_LABEL
 from .formatting import FORMATTED
 from .kernel_users import kernel_users
 from .mountinfo import Line
-from .replaceable import directory_closed, file_kept
+from .replaceable import directory_fixed, fixed
 
 _ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
 _SHOWN = 20
@@ -308,11 +308,11 @@ def _has_mounted(pid: str, held: Held) -> bool:
 
 def _blocked(project_dir: str) -> dict[str, str]:
     """Path -> why a move could not write there, for what it must replace or rename."""
-    files = {path: file_kept(path) for path in ("/etc/fstab", os.path.join(project_dir, ".env"))}
+    files = {path: fixed(path) for path in ("/etc/fstab", os.path.join(project_dir, ".env"))}
     parents = {os.path.dirname(path) for path in state_dirs()}
     # A bare mount point is immutable, and what shows there then is no matter.
     shown = [path for path in parents if path == "/" or mount_at(path)[0]]
-    found = {**files, **{path: directory_closed(path) for path in shown}}
+    found = {**files, **{path: directory_fixed(path) for path in shown}}
     return {path: why for path, why in found.items() if why}
 
 

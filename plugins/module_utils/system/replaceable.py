@@ -10,47 +10,49 @@ from __future__ import annotations
 import os
 import stat
 
-from . import kernel, mountinfo
+from . import durable, kernel, mountinfo
 
-_FLAGS = (
-    (kernel.IMMUTABLE, "immutable ('chattr -i'"),
-    (kernel.APPEND_ONLY, "append-only ('chattr -a'"),
-)
+_KEPT = kernel.IMMUTABLE | kernel.APPEND_ONLY
+_ROOM = 1 << 20
+"""Bytes that must be free beside it, for the file that takes its place and what is recorded."""
 
 
-def _flag(path: str) -> str:
-    """The flag that keeps root from it, for people."""
-    # What is no file or directory has no flags, and opening it may do something.
-    if stat.S_IFMT(os.lstat(path).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
-        return ""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+def _is_kept(path: str) -> bool:
+    """Whether a flag of chattr keeps root from changing a file or directory."""
+    info = durable.read_stat(path)
+    if info is None or stat.S_IFMT(info.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+        return False
     try:
-        flags = kernel.flags_of(fd)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return bool(kernel.flags_of(fd) & _KEPT)
     finally:
         os.close(fd)
-    return next((f"{path} is {what} takes that away)" for bit, what in _FLAGS if flags & bit), "")
 
 
-def directory_closed(path: str) -> str:
-    """Why no name in a directory can be changed, for people; empty when one can."""
-    try:
-        if os.statvfs(path).f_flag & os.ST_RDONLY:
-            return f"{path} is on a filesystem that is read-only"
-        return _flag(path)
-    except OSError as error:
-        return f"{path}: {error.strerror}"
+def directory_fixed(path: str) -> str:
+    """Why no name in a directory can be changed, for a message; empty when one can."""
+    if _is_kept(path):
+        return f"kept from changes by 'chattr +i' or '+a' on '{path}'"
+    room = os.statvfs(path)
+    if room.f_flag & os.ST_RDONLY:
+        return "on a filesystem that is mounted read-only"
+    if room.f_bfree * room.f_frsize < _ROOM or (room.f_files and not room.f_ffree):
+        return "on a filesystem that is full"
+    return ""
 
 
-def file_kept(path: str) -> str:
-    """Why a file can't be replaced, for people; empty when it can, also where it is not there yet."""
+def fixed(path: str) -> str:
+    """Why a file can't be replaced by a new one, for a message; empty when it can."""
+    info = durable.read_stat(path)
+    if info is not None and stat.S_ISLNK(info.st_mode):
+        return f"a link to '{os.readlink(path)}', which a new file would replace"
+    if info is not None and not stat.S_ISREG(info.st_mode):
+        return "no regular file"
     if any(line.target == path for line in mountinfo.read()):
-        return f"{path} itself is a mount"
-    try:
-        if stat.S_ISLNK(os.lstat(path).st_mode):
-            return f"a link to {os.readlink(path)}"
-        found = _flag(path)
-    except FileNotFoundError:
-        found = ""
-    except OSError as error:
-        found = f"{path}: {error.strerror}"
-    return found or directory_closed(os.path.dirname(path))
+        return "a mount point of its own"
+    if _is_kept(path):
+        return f"kept from changes by 'chattr +i' or '+a' on '{path}'"
+    return directory_fixed(os.path.dirname(path))

@@ -415,8 +415,8 @@ MOVED = [
         "away",
     ),
     Case(
-        errors.NotReplaceable, planned({"blocked": {"/etc/fstab": "/etc is on a filesystem that is read-only"}}),
-        "AH094: '/etc/fstab' can't be changed (found /etc is on a filesystem that is read-only), and a move must "
+        errors.NotReplaceable, planned({"blocked": {"/opt/agnes/.env": "a mount point of its own"}}),
+        "AH094: '/opt/agnes/.env' can't be changed (found a mount point of its own), and a move must "
         "write there while the stack is down; put that right, then run again",
     ),
     Case(
