@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,11 +76,19 @@ def test_exchanged_disks_are_refused_though_both_are_adopted(
     assert host.check_output(HEADS) == sums
 
 
-def test_the_instance_is_taken_over(
-    host: Any, facts: dict[str, Any], before: dict[str, Any]
+def test_the_plan_of_a_check_run_is_applied_and_the_instance_taken_over(
+    host: Any, facts: dict[str, Any], before: dict[str, Any], tmp_path: Path
 ) -> None:
     adopted = {**facts, **FORGET, "disks_adopt": [before["sdb"], before["sdc"]]}
-    done = play("consents-new-root", {HOST: adopted})
+    out = {**adopted, "state_layout_plan_out": str(tmp_path)}
+    done = play("consents-new-root", {HOST: out}, "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    path = tmp_path / f"agnes-plan-{HOST}.json"
+    planned = [(disk["action"], disk["uuid"]) for disk in json.loads(path.read_text())["disks"]]
+    assert planned == [("mount", before["sdb"]), ("mount", before["sdc"])]
+    assert untouched(host)
+
+    done = play("consents-new-root", {HOST: adopted}, "--extra-vars", f"plan={path}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"instance {before['instance']} of the marker on /dev/sdc is taken over" in done.stdout
     record = json.loads(host.check_output("cat /var/lib/agnes-host/record.json"))

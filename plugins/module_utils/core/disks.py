@@ -298,7 +298,7 @@ def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
         device["size"] if device else 0, mount["uuid"], mount["fstype"],
         identity_of(device, host["devices"]) if device else NO_IDENTITY, notes=tuple(notes),
         about=about(device, host["devices"]) if device else "",
-        instance=instance_of(inside(host, mount["target"])) if role == "state" else "",
+        instance=instance_of(inside(host, mount["target"])),
     )  # fmt: skip
 
 

@@ -14,13 +14,7 @@ from .devices import say_size
 from .disks import DiskPlan, recorded_uuid
 from .errors import ContainersElsewhere, CouldNotLook, StateInVolume
 from .facts import Contents, Elsewhere, Host
-from .tree import DATA_NAMES, DATABASE, MARKER
-
-OWN_NAMES = (DATABASE, MARKER)
-"""What nothing but the product's state, or this collection, has at its top."""
-
-STATE_NAMES = (*OWN_NAMES, "agnes-vault.key", ".jwt_secret", "instance.yaml")
-"""What the top of STATE_DIR has; the later ones prove state only in a volume of the project."""
+from .tree import DATA_NAMES, OWN_NAMES, STATE_NAMES
 
 _SHOWN = 5
 

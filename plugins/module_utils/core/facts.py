@@ -143,10 +143,10 @@ class Contents(TypedDict):
     """What a directory holds, by its top and the top of its directory ``state``."""
 
     names: list[str]
-    """Names at the top, without lost+found."""
+    """Names at its top, of those that the product's data or state has there."""
     state_names: list[str]
     filled: list[str]
-    """Directories at the top that are not empty."""
+    """Which of them are directories that are not empty."""
     marker: dict[str, Any]
     """The state marker at the top; empty where there is none."""
     state_marker: dict[str, Any]

@@ -18,6 +18,12 @@ MARKER = ".agnes-state.json"
 DATABASE = "system.duckdb"
 """The product's database at the top of STATE_DIR."""
 
+OWN_NAMES = (DATABASE, MARKER)
+"""What nothing but the product's state, or this collection, has at its top."""
+
+STATE_NAMES = (*OWN_NAMES, "agnes-vault.key", ".jwt_secret", "instance.yaml")
+"""What the top of STATE_DIR has; others may have the later ones, too."""
+
 MARKER_FORMAT = 1
 
 _DATA = ("analytics", "extracts", "uploads", "tmp")

@@ -10,14 +10,18 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..core.facts import Contents
+from ..core.tree import DATA_NAMES, STATE_NAMES
 from . import markers
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_COUNTED = "lost+found"
+_STATE = "state"
+_KNOWN = {*DATA_NAMES, *STATE_NAMES, _STATE}
 _MANY = 1000
-"""More names than that at a top are no sign of what it is."""
+"""Of so many names at a top is asked when they were written."""
 _FILES = 50_000
 """After so many files a size is told as a lower bound."""
 
@@ -32,7 +36,12 @@ def _below(directory: int, name: str) -> Iterator[int]:
 
 
 def _names(directory: int) -> list[str]:
-    return sorted(name for name in os.listdir(directory) if name != _NOT_COUNTED)[:_MANY]
+    return sorted(name for name in os.listdir(directory) if name != _NOT_COUNTED)
+
+
+def _known(names: list[str]) -> list[str]:
+    """Those that tell what a directory is: others are nobody's business."""
+    return [name for name in names if name in _KNOWN]
 
 
 def _written(directory: int, names: list[str]) -> list[float]:
@@ -53,26 +62,27 @@ def moment(seconds: float) -> str:
 def contents(directory: int) -> Contents:
     """What an open directory holds. Raises OSError where it can't be read."""
     names = _names(directory)
-    written, filled = _written(directory, names), []
+    written, filled = _written(directory, names[:_MANY]), []
     state: list[str] = []
-    state_marker = {}
-    for name in names:
+    state_marker: dict[str, Any] = {}
+    for name in _known(names):
         try:
             with _below(directory, name) as fd:
-                inside = _names(fd)
-                if name == "state":
-                    state, written = inside, [*written, *_written(fd, inside)]
+                if name == _STATE:
+                    state = _names(fd)
+                    written += _written(fd, state[:_MANY])
                     state_marker = markers.read_if_any(fd)
+                with os.scandir(fd) as entries:
+                    if any(entries):
+                        filled.append(name)
         except NotADirectoryError:
             continue
         except OSError as error:
             if error.errno in markers.LINKS:
                 continue
             raise
-        if inside:
-            filled.append(name)
     return {
-        "names": names, "state_names": state, "filled": filled,
+        "names": _known(names), "state_names": _known(state), "filled": filled,
         "marker": markers.read_if_any(directory), "state_marker": state_marker,
         "newest": moment(max(written)) if written else "",
     }  # fmt: skip
