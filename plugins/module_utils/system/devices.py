@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -198,10 +199,13 @@ def _signatures(path: str) -> tuple[list[str], dict[str, str]]:
 
 
 def _exclusive(path: str) -> bool:
+    """Whether nothing in the kernel uses the device. Raises OSError where that can't be told."""
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_EXCL))
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return False
+        raise
     return True
 
 
@@ -215,17 +219,12 @@ def _sample_offsets(size: int) -> list[int]:
 
 
 def zeros(path: str, size: int) -> bool:
-    """Whether the first and last MiB and samples between hold only zeros."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
+    """Whether the first and last MiB and samples between hold only zeros. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY)
     try:
         spans = [(0, MIB), (max(0, size - MIB), MIB)]
         spans += [(offset, 4096) for offset in _sample_offsets(size)]
         return not any(any(os.pread(fd, length, offset)) for offset, length in spans)
-    except OSError:
-        return False
     finally:
         os.close(fd)
 
@@ -243,15 +242,17 @@ def device(
     holders = _names(os.path.join(sys, "holders"))
     for part in parts:
         holders += _names(os.path.join(sys, part, "holders"))
-    probed = ""
+    signatures: list[str] = []
+    filesystem: dict[str, str] = {}
+    exclusive, probed = False, ""
     try:
         signatures, filesystem = _signatures(path)
-    except Failed as error:
-        signatures, filesystem, probed = [], {}, str(error)
-    blank_so_far = samples and not (signatures or parts or holders or probed)
+        exclusive = _exclusive(path)
+    except (Failed, OSError) as error:
+        probed = str(error)
     model = " ".join(_read(os.path.join(sys, "device/model")).split())
     serial = _read(os.path.join(sys, "device/serial")) or _read(os.path.join(sys, "serial"))
-    return {
+    found: Device = {
         "path": path,
         "maj_min": maj_min,
         "kernel_name": os.path.basename(os.path.realpath(sys)),
@@ -268,9 +269,23 @@ def device(
         "model": model or None,
         "traits": _traits(sys, maj_min, model),
         "probed": probed,
-        "exclusive": _exclusive(path),
-        "zeros": blank_so_far and zeros(path, size),
+        "exclusive": exclusive,
+        "zeros": False,
     }
+    if samples:
+        _sample(found)
+    return found
+
+
+def _sample(item: Device) -> None:
+    """Read samples of a device on which nothing was found."""
+    if item["signatures"] or item["partitions"] or item["holders"] or item["probed"]:
+        item["zeros"] = False
+        return
+    try:
+        item["zeros"] = zeros(item["path"], item["size"])
+    except OSError as error:
+        item["zeros"], item["probed"] = False, f"it can't be read: {error.strerror or error}"
 
 
 def devices() -> list[Device]:
@@ -285,10 +300,7 @@ def prove_blank(known: list[Device], asked: dict[str, Asked]) -> None:
     wanted = {item["maj_min"] for item in asked.values()}
     for item in known:
         if item["maj_min"] in wanted:
-            nothing = not any(
-                item[key] for key in ("signatures", "partitions", "holders", "probed")
-            )
-            item["zeros"] = nothing and zeros(item["path"], item["size"])
+            _sample(item)
 
 
 def mounts(known: list[Device]) -> list[Mount]:

@@ -137,7 +137,12 @@ def _volume(
     return found
 
 
-def look(docker: str, project: str, containers: Sequence[Mapping[str, Any]]) -> list[Elsewhere]:
+def look(
+    docker: str,
+    project: str,
+    containers: Sequence[Mapping[str, Any]],
+    project_dir: str = "/opt/agnes",
+) -> list[Elsewhere]:
     """What holds state or data elsewhere, or may do so and could not be looked at.
 
     docker: the client, empty where there is no engine, so that nothing can be asked.
@@ -152,4 +157,8 @@ def look(docker: str, project: str, containers: Sequence[Mapping[str, Any]]) -> 
     for (kind, path), names in used.items():
         if kind == "directory" and not _is_at_a_place(path):
             found.append(_looked_at(kind, path, path, names, own=True))
+    # Where a stack without disks often binds its data; its containers may be gone.
+    beside = os.path.join(project_dir, DATA_VOLUME)
+    if ("directory", beside) not in used and os.path.isdir(beside):
+        found.append({**_looked_at("directory", beside, beside, [], own=False), "unknown": ""})
     return [item for item in found if item["proof"] or item["unknown"]]

@@ -225,7 +225,7 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "containers": containers,
         "accounts": accounts(),
         "data_volume": engine.data_volume(docker, project) if docker else {"name": "", "bind": ""},
-        "elsewhere": elsewhere.look(docker, project, containers),
+        "elsewhere": elsewhere.look(docker, project, containers, project_dir),
         "boot_scripts": boot.boot_scripts(project_dir),
         "selinux_enforcing": selinux_enforcing(),
         "record": recorded,

@@ -13,7 +13,10 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.choice import current_layout
+from ansible_collections.agnes.host.plugins.module_utils.core.choice import (
+    current_layout,
+    holding,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.devices import (
     consented,
     identity_of,
@@ -32,10 +35,12 @@ from .hosts import (
     ext4,
     flat_host,
     host,
+    inside,
     mount,
     nested_host,
     one_disk_host,
     place,
+    volume,
 )
 from .moving import applied, bare, leftover, moving_of
 
@@ -102,6 +107,15 @@ CHANGES: dict[str, Any] = {
     "formatting was cut short": lambda o: o["record"]["disks"].update(
         state={"uuid": "u-cut", "phase": "formatting", "size": 16 << 30, "boot_id": "boot-1",
                "maj_min": "8:32", "identity": "none"}),
+    "an old volume": lambda o: o["elsewhere"].append(volume()),
+    "a volume that containers use": lambda o: o["elsewhere"].append(volume(used_by=["agnes-app-1 (running)"])),
+    "a volume that could not be looked at": lambda o: o["elsewhere"].append(volume(proof=[], unknown="x")),
+    "a probe failed": lambda o: _replaced(o, "/dev/sdc", probed="it hangs"),
+    "the state disk says that it is data's": lambda o: o["inside"].update(
+        {"8:32": inside("extracts", "uploads")}),
+    "the data disk has the marker": lambda o: o["inside"].update(
+        {"8:16": inside("system.duckdb", marker={"role": "active"})}),
+    "a link in the way": lambda o: o["point_trouble"].update({"/data": "'/data' is a link to '/mnt'"}),
     "another backend": lambda o: o["moving"].update(backend="side_car"),
     "a foreign container": lambda o: o["moving"].update(others=["other-1"]),
     "retired": lambda o: o["moving"].update(roles={"/data/state": "retired"}),
@@ -212,6 +226,13 @@ def test_what_is_formatted_is_proved_blank_or_lost_by_consent(
             assert not chosen["signatures"], "our own, begun before and cut short"
             continue
         assert disk["lost"] == found
+        assert not chosen["probed"]
+        assert "/data" not in observed["point_trouble"] or disk["role"] == "state"
+        assert not [each for each in observed["elsewhere"] if each["used_by"]]
+        recorded = {
+            role for role, said in observed["record"]["disks"].items() if said["uuid"] != "u-cut"
+        }
+        assert recorded or holding(observed) or not observed["elsewhere"]
         assert chosen["exclusive"] and not chosen["holders"] and not chosen["read_only"]
         assert not found or consented(request["format"], [chosen["path"]], identity, found)
         mounted = {m["maj_min"] for m in observed["mounts"]}

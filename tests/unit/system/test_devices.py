@@ -91,8 +91,28 @@ def test_one_byte_where_it_counts_is_found(offset: int, tmp_path: Path) -> None:
     assert not devices.zeros(str(path), SIZE)
 
 
-def test_a_disk_that_can_not_be_read_is_not_blank(tmp_path: Path) -> None:
-    assert not devices.zeros(f"{tmp_path}/none", SIZE)
+def test_a_disk_that_can_not_be_read_is_neither_blank_nor_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_signatures", lambda _path: ([], {}))
+    monkeypatch.setattr(devices, "SYS", str(tmp_path))
+    (tmp_path / "8:16").mkdir()
+    (tmp_path / "8:16" / "size").write_text("2048\n")
+    absent = devices.device("8:16", f"{tmp_path}/none", {}, samples=True)
+    assert absent is not None and "No such file" in absent["probed"]
+
+    (tmp_path / "disk").write_bytes(bytes(MIB))
+
+    def broken(*_args: Any) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", broken)
+    found = devices.device("8:16", f"{tmp_path}/disk", {}, samples=True)
+    assert found is not None
+    assert (found["zeros"], found["probed"]) == (False, "it can't be read: Input/output error")
+    found["probed"] = ""
+    devices.prove_blank([found], {"data": {"device": "x", "found": "", "maj_min": "8:16"}})
+    assert found["probed"]
 
 
 @pytest.mark.parametrize("size", [0, 512, 4096, MIB, MIB + 512, 10**10, 2**45])

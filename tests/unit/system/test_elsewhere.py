@@ -53,7 +53,7 @@ def container(**mount: Any) -> dict[str, Any]:
 def looked(
     tmp: Path, volumes: list[dict[str, Any]], *containers: Any
 ) -> list[tuple[str, list[str], str]]:
-    found = elsewhere.look(docker(tmp, volumes), "agnes", containers)
+    found = elsewhere.look(docker(tmp, volumes), "agnes", containers, str(tmp / "project"))
     return [(item["name"], item["proof"], item["unknown"]) for item in found]
 
 
@@ -131,3 +131,10 @@ def test_a_directory_that_a_container_has_for_data_is_looked_at(tmp_path: Path) 
     other = container(type="bind", source=path, target="/mnt")
     assert looked(tmp_path, [], user, at_place) == [(path, ["system.duckdb"], "")]
     assert looked(tmp_path, [], other) == []
+
+
+def test_the_directory_beside_the_compose_files_is_looked_at(tmp_path: Path) -> None:
+    path = fill(tmp_path / "project/data", "state/system.duckdb")
+    assert looked(tmp_path, []) == [(path, ["state/system.duckdb"], "")]
+    (tmp_path / "project/data/state/system.duckdb").unlink()
+    assert looked(tmp_path, []) == []
