@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+import artifact
 import pytest
 import records
 import testinfra
-from play import play
+from play import LAB_VARIABLES, play
 
 RUN = "fleet"
 PLAYBOOK = records.ROOT / "playbooks" / "rollout.yml"
@@ -119,3 +121,20 @@ def test_each_host_is_healthy_with_its_state_where_its_deployment_has_it(
     assert health == "healthy"
     inside = there.check_output(f"docker exec agnes-app-1 stat -c %d:%i {state_dir}/system.duckdb")
     assert inside == there.check_output(f"stat -c %d:%i {state_dir}/system.duckdb")
+
+
+def test_the_collection_as_it_is_published_finds_nothing_to_change(
+    second: dict[str, Any], tmp_path: Path
+) -> None:
+    """Built, installed where nothing else is, and run from there on a host that is right."""
+    assert second["code"] == 0
+    published, collections = tmp_path / "published", tmp_path / "collections"
+    for folder in (published, collections):
+        folder.mkdir()
+    artifact.install(artifact.build(records.ROOT, published), collections)
+    command = [
+        "ansible-playbook", "agnes.host.site", "--check", "--limit", WAVE,
+        "--inventory", str(LAB_VARIABLES), "--inventory", str(INVENTORY),
+    ]  # fmt: skip
+    done = artifact.run(command, tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
+    assert re.search(rf"{WAVE} +: ok=\d+ +changed=0 +unreachable=0 +failed=0", done), done
