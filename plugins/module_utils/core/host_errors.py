@@ -14,6 +14,14 @@ class NotRoot(Refusal):
     )
 
 
+class PlaceUnreadable(Refusal):
+    code = "AH016"
+    sentence = (
+        "'{path}' can't be looked at ({found}), and what is there decides what a run may do; find out why, "
+        "the kernel's log tells of a failing disk, and run again"
+    )
+
+
 class ToolMissing(Refusal):
     code = "AH150"
     sentence = (

@@ -162,7 +162,8 @@ def containers(docker: str, project: str) -> list[dict[str, Any]]:
     if not ids:
         return []
     # A container that goes away in between makes inspect exit 1 and still print the others.
-    inspected = json.loads(
-        run([docker, "inspect", *ids], codes=(0, 1), seconds=PATIENCE).out or "[]"
-    )
+    done = run([docker, "inspect", *ids], codes=(0, 1), seconds=PATIENCE)
+    if done.code and "no such" not in done.err.lower():
+        raise Failed(f"the containers can't be looked at: {last_line(done.err)}")
+    inspected = json.loads(done.out or "[]")
     return sorted(map(_cut_container, inspected), key=lambda item: str(item["name"]))

@@ -34,18 +34,20 @@ from . import (
     state_secrets,
 )
 from .commands import which
+from .trees import looking
 
 _LOST_AND_FOUND = "lost+found"
 _NAMES_SHOWN = 20
+_ENFORCE = "/sys/fs/selinux/enforce"
 _ENV_KEYS_ONCE = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
 
 
 def _listing(path: str) -> list[str]:
-    try:
+    """Some of the names in a directory; none where there is no directory."""
+    with looking(path):
         names = [name for name in os.listdir(path) if name != _LOST_AND_FOUND]
-    except OSError:
-        return []
-    return sorted(names)[:_NAMES_SHOWN]
+        return sorted(names)[:_NAMES_SHOWN]
+    return []
 
 
 def _compose_files(project_dir: str) -> list[str]:
@@ -70,7 +72,9 @@ def state_place(path: str, mounts: list[Mount]) -> StatePlace:
     place: StatePlace = {
         "kind": "absent", "target": "", "mounted": False, "names": [], "database": False, "marker": None,
     }  # fmt: skip
-    info = durable.read_stat(path)
+    info = None
+    with looking(path):
+        info = os.lstat(path)
     if info is None:
         return place
     if stat.S_ISLNK(info.st_mode):
@@ -81,7 +85,8 @@ def state_place(path: str, mounts: list[Mount]) -> StatePlace:
         place["kind"] = "directory"
         place["mounted"] = any(mount["target"] == path for mount in mounts)
         place["names"] = _listing(path)
-        place["database"] = os.path.lexists(os.path.join(path, "system.duckdb"))
+        with looking(path):
+            place["database"] = bool(os.lstat(os.path.join(path, "system.duckdb")))
         place["marker"] = read_marker(path)
     return place
 
@@ -116,11 +121,9 @@ def accounts() -> Accounts:
 
 def selinux_enforcing() -> bool:
     """Whether the kernel enforces SELinux."""
-    try:
-        with open("/sys/fs/selinux/enforce", encoding="ascii") as file:
-            return file.read().strip() == "1"
-    except OSError:
-        return False
+    with looking(_ENFORCE), open(_ENFORCE, encoding="ascii") as file:
+        return file.read().strip() == "1"
+    return False
 
 
 def user_name(uid: int) -> str:
@@ -138,19 +141,15 @@ def check_root(uid: int) -> None:
 
 
 def observe_project(project_dir: str, docker: str) -> Project:
-    """The project's directory, and its name as Compose has it.
+    """The project's directory, and its name as Compose has it; empty where Compose can't tell it yet.
 
-    Where there is nothing yet to resolve it is what .env names, or empty. A chain that Compose
-    rejects is told of where the project is put together, on its stage.
+    A chain that Compose rejects is told of where the project is put together, on its stage.
     """
     path = project_dir.rstrip("/")
     found: Project = {"path": path, "link": "", "name": "", "services": None}
     if os.path.islink(path):
         found["link"] = os.path.realpath(path)
-        return found
-    values = dotenv.read(durable.read_text(os.path.join(path, ".env")) or "")
-    found["name"] = values.get("COMPOSE_PROJECT_NAME", "")
-    if docker and _compose_files(path):
+    elif docker and _compose_files(path):
         with suppress(ComposeInvalid):
             found["name"], config = compose.Compose(docker, path).described()
             found["services"] = config["services"]

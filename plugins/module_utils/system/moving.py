@@ -201,21 +201,17 @@ def _backend_in(directory: int) -> str:
 
 
 def backend(state_dir: str) -> str:
-    """The database backend of the state in ``state_dir``."""
-    try:
-        with trees.opened(state_dir) as fd:
-            return _backend_in(fd)
-    except OSError:
-        return backend_of("")
+    """The database backend of the state in ``state_dir``. Raises PlaceUnreadable."""
+    with trees.looking(state_dir), trees.opened(state_dir) as fd:
+        return _backend_in(fd)
+    return backend_of("")
 
 
 def marker(state_dir: str) -> dict[str, Any]:
-    """The marker in a directory, or an empty one."""
-    try:
-        with trees.opened(state_dir) as directory:
-            return markers.read_if_any(directory)
-    except OSError:
-        return {}
+    """The marker in a directory, or an empty one. Raises PlaceUnreadable."""
+    with trees.looking(state_dir), trees.opened(state_dir) as directory:
+        return markers.read_if_any(directory)
+    return {}
 
 
 def bare_marker(path: str) -> dict[str, Any]:
@@ -258,12 +254,11 @@ def _measured(state_dir: str) -> tuple[int, int]:
 
 
 def _used(state_dir: str) -> tuple[int, int]:
-    """Bytes and files that are used on the filesystem."""
-    try:
+    """Bytes and files that are used on the filesystem; of a directory that is not there, none."""
+    with trees.looking(state_dir):
         found = os.statvfs(state_dir)
-    except OSError:
-        return 0, 0
-    return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+        return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+    return 0, 0
 
 
 def _free(data: str) -> tuple[int, int]:
@@ -279,10 +274,9 @@ def _free(data: str) -> tuple[int, int]:
 
 def _config_disk() -> str:
     """MAJ:MIN of the disk that the product's upgrade mounts at STATE_DIR by itself, or empty."""
-    try:
+    with trees.looking(CONFIG_DISK):
         return maj_min_of(os.stat(CONFIG_DISK).st_rdev)
-    except OSError:
-        return ""
+    return ""
 
 
 def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:

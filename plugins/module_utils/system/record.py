@@ -17,7 +17,7 @@ def read() -> dict[str, Any]:
     try:
         text = durable.read_text(PATH)
         record = {"format": RECORD_FORMAT, "disks": {}} if text is None else json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return {"error": str(error)}
     return record if isinstance(record, dict) else {"error": "it is no object"}
 

@@ -18,11 +18,13 @@ from contextlib import contextmanager
 from typing import Optional
 
 from ..core.errors import StateLinkForeign
+from ..core.host_errors import PlaceUnreadable
 from ..core.tree import Entry
 from . import durable, kernel
 from .actions import Actions
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _NO_OPENAT2 = (errno.ENOSYS, errno.EPERM)
 
 
@@ -53,6 +55,19 @@ def _walk(parts: Iterable[str]) -> int:
             os.close(fd)
         fd = below
     return fd
+
+
+@contextmanager
+def looking(path: str) -> Iterator[None]:
+    """Go on behind the block where nothing, a link or a file is in the way of what is read there.
+
+    Raises PlaceUnreadable for every other error: what can't be looked at is not absent.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise PlaceUnreadable(path=path, found=error.strerror or str(error)) from error
 
 
 @contextmanager

@@ -211,7 +211,19 @@ ODD_SERVICES = {"app": {"volumes": [
     {"type": "bind", "source": "/sys/kernel", "target": "/none"},
 ]}}  # fmt: skip
 
+
+def unreadable(_tmp: Path) -> object:
+    with trees.looking("/data/state"):
+        raise OSError(5, "Input/output error")
+
+
 DONE = [
+    Case(
+        host_errors.PlaceUnreadable,
+        unreadable,
+        "AH016: '/data/state' can't be looked at (Input/output error), and what is there decides what "
+        "a run may do; find out why, the kernel's log tells of a failing disk, and run again",
+    ),
     Case(
         host_errors.NotRoot,
         lambda tmp: host.check_root(54321),

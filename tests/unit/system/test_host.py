@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import engine, host
+from ansible_collections.agnes.host.plugins.module_utils.core.host_errors import PlaceUnreadable
+from ansible_collections.agnes.host.plugins.module_utils.system import engine, host, moving, trees
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 
 MARKER = ".agnes-state.json"
@@ -166,28 +168,50 @@ def test_a_place_for_a_mount_is_looked_at_without_following_links(tmp_path: Path
     assert {name: host.point_trouble(f"{tmp_path}/{name}") for name in trouble} == trouble
 
 
-PROJECTS: list[Any] = [
-    pytest.param({}, "exit 9", "", id="nothing-yet"),
-    pytest.param({".env": "A=1\nCOMPOSE_PROJECT_NAME=live\n"}, "exit 9", "live", id="named-before-it-is-there"),
-    pytest.param({"compose.yaml": ""}, "echo '{\"name\": \"other\"}'", "other", id="as-compose-says"),
-    pytest.param({"compose.yaml": "", ".env": "COMPOSE_PROJECT_NAME=live\n"}, "exit 9", "live", id="rejected"),
-    pytest.param({"compose.yaml": ""}, "exit 9", "", id="rejected-and-not-named"),
-]  # fmt: skip
+def failing(number: int) -> Any:
+    def fail(*_given: Any, **_more: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
-@pytest.mark.parametrize(("files", "body", "name"), PROJECTS)
-def test_the_name_of_the_project_is_asked_of_compose(
-    files: dict[str, str], body: str, name: str, tmp_path: Path
+LOOKS: list[Any] = [
+    ("os.listdir", lambda path: host._listing(path), []),
+    ("os.lstat", lambda path: host.state_place(path, [])["kind"], "absent"),
+    ("os.statvfs", moving._used, (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("call", "look", "nothing"), LOOKS)
+def test_what_can_not_be_looked_at_is_not_absent(
+    call: str, look: Any, nothing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for number in (errno.ENOENT, errno.ENOTDIR):
+        monkeypatch.setattr(call, failing(number))
+        assert look(str(tmp_path)) == nothing
+    for number in (errno.EIO, errno.EACCES, errno.ESTALE):
+        monkeypatch.setattr(call, failing(number))
+        with pytest.raises(PlaceUnreadable, match=r"^AH016: '.*' can't be looked at"):
+            look(str(tmp_path))
+
+
+@pytest.mark.parametrize(("look", "nothing"), [(moving.backend, "duckdb"), (moving.marker, {})])
+def test_a_directory_that_can_not_be_opened_has_no_backend_and_no_marker(
+    look: Any, nothing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert look(str(tmp_path / "none")) == nothing
+    monkeypatch.setattr(trees, "opened", failing(errno.EIO))
+    with pytest.raises(PlaceUnreadable):
+        look(str(tmp_path))
+
+
+def test_containers_that_can_not_be_looked_at_are_not_absent(tmp_path: Path) -> None:
     docker = tmp_path / "docker"
-    docker.write_text(f"#!/bin/sh\n{body}\n")
+    docker.write_text('#!/bin/sh\n[ "$1" = ps ] && exec echo abc\necho "$SAY" >&2\nexit 1\n')
     docker.chmod(0o755)
-    project = tmp_path / "agnes"
-    project.mkdir()
-    for file, text in files.items():
-        (project / file).write_text(text)
-    found = host.observe_project(f"{project}/", str(docker))
-    assert (found["path"], found["link"], found["name"]) == (str(project), "", name)
-    link = tmp_path / "link"
-    link.symlink_to(project)
-    assert host.observe_project(str(link), str(docker))["link"] == str(project)
+    gone = docker.read_text().replace("$SAY", "Error: No such object: abc")
+    docker.write_text(docker.read_text().replace("$SAY", "cannot connect"))
+    with pytest.raises(Failed, match="cannot connect"):
+        engine.containers(str(docker), "agnes")
+    docker.write_text(gone)
+    assert engine.containers(str(docker), "agnes") == []
