@@ -35,12 +35,23 @@ V5 = """\
 """  # noqa: W291
 """Of 5.3.1, 5.4.0, 5.5.0, 5.5.1 and 5.6.1: without the words that say that nothing is done."""
 
+SCALED = """\
+ Container agnes-worker-1 Starting 
+ Container agnes-worker-1 Started 
+ Container agnes-worker-2 Stopping 
+ Container agnes-worker-2 Stopped 
+ Container agnes-worker-2 Removing 
+ Container agnes-worker-2 Removed 
+"""  # noqa: W291
+"""Of 5.6.1, for a service that was scaled to two by hand, the first one paused."""
+
 APP, BOTH = {"agnes-app-1"}, {"agnes-app-1", "agnes-scheduler-1"}
 
 READ: list[Any] = [
     pytest.param(V2_26, BOTH, {*APP, "agnes-extract-1"}, id="2.26"),
     pytest.param(V2_40, BOTH, APP, id="2.40"),
     pytest.param(V5, BOTH, APP, id="5"),
+    pytest.param(SCALED, {"agnes-worker-1", "agnes-worker-2"}, set(), id="scaled"),
     pytest.param("", set(), set(), id="nothing-runs"),
     pytest.param(
         ' DRY-RUN MODE -  Network agnes_default  Created\n'
