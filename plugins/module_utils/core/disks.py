@@ -148,7 +148,7 @@ class DiskPlan:
         return {
             "format": f"format {self.device} ({self.about}, {now}) as {self.fstype} labelled "
             f"{LABELS[self.role]} and mount it at {self.mount_point}",
-            "mount": f"mount {self.device} ({self.fstype}, UUID {self.uuid}) as it is "
+            "mount": f"mount {self.device} ({self.about}, {self.fstype}, UUID {self.uuid}) as it is "
             f"at {self.mount_point}",
             "adopt": f"keep {self.mount_point} as it is mounted (UUID {self.uuid or 'none'})",
             "directory": f"keep {self.mount_point} a directory of the data disk",

@@ -11,7 +11,6 @@ import re
 import stat
 from typing import Optional
 
-from ..core.claims import LABELS
 from ..core.devices import EPHEMERAL, MOUNTABLE, REMOVABLE, ROTATIONAL, carriers, not_one
 from ..core.facts import Asked, Device, Inside, Mount
 from ..core.fstab import tag_of
@@ -351,7 +350,6 @@ def look_inside(
     for item in known:
         filesystem = item["filesystem"]
         concerned = item["maj_min"] in named or filesystem.get("uuid") in uuids
-        concerned = concerned or filesystem.get("label") in LABELS.values()
         mountable = filesystem.get("type") in MOUNTABLE and len(item["signatures"]) == 1
         free = item["exclusive"] and not item["holders"] and item["maj_min"] not in used
         if concerned and mountable and free:

@@ -128,7 +128,7 @@ TEST_SENTENCES: list[Any] = [
         [
             "layout flat (-e layout=): state in /data-state",
             "keep /data as it is mounted (UUID u-data)",
-            "mount /dev/sdc (ext4, UUID u-state) as it is at /data-state",
+            "mount /dev/sdc (16 GiB, ext4, UUID u-state) as it is at /data-state",
         ],
         id="killed-before-the-second-mount",
     ),
