@@ -47,6 +47,13 @@ def write_marker(directory: int, world: World, values: dict[str, Any]) -> None:
     durable.write_at(directory, MARKER, text.encode(), 0o644)
 
 
+def remember_resting(world: World) -> None:
+    """Record what does not run: with its container goes the last sign that somebody has stopped it."""
+    found = record.load()
+    found["resting"] = world.intent["resting"]
+    record.save(found)
+
+
 def drop_line(world: World) -> None:
     """Take the line for the new place out of /etc/fstab, unless it was there before; a foreign one stays as a comment."""
     if not world.intent["line_was"]:

@@ -16,8 +16,8 @@ from ..core.layouts import is_below
 from ..core.move_errors import MoveDiskAway
 from ..core.presence import Seen, late, may_show, must_show
 from ..core.scenes import Scene
-from ..system import devices, durable, filesystems, ledger, mountinfo, moving, record
-from .common import until
+from ..system import devices, durable, filesystems, ledger, mountinfo, moving
+from .common import remember_resting, until
 from .world import World
 
 BOOT_SECONDS = 90.0
@@ -55,9 +55,7 @@ def _clear(world: World) -> None:
     if not world.project.running():
         return
     world.say("the boot has started the stack beneath: it stops, and starts again on the disks")
-    found = record.load()
-    found["resting"] = world.intent["resting"]
-    record.save(found)
+    remember_resting(world)
     world.went_down()
     world.project.down()
 

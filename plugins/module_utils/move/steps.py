@@ -31,7 +31,7 @@ from ..system.holders import holders
 from ..system.overlays import UNPROVED, proved_overlay
 from ..system.stage import Stage
 from . import canary, places
-from .common import Act, drop_line, unmount, until, write_marker
+from .common import Act, drop_line, remember_resting, unmount, until, write_marker
 from .copy_steps import COPY_ACTS
 from .gather_steps import GATHER_ACTS, leave_disk, release
 from .uncover_steps import UNCOVER_ACTS, is_covered, list_what_shows
@@ -202,10 +202,7 @@ def _nobody(world: World, seconds: float, containers: bool) -> None:
 
 
 def _stop(world: World) -> None:
-    # With its container goes the last sign that a service was ended, or stopped by somebody.
-    found = record.load()
-    found["resting"] = world.intent["resting"]
-    record.save(found)
+    remember_resting(world)
     world.went_down()
     world.project.down()
 
@@ -234,9 +231,7 @@ def leave_stopped(world: World, say: Callable[[str], None]) -> None:
         return
     world.intent["services"] = sorted(set(world.wanted) - set(stopped))
     world.intent["resting"] = sorted({*world.intent["resting"], *stopped})
-    found = record.load()
-    found["resting"] = world.intent["resting"]
-    record.save(found)
+    remember_resting(world)
     world.save()
     text = f"stopped since the move has started it, and left so: {', '.join(stopped)}"
     say(text)

@@ -141,15 +141,19 @@ def check_root(uid: int) -> None:
 
 
 def observe_project(project_dir: str, docker: str) -> Project:
-    """The project's directory, and its name as Compose has it; empty where Compose can't tell it yet.
+    """The project's directory, and its name as Compose has it.
 
-    A chain that Compose rejects is told of where the project is put together, on its stage.
+    Where there is nothing yet to resolve it is what .env names, or empty. A chain that Compose
+    rejects is told of where the project is put together, on its stage.
     """
     path = project_dir.rstrip("/")
     found: Project = {"path": path, "link": "", "name": "", "services": None}
     if os.path.islink(path):
         found["link"] = os.path.realpath(path)
-    elif docker and _compose_files(path):
+        return found
+    values = dotenv.read(durable.read_text(os.path.join(path, ".env")) or "")
+    found["name"] = values.get("COMPOSE_PROJECT_NAME", "")
+    if docker and _compose_files(path):
         with suppress(ComposeInvalid):
             found["name"], config = compose.Compose(docker, path).described()
             found["services"] = config["services"]

@@ -168,6 +168,33 @@ def test_a_place_for_a_mount_is_looked_at_without_following_links(tmp_path: Path
     assert {name: host.point_trouble(f"{tmp_path}/{name}") for name in trouble} == trouble
 
 
+PROJECTS: list[Any] = [
+    pytest.param({}, "exit 9", "", id="nothing-yet"),
+    pytest.param({".env": "A=1\nCOMPOSE_PROJECT_NAME=live\n"}, "exit 9", "live", id="named-before-it-is-there"),
+    pytest.param({"compose.yaml": ""}, "echo '{\"name\": \"other\"}'", "other", id="as-compose-says"),
+    pytest.param({"compose.yaml": "", ".env": "COMPOSE_PROJECT_NAME=live\n"}, "exit 9", "live", id="rejected"),
+    pytest.param({"compose.yaml": ""}, "exit 9", "", id="rejected-and-not-named"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "body", "name"), PROJECTS)
+def test_the_name_of_the_project_is_asked_of_compose(
+    files: dict[str, str], body: str, name: str, tmp_path: Path
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\n{body}\n")
+    docker.chmod(0o755)
+    project = tmp_path / "agnes"
+    project.mkdir()
+    for file, text in files.items():
+        (project / file).write_text(text)
+    found = host.observe_project(f"{project}/", str(docker))
+    assert (found["path"], found["link"], found["name"]) == (str(project), "", name)
+    link = tmp_path / "link"
+    link.symlink_to(project)
+    assert host.observe_project(str(link), str(docker))["link"] == str(project)
+
+
 def failing(number: int) -> Any:
     def fail(*_given: Any, **_more: Any) -> Any:
         raise OSError(number, os.strerror(number))
