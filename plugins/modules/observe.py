@@ -37,6 +37,14 @@ options:
     description: The compose project's directory.
     type: str
     default: /opt/agnes
+  certificate:
+    description: The TLS certificate that the inventory has, PEM; it is judged only.
+    type: str
+    default: ""
+  private_key:
+    description: Its private key, PEM.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -75,6 +83,8 @@ def main() -> None:
             "data_device": {"type": "str", "default": ""},
             "state_device": {"type": "str", "default": ""},
             "project_dir": {"type": "str", "default": "/opt/agnes"},
+            "certificate": {"type": "str", "default": ""},
+            "private_key": {"type": "str", "default": "", "no_log": True},
         },
         supports_check_mode=True,
     )

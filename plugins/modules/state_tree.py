@@ -43,6 +43,11 @@ options:
     description: Its private key, PEM.
     type: str
     default: ""
+  profiles:
+    description: Compose profiles that shall run; C(tls) needs the directory for certificates.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -64,8 +69,17 @@ import json
 import os
 from typing import Any
 
+from ansible_collections.agnes.host.plugins.module_utils.core.certificates import (
+    CHAIN_FILE,
+    KEY_FILE,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.chain import TLS_PROFILE
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotMounted, Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+    CERTIFICATES,
+    LAYOUTS,
+    Layout,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.tree import (
     MARKER,
     MARKER_FORMAT,
@@ -74,7 +88,12 @@ from ansible_collections.agnes.host.plugins.module_utils.core.tree import (
 )
 from ansible_collections.agnes.host.plugins.module_utils.move import publish
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import devices, record, trees
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    certificates,
+    devices,
+    record,
+    trees,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.host import read_marker
@@ -105,13 +124,18 @@ def keep_tree(params: dict[str, Any], actions: Actions) -> None:
     missing = missing_mounts(params["mounted"])
     if missing and not actions.check:
         raise NotMounted(mount_point=missing[0], found="no disk there")
-    entries = wanted_tree(layout, params["certificate"], params["private_key"])
+    folder = os.path.join(layout.state_dir, CERTIFICATES)
+    certs = TLS_PROFILE in params["profiles"] or (not missing and trees.exists(folder))
+    entries = wanted_tree(layout, params["certificate"], params["private_key"], certs)
+    pair = [entry for entry in entries if entry.path.endswith((KEY_FILE, CHAIN_FILE))]
     if missing or read_marker(layout.state_dir) is None:
         entries.append(marker_entry(layout))
     for entry in entries:
         if missing:
             trees.announce_fresh(entry, actions, entry.path in params["mounted"])
-        else:
+        elif pair and entry is pair[0]:
+            certificates.keep_pair(pair[0], pair[1], actions)
+        elif entry not in pair:
             trees.keep(entry, actions)
 
 
@@ -123,6 +147,7 @@ def main() -> None:
             "mounted": {"type": "list", "elements": "str", "required": True},
             "certificate": {"type": "str", "default": ""},
             "private_key": {"type": "str", "default": "", "no_log": True},
+            "profiles": {"type": "list", "elements": "str", "default": []},
         },
         required_together=[("certificate", "private_key")],
         supports_check_mode=True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Optional, TypedDict
 
+from .certificates import Certificates
+from .keepers import Keeper
 from .scenes import Moving
 from .state_secrets import Seen
 
@@ -218,6 +220,8 @@ class Host(TypedDict):
     """Why /etc/fstab can't be replaced by a new file, for a message; empty when it can."""
     env: Env
     secrets: Secrets
+    certificates: Certificates
+    keepers: dict[str, Keeper]
     state: dict[str, StatePlace]
     mount_points: dict[str, list[str]]
     """Names in each mount point of the table that is not mounted."""

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .boot import say as say_script
+from .certificates import NONE_PLACED, check_certificate
 from .disks import DiskPlan
 from .facts import Host
-from .layouts import Layout
+from .keepers import keeper_notes
+from .layouts import CERTIFICATES, Layout
 from .state_secrets import app_runs, contradictions, fill, say
 
 
@@ -32,12 +36,43 @@ def _secrets(
     return say(taken, made, used, unseen), contradictions(seen)
 
 
+def _certificate(
+    host: Host, layout: Layout, disks: Sequence[DiskPlan], request: Mapping[str, Any]
+) -> list[str]:
+    unseen, new = unseen_or_new(disks)
+    placed = host["certificates"]["placed"].get(layout.state_dir, NONE_PLACED)
+    if unseen or new:
+        placed = {**NONE_PLACED, "found": "unknown" if unseen else "absent"}
+    return check_certificate(
+        host["certificates"],
+        placed,
+        list(request.get("profiles") or []),
+        str(request.get("caddy_tls") or host["env"]["values"].get("CADDY_TLS") or ""),
+        posixpath.join(layout.state_dir, CERTIFICATES),
+    )
+
+
+def _boot_note(host: Host, layout: Layout, given_keys: Sequence[Any]) -> list[str]:
+    """What a boot takes away, where the layout itself outlives it; see also boot.check_boot."""
+    if not host["boot_scripts"] or layout.env() or not given_keys:
+        return []
+    found = " and ".join(map(say_script, host["boot_scripts"]))
+    return [
+        f"{found} writes .env anew at each boot: what the inventory adds to it is gone until the next run"
+    ]
+
+
 def secrets_and_keepers(
-    host: Host, now: Layout, disks: Sequence[DiskPlan], request: Mapping[str, Any]
+    host: Host, now: Layout, layout: Layout, disks: Sequence[DiskPlan], request: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:
     """Sentences of the plan, and notes; not to be asked in the middle of a move, which must be able to end.
 
-    now: the layout that the project is in until a move is made. request: ``given_keys``, the
-    keys that the inventory has for ``.env``. Raises SecretUnusable and VaultKeyContradicts.
+    now: the layout that the project is in until a move is made; layout: the one that is asked for.
+    request: ``given_keys``, the keys that the inventory has for ``.env``; ``caddy_tls``, its
+    CADDY_TLS; ``profiles``.
+    Raises SecretUnusable, VaultKeyContradicts, CertificateUnusable and NoCertificate.
     """
-    return _secrets(host, now, disks, request)
+    sentences, notes = _secrets(host, now, disks, request)
+    notes += _certificate(host, now, disks, request)
+    notes += keeper_notes(host["keepers"], layout)
+    return sentences, [*notes, *_boot_note(host, layout, request.get("given_keys") or [])]

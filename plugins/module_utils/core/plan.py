@@ -146,7 +146,8 @@ def _decided(
         # In the middle of a move there may be state nowhere; what it does is decided already.
         left = [str(name) for name in request.get("left_behind") or []]
         notes += check_elsewhere(host, disks, (current_layout(host) or layout).state_dir, left)
-        kept, more = secrets_and_keepers(host, current_layout(host) or layout, disks, request)
+        now = current_layout(host) or layout
+        kept, more = secrets_and_keepers(host, now, layout, disks, request)
         notes += more
     return {
         "layout": layout.name,

@@ -14,6 +14,23 @@ class SecretUnusable(Refusal):
     )
 
 
+class NoCertificate(Refusal):
+    code = "AH057"
+    sentence = (
+        "profile tls starts Caddy, which needs a certificate, and {path} has none; set state_layout_tls_fullchain "
+        "and state_layout_tls_privkey, or CADDY_TLS in agnes_compose_env ('tls internal', or 'tls EMAIL' to have "
+        "one issued), or take tls out of agnes_compose_profiles"
+    )
+
+
+class CertificateUnusable(Refusal):
+    code = "AH058"
+    sentence = (
+        "the certificate of the inventory can't be served: {found}; correct state_layout_tls_fullchain and "
+        "state_layout_tls_privkey"
+    )
+
+
 class VaultKeyContradicts(Refusal):
     code = "AH059"
     sentence = (

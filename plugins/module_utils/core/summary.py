@@ -31,11 +31,12 @@ def summarise(
     url: str = "",
     actions: Sequence[Mapping[str, str]] = (),
     check: bool = False,
+    served: str = "",
 ) -> list[str]:
     """Lines that say what was changed and where everything is.
 
     stack: the result of the stack module, if any; actions: what the modules did, or with
-    ``check`` would do.
+    ``check`` would do; served: the certificate that Caddy serves, as the module caddy says it.
     """
     lines = [
         *_changes(actions, check),
@@ -54,6 +55,8 @@ def summarise(
         )
     for name, why in sorted((stack.get("unproved") or {}).items()):
         lines.append(f"no proof   {name}: {why}")
+    if served:
+        lines.append(f"tls        {served}")
     if url:
         lines.append(f"url        {url}")
     return lines

@@ -7,6 +7,7 @@ import posixpath
 from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
+from .certificates import CHAIN_FILE, KEY_FILE
 from .layouts import CERTIFICATES, Layout
 
 AGNES_UID = 999
@@ -53,18 +54,27 @@ class Entry:
         return asdict(self)
 
 
-def wanted_tree(layout: Layout, certificate: str = "", private_key: str = "") -> list[Entry]:
-    """The tree of ``layout``, parents first. Both PEM texts or none are given."""
+def wanted_tree(
+    layout: Layout, certificate: str = "", private_key: str = "", certs: bool = True
+) -> list[Entry]:
+    """The tree of ``layout``, parents first. Both PEM texts or none are given.
+
+    certs: whether there is to be a directory for certificates without one to place. The product
+    takes an empty one for a host whose certificate was lost, so that only Caddy's hosts have it.
+    """
     data, state = layout.mounts["data"], layout.state_dir
-    certs = posixpath.join(state, CERTIFICATES)
+    folder = posixpath.join(state, CERTIFICATES)
     entries = [Entry(data, "directory")]
     entries += [Entry(posixpath.join(data, name), "directory") for name in _DATA]
-    entries += [Entry(state, "directory"), Entry(certs, "directory", mode=0o700)]
-    if certificate and private_key:
+    entries.append(Entry(state, "directory"))
+    given = bool(certificate and private_key)
+    if certs or given:
+        entries.append(Entry(folder, "directory", mode=0o700))
+    if given:
         # Root's, as the product's own rotation writes them; Caddy runs as root.
         entries += [
-            Entry(posixpath.join(certs, "privkey.pem"), "file", 0, 0, 0o600, content=private_key),
-            Entry(posixpath.join(certs, "fullchain.pem"), "file", 0, 0, 0o644, content=certificate),
+            Entry(posixpath.join(folder, KEY_FILE), "file", 0, 0, 0o600, content=private_key),
+            Entry(posixpath.join(folder, CHAIN_FILE), "file", 0, 0, 0o644, content=certificate),
         ]
     entries += [
         Entry(path, "link", 0, 0, 0o777, target=target) for path, target in layout.links.items()

@@ -75,16 +75,21 @@ def replacing(directory: int, name: str) -> Iterator[int]:
     os.fsync(directory)
 
 
+def fill(fd: int, content: bytes, mode: int, uid: int, gid: int) -> None:
+    """Give an open new file its content, owner and mode."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.fchown(fd, uid, gid)
+    os.fchmod(fd, mode)
+
+
 def write_at(
     directory: int, name: str, content: bytes, mode: int, uid: int = 0, gid: int = 0
 ) -> None:
     """Write ``name`` in the directory open as ``directory``; no link is followed."""
     with replacing(directory, name) as fd:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fchown(fd, uid, gid)
-        os.fchmod(fd, mode)
+        fill(fd, content, mode, uid, gid)
 
 
 def write(path: str, content: str, mode: int = 0o644, keep_owner: bool = True) -> None:

@@ -22,6 +22,7 @@ from ..core.tools import ALWAYS, PACKAGES, check_tools
 from ..core.tree import AGNES_UID, MARKER
 from . import (
     boot,
+    certificates,
     compose,
     devices,
     durable,
@@ -29,6 +30,7 @@ from . import (
     engine,
     evidence,
     fstab_file,
+    keepers,
     moving,
     record,
     state_secrets,
@@ -184,8 +186,17 @@ def _uuids(recorded: dict[str, Any]) -> set[str]:
     return {str(disk.get("uuid")) for disk in known if isinstance(disk, dict) and disk.get("uuid")}
 
 
-def observe(data_device: str, state_device: str, project_dir: str) -> Host:
-    """Everything that decisions need of this host. Raises NotRoot and ToolMissing first of all."""
+def observe(
+    data_device: str,
+    state_device: str,
+    project_dir: str,
+    certificate: str = "",
+    private_key: str = "",
+) -> Host:
+    """Everything that decisions need of this host. Raises NotRoot and ToolMissing first of all.
+
+    certificate, private_key: the pair of the inventory as PEM texts, which is judged only.
+    """
     check_root(os.geteuid())
     tools = {name: which(name) or "" for name in PACKAGES}
     check_tools(tools, ALWAYS)
@@ -219,6 +230,8 @@ def observe(data_device: str, state_device: str, project_dir: str) -> Host:
         "fstab_fixed": fstab_file.fixed(),
         "env": read_env(os.path.join(project_dir, ".env")),
         "secrets": state_secrets.observe(os.path.join(project_dir, ".env")),
+        "certificates": certificates.observe(project_dir, certificate, private_key),
+        "keepers": keepers.observe(),
         "state": {path: state_place(path, mounts) for path in state_dirs()},
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
         "point_trouble": {p: t for p in sorted(points - targets) if (t := point_trouble(p))},

@@ -92,7 +92,11 @@ def _stat(entry: Entry) -> Optional[os.stat_result]:
         return None
 
 
-def _say(entry: Entry) -> str:
+ABSENT = "absent"
+
+
+def say(entry: Entry) -> str:
+    """What an entry is to be, for people."""
     if entry.kind == "link":
         return f"link to {entry.target}"
     return f"{entry.kind} {entry.uid}:{entry.gid} {entry.mode:04o}"
@@ -149,7 +153,23 @@ def announce_fresh(entry: Entry, actions: Actions, is_mount_point: bool) -> None
     if is_mount_point:
         _own(entry, 0, 0, actions)
     else:
-        actions.take(entry.path, "absent", _say(entry))
+        actions.take(entry.path, ABSENT, say(entry))
+
+
+def _checked(entry: Entry) -> Optional[os.stat_result]:
+    """What has the entry's name. Raises StateLinkForeign when that is of another kind."""
+    info = _stat(entry)
+    if info is not None and _kind(info) != entry.kind:
+        wanted = f"a link to '{entry.target}'" if entry.kind == "link" else f"a {entry.kind}"
+        raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a {_kind(info)}")
+    return info
+
+
+def difference(entry: Entry) -> str:
+    """What a file is now, for people; empty when it is as it must be. Raises StateLinkForeign."""
+    if _checked(entry) is None:
+        return ABSENT
+    return "other content" if _read(entry) != entry.content else ""
 
 
 def keep(entry: Entry, actions: Actions) -> None:
@@ -157,22 +177,24 @@ def keep(entry: Entry, actions: Actions) -> None:
 
     Raises StateLinkForeign when something of another kind has the name.
     """
-    info = _stat(entry)
+    info = _checked(entry)
     if info is None:
-        actions.take(entry.path, "absent", _say(entry), lambda: _make(entry))
-        return
-    kind = _kind(info)
-    if kind != entry.kind:
-        wanted = f"a link to '{entry.target}'" if entry.kind == "link" else f"a {entry.kind}"
-        raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a {kind}")
-    if kind == "link":
+        actions.take(entry.path, ABSENT, say(entry), lambda: _make(entry))
+    elif entry.kind == "link":
         parent, name = os.path.split(entry.path)
         with opened(parent) as fd:
             found = os.readlink(name, dir_fd=fd)
         if found != entry.target:
             wanted = f"a link to '{entry.target}'"
             raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a link to '{found}'")
-    elif kind == "directory":
+    elif entry.kind == "directory":
         _own(entry, info.st_uid, info.st_gid, actions)
-    elif _read(entry) != entry.content:
-        actions.take(entry.path, "other content", _say(entry), lambda: _make(entry))
+    else:
+        before = difference(entry)
+        if before:
+            actions.take(entry.path, before, say(entry), lambda: _make(entry))
+
+
+def exists(path: str) -> bool:
+    """Whether something has the name, a link too; its directory is reached without links."""
+    return _stat(Entry(path, "directory")) is not None

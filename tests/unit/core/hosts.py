@@ -153,6 +153,8 @@ def host(**differs: Any) -> Host:
         "fstab_fixed": "",
         "env": {"path": "/opt/agnes/.env", "exists": False, "values": {}, "trouble": []},
         # None of them is to be taken over or made, unless a test says so.
+        "certificates": certificates(),
+        "keepers": {},
         "secrets": {"in_env": [*GENERATED, *IN_STATE], "in_state": {}},
         "state": {"/data/state": place("absent"), "/data-state": place("absent")},
         "mount_points": {},
@@ -200,6 +202,14 @@ def secrets(*in_env: str, **in_state: tuple[str, str, Optional[bool]]) -> dict[s
     for key, (found, why, same) in in_state.items():
         files[key] = Seen(path=f"/data-state/{IN_STATE[key]}", found=found, why=why, same=same)
     return {"in_env": list(in_env), "in_state": {"/data-state": files}}
+
+
+def certificates(**differs: Any) -> dict[str, Any]:
+    """No certificate anywhere."""
+    none: dict[str, Any] = {
+        "given": False, "trouble": "", "caddyfile": "absent", "rotated": False, "placed": {},
+    }  # fmt: skip
+    return {**none, **differs}
 
 
 def env(**values: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core import secret_errors
 
-from .hosts import flat_host, secrets
+from .hosts import certificates, flat_host, secrets
 
 KEPT: list[tuple[Any, ...]] = [
     (
@@ -16,6 +16,18 @@ KEPT: list[tuple[Any, ...]] = [
         "AH017: '/data-state/.jwt_secret' can't be taken into .env as JWT_SECRET_KEY (it is no regular "
         "file), and a new one would make the old one worthless; put the secret there as one plain "
         "line, or move the file aside",
+    ),
+    (
+        secret_errors.NoCertificate, flat_host(), {"profiles": ["full", "tls"]},
+        "AH057: profile tls starts Caddy, which needs a certificate, and /data-state/certs has none; set "
+        "state_layout_tls_fullchain and state_layout_tls_privkey, or CADDY_TLS in agnes_compose_env "
+        "('tls internal', or 'tls EMAIL' to have one issued), or take tls out of agnes_compose_profiles",
+    ),
+    (
+        secret_errors.CertificateUnusable,
+        flat_host(certificates=certificates(given=True, trouble="the key is not the certificate's")), {},
+        "AH058: the certificate of the inventory can't be served: the key is not the certificate's; "
+        "correct state_layout_tls_fullchain and state_layout_tls_privkey",
     ),
     (
         secret_errors.VaultKeyContradicts,

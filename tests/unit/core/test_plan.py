@@ -163,7 +163,7 @@ TEST_PARTS: list[Any] = [
 
 @pytest.mark.parametrize(("observed", "layout", "mounted", "chain"), TEST_PARTS)
 def test_what_a_plan_says(observed: Any, layout: str, mounted: list[str], chain: list[str]) -> None:
-    plan = make_plan(observed, {"profiles": ["tls"]})
+    plan = make_plan(observed, {"profiles": ["tls"], "caddy_tls": "tls internal"})
     assert (plan["layout"], plan["mounted"], plan["chain"]) == (layout, mounted, chain)
     assert plan["state_dir"] == {"flat": "/data-state", "nested": "/data/state"}[layout]
     assert plan["overlay"] in chain

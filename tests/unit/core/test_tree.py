@@ -97,6 +97,17 @@ def test_the_tree_of_flat() -> None:
     ]
 
 
+@given(layouts())
+def test_a_directory_for_certificates_is_not_made_for_nothing(layout: Layout) -> None:
+    certs = posixpath.join(layout.state_dir, "certs")
+    without = [entry.path for entry in wanted_tree(layout, certs=False)]
+    assert certs not in without
+    assert [entry.path for entry in wanted_tree(layout)] == sorted(
+        [*without, certs], key=[entry.path for entry in wanted_tree(layout)].index
+    )
+    assert certs in [entry.path for entry in wanted_tree(layout, "C", "K", certs=False)]
+
+
 def test_an_entry_as_plain_data() -> None:
     assert Entry("/x", "link", 0, 0, 0o777, target="/y").as_dict() == {
         "path": "/x",

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The TLS certificate and its key: which texts are a pair, and who needs one. No I/O."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import TypedDict
+
+from .chain import TLS_PROFILE
+from .secret_errors import CertificateUnusable, NoCertificate
+
+KEY_FILE, CHAIN_FILE = "privkey.pem", "fullchain.pem"
+"""Their names in STATE_DIR/certs, which the product's rotation and Caddyfile have, too."""
+
+_BLOCK = re.compile(
+    r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL
+)
+_SHOWN = 16
+"""Hex digits of a fingerprint that people are shown."""
+
+
+class Placed(TypedDict):
+    """The pair in STATE_DIR/certs."""
+
+    found: str
+    """found, absent (one that lacks a file or is empty, too) or unknown."""
+    same: bool
+    """Whether its certificate is the one that the inventory gives."""
+    until: str
+    """When its certificate ends, as OpenSSL writes it; empty where that is not known."""
+    expired: bool
+
+
+class Certificates(TypedDict):
+    """What there is of certificates."""
+
+    given: bool
+    """Whether the inventory has one."""
+    trouble: str
+    """Why Caddy could not serve what the inventory has, for a message."""
+    caddyfile: str
+    """Where the project's Caddyfile takes its certificate from: files, other, absent or unknown."""
+    rotated: bool
+    """Whether the product's rotation is set up: TLS_FULLCHAIN_URL, and its script."""
+    placed: dict[str, Placed]
+    """STATE_DIR -> the pair there."""
+
+
+NONE_PLACED: Placed = {"found": "absent", "same": False, "until": "", "expired": False}
+
+
+def _blocks(pem: str) -> list[tuple[str, bytes]]:
+    found = []
+    for match in _BLOCK.finditer(pem):
+        try:
+            content = base64.b64decode("".join(match["body"].split()), validate=True)
+        except ValueError:
+            content = b""
+        found.append((match["label"], content))
+    return found
+
+
+def fingerprint(pem: str) -> str:
+    """SHA-256 of the first certificate in ``pem``, in hex; empty where there is none."""
+    ders = [content for label, content in _blocks(pem) if label == "CERTIFICATE"]
+    return hashlib.sha256(ders[0]).hexdigest() if ders and ders[0] else ""
+
+
+def say_fingerprint(digest: str) -> str:
+    """For people."""
+    return f"sha256:{digest[:_SHOWN]}" if digest else "none"
+
+
+def text_trouble(certificate: str, key: str) -> str:
+    """What is wrong with two PEM texts before any library reads them, for a message."""
+    if not certificate or not key:
+        lacking = "state_layout_tls_privkey" if certificate else "state_layout_tls_fullchain"
+        return f"{lacking} is not set, and one without the other can't be served"
+    if not fingerprint(certificate):
+        return "state_layout_tls_fullchain has no certificate in PEM"
+    labels = [label for label, content in _blocks(key) if label.endswith("PRIVATE KEY") and content]
+    if "ENCRYPTED" in key:
+        return "state_layout_tls_privkey is encrypted, and Caddy knows no passphrase"
+    return "" if labels else "state_layout_tls_privkey has no private key in PEM"
+
+
+def source_of(caddyfile: str, caddy_tls: str) -> str:
+    """Where a Caddyfile takes its certificate from: ``files``, or ``other`` (Caddy's own).
+
+    caddy_tls: CADDY_TLS of ``.env``, which the product's Caddyfile takes in place of the files.
+    """
+    if f"/certs/{CHAIN_FILE}" not in caddyfile:
+        return "other"
+    return "other" if caddy_tls and "{$CADDY_TLS" in caddyfile else "files"
+
+
+def site_of(domain: str) -> str:
+    """The name to ask Caddy for: the first site of DOMAIN, without scheme and port."""
+    first = re.split(r"[\s,]+", domain.strip())[0] or "localhost"
+    return (
+        first.partition("://")[2].partition(":")[0] if "://" in first else first.partition(":")[0]
+    )
+
+
+def check_certificate(
+    found: Certificates, placed: Placed, profiles: list[str], caddy_tls: str, path: str
+) -> list[str]:
+    """Notes about the certificate that Caddy is to serve.
+
+    placed: the pair in STATE_DIR, unknown while its disk is not mounted; caddy_tls: CADDY_TLS as
+    it will be; path: STATE_DIR/certs. Raises CertificateUnusable and NoCertificate.
+    """
+    notes = []
+    if found["given"] and found["trouble"] and not (placed["same"] and placed["expired"]):
+        raise CertificateUnusable(found=found["trouble"])
+    if placed["expired"] and (placed["same"] or not found["given"]):
+        notes.append(f"the certificate in {path} has expired ({placed['until']})")
+    if found["given"] and found["rotated"]:
+        notes.append(
+            "the inventory and the product's rotation (TLS_FULLCHAIN_URL) both place the certificate: "
+            "take one of them out"
+        )
+    needs = TLS_PROFILE in profiles and not found["given"]
+    if not needs or found["caddyfile"] in ("other", "unknown") or caddy_tls or found["rotated"]:
+        return notes
+    if placed["found"] == "absent":
+        raise NoCertificate(path=path)
+    if placed["found"] == "unknown":
+        notes.append(f"whether {path} has the certificate that profile tls needs is not known yet")
+    return notes
+
+
+def has_pair(files: Mapping[str, int]) -> bool:
+    """Whether names with their sizes in bytes are those of a pair."""
+    return all(files.get(name, 0) > 0 for name in (KEY_FILE, CHAIN_FILE))

@@ -1,0 +1,114 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: caddy
+short_description: Make Caddy serve the certificate that is in STATE_DIR, and see the Caddyfile that is there
+version_added: "0.2.0"
+description:
+  - Asks the running Caddy over TLS which certificate it serves, and compares that with the file in C(STATE_DIR/certs),
+    whoever placed it. If they differ, Caddy reloads; if that does not help, its container is restarted.
+  - A container that holds on to an older C(Caddyfile) than the project has, because a rename put another
+    file in its place, is restarted.
+  - Nothing is compared where Caddy is not running, or takes its certificate from elsewhere (C(CADDY_TLS)).
+author:
+  - The Agnes host maintainers (@agnes-host)
+extends_documentation_fragment:
+  - agnes.host.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Fingerprints are shown, never a key.
+  idempotent:
+    support: full
+options:
+  layout:
+    description: Name of the layout, as P(agnes.host.plan#filter) chose it.
+    type: str
+    required: true
+  project_dir:
+    description: The compose project's directory.
+    type: str
+    default: /opt/agnes
+  certificate:
+    description: In check mode, the certificate that M(agnes.host.state_tree) will place, PEM.
+    type: str
+    default: ""
+  announced:
+    description: In check mode, the actions of M(agnes.host.project) and M(agnes.host.stack).
+    type: list
+    elements: dict
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: See that Caddy serves the certificate that was placed
+  agnes.host.caddy:
+    layout: flat
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be; see M(agnes.host.disks).
+  returned: always
+  type: list
+  elements: dict
+certificate:
+  description: What is served, for people; empty where Caddy does not run or is started anew.
+  returned: success
+  type: str
+"""
+
+import os
+from typing import Any
+
+from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import NoEngine, Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.project import PRODUCT_NAME
+from ansible_collections.agnes.host.plugins.module_utils.output import Module
+from ansible_collections.agnes.host.plugins.module_utils.system import caddy, durable, engine
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, which
+
+
+def keep(params: dict[str, Any], actions: Actions) -> str:
+    """Look for Caddy, and let it be looked at unless it is about to be started anew."""
+    layout, project_dir = LAYOUTS[params["layout"]], params["project_dir"]
+    docker = which("docker")
+    if docker is None:
+        raise NoEngine(found="the docker command is not installed")
+    running = engine.containers(docker, PRODUCT_NAME)
+    container = caddy.find(running, layout)
+    announced = {str(action["what"]) for action in params["announced"]} if actions.check else set()
+    if container is None or f"service {container['service']}" in announced:
+        return ""
+    env = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
+    given = params["certificate"] if actions.check else ""
+    return caddy.keep_served(docker, container, layout, env, project_dir, given, announced, actions)
+
+
+def main() -> None:
+    """Entry point."""
+    module = Module(
+        argument_spec={
+            "layout": {"type": "str", "required": True},
+            "project_dir": {"type": "str", "default": "/opt/agnes"},
+            "certificate": {"type": "str", "default": ""},
+            "announced": {"type": "list", "elements": "dict", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    actions = Actions(module.check_mode)
+    try:
+        found = keep(module.params, actions)
+    except (Refusal, Failed, OSError) as error:
+        module.fail_json(msg=str(error), **actions.result())
+    module.exit_json(**actions.result(certificate=found))
+
+
+if __name__ == "__main__":
+    main()

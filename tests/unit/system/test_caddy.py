@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A web server that speaks TLS, and a docker command that makes it read its files again, or does not."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pairs
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.certificates import (
+    fingerprint,
+    say_fingerprint,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotHealthy
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.system import caddy, certificates
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+
+ENV = {"DOMAIN": "agnes.test"}
+CADDYFILE = "https://{$DOMAIN} {\n\ttls /certs/fullchain.pem /certs/privkey.pem\n}\n"
+
+
+class Served:
+    """A TLS server that loads its pair when the file that stands for a reload appears."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.certs = top / "state" / "certs"
+        self.certs.mkdir(parents=True)
+        (top / "Caddyfile").write_text(CADDYFILE)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.layout = Layout(
+            "odd", {"data": str(top), "state": str(top / "state")}, str(top / "state"), "odd.yml"
+        )
+        self.docker = top / "docker"
+
+    def place(self, pair: pairs.Pair) -> None:
+        (self.certs / "privkey.pem").write_text(pair.key)
+        (self.certs / "fullchain.pem").write_text(pair.certificate)
+
+    def obeys(self, exec_: str, restart: str) -> None:
+        """What the docker command does: shell of its reload, and of its restart."""
+        self.docker.write_text(
+            f'#!/bin/sh\ncd {self.top}\necho "$1" >> calls\ncase $1 in\n'
+            f"port) echo 0.0.0.0:{self.port};;\nexec) {exec_};;\nrestart) {restart};;\nesac\n"
+        )
+        self.docker.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        return [line for line in (self.top / "calls").read_text().split() if line != "port"]
+
+    def load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certs / "fullchain.pem", self.certs / "privkey.pem")
+        return context
+
+    def serve(self, context: ssl.SSLContext) -> None:
+        while True:
+            try:
+                plain, _ = self.socket.accept()
+            except OSError:
+                return
+            if (self.top / "reload").exists():
+                (self.top / "reload").unlink()
+                context = self.load()
+            try:
+                with context.wrap_socket(plain, server_side=True):
+                    pass
+            except OSError:
+                plain.close()
+
+    def container(self, source: Path | None = None) -> dict[str, Any]:
+        """The server's container; its root is the host's, as this process has it."""
+        config = str(self.top / "Caddyfile")
+        return {
+            "name": "agnes-caddy-1", "service": "caddy", "status": "running", "pid": os.getpid(),
+            "mounts": [
+                {"type": "bind", "source": str(source or config), "target": config},
+                {"type": "bind", "source": str(self.certs), "target": "/certs"},
+            ],
+        }  # fmt: skip
+
+    def keep(self, check: bool = False, given: str = "", **more: Any) -> tuple[str, list[Any]]:
+        actions = Actions(check)
+        container = more.pop("container", self.container())
+        said = caddy.keep_served(
+            str(self.docker), container, self.layout, more.pop("env", ENV), str(self.top), given,
+            more.pop("replaced", ()), actions,
+        )  # fmt: skip
+        return said, actions.items
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[pairs.Pair]:
+    return [pairs.make(tmp_path_factory.mktemp(name)) for name in ("one", "other")]
+
+
+@pytest.fixture
+def served(
+    tmp_path: Path, two: list[pairs.Pair], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
+    for name in ("_ANSWER_SECONDS", "_RELOADED_SECONDS", "_RESTARTED_SECONDS"):
+        monkeypatch.setattr(caddy, name, 0.3)
+    monkeypatch.setattr(caddy, "_POLL_SECONDS", 0.05)
+    # The real one says when it ends; that is not what is tested here.
+    monkeypatch.setattr(certificates, "which", lambda program: None)
+    server = Served(tmp_path)
+    server.place(two[0])
+    thread = threading.Thread(target=server.serve, args=[server.load()], daemon=True)
+    thread.start()
+    yield server
+    # A blocked accept does not see that its socket is closed.
+    server.socket.shutdown(socket.SHUT_RDWR)
+    server.socket.close()
+    thread.join(5)
+
+
+def say(pair: pairs.Pair) -> str:
+    return say_fingerprint(fingerprint(pair.certificate))
+
+
+def test_what_is_served_is_left_alone(served: Served, two: list[pairs.Pair]) -> None:
+    served.obeys("touch reload", "touch reload")
+    assert served.keep() == (f"{say(two[0])} for agnes.test", [])
+    assert served.calls() == []
+
+
+def test_another_pair_is_loaded_by_a_reload_as_announced(
+    served: Served, two: list[pairs.Pair]
+) -> None:
+    served.obeys("touch reload", "touch reload")
+    announced = served.keep(check=True, given=two[1].certificate)
+    assert served.calls() == []
+    served.place(two[1])
+    assert served.keep() == announced
+    (item,) = announced[1]
+    assert (item["before"], item["after"]) == (say(two[0]), say(two[1]))
+    assert served.calls() == ["exec"]
+    assert served.keep()[1] == []
+
+
+@pytest.mark.parametrize("refuses", ["exit 1", "true"])
+def test_a_reload_that_does_not_help_is_followed_by_a_restart(
+    served: Served, two: list[pairs.Pair], refuses: str
+) -> None:
+    served.obeys(refuses, "touch reload")
+    served.place(two[1])
+    served.keep()
+    assert served.calls() == ["exec", "restart"]
+    assert served.keep()[1] == []
+
+
+def test_one_that_is_still_not_served_is_an_error(served: Served, two: list[pairs.Pair]) -> None:
+    served.obeys("true", "true")
+    served.place(two[1])
+    with pytest.raises(
+        NotHealthy, match=f"still serving certificate {say(two[0])}, not {say(two[1])}"
+    ):
+        served.keep()
+
+
+def test_a_server_that_does_not_answer_is_not_taken_for_right(
+    served: Served, two: list[pairs.Pair]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        served.port = nobody.getsockname()[1]
+    served.obeys("true", "true")
+    assert served.keep(check=True)[1][0]["before"] == "none"
+    with pytest.raises(NotHealthy):
+        served.keep()
+
+
+TEST_NOT_COMPARED: list[Any] = [
+    pytest.param("agnes.test {\n\treverse_proxy app\n}\n", ENV, id="a-file-of-its-own"),
+    pytest.param("{$CADDY_TLS:tls /certs/fullchain.pem /certs/privkey.pem}", {"CADDY_TLS": "tls internal"}, id="caddys-own"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("caddyfile", "env"), TEST_NOT_COMPARED)
+def test_a_certificate_from_elsewhere_is_not_compared(
+    served: Served, two: list[pairs.Pair], caddyfile: str, env: dict[str, str]
+) -> None:
+    served.obeys("true", "true")
+    (served.top / "Caddyfile").write_text(caddyfile)
+    served.place(two[1])
+    said, items = served.keep(env=env)
+    assert "not compared" in said
+    assert items == []
+
+
+def test_a_port_that_is_not_published_is_not_compared(
+    served: Served, two: list[pairs.Pair]
+) -> None:
+    served.docker.write_text("#!/bin/sh\n")
+    served.docker.chmod(0o755)
+    served.place(two[1])
+    assert served.keep() == ("not published on this host, so it is not compared", [])
+
+
+def test_a_container_that_sees_an_older_file_is_restarted_as_announced(
+    served: Served, two: list[pairs.Pair]
+) -> None:
+    served.obeys("true", "touch reload")
+    newer = served.top / "newer" / "Caddyfile"
+    newer.parent.mkdir()
+    newer.write_text(CADDYFILE)
+    config = str(served.top / "Caddyfile")
+    announced = served.keep(check=True, replaced={config})[1]
+    assert served.keep(container=served.container(newer))[1] == announced
+    assert announced[0]["before"] == f"sees the old {config}"
+    assert served.calls() == ["restart"]
+    assert served.keep()[1] == []
+
+
+def test_which_container_it_is(served: Served) -> None:
+    container = served.container()
+    assert caddy.find([{**container, "mounts": []}, container], served.layout) == container
+    assert caddy.find([{**container, "status": "exited"}], served.layout) is None
