@@ -192,14 +192,14 @@ class ProjectManager:
         if os.path.islink(self.dir):
             raise ProjectLink(path=self.dir, found=os.path.realpath(self.dir))
         product, present = self.product_files(), self.present()
-        env_before = durable.read_text(self.env_path) or ""
-        current = dotenv.read(env_before)
+        env_before = durable.read_text(self.env_path)
+        current = dotenv.read(env_before or "")
         wanted = chain_for(
             self.layout, chain_now(current, present, self.dir), self.params["profiles"],
             {*product, *present}, moving.backend(self.layout.state_dir),
         )  # fmt: skip
-        project = self.proved(product, present, wanted, env_before, current)
-        self.publish(project.files, self.env_text(), project.env_text)
+        project = self.proved(product, present, wanted, env_before or "", current)
+        self.publish(project.files, env_before, project.env_text)
         recreates = self.announced_recreations(project)
         if not (self.actions.check and self.actions.items):
             Compose(self.docker, self.dir).check(digest(project.config), project.config)
@@ -212,10 +212,6 @@ class ProjectManager:
             "notes": project.notes,
         }
 
-    def env_text(self) -> Optional[str]:
-        """``.env`` as it is."""
-        return durable.read_text(self.env_path)
-
     def proved(
         self, product: dict[str, artifacts.File], present: list[str], wanted: list[str],
         env_before: str, current: dict[str, str],
@@ -227,15 +223,19 @@ class ProjectManager:
         """
         try:
             return self.proved_with(product, present, wanted, env_before, current)
-        except UNPROVED:
+        except UNPROVED as error:
             less = without_others(self.layout, wanted)
             if less == wanted:
                 raise
             try:
-                return self.proved_with(product, present, less, env_before, current)
+                found = self.proved_with(product, present, less, env_before, current)
             except UNPROVED:
-                pass
-            raise
+                raise error from None
+            out = ", ".join(name for name in wanted if name not in less)
+            found.notes.append(
+                f"left out of the chain, which fails the proof with it: {out} ({error})"
+            )
+            return found
 
     def proved_with(
         self, product: dict[str, artifacts.File], present: list[str], chain: list[str],
