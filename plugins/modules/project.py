@@ -256,9 +256,17 @@ class ProjectManager:
         text, config = proved_overlay(stage, self.layout, chain, overlay in present, offered)
         if text:
             files[overlay] = artifacts.File(text, False)
+        notes = []
+        if text and overlay in left:
+            left -= {overlay}
+            notes.append(
+                f"{overlay} fails the proof as the product's own upgrade keeps it, so one is derived in its place; "
+                "the upgrade will put its own back, and with that containers would see the wrong disk"
+            )
         differ = sorted(n for n in left if not holds(self.path_of(n), product[n]))
-        note = f"left as the product's own upgrade keeps them: {', '.join(differ)}"
-        return Proved(stage, chain, files, env_after, config, [note] if differ else [])
+        if differ:
+            notes.append(f"left as the product's own upgrade keeps them: {', '.join(differ)}")
+        return Proved(stage, chain, files, env_after, config, notes)
 
     def path_of(self, name: str) -> str:
         """The path of a file of the chain, as Compose takes it."""

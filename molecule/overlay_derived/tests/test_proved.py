@@ -140,7 +140,8 @@ def test_files_of_the_products_upgrade_and_a_chain_with_files_elsewhere_are_left
     done = play("overlay_upgraded", {name: hostile})
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^{name} .*changed=0 ", done.stdout, re.M), done.stdout
-    assert "left as the product's own upgrade keeps them: docker-compose.yml" in done.stdout
+    kept = f"left as the product's own upgrade keeps them: {layout.overlay}, docker-compose.yml"
+    assert kept in done.stdout
     assert host.file(f"{PROJECT}/{layout.overlay}").content_string == PRODUCTS
     assert chain(host) == longer
     assert '"lab.more":"here"' in labels(host)
