@@ -33,7 +33,12 @@ def _is_kept(path: str) -> bool:
 
 
 def directory_fixed(path: str) -> str:
-    """Why no name in a directory can be changed, for a message; empty when one can."""
+    """Why no name in a directory can be changed, for a message; empty when one can.
+
+    Of one that is not there, as on a new host, it is asked where it would be made.
+    """
+    while not os.path.lexists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
     if _is_kept(path):
         return f"kept from changes by 'chattr +i' or '+a' on '{path}'"
     room = os.statvfs(path)

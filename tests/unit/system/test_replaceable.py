@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a file can be replaced is asked on a new host, too, where its directory is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.system import replaceable
+
+
+def test_a_file_whose_directories_are_not_there_yet_is_not_fixed(tmp_path: Path) -> None:
+    assert replaceable.fixed(str(tmp_path / "opt" / "agnes" / ".env")) == ""
+
+
+def test_of_a_directory_that_is_not_there_it_is_asked_where_it_would_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(replaceable, "_is_kept", lambda path: bool(asked.append(path)))
+    replaceable.directory_fixed(str(tmp_path / "opt" / "agnes"))
+    assert asked == [str(tmp_path)]
