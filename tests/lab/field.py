@@ -7,16 +7,21 @@ import re
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import moved
 from looks import look
 from play import play
+from records import ROOT, Action, actions, read
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
 
-RUNNING = {"app": 1, "scheduler": 1, "ws-gateway": 1, "caddy": 1, "worker": 2, "backup": 1}
-"""Service -> how many of its containers run; telegram-bot has been stopped by an operator."""
+RUNNING = {
+    **dict.fromkeys(("app", "scheduler", "telegram-bot", "ws-gateway", "caddy", "backup"), 1),
+    "worker": 2,
+}
+"""Service -> how many of its containers run."""
 READ_ONLY = {"backup"}
 TICKS = "/srv/ticks"
 SEEN = ["/data", "/data/state", "/data-state", "/certs", "/srv"]
@@ -97,7 +102,16 @@ def calm(name: str, step: str, facts: Mapping[str, Any], layout: str) -> None:
     assert re.search(rf"^{name} .*changed=0 .*failed=0", done.stdout, re.M), done.stdout
 
 
-def move(name: str, facts: Mapping[str, Any], layout: str) -> None:
-    """A run that moves state to ``layout``."""
-    done = play(f"{name}-{layout}", {name: {**facts, "layout": layout}}, "--diff")
+def move(
+    name: str,
+    facts: Mapping[str, Any],
+    layout: str,
+    *arguments: str,
+    playbook: Path = ROOT / "site.yml",
+) -> set[Action]:
+    """A run that moves state to ``layout``, or with --check says what it would do; its actions."""
+    step = f"{name}-{layout}"
+    hosts = {name: {**facts, "layout": layout}}
+    done = play(step, hosts, "--diff", *arguments, playbook=playbook)
     assert done.returncode == 0, done.stdout + done.stderr
+    return actions(read(step, playbook.stem), name, check="--check" in arguments)

@@ -36,9 +36,6 @@ def test_it_moves_and_its_ticks_leave_it_there(
 ) -> None:
     field.move(name, facts, layout)
     field.check(name, host, LAYOUTS[layout])
-    field.await_ticks(host)
-    field.check(name, host, LAYOUTS[layout])
-    field.calm(name, f"{layout}-again", facts, layout)
     field.drift(host)
     field.check(name, host, LAYOUTS[layout])
     field.calm(name, f"{layout}-drifted", facts, layout)
