@@ -41,6 +41,14 @@ def await_ticks(host: Any, count: int = 2) -> None:
         time.sleep(1)
 
 
+def warned(host: Any) -> list[str]:
+    """What the next ticks say against the chain that .env names."""
+    since = host.check_output("date '+%F %T'")
+    await_ticks(host)
+    said = host.check_output(f"journalctl -t agnes-auto-upgrade -o cat --since '{since}'")
+    return [line for line in said.splitlines() if "WARN" in line]
+
+
 def drift(host: Any) -> None:
     """The product's main branch changes: the next tick fetches it and brings the stack up anew."""
     host.check_output("echo '# newer' >> /srv/upstream/docker-compose.host-mount.yml")

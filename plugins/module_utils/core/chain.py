@@ -140,11 +140,10 @@ def chain_for(
         for number, name in enumerate(files)
         if name not in overlays() or number == last or (stands and name != layout.overlay)
     ]
-    if TLS_PROFILE in profiles and TLS_OVERLAY in available and TLS_OVERLAY not in files:
-        position = files.index(layout.overlay) if layout.overlay in files else len(files)
-        files.insert(position, TLS_OVERLAY)
     if product:
         files = _inserted(files, _DEFAULT, layout.overlay)
+    if TLS_PROFILE in profiles and TLS_OVERLAY in available:
+        files = _inserted(files, TLS_OVERLAY, layout.overlay)
     if layout.overlay not in files:
         files.append(layout.overlay)
     return _in_order(files)
