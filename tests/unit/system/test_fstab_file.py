@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import fstab_file, mountinfo
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    fstab_file,
+    mountinfo,
+    replaceable,
+)
 
 
 def test_a_file_or_none_can_be_replaced(tmp_path: Path) -> None:
@@ -16,6 +20,11 @@ def test_a_file_or_none_can_be_replaced(tmp_path: Path) -> None:
     assert (fstab_file.read(str(path)), fstab_file.fixed(str(path))) == ("", "")
     path.write_text("a b c\n")
     assert (fstab_file.read(str(path)), fstab_file.fixed(str(path))) == ("a b c\n", "")
+
+
+def test_the_directory_may_not_be_there_yet(tmp_path: Path) -> None:
+    assert replaceable.fixed(str(tmp_path / "opt" / "agnes" / ".env")) == ""
+    assert fstab_file.read(str(tmp_path / "none" / "fstab")) == ""
 
 
 def test_a_link_is_read_through_and_not_replaced(tmp_path: Path) -> None:
