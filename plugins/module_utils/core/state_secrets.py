@@ -16,13 +16,19 @@ IN_STATE: Mapping[str, str] = {
     "JWT_SECRET_KEY": ".jwt_secret",
     "SESSION_SECRET": ".session_secret",
     VAULT_KEY: "agnes-vault.key",
+    "DISPATCHER_PG_PASSWORD": "dispatcher-pg-password",
+    "KAI_AGENT_PG_PASSWORD": "kai-agent-pg-password",
 }
 """Key of ``.env`` -> the file in STATE_DIR in which the product keeps the same secret.
 
 For the first two the product takes the key and falls back to the file, but in production it
-demands the key. For the vault's key its startup script takes the file before ``.env``. Other
-secrets of STATE_DIR, such as ``.oauth_enc_key``, are read from their files alone.
+demands the key. For the others its startup script takes the file before ``.env``; the last two
+are there only with services of theirs. Other secrets of STATE_DIR, such as ``.oauth_enc_key``,
+are read from their files alone.
 """
+
+_KEY_COUNTS = ("JWT_SECRET_KEY", "SESSION_SECRET")
+"""Of those, the ones for which no script of the product ever puts the file's secret into ``.env``."""
 
 GENERATED = ("JWT_SECRET_KEY", "SESSION_SECRET", "SCHEDULER_API_TOKEN")
 """Made where they are nowhere. The vault's key never is: what is stored under the lost one would
@@ -109,9 +115,10 @@ def fill(
 
 
 def contradictions(seen: Mapping[str, Seen]) -> list[str]:
-    """Notes of files whose secret ``.env`` has with another value: the product takes that one."""
+    """Notes of files whose secret ``.env`` has with another value: containers get that one."""
     return [
         f"{each['path']} has another secret than {key} in .env, which is the one that counts"
+        + ("" if key in _KEY_COUNTS else " until a boot script of the product writes .env anew")
         for key, each in seen.items()
         if key != VAULT_KEY and each["same"] is False
     ]

@@ -61,5 +61,6 @@ def test_the_observation_has_no_value(tmp_path: Path, monkeypatch: pytest.Monkey
     assert seen["in_env"] == [JWT, "SESSION_SECRET"]
     assert list(seen["in_state"]) == [str(state)]
     same = {key: item["same"] for key, item in seen["in_state"][str(state)].items()}
-    assert same == {JWT: True, "SESSION_SECRET": False, "AGNES_VAULT_KEY": None}
+    assert (same.pop(JWT), same.pop("SESSION_SECRET")) == (True, False)
+    assert set(same.values()) == {None}
     assert "s3cret" not in repr(seen)
