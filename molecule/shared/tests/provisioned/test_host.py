@@ -98,5 +98,5 @@ def test_a_run_without_a_layout_changes_nothing_and_leaves_no_stage(
     done = play(f"{name}-bare", {name: bare})
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^{name} .*changed=0 .*failed=0", done.stdout, re.M), done.stdout
-    # The run above made its stage there; the restart before it had emptied /run.
-    assert host.check_output("ls /run/agnes-host") == ""
+    # A stage lives in a mount namespace of its own; only a move makes the directory.
+    assert host.run("find /run/agnes-host -mindepth 1").stdout == ""
