@@ -63,6 +63,10 @@ options:
     description: What M(agnes.host.project) returned. Nothing is started where Compose resolves another configuration.
     type: str
     default: ""
+  moves:
+    description: In check mode, whether a move comes before this, which stops all containers and starts them anew.
+    type: bool
+    default: false
   start:
     description: Whether to start what is not running. Without it, such a service is an error.
     type: bool
@@ -186,6 +190,9 @@ class Bringer:
 
     def stale(self) -> set[str]:
         """Containers that run since before their disk was mounted, once nothing lies beneath it."""
+        if self.actions.check and self.params["moves"]:
+            # The move makes them anew, and decides itself what lies beneath.
+            return set()
         if self.actions.check:
             missing = [path for path in self.params["mounted"] if not os.path.ismount(path)]
             if missing:
@@ -245,6 +252,7 @@ def main() -> None:
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "recreates": {"type": "list", "elements": "str", "default": []},
             "resting": {"type": "list", "elements": "str", "default": []},
+            "moves": {"type": "bool", "default": False},
             "proved": {"type": "str", "default": ""},
             "start": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 600},
