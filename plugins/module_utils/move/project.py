@@ -95,6 +95,17 @@ class Project:
         options += [f"--scale={name}={scale[name]}" for name in sorted(scale) if name in services]
         self.compose.up(sorted(services), seconds, options)
 
+    def is_up(self, services: Collection[str]) -> bool:
+        """Whether each service has containers, and all of them run and are healthy where that is known."""
+        found = self.stack.by_service()
+        return all(
+            found.get(name)
+            and all(
+                c["status"] == "running" and c["health"] in ("", "healthy") for c in found[name]
+            )
+            for name in services
+        )
+
     def wait(self, services: Collection[str], seconds: float, layout: Layout) -> None:
         """Wait until each service is as it must be, then prove its disks; raises a Refusal."""
         chain = self.compose.config()["services"]

@@ -176,8 +176,10 @@ def _idle(world: World) -> None:
     if shared:
         raise StateDiskShared(path=path, found=", ".join(shared))
     _nobody(world, IDLE_SECONDS, containers=False)
-    # By the way that it will be sent after the commit: an address that is wrong is found now.
-    _send_canary(world, path)
+    # By the way that it will be sent after the commit: an address that is wrong is found now. A move
+    # that goes on may find the stack down, or starting.
+    if world.project.is_up(world.wanted):
+        _send_canary(world, path)
 
 
 def _check_images(world: World) -> None:
