@@ -74,3 +74,26 @@ def test_what_can_not_be_mounted_is_unknown(private_mounts: None, tmp_path: Path
     found = unseen.look(str(image), "ext4")
     assert found["unknown"].startswith("ext4: ") and found["contents"] is None
     assert unseen.look(str(image), "btrfs")["unknown"] == "btrfs is not looked into"
+
+
+@pytest.mark.parametrize("command", ["ssv last_orphan 12", "feature orphan_present"])
+def test_an_ext4_that_a_mount_would_clean_up_is_not_mounted(
+    private_mounts: None, tmp_path: Path, command: str
+) -> None:
+    """As a power cut leaves it while a file that is deleted is still open."""
+    image, file = tmp_path / "ext4.img", tmp_path / "file"
+    file.write_bytes(os.urandom(100_000))
+    subprocess.run(["mkfs.ext4", "-q", "-F", image, "32M"], check=True)
+    commands = [f"write {file} file", "sif file links_count 0", "unlink file", command]
+    subprocess.run(
+        ["debugfs", "-w", "-f", "-", image], check=True, text=True, input="\n".join(commands)
+    )
+    before = hashlib.sha256(image.read_bytes()).digest()
+    attach = ["losetup", "--find", "--show", str(image)]
+    device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        found = unseen.look(device, "ext4")
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+    assert "not unmounted cleanly" in found["unknown"] and found["contents"] is None
+    assert hashlib.sha256(image.read_bytes()).digest() == before

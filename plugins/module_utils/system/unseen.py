@@ -3,6 +3,8 @@
 
 The kernel mounts it read-only and without a replay of its journal, and in no namespace: no
 process sees it, nothing can go wrong with a mount point, and it is gone with the descriptor.
+An ext4 that has deleted files to clean up is not looked into: the kernel does that at each mount,
+a read-only one too.
 After a power cut, names that only the journal has are not seen: what is found proves, what is not
 found proves nothing, so a role is checked again once the filesystem is mounted.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
@@ -27,6 +30,25 @@ _RDONLY, _NOSUID, _NODEV, _NOEXEC = 0x1, 0x2, 0x4, 0x8
 
 FLAGS = {"ext4": ("ro", "noload"), "xfs": ("ro", "norecovery", "nouuid")}
 """What keeps each from replaying its journal; xfs refuses the UUID of a clone without nouuid."""
+
+# Offsets in the superblock of ext4 (fs/ext4/ext4.h, struct ext4_super_block).
+_SUPERBLOCK, _RO_COMPAT, _LAST_ORPHAN = 1024, 0x64, 0xE8
+_ORPHAN_PRESENT = 0x10000
+"""Feature of ext4 with an orphan file: it may have entries."""
+
+
+def _has_orphans(device: str) -> bool:
+    """Whether an ext4 may have deleted files to clean up (fs/ext4/orphan.c, ext4_orphan_cleanup)."""
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = os.pread(fd, 1024, _SUPERBLOCK)
+    finally:
+        os.close(fd)
+    if len(found) < 1024:
+        return False
+    (last,) = struct.unpack_from("<I", found, _LAST_ORPHAN)
+    (features,) = struct.unpack_from("<I", found, _RO_COMPAT)
+    return bool(last or features & _ORPHAN_PRESENT)
 
 
 def _configure(fd: int, command: int, key: Optional[str], value: Optional[str] = None) -> None:
@@ -77,6 +99,9 @@ def look(device: str, fstype: str) -> Inside:
     if fstype not in FLAGS:
         return {"unknown": f"{fstype} is not looked into", "contents": None}
     try:
+        if fstype == "ext4" and _has_orphans(device):
+            why = "it was not unmounted cleanly, and to look would write to it; mount and unmount it once"
+            return {"unknown": why, "contents": None}
         with opened(device, fstype) as top:
             return {"unknown": "", "contents": contents.contents(top)}
     except OSError as error:
