@@ -141,6 +141,18 @@ def test_files_that_it_may_have_written_are_named(
     assert refused.value.facts["found"] == "sub/rows"
 
 
+def test_one_that_has_ended_meanwhile_is_not_said_to_see_a_wrong_disk(
+    layout: Layout, services: dict[str, Any], seeing: Seeing
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    ended = {**seeing(""), "pid": gone.pid}
+    found = prove(layout, services, seeing(""), ended)
+    assert found.unproved == {ended["name"]: "it ended while it was looked at"}
+    with pytest.raises(NothingProved, match=r"'app' \("):
+        prove(layout, services, ended)
+
+
 def test_what_nothing_shows_is_named(
     layout: Layout, services: dict[str, Any], seeing: Seeing
 ) -> None:

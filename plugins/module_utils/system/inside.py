@@ -33,6 +33,15 @@ def look(pid: int, path: str) -> os.stat_result:
         os.close(root)
 
 
+def is_there(pid: int) -> bool:
+    """Whether a process has not ended: of one that has, nothing is seen anywhere."""
+    try:
+        os.stat(f"/proc/{pid}/root/")
+    except OSError:
+        return False
+    return bool(pid)
+
+
 def opened(root: int, path: str) -> int:
     """An O_PATH descriptor of ``path`` with the open directory ``root`` as the root of all links."""
     try:

@@ -310,6 +310,12 @@ def _blocked(project_dir: str) -> dict[str, str]:
     return {path: why for path, why in found.items() if why}
 
 
+def _fence() -> Optional[dict[str, Any]]:
+    """The intent, without what only commands are given: the address of a proxy may have a password."""
+    found = ledger.read(ledger.FENCE)
+    return found and {key: value for key, value in found.items() if key != "environment"}
+
+
 def look(project_dir: str, docker: str = "", project: str = "", measured: bool = False) -> Moving:
     """All of it. With ``docker``, containers of other projects are looked for too.
 
@@ -328,7 +334,7 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
     free = _free(resolve_data_dir(values)) if measured else (0, 0)
     found_markers = {path: marker(path) for path in state_dirs()}
     return {
-        "fence": ledger.read(ledger.FENCE),
+        "fence": _fence(),
         "open_units": units.open_units(),
         "held_units": units.held_units(),
         "env": {key: values[key] for key in _ENV_KEYS if key in values},

@@ -106,8 +106,11 @@ def prove(
             if container["status"] != "running":
                 proof.unproved[name] = _why_not(services, container)
                 continue
-            looked = True
             bad = _wrong(services, container, layout, numbers)
+            if bad and not inside.is_there(container["pid"]):
+                proof.unproved[name] = "it ended while it was looked at"
+                continue
+            looked = True
             wrong += [
                 f"'{name}' has '{path}' on device {seen} (the {need.role} disk is "
                 f"{_wanted(need, numbers, layout)})"

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host_errors import PlaceUnreadable
-from ansible_collections.agnes.host.plugins.module_utils.system import engine, host, moving, trees
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    engine,
+    host,
+    ledger,
+    moving,
+    trees,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 
 MARKER = ".agnes-state.json"
@@ -242,3 +248,14 @@ def test_containers_that_can_not_be_looked_at_are_not_absent(tmp_path: Path) -> 
         engine.containers(str(docker), "agnes")
     docker.write_text(gone)
     assert engine.containers(str(docker), "agnes") == []
+
+
+def test_the_address_of_a_proxy_is_no_part_of_what_is_observed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have a password; the intent of a move keeps it for the commands that go on with it."""
+    monkeypatch.setattr(ledger, "FENCE", f"{tmp_path}/fence")
+    ledger.write(ledger.FENCE, {"id": "m", "environment": {"https_proxy": "http://u:pass@proxy"}})
+    found = moving.look(str(tmp_path))
+    assert found["fence"] == {"format": 1, "id": "m"}
+    assert "pass@" not in str(found)
