@@ -23,7 +23,7 @@ from ..system.commands import Failed, take_over
 from .failpoints import reach
 from .gather_steps import is_gone, release
 from .late import BOOT_SECONDS, mount_late
-from .steps import ACTS, leave_stopped, product_lock, start_again
+from .steps import ACTS, check_proved, leave_stopped, product_lock, start_again
 from .world import BACK, FORWARD, World, new_intent
 
 UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
@@ -185,6 +185,7 @@ class Engine:
         if scene.committed and scene.there and scene.superseded:
             with suppress(*_ERRORS):
                 self.world.check_data_disk()
+                check_proved(self.world)
                 release(self.world)
                 start_again(self.world)
 

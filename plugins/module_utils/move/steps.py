@@ -7,11 +7,12 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Optional
+from typing import Any, Optional
 
 from ..core import fstab, switch
 from ..core.chain import without_others
 from ..core.disks import COPY_TARGET
+from ..core.errors import NotAsProved
 from ..core.move_errors import (
     ImageGone,
     LockHeld,
@@ -74,13 +75,25 @@ def _overlay(world: World) -> None:
         after = world.env_after(text, chain)
         stage = Stage(world.project.docker, directory, {}, after)
         overlay, config = proved_overlay(stage, world.target, chain, os.path.lexists(path))
-    world.intent["chain"], world.intent["proved"] = chain, digest(config)
-    if overlay:
-        if os.path.lexists(path):
-            durable.keep_aside(path, REPLACED)
-        durable.write(path, overlay.decode())
+    world.intent["chain"] = chain
+    _publish_overlay(path, overlay)
     durable.keep_aside(world.env_path, REPLACED)
-    world.intent["files"] = world.files_hash(after)
+    _remember_proved(world, config, after)
+
+
+def _publish_overlay(path: str, overlay: bytes) -> None:
+    """Write an overlay that has passed the proof; an empty one is there already."""
+    if not overlay:
+        return
+    if os.path.lexists(path):
+        durable.keep_aside(path, REPLACED)
+    durable.write(path, overlay.decode())
+
+
+def _remember_proved(world: World, config: Mapping[str, Any], env_text: str) -> None:
+    """Keep of the project that was proved what tells it from another one."""
+    world.intent["proved"] = digest(config)
+    world.intent["files"] = world.files_hash(env_text)
     world.save()
 
 
@@ -300,20 +313,32 @@ def _start(world: World) -> None:
             path=scene.new, found=found or f"mounts at {', '.join(at) or 'no place'}"
         )
     world.check_data_disk()
-    _check_proved(world)
+    check_proved(world)
     release(world)
     start_again(world)
 
 
-def _check_proved(world: World) -> None:
-    """Raise NotAsProved where the project is another one than the step ``overlay`` has proved.
+def check_proved(world: World) -> None:
+    """Raise NotAsProved where the project is not the one that was proved, and fails the proof.
 
-    Compose is asked only where a file of it has changed since: the stack is down.
+    Compose is asked only where a file of it has changed since: the stack is down. Another one may
+    be right too, such as the files of an upgrade: after the commit a move has to end with them.
     """
-    proved = world.intent.get("proved")
-    if not proved or world.files_hash(world.read_env()) == world.intent["files"]:
+    proved, text = world.intent.get("proved"), world.read_env()
+    if not proved or world.files_hash(text) == world.intent["files"]:
         return
-    Compose(world.project.docker, world.intent["project_dir"]).check(proved)
+    docker, directory = world.project.docker, world.intent["project_dir"]
+    try:
+        Compose(docker, directory).check(proved)
+    except NotAsProved as error:
+        path = os.path.join(directory, world.target.overlay)
+        stage, chain = Stage(docker, directory, {}, text), switch.chain_in(text)
+        try:
+            found = proved_overlay(stage, world.target, chain, os.path.lexists(path))
+        except UNPROVED as why:
+            raise error from why
+        _publish_overlay(path, found[0])
+        _remember_proved(world, found[1], text)
 
 
 def _prove(world: World) -> None:

@@ -10,7 +10,11 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotAsProved
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
+    NotAsProved,
+    VolumeLeftOver,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.overlay import cut
 from ansible_collections.agnes.host.plugins.module_utils.core.project import digest
 from ansible_collections.agnes.host.plugins.module_utils.move import steps
@@ -85,6 +89,7 @@ def world(tmp_path: Path) -> World:
     chain = ["a.yml", "sub/b.yml", f"{tmp_path}/far.yml"]
     intent = {"project_dir": f"{tmp_path}/agnes", "chain": chain, "proved": digest(PROVED)}
     found = SimpleNamespace(intent=intent, env="A=1\n", read_env=lambda: found.env)
+    found.target, found.save = LAYOUTS["flat"], lambda: None
     found.project = SimpleNamespace(docker=docker(tmp_path, "exit 9"))
     found.files_hash = lambda text: World.files_hash(cast(World, found), text)
     intent["files"] = found.files_hash("A=1\n")
@@ -98,23 +103,53 @@ def test_compose_is_not_asked_again_where_no_file_of_the_project_has_changed(
     world: World, tmp_path: Path
 ) -> None:
     (tmp_path / "agnes" / "notes.txt").write_text("changed")
-    steps._check_proved(world)
+    steps.check_proved(world)
 
 
-@pytest.mark.parametrize("name", [*CHANGES, ".env"])
-def test_it_is_asked_where_one_has_changed(world: World, tmp_path: Path, name: str) -> None:
+def change(world: World, tmp_path: Path, name: str) -> None:
+    """Somebody writes a file of the project."""
     if name == ".env":
         cast(Any, world).env = "A=2\n"
     else:
         (tmp_path / name).write_text("changed")
+
+
+@pytest.mark.parametrize("name", [*CHANGES, ".env"])
+def test_it_is_asked_where_one_has_changed(
+    world: World, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(world, tmp_path, name)
     says(tmp_path, CONFIG)
-    steps._check_proved(world)
+    steps.check_proved(world)
     says(tmp_path, {**CONFIG, "services": {"app": APP}})
+
+    def fails(*_arguments: object) -> None:
+        raise VolumeLeftOver(service="app", volume="data")
+
+    monkeypatch.setattr(steps, "proved_overlay", fails)
     with pytest.raises(NotAsProved):
-        steps._check_proved(world)
+        steps.check_proved(world)
+
+
+@pytest.mark.parametrize("overlay", [b"", b"services: {}\n"], ids=["stays", "derived"])
+def test_another_project_that_passes_the_proof_is_started(
+    world: World, tmp_path: Path, overlay: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an upgrade leaves it between a power cut after the commit and the boot that goes on."""
+    change(world, tmp_path, "agnes/a.yml")
+    config = {**CONFIG, "services": {"app": APP}}
+    says(tmp_path, config)
+    monkeypatch.setattr(steps, "REPLACED", str(tmp_path / "replaced"))
+    monkeypatch.setattr(steps, "proved_overlay", lambda *_arguments: (overlay, cut(config)))
+    steps.check_proved(world)
+    assert world.intent["proved"] == digest(cut(config))
+    name = tmp_path / "agnes" / world.target.overlay
+    assert (name.read_bytes() if overlay else b"") == overlay
+    says(tmp_path, CONFIG)
+    steps.check_proved(world)  # no file has changed since, so Compose is not asked
 
 
 def test_a_move_of_an_earlier_version_that_has_proved_nothing_goes_on(world: World) -> None:
     del world.intent["proved"]
     cast(Any, world).env = "A=2\n"
-    steps._check_proved(world)
+    steps.check_proved(world)
