@@ -230,7 +230,7 @@ LOGIC = [
     Mutant("fence_is_not_written", ACTS, "    world.save()\n    units.hold", "    units.hold", plain("nested")),
     # What the steps do.
     Mutant("env_is_not_kept", ACTS, "    durable.keep_aside(world.env_path, REPLACED)\n", "", plain("nested")),
-    Mutant("overlay_is_not_kept", ACTS, "            durable.keep_aside(path, REPLACED)\n", "            pass\n", plain("nested")),
+    Mutant("overlay_is_not_kept", ACTS, "        durable.keep_aside(path, REPLACED)\n", "        pass\n", plain("nested")),
     Mutant("stack_is_left_down", ACTS, "        _check_as_before(world)\n        start_again(world)\n", "        _check_as_before(world)\n", failed("nested", "commit.after:eio")),
     Mutant("resting_is_forgotten", "move/common.py", "    found[\"resting\"] = world.intent[\"resting\"]\n", "", plain("nested")),
     Mutant("all_is_started", ACTS, "world.project.up(world.wanted, intent", "world.project.up([*world.wanted, *intent[\"resting\"]], intent", plain("nested")),

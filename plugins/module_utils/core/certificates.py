@@ -100,9 +100,8 @@ def source_of(caddyfile: str, caddy_tls: str) -> str:
 def site_of(domain: str) -> str:
     """The name to ask Caddy for: the first site of DOMAIN, without scheme and port."""
     first = re.split(r"[\s,]+", domain.strip())[0] or "localhost"
-    return (
-        first.partition("://")[2].partition(":")[0] if "://" in first else first.partition(":")[0]
-    )
+    name = first.partition("://")[2] if "://" in first else first
+    return name.partition(":")[0] or "localhost"
 
 
 def check_certificate(

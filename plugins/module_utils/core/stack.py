@@ -53,6 +53,15 @@ def has_ended_well(service: Mapping[str, Any], container: Container) -> bool:
     return ended and not starts_again(service, 0)
 
 
+_OF_A_STOP = (0, 130, 137, 143)
+"""Exit codes of a container that was told to end: by itself, by SIGINT, SIGKILL and SIGTERM."""
+
+
+def has_crashed(container: Container) -> bool:
+    """Whether a container has ended in a way in which none ends that somebody has stopped."""
+    return container["status"] in _ENDED and container["exit_code"] not in _OF_A_STOP
+
+
 def is_looping(container: Container, grown: Collection[str] = ()) -> bool:
     """Whether a container is not up for good: it was started again by its policy just now.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..core.layouts import Layout
 from ..core.move_errors import StrayContainers
 from ..core.move_steps import GRACE_SECONDS
-from ..core.stack import UP, check_one_offs, check_strays
+from ..core.stack import UP, check_one_offs, check_strays, has_crashed
 from ..system import proof
 from ..system.commands import run
 from ..system.engine import ONE_OFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, containers
@@ -70,6 +70,10 @@ class Project:
     def unstarted(self) -> set[str]:
         """The services whose containers are made and have never run: a start was cut short."""
         return {item.service for item in self.listing() if item.state == "created"}
+
+    def crashed(self) -> set[str]:
+        """The services of which a container has ended by itself, and not well: nobody has stopped it."""
+        return {item["service"] for item in containers(self.docker, self.name) if has_crashed(item)}
 
     def down(self) -> None:
         """Stop and remove all containers, so that no restart policy can bring one back.

@@ -241,14 +241,17 @@ def leave_stopped(world: World, say: Callable[[str], None]) -> None:
     """
     if not world.was_started:
         return
-    stopped = sorted(set(world.wanted) - world.project.running() - world.project.unstarted())
+    stopped = set(world.wanted) - world.project.running() - world.project.unstarted()
+    if stopped:
+        # What has failed is no wish of anybody: it is started again, and its failure told.
+        stopped -= world.project.crashed()
     if not stopped:
         return
-    world.intent["services"] = sorted(set(world.wanted) - set(stopped))
+    world.intent["services"] = sorted(set(world.wanted) - stopped)
     world.intent["resting"] = sorted({*world.intent["resting"], *stopped})
     remember_resting(world)
     world.save()
-    text = f"stopped since the move has started it, and left so: {', '.join(stopped)}"
+    text = f"stopped since the move has started it, and left so: {', '.join(sorted(stopped))}"
     say(text)
     ledger.note(world.id, "start", "left", text)
 

@@ -80,6 +80,9 @@ TEST_SITE: list[tuple[str, str]] = [
     ("a.test b.test", "a.test"),
     ("https://a.test:8443", "a.test"),
     ("a.test:443", "a.test"),
+    # A site of all names: Caddy serves any of them.
+    (":443", "localhost"),
+    ("https://:443", "localhost"),
 ]
 
 
