@@ -70,7 +70,7 @@ _RESULTS = (
 )
 """Where the roles leave what their modules did, in the order of the run; a move is in the plan."""
 
-_NOT_PLANNED = "not planned: the host was not reached, or its plan has not come to its end"
+_NOT_PLANNED = "not planned: the host was not reached, or its plan failed"
 
 
 def _planned(host: Mapping[str, Any]) -> dict[str, Any]:

@@ -233,7 +233,7 @@ class ProjectManager:
                 raise error from None
             out = ", ".join(name for name in wanted if name not in less)
             found.notes.append(
-                f"left out of the chain, which fails the proof with it: {out} ({error})"
+                f"left out of COMPOSE_FILE, because the proof fails with it: {out} ({error})"
             )
             return found
 
@@ -260,12 +260,14 @@ class ProjectManager:
         if text and overlay in left:
             left -= {overlay}
             notes.append(
-                f"{overlay} fails the proof as the product's own upgrade keeps it, so one is derived in its place; "
-                "the upgrade will put its own back, and with that containers would see the wrong disk"
+                f"the {overlay} of the product's own upgrade fails the proof, so a derived one replaces it; the "
+                "upgrade will put its own back, and then containers would see the wrong disk"
             )
         differ = sorted(n for n in left if not holds(self.path_of(n), product[n]))
         if differ:
-            notes.append(f"left as the product's own upgrade keeps them: {', '.join(differ)}")
+            notes.append(
+                f"left as they are, because the product's own upgrade manages them: {', '.join(differ)}"
+            )
         return Proved(stage, chain, files, env_after, config, notes)
 
     def path_of(self, name: str) -> str:

@@ -173,7 +173,7 @@ class Bringer:
         for name, step in sorted(steps.items()):
             before = "absent" if step == "create" else f"to {step}"
             if any(each["name"] in stale for each in self.found.get(name, ())):
-                before += ", it runs since before its disk was mounted"
+                before += ", it was started before its disk was mounted"
             self.actions.take(f"service {name}", before, "up")
         if self.actions.check:
             return {}

@@ -140,7 +140,7 @@ def test_files_of_the_products_upgrade_and_a_chain_with_files_elsewhere_are_left
     done = play("overlay_upgraded", {name: hostile})
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^{name} .*changed=0 ", done.stdout, re.M), done.stdout
-    kept = f"left as the product's own upgrade keeps them: {layout.overlay}, docker-compose.yml"
+    kept = f"left as they are, because the product's own upgrade manages them: {layout.overlay}, docker-compose.yml"
     assert kept in done.stdout
     assert host.file(f"{PROJECT}/{layout.overlay}").content_string == PRODUCTS
     assert chain(host) == longer

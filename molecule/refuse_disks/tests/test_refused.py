@@ -196,8 +196,6 @@ def test_a_probe_that_fails_is_no_blank_disk_and_offers_no_consent(host: Any) ->
         done = play("refuse_disks-probe", BLANK)
     finally:
         host.check_output("rm /usr/local/sbin/wipefs")
-    assert (
-        "AH037: it could not be found out what is on '/dev/sdb' for /data ('wipefs" in done.stdout
-    )
+    assert "AH037: it is not known what is on '/dev/sdb' for /data ('wipefs" in done.stdout
     assert "disks_format" not in done.stdout
     assert host.check_output("wipefs --no-act /dev/sdb") == ""

@@ -107,7 +107,7 @@ def test_a_one_off_that_runs_stops_a_move_in_its_plan(
     done = run("one-off", "--check", "-e", "layout=flat")
     assert done.returncode != 0
     assert re.match(
-        r"AH146: .*: 'agnes-reader-run-\w+' \(/data\); wait for their end, or stop them with "
+        r"AH146: .*: 'agnes-reader-run-\w+' \(/data\); wait until they exit, or stop them with "
         r"'docker stop agnes-reader-run-\w+'",
         refusal(name, "one-off"),
     )
@@ -124,7 +124,7 @@ def test_a_move_keeps_what_each_of_them_sees(name: str, host: Any, run: Callable
     )
     assert re.search(
         r"container 'agnes-app-run-\w+' of 'docker compose run' was left behind and holds /data: "
-        r"'docker rm agnes-app-run-\w+' takes it away",
+        r"'docker rm agnes-app-run-\w+' removes it",
         said(done),
     )
     for container in READERS:
@@ -157,7 +157,7 @@ def stale(host: Any) -> None:
     host.check_output(f"docker stop {names} && umount /data && docker start {names}")
 
 
-def test_files_beneath_the_mount_stop_the_run_and_nothing_is_started_anew(
+def test_files_beneath_the_mount_stop_the_run_and_nothing_is_started(
     name: str, host: Any, stale: None, run: Callable[..., Any]
 ) -> None:
     host.check_output(
@@ -167,7 +167,7 @@ def test_files_beneath_the_mount_stop_the_run_and_nothing_is_started_anew(
     done = run("beneath", "-e", "layout=flat")
     assert done.returncode != 0
     assert re.match(
-        r"AH147: .*\(agnes-reader-1, agnes-worker-1, agnes-worker-2\), and beneath '/data' lies "
+        r"AH147: .*\(agnes-reader-1, agnes-worker-1, agnes-worker-2\), and beneath the mount at '/data' are "
         r".*\(found beats/worker\)",
         refusal(name, "beneath"),
     ), refusal(name, "beneath")
@@ -184,8 +184,8 @@ def test_all_that_run_since_before_the_mount_are_named_in_the_plan_and_made_anew
     done = run("stale", "-e", "layout=flat")
     assert done.returncode == 0, done.stdout + done.stderr
     named = ", ".join(f"agnes-{each}" for each in STALE)
-    assert f"run since before their disk was mounted, and do not see it: {named}" in said(done)
-    reason = "to recreate, it runs since before its disk was mounted"
+    assert f"were started before their disk was mounted, and do not see it: {named}" in said(done)
+    reason = "to recreate, it was started before its disk was mounted"
     assert services_changed(name, "stale") == {"reader": reason, "worker": reason}
     data = host.check_output("stat -c %d /data")
     for container in READERS:

@@ -128,7 +128,9 @@ def check_certificate(
     if placed["found"] == "absent":
         raise NoCertificate(path=path)
     if placed["found"] == "unknown":
-        notes.append(f"whether {path} has the certificate that profile tls needs is not known yet")
+        notes.append(
+            f"it is not known yet whether {path} has the certificate that profile tls needs"
+        )
     return notes
 
 

@@ -231,7 +231,7 @@ def _check_mount_point(host: Host, mount_point: str, uuid: str, maj_min: str = "
     if trouble:
         raise PlaceUnusable(
             mount_point=mount_point, found=trouble,
-            action="make it a plain directory, as all above it must be, of a filesystem that can be written",
+            action="make it and all above it plain directories on a writable filesystem",
         )  # fmt: skip
     names = host["mount_points"].get(mount_point) or []
     if names:
@@ -267,14 +267,14 @@ def _check_same_disk(host: Host, role: str, mount: Mount, device: Device) -> lis
                 wanted = f"the same on {recorded}, which is {other['path']}"
                 raise WrongDiskMounted(mount_point=mount["target"], found=found, wanted=wanted)
         notes.append(
-            f"{mount['target']} is on another disk than the one that the record has ({here}, recorded "
-            f"{recorded}), with the same UUID: a copy of it, such as a snapshot that was restored"
+            f"{mount['target']} is on another disk than the recorded one ({here}, recorded {recorded}), with the "
+            "same UUID: it is a copy, such as a restored snapshot"
         )
     if others:
         names = ", ".join(other["path"] for other in others)
         notes.append(
-            f"{names} has the same UUID as {device['path']}, which is mounted at {mount['target']}: at a boot "
-            "the kernel may mount either; detach the copy, or give it another UUID"
+            f"{names} has the same UUID as {device['path']}, which is mounted at {mount['target']}: the next "
+            "boot may mount either of them; detach the copy, or give it another UUID"
         )
     return notes
 

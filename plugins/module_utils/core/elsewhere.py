@@ -81,5 +81,5 @@ def check_elsewhere(
         elif found["used_by"] or not known:
             raise StateInVolume(found=_holds(found), place=state_dir, name=found["name"])
         else:
-            notes.append(f"{_holds(found)}: left over, no container of the project has it")
+            notes.append(f"{_holds(found)}: left over, no container of the project uses it")
     return notes

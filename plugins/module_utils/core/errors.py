@@ -119,15 +119,15 @@ class ContainersElsewhere(Refusal):
     code = "AH013"
     sentence = (
         "there is state at '{place}', but {found}, so the containers work on another copy; find out which one "
-        "counts as docs/bring-over.md shows, and remove the containers ('docker compose down', never with --volumes)"
+        "is right as docs/bring-over.md shows, then remove the containers ('docker compose --profile '*' down', never with --volumes)"
     )
 
 
 class CouldNotLook(Refusal):
     code = "AH014"
     sentence = (
-        "{what} could not be looked at ({found}), and it may hold this host's state or data, so no disk is "
-        "formatted or mounted; make it readable, or look into it yourself, as docs/bring-over.md shows"
+        "{what} could not be read ({found}), and it may hold this host's state or data, so no disk is "
+        "formatted or mounted; make it readable, or see AH014 in docs/errors.md, then run again"
     )
 
 
@@ -239,7 +239,7 @@ class DiskMissing(Refusal):
 class WrongRole(Refusal):
     code = "AH036"
     sentence = (
-        "'{device}' is to be the {role} disk at {mount_point}, but it says that it is the {other} disk (found "
+        "'{device}' is to be the {role} disk at {mount_point}, but it looks like the {other} disk (found "
         "{found}); exchange disks_data_device and disks_state_device, or name the right disks"
     )
 
@@ -247,15 +247,15 @@ class WrongRole(Refusal):
 class ProbeFailed(Refusal):
     code = "AH037"
     sentence = (
-        "it could not be found out what is on '{device}' for {mount_point} ({found}), so nothing is done to it; "
-        "see that wipefs and blkid (Debian's util-linux) can read the disk, and look for its errors in the journal"
+        "it is not known what is on '{device}' for {mount_point} ({found}), so nothing is done to it; make sure "
+        "that wipefs and blkid (Debian's util-linux) can read it, and look for disk errors with 'journalctl -k'"
     )
 
 
 class AgnesDisks(Refusal):
     code = "AH038"
     sentence = (
-        "these are the disks of an Agnes host that this host does not know yet: {found}; to take them over as "
+        "these disks belong to an Agnes host, and this host's record does not have them: {found}; to use them as "
         "they are set disks_adopt: [{uuids}]; to lose what is on them see docs/disks.md"
     )
 
@@ -327,13 +327,13 @@ class EnvValueUnsafe(Refusal):
     code = "AH047"
     sentence = (
         "the value for {key} holds {found}, which the product's scripts and Compose read differently; "
-        "use a value without quotes, $, backticks, backslashes and spaces at its ends"
+        "use a value without quotes, $, backticks, backslashes, and spaces at its start or end"
     )
 
 
 class WrongDiskInContainer(Refusal):
     code = "AH048"
-    sentence = "containers see something else than this host's disks: {found}; stop them, and see docs/errors.md"
+    sentence = "containers see something else than this host's disks: {found}; stop them, then see AH048 in docs/errors.md"
 
 
 class NotHealthy(Refusal):
@@ -373,8 +373,8 @@ class ProjectName(Refusal):
 class ProjectLink(Refusal):
     code = "AH054"
     sentence = (
-        "'{path}' is a link to '{found}', so Compose names the project by one or by the other, as it is called; "
-        "make it a directory, by a move or a bind mount"
+        "'{path}' is a link to '{found}', so Compose may give the project one name or another; make '{path}' a "
+        "directory: move the files there, or use a bind mount"
     )
 
 
@@ -403,15 +403,15 @@ class NotRetired(Refusal):
 class NotAsProved(Refusal):
     code = "AH140"
     sentence = (
-        "what Compose resolves in {project} is not what was proved before ({found}), so nothing is started; "
-        "find out what changes its files or .env meanwhile, and run again"
+        "the project in {project} has changed since it was proved ({found}), so nothing is started; find out "
+        "what changes its files or .env at the same time, stop that, and run again"
     )
 
 
 class PathOfOurs(Refusal):
     code = "AH141"
     sentence = (
-        "'{service}' would mount '{found}', which is in this collection's own directory and gone at the next boot; "
+        "'{service}' would mount '{found}', which belongs to this collection and is gone at the next boot; "
         "find the file of the chain that does it and correct it"
     )
 
@@ -419,7 +419,7 @@ class PathOfOurs(Refusal):
 class NoStage(Refusal):
     code = "AH142"
     sentence = (
-        "the project can't be shown to Compose as it will be, because {found}; it takes unshare, tar and the "
+        "the project can't be proved before it is written, because {found}; the proof needs unshare, tar and the "
         "kernel's overlay filesystem (modprobe overlay)"
     )
 

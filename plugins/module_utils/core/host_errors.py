@@ -9,7 +9,7 @@ from .errors import Refusal
 class NotRoot(Refusal):
     code = "AH015"
     sentence = (
-        "this runs as user '{user}' on the host, and only root can look at disks and mounts; set "
+        "the run is user '{user}' on the host, and only root can read disks and mounts; set "
         "ansible_become: true for the host, and no other ansible_become_user than root"
     )
 
@@ -17,8 +17,8 @@ class NotRoot(Refusal):
 class PlaceUnreadable(Refusal):
     code = "AH016"
     sentence = (
-        "'{path}' can't be looked at ({found}), and what is there decides what a run may do; find out why, "
-        "the kernel's log tells of a failing disk, and run again"
+        "'{path}' can't be read ({found}), so it is not known whether state or data is there; look for disk "
+        "errors with 'dmesg', correct the cause, and run again"
     )
 
 
@@ -42,7 +42,7 @@ class FstabTwice(Refusal):
     code = "AH152"
     sentence = (
         "lines {lines} of /etc/fstab are all for '{mount_point}', and a boot would mount one over the other; "
-        "take out all but the right one"
+        "keep the right one and remove the others"
     )
 
 
@@ -57,6 +57,6 @@ class ChangedByYaml(Refusal):
 class EngineOnStateDisk(Refusal):
     code = "AH154"
     sentence = (
-        "the Docker engine keeps its own data in '{root_dir}', on the place of the state disk ({path}), "
-        "which no run could mount or move without stopping every container; give the engine another data-root"
+        "the Docker engine keeps its own data in '{root_dir}', which is at or below {path}, where the state disk "
+        "belongs, so no run can mount or move that disk; set another data-root in /etc/docker/daemon.json"
     )

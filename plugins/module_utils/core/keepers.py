@@ -76,7 +76,7 @@ def _upgrade(keeper: Keeper, layout: Layout) -> str:
         return ""
     return (
         f"takes no COMPOSE_FILE from .env: its next upgrade starts the stack without {layout.state_dir}; "
-        "update it, or stop its cron line"
+        "update it, or disable its cron line"
     )
 
 

@@ -222,17 +222,17 @@ class ImageGone(Refusal):
 class NotReplaceable(Refusal):
     code = "AH094"
     sentence = (
-        "'{path}' can't be changed (found {found}), and a move must write there while the stack is down; put that "
-        "right, then run again"
+        "'{path}' can't be changed (found {found}), and a move must write there while the stack is down; remove "
+        "the cause, then run again"
     )
 
 
 class MoveDiskAway(Refusal):
     code = "AH135"
     sentence = (
-        "'{path}' does not show the disk with UUID {uuid} that this move works on (found {found}), so nothing is "
-        "written, mounted or started; attach that disk and run again, or 'systemctl start agnes-host-move', which "
-        "mounts it (by hand: 'mount UUID={uuid} {path}')"
+        "'{path}' does not show the disk with UUID {uuid}, which this move needs (found {found}), so nothing is "
+        "written, mounted or started; attach the disk, then run again or 'systemctl start agnes-host-move': both "
+        "mount it (by hand: 'mount UUID={uuid} {path}')"
     )
 
 
@@ -240,15 +240,15 @@ class MountLineMissing(Refusal):
     code = "AH136"
     sentence = (
         "'{path}' is not mounted, and /etc/fstab has no line for it; the disk with UUID {uuid} belongs there: "
-        "'mount UUID={uuid} {path}', then run again"
+        "run 'mount UUID={uuid} {path}', then run again"
     )
 
 
 class OtherDeviceMounted(Refusal):
     code = "AH137"
     sentence = (
-        "'{path}' shows another device than the one that was to be there (found device {found}, wanted {wanted}), so "
-        "nothing is written there; see 'findmnt {path}' for what is mounted, and find out who did it"
+        "another device is mounted at '{path}' than the one that belongs there (found device {found}, wanted {wanted}), "
+        "so nothing is written there; find out with 'findmnt {path}' what it is, unmount it, then run again"
     )
 
 
@@ -263,8 +263,8 @@ class UuidTwice(Refusal):
 class StateNotAlone(Refusal):
     code = "AH139"
     sentence = (
-        "the stack is not started: '{path}' must be the one place that shows the state (found {found}); see "
-        "'agnes-host explain' for what is mounted where, then run again"
+        "the stack is not started: '{path}' must be the only place that has the state (found {found}); see with "
+        "'agnes-host explain' what is mounted where, correct it, then run again"
     )
 
 

@@ -346,7 +346,7 @@ def _check_services(host: Host, source: Layout, target: Layout) -> tuple[str, ..
     if services is None:
         # The move derives and proves the overlay before it stops anything.
         return (
-            "Compose can't resolve the project, so what its services see is looked at in the move",
+            "Compose can't resolve the project, so what its services see is checked only in the move, before the stop",
         )
     check_strays(services, host["containers"], source)
     told = told_of(services, source, target)

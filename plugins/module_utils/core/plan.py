@@ -46,14 +46,14 @@ def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
     if volume["bind"]:
         notes.append(
             f"volume '{volume['name']}' is left over and binds {volume['bind']}: its options can't be "
-            f"changed, no service may use it; 'docker volume rm {volume['name']}' takes it away"
+            f"changed, no service may use it; 'docker volume rm {volume['name']}' removes it"
         )
     notes += left_behind(host["containers"], layout)
     stale = _run_since_before(host, disks)
     if stale:
         notes.append(
-            f"containers run since before their disk was mounted, and do not see it: {', '.join(stale)}; the "
-            "run makes them anew when nothing lies beneath the mount, and stops otherwise"
+            f"containers were started before their disk was mounted, and do not see it: {', '.join(stale)}; the "
+            "run recreates them, or stops if there are files beneath the mount"
         )
     both = layout_overlays(split(host["env"]["values"].get("COMPOSE_FILE", "")))
     others = set(both) - {layout.overlay, LAYOUTS[DEFAULT_LAYOUT].overlay}

@@ -76,4 +76,4 @@ def late(scene: Scene, data_uuid: str, seen: Seen) -> list[tuple[str, str]]:
 
 def say_late(path: str, uuid: str) -> str:
     """For people."""
-    return f"mount the disk with UUID {uuid} at {path} by its line in /etc/fstab: it is attached, and came too late for the boot"
+    return f"mount the disk with UUID {uuid} at {path} by its line in /etc/fstab: it is attached, but not mounted"

@@ -9,8 +9,8 @@ from .errors import Refusal
 class SecretUnusable(Refusal):
     code = "AH017"
     sentence = (
-        "'{path}' can't be taken into .env as {key} ({found}), and a new one would make the old one worthless; "
-        "put the secret there as one plain line, or move the file aside"
+        "the secret in '{path}' can't be copied into .env as {key} ({found}), and a new secret would break what "
+        "uses the old one; write the secret there as one plain line, or move the file aside"
     )
 
 
@@ -34,6 +34,6 @@ class CertificateUnusable(Refusal):
 class VaultKeyContradicts(Refusal):
     code = "AH059"
     sentence = (
-        "AGNES_VAULT_KEY for {env_path} and '{path}' are two different keys, and only one opens what the vault "
-        "stores; find out which one (the product's startup takes the file), then make them agree"
+        "AGNES_VAULT_KEY for {env_path} and the file '{path}' have different keys, and only one of them opens what "
+        "the vault stores; find out which one as AH059 in docs/errors.md shows, then write it to both places"
     )

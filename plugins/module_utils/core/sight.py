@@ -180,6 +180,6 @@ def remarks(services: Mapping[str, Mapping[str, Any]], layout: Layout) -> list[s
         elif "STATE_DIR" in paths and covering(mounts, resolve_state_dir(paths)) is None:
             found.append(
                 f"service '{name}' is told STATE_DIR={paths['STATE_DIR']} and mounts nothing there: what "
-                "it writes there goes with its container"
+                "it writes there is lost with its container"
             )
     return found

@@ -190,7 +190,7 @@ def left_behind(containers: Iterable[dict[str, Any]], layout: Layout) -> list[st
     return [
         f"container '{name}' of 'docker compose run' {'still runs' if is_up else 'was left behind'} and "
         f"holds {held}: "
-        + (f"'docker stop {name}' ends it" if is_up else f"'docker rm {name}' takes it away")
+        + (f"'docker stop {name}' ends it" if is_up else f"'docker rm {name}' removes it")
         for name, (is_up, held) in one_offs(containers, layout).items()
     ]
 

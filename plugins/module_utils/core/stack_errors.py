@@ -9,35 +9,36 @@ from .errors import Refusal
 class NothingProved(Refusal):
     code = "AH055"
     sentence = (
-        "by the chain of compose files these services must see this host's disks, and nothing shows that they do: "
-        "{found}; see 'docker compose ps --all' in {project}, and run again"
+        "these services must see this host's disks, and it could not be proved that they do: {found}; see with "
+        "'docker compose ps --all' in {project} why they do not run, and run again"
     )
 
 
 class NotUp(Refusal):
     code = "AH145"
-    sentence = "services do not stay up: {found}; mend the cause, see 'docker compose logs' in {project}, and run again"
+    sentence = "services do not stay up: {found}; see 'docker compose logs' in {project}, correct the cause, and run again"
 
 
 class OneOffHolds(Refusal):
     code = "AH146"
     sentence = (
-        "containers that 'docker compose run' has started still run and hold what would move: {found}; "
-        "wait for their end, or stop them with 'docker stop {names}', then run again"
+        "containers that 'docker compose run' has started still run and use what would move: {found}; "
+        "wait until they exit, or stop them with 'docker stop {names}', then run again"
     )
 
 
 class StaleHolds(Refusal):
     code = "AH147"
     sentence = (
-        "containers run since before their disk was mounted ({containers}), and beneath '{path}' lies what they may "
-        "have written there (found {found}); stop them, look at it as docs/errors.md shows, move it aside, then run again"
+        "containers were started before their disk was mounted ({containers}), and beneath the mount at '{path}' are "
+        "files that they may have written (found {found}); stop them, look at the files as AH147 in docs/errors.md "
+        "shows, move them aside, then run again"
     )
 
 
 class StrayService(Refusal):
     code = "AH148"
     sentence = (
-        "containers of the project belong to no service of its chain of compose files, so a move would not stop "
-        "them: {found}; find out what they are for, then put their file into the chain or take them away"
+        "containers of the project belong to no service of its compose files, so a move would not stop them: "
+        "{found}; find out what they are for, then add their file to COMPOSE_FILE in .env or remove them"
     )

@@ -54,7 +54,9 @@ def _clear(world: World) -> None:
     """Take away what the boot has started on the bare mount points: a container keeps what it has seen."""
     if not world.project.running():
         return
-    world.say("the boot has started the stack beneath: it stops, and starts again on the disks")
+    world.say(
+        "Docker has started the stack without its disks: it is stopped, and started again once they are mounted"
+    )
     remember_resting(world)
     world.went_down()
     world.project.down()
@@ -103,6 +105,6 @@ def mount_late(world: World, seconds: float = 0.0, say: Callable[[str], None] = 
         _uncover(world, [path for path, _uuid in found])
     for path, uuid in found:
         _say_beneath(world, path)
-        say(f"mount {uuid} at {path}: it came too late for the boot")
+        say(f"mount {uuid} at {path}: it is attached, but not mounted")
         filesystems.mount(path, *_devices(uuid))
         ledger.note(world.id, "late", "mounted", f"{uuid} at {path}")

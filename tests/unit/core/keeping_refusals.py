@@ -13,9 +13,9 @@ KEPT: list[tuple[Any, ...]] = [
     (
         secret_errors.SecretUnusable,
         flat_host(secrets=secrets(JWT_SECRET_KEY=("unknown", "it is no regular file", None))), {},
-        "AH017: '/data-state/.jwt_secret' can't be taken into .env as JWT_SECRET_KEY (it is no regular "
-        "file), and a new one would make the old one worthless; put the secret there as one plain "
-        "line, or move the file aside",
+        "AH017: the secret in '/data-state/.jwt_secret' can't be copied into .env as "
+        "JWT_SECRET_KEY (it is no regular file), and a new secret would break what uses the old "
+        "one; write the secret there as one plain line, or move the file aside",
     ),
     (
         secret_errors.NoCertificate, flat_host(), {"profiles": ["full", "tls"]},
@@ -32,8 +32,8 @@ KEPT: list[tuple[Any, ...]] = [
     (
         secret_errors.VaultKeyContradicts,
         flat_host(secrets=secrets("AGNES_VAULT_KEY", AGNES_VAULT_KEY=("found", "", False))), {},
-        "AH059: AGNES_VAULT_KEY for /opt/agnes/.env and '/data-state/agnes-vault.key' are two different "
-        "keys, and only one opens what the vault stores; find out which one (the product's startup "
-        "takes the file), then make them agree",
+        "AH059: AGNES_VAULT_KEY for /opt/agnes/.env and the file '/data-state/agnes-vault.key' "
+        "have different keys, and only one of them opens what the vault stores; find out which "
+        "one as AH059 in docs/errors.md shows, then write it to both places",
     ),
 ]  # fmt: skip

@@ -416,8 +416,8 @@ MOVED = [
     ),
     Case(
         errors.NotReplaceable, planned({"blocked": {"/opt/agnes/.env": "a mount point of its own"}}),
-        "AH094: '/opt/agnes/.env' can't be changed (found a mount point of its own), and a move must "
-        "write there while the stack is down; put that right, then run again",
+        "AH094: '/opt/agnes/.env' can't be changed (found a mount point of its own), and a move "
+        "must write there while the stack is down; remove the cause, then run again",
     ),
     Case(
         errors.StateDiskHeld, planned({"kernel_users": ["a swap file of /data/state/swap"]}),
@@ -431,14 +431,15 @@ MOVED = [
     ),
     Case(
         errors.MoveDiskAway, interrupted(devices=[ext4("/dev/sdb", "u-data")]),
-        "AH135: '/data/state' does not show the disk with UUID u-state that this move works on (found no such disk "
-        "attached), so nothing is written, mounted or started; attach that disk and run again, or 'systemctl start "
-        "agnes-host-move', which mounts it (by hand: 'mount UUID=u-state /data/state')",
+        "AH135: '/data/state' does not show the disk with UUID u-state, which this move needs "
+        "(found no such disk attached), so nothing is written, mounted or started; attach the "
+        "disk, then run again or 'systemctl start agnes-host-move': both mount it (by hand: "
+        "'mount UUID=u-state /data/state')",
     ),
     Case(
         errors.MountLineMissing, interrupted(mounts=[]),
-        "AH136: '/data' is not mounted, and /etc/fstab has no line for it; the disk with UUID u-data belongs there: "
-        "'mount UUID=u-data /data', then run again",
+        "AH136: '/data' is not mounted, and /etc/fstab has no line for it; the disk with UUID "
+        "u-data belongs there: run 'mount UUID=u-data /data', then run again",
     ),
     Case(
         errors.UuidTwice,
@@ -448,8 +449,9 @@ MOVED = [
     ),
     Case(
         errors.StateNotAlone, not_alone,
-        "AH139: the stack is not started: '/data-state' must be the one place that shows the state (found mounts at "
-        "/data-state, /data/state); see 'agnes-host explain' for what is mounted where, then run again",
+        "AH139: the stack is not started: '/data-state' must be the only place that has the "
+        "state (found mounts at /data-state, /data/state); see with 'agnes-host explain' what is "
+        "mounted where, correct it, then run again",
     ),
     Case(
         errors.MarkerForeign, lambda tmp: marker_as(tmp, lambda path: path.symlink_to("/etc/shadow")),

@@ -135,16 +135,16 @@ PLANNED = [
     Planned(
         errors.ContainersElsewhere, flat_host(elsewhere=[volume(used_by=["agnes-app-1 (running)"])]), {},
         "AH013: there is state at '/data-state', but volume 'agnes_data' "
-        "(/var/lib/docker/volumes/agnes_data/_data; 12 MiB; newest file of 2026-03-01 10:00:00; in use by "
-        "agnes-app-1 (running)) has state/system.duckdb, so the containers work on another copy; find out "
-        "which one counts as docs/bring-over.md shows, and remove the containers ('docker compose down', "
-        "never with --volumes)",
+        "(/var/lib/docker/volumes/agnes_data/_data; 12 MiB; newest file of 2026-03-01 10:00:00; "
+        "in use by agnes-app-1 (running)) has state/system.duckdb, so the containers work on "
+        "another copy; find out which one is right as docs/bring-over.md shows, then remove the "
+        "containers ('docker compose --profile '*' down', never with --volumes)",
     ),
     Planned(
         errors.CouldNotLook, host(elsewhere=[volume(proof=[], unknown="its driver is 'x'")]), FLAT,
-        "AH014: volume 'agnes_data' could not be looked at (its driver is 'x'), and it may hold this "
-        "host's state or data, so no disk is formatted or mounted; make it readable, or look into it "
-        "yourself, as docs/bring-over.md shows",
+        "AH014: volume 'agnes_data' could not be read (its driver is 'x'), and it may hold this "
+        "host's state or data, so no disk is formatted or mounted; make it readable, or see "
+        "AH014 in docs/errors.md, then run again",
     ),
     Planned(
         errors.NoSuchDevice,
@@ -251,16 +251,16 @@ PLANNED = [
             inside={"8:16": inside("system.duckdb", marker=MARKER), "8:32": inside("extracts", "uploads")},
         ),
         {**FLAT, "adopt": ["u-1", "u-2"]},
-        "AH036: '/dev/sdb' is to be the data disk at /data, but it says that it is the state disk (found "
-        "its label 'agnes-state', .agnes-state.json at its top (active), system.duckdb); exchange "
-        "disks_data_device and disks_state_device, or name the right disks",
+        "AH036: '/dev/sdb' is to be the data disk at /data, but it looks like the state disk "
+        "(found its label 'agnes-state', .agnes-state.json at its top (active), system.duckdb); "
+        "exchange disks_data_device and disks_state_device, or name the right disks",
     ),
     Planned(
         errors.ProbeFailed,
         host(devices=[device("/dev/sdb", probed="'wipefs' is not installed"), device("/dev/sdc")]), FLAT,
-        "AH037: it could not be found out what is on '/dev/sdb' for /data ('wipefs' is not installed), so "
-        "nothing is done to it; see that wipefs and blkid (Debian's util-linux) can read the disk, and "
-        "look for its errors in the journal",
+        "AH037: it is not known what is on '/dev/sdb' for /data ('wipefs' is not installed), so "
+        "nothing is done to it; make sure that wipefs and blkid (Debian's util-linux) can read "
+        "it, and look for disk errors with 'journalctl -k'",
     ),
     Planned(
         errors.AgnesDisks,
@@ -269,16 +269,16 @@ PLANNED = [
             inside={"8:16": inside("extracts", "uploads", newest="2026-03-01 09:00:00"),
                     "8:32": inside("system.duckdb", marker=MARKER, newest="2026-03-01 10:00:00")},
         ), FLAT,
-        "AH038: these are the disks of an Agnes host that this host does not know yet: '/dev/sdb' (16 GiB, "
-        "ext4, UUID u-1) has its data, last written 2026-03-01 09:00:00, and '/dev/sdc' (16 GiB, "
-        "serial:S2, ext4, UUID u-2) has its state, instance i-1, epoch 3, last written 2026-03-01 "
-        "10:00:00; to take them over as they are set disks_adopt: [u-1, u-2]; to lose what is on them see "
-        "docs/disks.md",
+        "AH038: these disks belong to an Agnes host, and this host's record does not have them: "
+        "'/dev/sdb' (16 GiB, ext4, UUID u-1) has its data, last written 2026-03-01 09:00:00, and "
+        "'/dev/sdc' (16 GiB, serial:S2, ext4, UUID u-2) has its state, instance i-1, epoch 3, "
+        "last written 2026-03-01 10:00:00; to use them as they are set disks_adopt: [u-1, u-2]; "
+        "to lose what is on them see docs/disks.md",
     ),
     Planned(
         errors.PlaceUnusable, host(point_trouble={"/data": "'/data' is a link to '/mnt/disks/data'"}), FLAT,
-        "AH039: no disk could be mounted at '/data', because '/data' is a link to '/mnt/disks/data'; make "
-        "it a plain directory, as all above it must be, of a filesystem that can be written",
+        "AH039: no disk could be mounted at '/data', because '/data' is a link to "
+        "'/mnt/disks/data'; make it and all above it plain directories on a writable filesystem",
     ),
     Planned(
         errors.SelinuxLabels,
@@ -315,15 +315,15 @@ PLANNED = [
     Planned(
         host_errors.FstabTwice,
         nested_host(fstab=[line(3, "/data", "UUID=u-data"), line(7, "/data", "/dev/sdb")]), {},
-        "AH152: lines 3 and 7 of /etc/fstab are all for '/data', and a boot would mount one over the "
-        "other; take out all but the right one",
+        "AH152: lines 3 and 7 of /etc/fstab are all for '/data', and a boot would mount one over "
+        "the other; keep the right one and remove the others",
     ),
     Planned(
         host_errors.EngineOnStateDisk,
         nested_host(engine=engine(root_dir="/data/state/docker")), {},
-        "AH154: the Docker engine keeps its own data in '/data/state/docker', on the place of the state "
-        "disk (/data/state), which no run could mount or move without stopping every container; give "
-        "the engine another data-root",
+        "AH154: the Docker engine keeps its own data in '/data/state/docker', which is at or "
+        "below /data/state, where the state disk belongs, so no run can mount or move that disk; "
+        "set another data-root in /etc/docker/daemon.json",
     ),
     Planned(
         errors.ComposeTooOld, host(engine=engine(compose_version="2.24.3")), {},
@@ -333,8 +333,9 @@ PLANNED = [
     Planned(
         errors.ProjectLink,
         host(project={"path": "/opt/agnes", "link": "/srv/apps/agnes-prod", "name": ""}), {},
-        "AH054: '/opt/agnes' is a link to '/srv/apps/agnes-prod', so Compose names the project by one or by the "
-        "other, as it is called; make it a directory, by a move or a bind mount",
+        "AH054: '/opt/agnes' is a link to '/srv/apps/agnes-prod', so Compose may give the "
+        "project one name or another; make '/opt/agnes' a directory: move the files there, or "
+        "use a bind mount",
     ),
     Planned(
         errors.ProjectName,

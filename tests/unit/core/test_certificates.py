@@ -133,12 +133,14 @@ TEST_PLANNED: list[Any] = [
     pytest.param(flat_host(certificates=certificates(caddyfile="other")), TLS, "", [], id="other-file"),
     pytest.param(
         flat_host(certificates=certificates(**placed(found="unknown"))), TLS, "",
-        ["whether /data-state/certs has the certificate that profile tls needs is not known yet"],
+        ["it is not known yet whether /data-state/certs has the certificate that profile tls "
+         "needs"],
         id="unknown",
     ),
     pytest.param(
         UNMOUNTED, {**TLS, "layout": "flat"}, "",
-        ["whether /data-state/certs has the certificate that profile tls needs is not known yet"],
+        ["it is not known yet whether /data-state/certs has the certificate that profile tls "
+         "needs"],
         id="not-mounted-yet",
     ),
     pytest.param(

@@ -123,14 +123,14 @@ TEST_CLONES: list[Any] = [
     pytest.param(with_state_disk("serial:S1", wwn="w"), [], id="told-by-something-else-now"),
     pytest.param(
         with_state_disk("serial:S1", serial="S2"),
-        ["/data/state is on another disk than the one that the record has (serial:S2, recorded "
-         "serial:S1), with the same UUID: a copy of it, such as a snapshot that was restored"],
+        ["/data/state is on another disk than the recorded one (serial:S2, recorded serial:S1), "
+         "with the same UUID: it is a copy, such as a restored snapshot"],
         id="a-restored-snapshot",
     ),
     pytest.param(
         with_state_disk("serial:S1", ext4("/dev/sdd", "u-state", serial="S3"), serial="S1"),
-        ["/dev/sdd has the same UUID as /dev/sdc, which is mounted at /data/state: at a boot the kernel "
-         "may mount either; detach the copy, or give it another UUID"],
+        ["/dev/sdd has the same UUID as /dev/sdc, which is mounted at /data/state: the next boot "
+         "may mount either of them; detach the copy, or give it another UUID"],
         id="a-copy-beside-it",
     ),
 ]  # fmt: skip

@@ -65,7 +65,8 @@ def test_upsert_refuses_a_value_that_readers_read_differently(value: str, found:
         dotenv.upsert("", {"KEY": value})
     assert str(refused.value) == (
         f"AH047: the value for KEY holds {found}, which the product's scripts and Compose read "
-        "differently; use a value without quotes, $, backticks, backslashes and spaces at its ends"
+        "differently; use a value without quotes, "
+        "$, backticks, backslashes, and spaces at its start or end"
     )
 
 

@@ -152,8 +152,8 @@ def test_notes_say_what_stops_nothing() -> None:
     assert make_plan(observed, {})["notes"] == [
         "uid 999 is account 'backup' on this host, which can read state files",
         "gid 999 is group 'systemd-journal' on this host (files of state have it)",
-        "volume 'agnes_data' is left over and binds /data: its options can't be changed, no service "
-        "may use it; 'docker volume rm agnes_data' takes it away",
+        "volume 'agnes_data' is left over and binds /data: its options can't be changed, no "
+        "service may use it; 'docker volume rm agnes_data' removes it",
         "COMPOSE_FILE names docker-compose.flat-mount.yml and docker-compose.host-mount.yml; the "
         "last one counts, and is proved",
     ]

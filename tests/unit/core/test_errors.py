@@ -116,7 +116,8 @@ DECIDED = [
         errors.EnvValueUnsafe,
         lambda tmp: upsert("", {"DOMAIN": "a$b"}),
         "AH047: the value for DOMAIN holds '$', which the product's scripts and Compose read "
-        "differently; use a value without quotes, $, backticks, backslashes and spaces at its ends",
+        "differently; use a value without quotes, $, backticks, backslashes, and spaces at its "
+        "start or end",
     ),
     Case(
         host_errors.ChangedByYaml,
@@ -221,13 +222,14 @@ DONE = [
     Case(
         host_errors.PlaceUnreadable,
         unreadable,
-        "AH016: '/data/state' can't be looked at (Input/output error), and what is there decides what "
-        "a run may do; find out why, the kernel's log tells of a failing disk, and run again",
+        "AH016: '/data/state' can't be read (Input/output error), so it is not known whether "
+        "state or data is there; look for disk errors with 'dmesg', correct the cause, and run "
+        "again",
     ),
     Case(
         host_errors.NotRoot,
         lambda tmp: host.check_root(54321),
-        "AH015: this runs as user '54321' on the host, and only root can look at disks and mounts; "
+        "AH015: the run is user '54321' on the host, and only root can read disks and mounts; "
         "set ansible_become: true for the host, and no other ansible_become_user than root",
     ),
     Case(
@@ -239,8 +241,9 @@ DONE = [
     Case(
         move_errors.OtherDeviceMounted,
         lambda tmp: filesystems.check_mounted("/proc", "8:16"),
-        f"AH137: '/proc' shows another device than the one that was to be there (found device {NUMBER['/proc']}, "
-        "wanted 8:16), so nothing is written there; see 'findmnt /proc' for what is mounted, and find out who did it",
+        "AH137: another device is mounted at '/proc' than the one that belongs there (found device "
+        f"{NUMBER['/proc']}, wanted 8:16), so nothing is written there; find out with 'findmnt /proc' "
+        "what it is, unmount it, then run again",
     ),
     Case(
         errors.StateLinkForeign,
@@ -279,21 +282,23 @@ DONE = [
     Case(
         errors.NotAsProved,
         lambda tmp: Compose(docker(tmp, f"echo '{json.dumps(RESOLVED)}'"), str(tmp)).check("", CONFIG),
-        "AH140: what Compose resolves in {tmp} is not what was proved before (service 'app' would mount "
-        "/opt/shared:/x:rw), so nothing is started; find out what changes its files or .env meanwhile, and "
-        "run again",
+        "AH140: the project in {tmp} has changed since it was proved (service 'app' would mount "
+        "/opt/shared:/x:rw), so nothing is started; find out what changes its files or .env at "
+        "the same time, stop that, and run again",
     ),
     Case(
         errors.PathOfOurs,
         lambda tmp: resolve(tmp, f"echo '{json.dumps(RESOLVED)}'".replace("/opt/", "/run/agnes-host/stage-x/")),
-        "AH141: 'app' would mount '/run/agnes-host/stage-x/shared', which is in this collection's own directory "
-        "and gone at the next boot; find the file of the chain that does it and correct it",
+        "AH141: 'app' would mount '/run/agnes-host/stage-x/shared', which belongs to this "
+        "collection and is gone at the next boot; find the file of the chain that does it and "
+        "correct it",
     ),
     Case(
         errors.NoStage,
         lambda tmp: stage.Stage("docker", "/nowhere/agnes", {}, "").config(),
-        "AH142: the project can't be shown to Compose as it will be, because no directory above '/nowhere/agnes' "
-        "is there; it takes unshare, tar and the kernel's overlay filesystem (modprobe overlay)",
+        "AH142: the project can't be proved before it is written, because no directory above "
+        "'/nowhere/agnes' is there; the proof needs unshare, tar and the kernel's overlay "
+        "filesystem (modprobe overlay)",
     ),
     Case(
         errors.DryRunUnreadable,
@@ -325,46 +330,48 @@ DONE = [
         lambda tmp: proof.prove(ODD_SERVICES, ["app"], {"app": [CONTAINER]}, ODD, "/opt/agnes"),
         f"AH048: containers see something else than this host's disks: 'agnes-app-1' has '/none' on "
         f"device none (No such file or directory) (the state disk is {NUMBER['/sys']}), 'agnes-app-1' "
-        f"has '/proc' on device {NUMBER['/proc']} (the state disk is {NUMBER['/sys']}); stop them, and "
-        "see docs/errors.md",
+        f"has '/proc' on device {NUMBER['/proc']} (the state disk is {NUMBER['/sys']}); stop them, "
+        "then see AH048 in docs/errors.md",
     ),
     Case(
         stack_errors.NothingProved,
         lambda tmp: proof.prove(
             ODD_SERVICES, ["app"], {"app": [{**CONTAINER, "status": "paused"}]}, ODD, "/opt/agnes"
         ),
-        "AH055: by the chain of compose files these services must see this host's disks, and nothing "
-        "shows that they do: 'app' (/none, /proc): agnes-app-1 is paused; see 'docker compose ps --all' "
-        "in /opt/agnes, and run again",
+        "AH055: these services must see this host's disks, and it could not be proved that they "
+        "do: 'app' (/none, /proc): agnes-app-1 is paused; see with 'docker compose ps --all' in "
+        "/opt/agnes why they do not run, and run again",
     ),
     Case(
         stack_errors.NotUp,
         looping,
-        "AH145: services do not stay up: app is restarting (9 times so far, ended with 1); there is no "
-        "certificate in '{tmp}/certs/fullchain.pem'; its log ends with: one | two | (hidden) x?; mend the "
-        "cause, see 'docker compose logs' in {tmp}, and run again",
+        "AH145: services do not stay up: app is restarting (9 times so far, ended with 1); there "
+        "is no certificate in '{tmp}/certs/fullchain.pem'; its log ends with: one | two | "
+        "(hidden) x?; see 'docker compose logs' in {tmp}, correct the cause, and run again",
     ),
     Case(
         stack_errors.OneOffHolds,
         lambda tmp: check_one_offs(
             [container("app", name="run-1", one_off=True, mounts=[holds("/data")])], FLAT
         ),
-        "AH146: containers that 'docker compose run' has started still run and hold what would move: "
-        "'run-1' (/data); wait for their end, or stop them with 'docker stop run-1', then run again",
+        "AH146: containers that 'docker compose run' has started still run and use what would "
+        "move: 'run-1' (/data); wait until they exit, or stop them with 'docker stop run-1', "
+        "then run again",
     ),
     Case(
         stack_errors.StrayService,
         lambda tmp: check_strays({}, [container("old", mounts=[holds("/data/pg")])], FLAT),
-        "AH148: containers of the project belong to no service of its chain of compose files, so a move "
-        "would not stop them: 'agnes-old-1' of service 'old' (/data/pg); find out what they are for, then "
-        "put their file into the chain or take them away",
+        "AH148: containers of the project belong to no service of its compose files, so a move "
+        "would not stop them: 'agnes-old-1' of service 'old' (/data/pg); find out what they are "
+        "for, then add their file to COMPOSE_FILE in .env or remove them",
     ),
     Case(
         stack_errors.StaleHolds,
         lambda tmp: proof.check_beneath({f"{tmp_with_file(tmp)}": ["agnes-app-1"]}),
-        "AH147: containers run since before their disk was mounted (agnes-app-1), and beneath "
-        "'{tmp}/data' lies what they may have written there (found sub/rows); stop them, look at it as "
-        "docs/errors.md shows, move it aside, then run again",
+        "AH147: containers were started before their disk was mounted (agnes-app-1), and beneath "
+        "the mount at '{tmp}/data' are files that they may have written (found sub/rows); stop "
+        "them, look at the files as AH147 in docs/errors.md shows, move them aside, then run "
+        "again",
     ),
 ]  # fmt: skip
 

@@ -237,7 +237,7 @@ def test_who_will_not_see_state_is_in_the_plan() -> None:
     ]
     assert f"note: {plan['notes'][0]}" in plan["sentences"]
     unknown = planned_with([container("app")], None)
-    assert "looked at in the move" in unknown["notes"][0]
+    assert "checked only in the move" in unknown["notes"][0]
 
 
 def test_one_offs_are_no_service_of_a_move() -> None:

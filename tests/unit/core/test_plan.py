@@ -322,10 +322,10 @@ def test_what_containers_do_not_see_and_what_was_left_behind_is_in_the_plan() ->
     one_off = container("app", "exited", name="run-1", one_off=True, mounts=[holds("/data")])
     plan = make_plan(flat_host(containers=[*stale, one_off]))
     assert [note for note in plan["notes"] if "agnes-app-1" in note or "run-1" in note] == [
-        "container 'run-1' of 'docker compose run' was left behind and holds /data: 'docker rm run-1' takes "
-        "it away",
-        "containers run since before their disk was mounted, and do not see it: agnes-app-1, agnes-bot-1; the "
-        "run makes them anew when nothing lies beneath the mount, and stops otherwise",
+        "container 'run-1' of 'docker compose run' was left behind and holds /data: 'docker rm "
+        "run-1' removes it",
+        "containers were started before their disk was mounted, and do not see it: agnes-app-1, "
+        "agnes-bot-1; the run recreates them, or stops if there are files beneath the mount",
     ]
     assert not make_plan(flat_host(containers=[stale[2]]))["notes"]
     # One that has ended sees nothing, and what is no path of ours is not asked for.

@@ -104,8 +104,8 @@ def test_the_plan_says_what_is_mounted_first() -> None:
     plan = make_plan(observed)
     assert plan["refusal"] == ""
     assert plan["sentences"][:2] == [
-        f"mount the disk with UUID {uuid} at {path} by its line in /etc/fstab: it is attached, and came "
-        "too late for the boot"
+        f"mount the disk with UUID {uuid} at {path} by its line in /etc/fstab: it is attached, but "
+        "not mounted"
         for path, uuid in BOTH.items()
     ]
 

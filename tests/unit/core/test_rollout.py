@@ -20,7 +20,7 @@ def member(deployment: str = "acme", **differs: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-NOT_PLANNED = "the host was not reached, or its plan has not come to its end"
+NOT_PLANNED = "the host was not reached, or its plan failed"
 MOVE = {
     "source": "nested", "target": "flat", "direction": "forward", "downtime": "short",
     "steps": [{"id": "stop"}, {"id": "start"}],

@@ -162,6 +162,6 @@ def test_who_does_not_see_state_is_said() -> None:
     assert remarks(services, LAYOUTS["flat"]) == [
         "service 'caddy' has the data disk at /srv: in layout flat state is not in it",
         "service 'helper' is told STATE_DIR=/data-state and mounts nothing there: what it writes "
-        "there goes with its container",
+        "there is lost with its container",
     ]
     assert remarks(chain("nested", {"caddy": {"volumes": [DATA]}}), LAYOUTS["nested"]) == []

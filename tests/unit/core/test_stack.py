@@ -194,9 +194,9 @@ def test_one_off_containers_are_named_where_they_hold_a_disk() -> None:
         "container 'agnes-app-run-1' of 'docker compose run' still runs and holds /data: "
         "'docker stop agnes-app-run-1' ends it",
         "container 'agnes-app-run-2' of 'docker compose run' was left behind and holds /data: "
-        "'docker rm agnes-app-run-2' takes it away",
+        "'docker rm agnes-app-run-2' removes it",
         "container 'agnes-app-run-4' of 'docker compose run' was left behind and holds volume "
-        "agnes_data: 'docker rm agnes-app-run-4' takes it away",
+        "agnes_data: 'docker rm agnes-app-run-4' removes it",
     ]
     check_one_offs([ended, other, volume], FLAT)
     with pytest.raises(OneOffHolds):

@@ -224,7 +224,7 @@ def test_what_can_not_be_looked_at_is_not_absent(
         assert look(str(tmp_path)) == nothing
     for number in (errno.EIO, errno.EACCES, errno.ESTALE):
         monkeypatch.setattr(call, failing(number))
-        with pytest.raises(PlaceUnreadable, match=r"^AH016: '.*' can't be looked at"):
+        with pytest.raises(PlaceUnreadable, match=r"^AH016: '.*' can't be read"):
             look(str(tmp_path))
 
 
