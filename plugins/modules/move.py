@@ -45,6 +45,11 @@ options:
     description: The compose project's directory.
     type: str
     default: /opt/agnes
+  profiles:
+    description: Compose profiles that shall run; the move writes the chain of compose files that a run with them would write.
+    type: list
+    elements: str
+    default: []
   canary_url:
     description: Address to which a canary row is posted, over this host's loopback, before the stop and after the start. Empty for none.
     type: str
@@ -125,6 +130,7 @@ def ask(params: dict[str, Any]) -> str:
         "facts": move["facts"] if move["new"] else {},
         "devices": {"data": params["data_device"], "state": params["state_device"]},
         "project_dir": params["project_dir"].rstrip("/"),
+        "profiles": params["profiles"],
         "canary_url": params["canary_url"],
         "timeout": params["timeout"],
         # The unit has none of it: by it the engine reaches a registry as this run does.
@@ -196,6 +202,7 @@ def main() -> None:
             "data_device": {"type": "str", "default": ""},
             "state_device": {"type": "str", "default": ""},
             "project_dir": {"type": "str", "default": "/opt/agnes"},
+            "profiles": {"type": "list", "elements": "str", "default": []},
             "canary_url": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 600},
         },

@@ -28,6 +28,21 @@ def test_the_first_move_lost_nothing_and_started_exactly_what_ran(
         )
 
 
+def test_the_move_wrote_the_chain_that_the_run_after_it_would_write(host: Any, name: str) -> None:
+    """The host had an older order, with a file of its own before the product's."""
+    found = host.check_output("grep ^COMPOSE_FILE= /opt/agnes/.env").partition("=")[2].split(":")
+    assert [each.removesuffix(".yml").removeprefix("docker-compose.") for each in found] == [
+        "docker-compose", "prod", "host-mount", "tls", "ops", "flat-mount",
+    ]  # fmt: skip
+    label = "docker inspect --format '{{.Config.Labels.ops}}' agnes-app-1"
+    assert host.check_output(label) == "mine"
+    for step, check in (("check", True), ("converge", False)):
+        told = records.actions(records.read("nested_to_flat", step), name, check=check)
+        modules = {module for module, *_what in told}
+        assert "agnes.host.move" in modules
+        assert not modules & {"agnes.host.project", "agnes.host.stack"}, sorted(told)
+
+
 def test_what_lay_beneath_the_mount_was_renamed_aside(host: Any) -> None:
     found = host.check_output("find /data/.agnes-host-aside -type f -printf '%f\\n' | sort")
     assert found.split() == ["agnes-state-applier.tick", "db-state-applier.lock"]

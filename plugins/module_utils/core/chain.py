@@ -149,6 +149,35 @@ def chain_for(
     return _in_order(files)
 
 
+def resolvers_order(chain: Sequence[str]) -> list[str]:
+    """The same files as the product's resolver has them: those that it decides on first, then the others.
+
+    A file of others that stood between them may need what came before it, or say what one behind it
+    replaces: Compose is to be asked whether both orders mean the same. A chain with another first
+    file, by which Compose knows where the project is, stays as it is.
+    """
+    if list(chain[:1]) != [BASE[0]]:
+        return list(chain)
+    known = sorted((name for name in chain if name in _ORDER), key=_ORDER.index)
+    return [*known, *(name for name in chain if name not in _ORDER)]
+
+
+def order_note(current: Sequence[str], chain: Sequence[str]) -> str:
+    """What to know where a run gives the files of COMPOSE_FILE another order; else empty.
+
+    current: the files of which the project is made now; chain: what ``chain_for`` makes of it.
+    """
+    ordered = resolvers_order(chain)
+    stays, gets = ([n for n in a if n in b] for a, b in ((current, ordered), (ordered, current)))
+    if stays == gets:
+        return ""
+    return (
+        f"COMPOSE_FILE gets the order {join(ordered)}, as the product's own upgrade computes it, which "
+        "warns of another one; a file of yours stays before one of the product's where Compose would "
+        "make something else of the project"
+    )
+
+
 def without_others(layout: Layout, chain: Sequence[str]) -> list[str]:
     """A chain without overlays of the table but that of ``layout``, for where one of them is stale."""
     return [name for name in chain if name == layout.overlay or name not in overlays()]

@@ -9,7 +9,7 @@ from typing import Any, Optional
 from . import fstab
 from .authority import decide, note
 from .boot import check_boot
-from .chain import chain_for, chain_now, layout_overlays, split
+from .chain import chain_for, chain_now, layout_overlays, order_note, split
 from .choice import asked_layout, check_trust, choose_layout, current_layout
 from .disks import DiskPlan, Request, check_record, plan_disks
 from .elsewhere import check_elsewhere
@@ -140,7 +140,9 @@ def _decided(
     profiles = list(request.get("profiles") or [])
     current = chain_now(host["env"]["values"], host["compose_files"], host["project"]["path"])
     backend = host["moving"]["backend"]
+    chain = chain_for(layout, current, profiles, host["compose_files"], backend)
     notes, kept = [*_notes(host, layout, disks), *_beneath(host, move)], list[str]()
+    notes += [order] if (order := order_note(current, chain)) else []
     notes += move.remarks if move else ()
     if not (move and interrupted(host)):
         # In the middle of a move there may be state nowhere; what it does is decided already.
@@ -159,7 +161,7 @@ def _decided(
         "touches_disks": any(disk.action in MADE for disk in disks),
         "facts": {} if part else facts_of(host),
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
-        "chain": chain_for(layout, current, profiles, host["compose_files"], backend),
+        "chain": chain,
         "notes": notes,
         "sentences": [
             *(move.sentences() if move else ()),

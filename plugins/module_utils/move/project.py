@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..core.layouts import Layout
 from ..core.move_errors import StrayContainers
@@ -117,8 +118,11 @@ class Project:
         found = self.stack.wait(chain, names, seconds, _POLL_SECONDS)
         proof.prove(chain, names, found, layout, self.directory)
 
-    def check_idle(self, layout: Layout) -> None:
-        """Raise OneOffHolds or StrayService for what the stop would leave, and that holds what would move."""
+    def check_idle(self, services: Mapping[str, Any], layout: Layout) -> None:
+        """Raise OneOffHolds or StrayService for what the stop would leave, and that holds what would move.
+
+        services: those of the chain.
+        """
         found = containers(self.docker, self.name)
         check_one_offs(found, layout)
-        check_strays(self.compose.config()["services"], found, layout)
+        check_strays(services, found, layout)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
 from ..core import fstab, switch
-from ..core.chain import without_others
+from ..core.backend import DUCKDB
 from ..core.disks import COPY_TARGET
 from ..core.errors import NotAsProved
 from ..core.move_errors import (
@@ -31,6 +31,7 @@ from ..system.compose import Compose
 from ..system.holders import holders
 from ..system.overlays import UNPROVED, proved_overlay
 from ..system.stage import Stage
+from ..system.switched import switched
 from . import canary, places
 from .common import Act, drop_line, remember_resting, unmount, until, write_marker
 from .copy_steps import COPY_ACTS
@@ -61,24 +62,18 @@ def _unfence(world: World) -> None:
 
 
 def _overlay(world: World) -> None:
-    text = world.read_env()
-    after = world.env_after(text)
     directory, name = world.intent["project_dir"], world.target.overlay
-    chain = switch.chain_in(after)
     path = os.path.join(directory, name)
-    stage = Stage(world.project.docker, directory, {}, after)
-    try:
-        overlay, config = proved_overlay(stage, world.target, chain, os.path.lexists(path))
-    except UNPROVED:
-        # The overlay of the layout that is left comes before the new one, and may be what is in the way.
-        chain = without_others(world.target, chain)
-        after = world.env_after(text, chain)
-        stage = Stage(world.project.docker, directory, {}, after)
-        overlay, config = proved_overlay(stage, world.target, chain, os.path.lexists(path))
-    world.intent["chain"] = chain
-    _publish_overlay(path, overlay)
+    found = switched(
+        world.project.docker, directory, world.source, world.target, world.read_env(),
+        # An intent of an earlier version has neither.
+        world.intent.get("profiles") or (), world.intent.get("backend") or DUCKDB,
+        world.intent.get("chain") or (),
+    )  # fmt: skip
+    world.intent["chain"] = found.chain
+    _publish_overlay(path, found.overlay)
     durable.keep_aside(world.env_path, REPLACED)
-    _remember_proved(world, config, after)
+    _remember_proved(world, found.config, found.env_text)
 
 
 def _publish_overlay(path: str, overlay: bytes) -> None:
@@ -170,7 +165,8 @@ def product_lock(
 
 
 def _idle(world: World) -> None:
-    world.project.check_idle(world.source)
+    services = world.project.compose.config()["services"]
+    world.project.check_idle(services, world.source)
     path = world.source.state_dir
     with trees.opened(path) as directory:
         try:
@@ -184,7 +180,7 @@ def _idle(world: World) -> None:
     for place in (world.source.mounts["state"], world.target.mounts["state"]):
         places.check_aside(os.path.dirname(place))
     _check_line(world)
-    _check_images(world)
+    _check_images(world, services)
     shared = moving.others(world.project.docker, world.project.name, world.all_held())
     if shared:
         raise StateDiskShared(path=path, found=", ".join(shared))
@@ -195,9 +191,8 @@ def _idle(world: World) -> None:
         _send_canary(world, path)
 
 
-def _check_images(world: World) -> None:
+def _check_images(world: World, services: Mapping[str, Any]) -> None:
     """Raise ImageGone for a service that could not be started again: its tag has been taken away since."""
-    services = world.project.compose.config()["services"]
     for name in sorted(set(world.wanted) & set(services)):
         image = services[name]["image"]
         show = [world.project.docker, "image", "inspect", "--format", "{{.Id}}", image]

@@ -8,11 +8,10 @@ import os
 import time
 import uuid as uuids
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Optional
 
-from ..core import dotenv, switch
-from ..core.chain import chain_for, chain_now
+from ..core import switch
 from ..core.layouts import LAYOUTS, Layout
 from ..core.move_errors import MoveDiskAway
 from ..core.move_steps import COMMIT, ELSEWHERE, order
@@ -129,19 +128,9 @@ class World:
         """Write the intent down, durably."""
         ledger.write(ledger.FENCE, self.intent)
 
-    def env_after(self, text: str, chain: Sequence[str] = ()) -> str:
-        """``.env`` of the target, made from that of the source.
-
-        chain: that of the target; by default the one that was proved, and before that the one to prove.
-        """
-        chain = chain or self.intent.get("chain") or self._chain_after(text)
-        return switched_env(text, self.source, self.target, chain)
-
-    def _chain_after(self, text: str) -> list[str]:
-        directory = self.intent["project_dir"]
-        present = os.listdir(directory)
-        current = chain_now(dotenv.read(text), present, directory)
-        return chain_for(self.target, current, (), present)
+    def env_after(self, text: str) -> str:
+        """``.env`` of the target, made from that of the source, with the chain that was proved."""
+        return switched_env(text, self.source, self.target, self.intent["chain"])
 
     def files_hash(self, env_text: str) -> str:
         """A hash over ``.env`` and all compose files, of the chain and beside them."""
@@ -302,6 +291,8 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
             (p["fstype"] for p in facts["points"] if p["uuid"] == request["uuid"]), "ext4"
         ),
         "project_dir": request["project_dir"],
+        "profiles": list(request.get("profiles") or ()),
+        "backend": facts["backend"],
         "environment": passed(),
         "canary_url": request.get("canary_url") or "",
         "timeout": int(request.get("timeout") or 600),

@@ -8,6 +8,7 @@ given, which is checked against what Compose itself takes for it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +22,13 @@ from ..core.project import PRODUCT_NAME, check_name, check_sources, digest
 from . import durable
 from .commands import Done, last_line, run
 from .engine import PROJECT_LABEL
+
+_NO_DIFFERENCE = ("build", "pull_policy", "scale", "depends_on", "profiles", "develop")
+"""Keys of a service for which Compose makes no container anew."""
+
+
+def _hash(found: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 class Compose:
@@ -44,8 +52,10 @@ class Compose:
         argv = [self.docker, "compose", "--project-name", self.name, "--profile", "*", *arguments]
         return self.launch(argv, codes, seconds)
 
-    def _config(self) -> dict[str, Any]:
-        argv = [self.docker, "compose", "--profile", "*", "config", "--format", "json"]
+    def _config(self, files: Sequence[str] = ()) -> dict[str, Any]:
+        """All that Compose resolves, secrets included. files: named in the call, and not by ``.env``."""
+        named = [word for name in files for word in ("--file", name)]
+        argv = [self.docker, "compose", "--profile", "*", *named, "config", "--format", "json"]
         done = self.launch(argv, (), 120)
         if done.code:
             raise self._invalid(last_line(done.err))
@@ -72,17 +82,28 @@ class Compose:
         check_sources(config)
         return config
 
+    def means_the_same(self, chain: Sequence[str], other: Sequence[str]) -> bool:
+        """Whether Compose makes of two chains the very same, in all that it resolves. Raises ComposeInvalid."""
+        return self._config(chain) == self._config(other)
+
+    def shapes(self) -> dict[str, str]:
+        """Service -> a hash over what a container is made of; two that differ are made anew by ``up``.
+
+        Without what ``up`` takes for no difference (docker/compose, pkg/compose/hash.go).
+        Raises ComposeInvalid.
+        """
+        config = self._config()
+        return {
+            name: _hash({key: value for key, value in service.items() if key not in _NO_DIFFERENCE})
+            for name, service in (config.get("services") or {}).items()
+        }
+
     def check(self, proved: str, config: Optional[Mapping[str, Any]] = None) -> None:
         """Raise NotAsProved unless Compose resolves the configuration that was proved.
 
         proved: its digest; config: the configuration, where the caller still has it, for the message.
         """
-        found = self.config()
-        if digest(found) != proved:
-            differs = (
-                difference(config, found) if config else "a file of it or .env was written since"
-            )
-            raise NotAsProved(project=self.directory, found=differs)
+        check_proved(proved, self.config(), self.directory, config)
 
     def _invalid(self, error: str) -> ComposeInvalid:
         """The refusal of the chain; it names the one file that Compose can't read alone, if any."""
@@ -135,6 +156,18 @@ class Compose:
     def down(self, grace: int, seconds: float) -> None:
         """Stop and remove all containers. grace: seconds that each has to end; raises Failed."""
         self.call("down", "--timeout", str(grace), seconds=seconds)
+
+
+def check_proved(
+    proved: str,
+    found: Mapping[str, Any],
+    directory: str,
+    config: Optional[Mapping[str, Any]] = None,
+) -> None:
+    """Raise NotAsProved unless the configuration ``found`` is the one that was proved; see Compose.check."""
+    if digest(found) != proved:
+        differs = difference(config, found) if config else "a file of it or .env was written since"
+        raise NotAsProved(project=directory, found=differs)
 
 
 def difference(proved: Mapping[str, Any], found: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Optional
 
+from ..core.chain import resolvers_order
 from ..core.errors import ComposeInvalid, OverlayUnproved, VolumeLeftOver
 from ..core.layouts import Layout, overlays
 from ..core.overlay import prove, render, wanted_mounts
@@ -55,3 +56,15 @@ def proved_overlay(
     text = render(base, layout, rest, before).encode()
     stage.put(name, text)
     return text, proved()
+
+
+def in_order(stage: Stage, chain: list[str]) -> list[str]:
+    """``chain`` in the order of the product's resolver, if Compose makes the very same of it.
+
+    The product's upgrade warns of another order at each of its ticks.
+    """
+    better = resolvers_order(chain)
+    try:
+        return better if better != chain and stage.means_the_same(chain, better) else chain
+    except ComposeInvalid:
+        return chain

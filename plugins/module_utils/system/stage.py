@@ -50,6 +50,12 @@ class Stage(Compose):
         self._files = {name: file.content for name, file in files.items()}
         self._env = env_text
 
+    def with_env(self, env_text: str) -> Stage:
+        """The same stage with another ``.env``."""
+        other = Stage(self.docker, self.directory, {}, env_text)
+        other._files = dict(self._files)
+        return other
+
     def put(self, name: str, content: bytes) -> None:
         """Put a file into the stage, in place of the project's."""
         self._files[name] = content

@@ -135,9 +135,9 @@ def image_gone(tmp: Path) -> object:
     docker = tmp / "docker"
     docker.write_text("#!/bin/sh\nexit 1\n")
     docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
-    compose = SimpleNamespace(config=lambda: {"services": {"app": {"image": "agnes:1"}}})
-    project = SimpleNamespace(docker=str(docker), compose=compose, directory="/opt/agnes")
-    return steps._check_images(SimpleNamespace(project=project, wanted=["app"]))  # type: ignore[arg-type]
+    project = SimpleNamespace(docker=str(docker), directory="/opt/agnes")
+    world = SimpleNamespace(project=project, wanted=["app"])
+    return steps._check_images(world, {"app": {"image": "agnes:1"}})  # type: ignore[arg-type]
 
 
 def not_alone(tmp: Path) -> object:

@@ -15,6 +15,8 @@ from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
     chain_now,
     join,
     layout_overlays,
+    order_note,
+    resolvers_order,
     split,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
@@ -212,6 +214,54 @@ def test_a_chain_of_ours_stays_as_it_is(
 ) -> None:
     chain = chain_for(layout, current, **more)
     assert chain_for(layout, chain, **more) == chain
+
+
+POSTGRES = ["docker-compose.postgres.yml", "docker-compose.postgres-host-mount.yml"]
+ALL_FILES = st.lists(
+    st.sampled_from([*BASE, *POSTGRES, TLS_OVERLAY, *overlays(), A]) | FOREIGN, unique=True
+)
+REQUEST = st.builds(dict, MORE, backend=st.sampled_from(["duckdb", "side_car"]))
+
+
+@given(LAYOUT, ALL_FILES, REQUEST, st.booleans())
+def test_after_a_move_a_run_that_asks_the_same_has_no_other_chain(
+    target: Layout, current: list[str], request: dict[str, Any], ordered: bool
+) -> None:
+    """What a move has written, in the resolver's order or not, is what the run after it would write."""
+    moved = chain_for(target, current, **request)
+    moved = resolvers_order(moved) if ordered else moved
+    found = chain_now({"COMPOSE_FILE": join(moved)}, [], "/opt/agnes")
+    assert chain_for(target, found, **request) == moved
+    assert resolvers_order(resolvers_order(moved)) == resolvers_order(moved)
+
+
+ORDERS: list[Any] = [
+    pytest.param(
+        [*BASE, B, TLS_OVERLAY, FLAT_MOUNT], [*BASE, TLS_OVERLAY, B, FLAT_MOUNT], id="tls"
+    ),
+    pytest.param(
+        [*BASE, B, HOST_MOUNT, FLAT_MOUNT, A], [*BASE, HOST_MOUNT, A, B, FLAT_MOUNT], id="two"
+    ),
+    pytest.param([*BASE, TLS_OVERLAY, B, "a.yml"], [*BASE, TLS_OVERLAY, B, "a.yml"], id="right"),
+    pytest.param(["/srv/x.yml", *BASE], ["/srv/x.yml", *BASE], id="another-base"),
+    pytest.param([], [], id="none"),
+]
+
+
+@pytest.mark.parametrize(("chain", "expected"), ORDERS)
+def test_the_resolver_has_files_of_others_behind_its_own(
+    chain: list[str], expected: list[str]
+) -> None:
+    assert resolvers_order(chain) == expected
+    note = order_note(chain, chain)
+    assert (f"gets the order {join(expected)}, " in note) is (chain != expected)
+    assert bool(note) is (chain != expected)
+
+
+def test_what_comes_or_goes_is_no_other_order() -> None:
+    assert not order_note([*BASE, HOST_MOUNT, B], [*BASE, TLS_OVERLAY, B, FLAT_MOUNT])
+    assert not order_note([*BASE, FLAT_MOUNT, B], [*BASE, HOST_MOUNT, B])
+    assert order_note([*BASE, TLS_OVERLAY, HOST_MOUNT], [*BASE, HOST_MOUNT, TLS_OVERLAY])
 
 
 @given(LAYOUT, FILES, MORE)

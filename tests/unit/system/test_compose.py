@@ -55,6 +55,47 @@ def test_what_was_proved_is_there(tmp_path: Path) -> None:
     Compose(says(tmp_path, CONFIG), str(tmp_path)).check(digest(PROVED), PROVED)
 
 
+def test_two_orders_mean_the_same_only_if_all_that_compose_resolves_is_the_same(
+    tmp_path: Path,
+) -> None:
+    """Environment included, which no cut configuration has; .env is the same for both."""
+    say = 'echo "$@" >> ' + f"{tmp_path}/said"
+    body = 'case "$*" in *"a.yml --file b.yml"*) x=1;; *) x=${OTHER:-1};; esac'
+    config = '{\\"name\\": \\"agnes\\", \\"services\\": {\\"app\\": {\\"environment\\": {\\"X\\": \\"$x\\"}}}}'
+    for other, same in (("1", True), ("2", False)):
+        client = docker(tmp_path, f'{say}; OTHER={other}; {body}; echo "{config}"')
+        compose = Compose(client, str(tmp_path))
+        assert compose.means_the_same(["a.yml", "b.yml"], ["b.yml", "a.yml"]) is same
+    assert (tmp_path / "said").read_text().splitlines()[0] == (
+        "compose --profile * --file a.yml --file b.yml config --format json"
+    )
+
+
+SHAPES: list[Any] = [
+    ({"environment": {"A": "2"}}, True),
+    ({"volumes": []}, True),
+    ({"image": "x"}, True),
+    ({"depends_on": {"bot": {}}}, False),
+    ({"profiles": ["other"]}, False),
+]
+
+
+@pytest.mark.parametrize(("change", "differs"), SHAPES)
+def test_a_service_has_another_shape_where_up_would_make_it_anew(
+    tmp_path: Path, change: dict[str, Any], differs: bool
+) -> None:
+    app = {**APP, "environment": {"A": "1"}}
+    before, after = (
+        Compose(
+            says(tmp_path, {**CONFIG, "services": {**CONFIG["services"], "app": each}}),
+            str(tmp_path),
+        ).shapes()
+        for each in (app, {**app, **change})
+    )
+    assert (before["app"] != after["app"]) is differs
+    assert before["bot"] == after["bot"]
+
+
 OTHERS: list[Any] = [
     ({"app": {**APP, "volumes": []}}, {}, "service 'app' would mount nothing"),
     ({"app": {**APP, "profiles": []}}, {}, "service 'app' has another 'profiles'"),

@@ -138,3 +138,16 @@ def test_a_unit_that_waits_for_its_turn_is_waited_for(
 ) -> None:
     monkeypatch.setattr(move, "run", lambda _argv: SimpleNamespace(out=shown))
     assert move.is_active() == active
+
+
+def test_the_engine_is_told_the_profiles_by_which_the_run_after_it_makes_the_chain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(move.publish, "sources", dict)
+    monkeypatch.setattr(move.publish, "missing", lambda _modules: False)
+    monkeypatch.setattr(move, "run", lambda _argv, codes=(0,): None)
+    plan = dict.fromkeys(("source", "target", "direction", "uuid", "kind", "authority"), "x")
+    told = {"devices": {}, "data_device": "", "state_device": "", "canary_url": "", "timeout": 9}
+    params = {**told, "project_dir": "/p/", "profiles": ["tls"]}
+    move.ask({"move": {**plan, "disk": {}, "new": False}, **params})
+    assert (ledger.read(ledger.REQUEST) or {})["profiles"] == ["tls"]
