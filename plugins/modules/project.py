@@ -63,6 +63,12 @@ options:
     description: Keys for C(.env) that are secret.
     type: dict
     default: {}
+  moves_to:
+    description:
+      - In check mode or with O(prove_only), the layout to which a move before this would lead. O(layout)
+        is then the one that the host has now, and told is what would be left to do after the move.
+    type: str
+    default: ""
   prove_only:
     description: Put the project together and prove it, as every run does, and then leave all as it is.
     type: bool
@@ -123,6 +129,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
 from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
     chain_for,
     chain_now,
+    join,
     without_others,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
@@ -157,9 +164,11 @@ from ansible_collections.agnes.host.plugins.module_utils.system.engine import (
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.overlays import (
     UNPROVED,
+    in_order,
     proved_overlay,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
+from ansible_collections.agnes.host.plugins.module_utils.system.switched import Switched, switched
 
 
 class Proved(NamedTuple):
@@ -179,13 +188,15 @@ class ProjectManager:
     def __init__(self, params: dict[str, Any], actions: Actions) -> None:
         self.params = params
         self.actions = actions
-        self.layout = LAYOUTS[params["layout"]]
+        self.now = LAYOUTS[params["layout"]]
+        self.layout = LAYOUTS[params["moves_to"] or params["layout"]]
         self.dir = params["project_dir"].rstrip("/")
         engine = observe_engine()
         if engine["error"]:
             raise NoEngine(found=engine["error"])
         self.docker = engine["docker"]
         self.env_path = os.path.join(self.dir, ".env")
+        self.moved: Optional[Switched] = None
 
     def run(self) -> dict[str, Any]:
         """Stage, prove, publish, compare; returns the services and the chain."""
@@ -193,15 +204,26 @@ class ProjectManager:
             raise ProjectLink(path=self.dir, found=os.path.realpath(self.dir))
         product, present = self.product_files(), self.present()
         env_before = durable.read_text(self.env_path)
+        backend = moving.backend(self.now.state_dir)
+        if self.layout is not self.now:
+            if not self.actions.check:
+                raise Failed("moves_to is for a check run: state is not in that layout yet")
+            self.moved = switched(
+                self.docker, self.dir, self.now, self.layout, env_before or "",
+                self.params["profiles"], backend,
+            )  # fmt: skip
+            env_before = self.moved.env_text
+            present = sorted({*present, self.layout.overlay})
         current = dotenv.read(env_before or "")
         wanted = chain_for(
             self.layout, chain_now(current, present, self.dir), self.params["profiles"],
-            {*product, *present}, moving.backend(self.layout.state_dir),
+            {*product, *present}, backend,
         )  # fmt: skip
         project = self.proved(product, present, wanted, env_before or "", current)
         self.publish(project.files, env_before, project.env_text)
         recreates = self.announced_recreations(project)
-        if not (self.actions.check and self.actions.items):
+        # Where a run has nothing to publish, M(agnes.host.stack) compares before it starts anything.
+        if not self.moved and self.actions.check != bool(self.actions.items):
             Compose(self.docker, self.dir).check(digest(project.config), project.config)
         return {
             "layout": self.layout.name,
@@ -250,10 +272,16 @@ class ProjectManager:
         for name in chain:
             if name not in files and name != overlay and not os.path.exists(self.path_of(name)):
                 raise NoArtifacts(found=f"the chain names {name}, which is not there")
-        env_after = dotenv.upsert(env_before, self.env_values(chain, current))
-        stage = Stage(self.docker, self.dir, files, env_after)
+        values = self.env_values(chain, current)
+        stage = Stage(self.docker, self.dir, files, dotenv.upsert(env_before, values))
+        if self.moved and self.moved.overlay:
+            stage.put(overlay, self.moved.overlay)
         offered = product[overlay].content if overlay in product else None
         text, config = proved_overlay(stage, self.layout, chain, overlay in present, offered)
+        chain = in_order(stage, chain)
+        values["COMPOSE_FILE"] = join(chain)
+        env_after = dotenv.upsert(env_before, values)
+        stage = stage.with_env(env_after)
         if text:
             files[overlay] = artifacts.File(text, False)
         notes = []
@@ -275,9 +303,18 @@ class ProjectManager:
         return os.path.join(self.dir, name)
 
     def announced_recreations(self, project: Proved) -> set[str]:
-        """In check mode, what starting the stack will recreate because of the changes announced here."""
+        """In check mode, what starting the stack will recreate because of the changes announced here.
+
+        Names of containers; after a move, which makes all of them itself, names of services.
+        """
         pending = self.actions.check and self.actions.items and os.path.isdir(self.dir)
-        return project.stage.recreated(project.config["services"]) if pending else set()
+        if not pending:
+            return set()
+        if not self.moved:
+            return project.stage.recreated(project.config["services"])
+        # What runs now is made anew by the move: what counts is what differs from that.
+        before, after = self.moved.stage.shapes(), project.stage.shapes()
+        return {name for name in before if name in after and before[name] != after[name]}
 
     def present(self) -> list[str]:
         """Names in the project directory."""
@@ -303,7 +340,7 @@ class ProjectManager:
     def secrets(self, current: dict[str, str], given: dict[str, str]) -> dict[str, str]:
         """The secrets that .env lacks: taken over from STATE_DIR, or made."""
         values = {key: value for key, value in {**current, **given}.items() if value}
-        found = state_secrets.read(self.layout.state_dir)
+        found = state_secrets.read(self.now.state_dir)
         seen = {key: secret.seen(key, values) for key, secret in found.items()}
         up = app_runs(containers(self.docker, PRODUCT_NAME))
         taken, made = fill(seen, values, self.env_path, up)
@@ -337,9 +374,13 @@ class ProjectManager:
     def publish_file(self, path: str, file: artifacts.File) -> None:
         """Write one file durably unless it is there already."""
         info = durable.read_stat(path)
-        if holds(path, file):
+        made = (
+            self.moved.overlay if self.moved and path == self.path_of(self.layout.overlay) else b""
+        )
+        if made == file.content if made else holds(path, file):
             return
         before = "absent" if info is None else f"{info.st_size} bytes"
+        before = f"{len(made)} bytes" if made else before
         after = f"{len(file.content)} bytes"
 
         def act() -> None:
@@ -380,6 +421,7 @@ def main() -> None:
             "profiles": {"type": "list", "elements": "str", "default": []},
             "env": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "moves_to": {"type": "str", "default": ""},
             "prove_only": {"type": "bool", "default": False},
         },
         mutually_exclusive=[("image", "artifacts_dir")],

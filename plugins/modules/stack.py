@@ -50,7 +50,7 @@ options:
     type: str
     default: /opt/agnes
   recreates:
-    description: In check mode, what M(agnes.host.project) returned, which knows the project as it will be.
+    description: In check mode, what M(agnes.host.project) returned, which knows the project as it will be; containers, or services after a move.
     type: list
     elements: str
     default: []
@@ -64,9 +64,14 @@ options:
     type: str
     default: ""
   moves:
-    description: In check mode, whether a move comes before this, which stops all containers and starts them anew.
+    description: In check mode, whether a move comes before this, which removes all containers and makes those of O(starts) anew.
     type: bool
     default: false
+  starts:
+    description: In check mode, the services that such a move starts.
+    type: list
+    elements: str
+    default: []
   start:
     description: Whether to start what is not running. Without it, such a service is an error.
     type: bool
@@ -121,6 +126,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     needed_by,
     say_state,
     selected,
+    steps_after_move,
     unknown_profiles,
     unmounted,
 )
@@ -128,6 +134,7 @@ from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import proof, record, stacks
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import check_proved
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
 
 
@@ -148,16 +155,26 @@ class Bringer:
         self.found = self.stack.by_service()
 
     def _published(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.stack.compose.config()["services"]
-        return found
+        """What Compose resolves. Raises NotAsProved where it is not what was proved."""
+        found = self.stack.compose.config()
+        if self.params["proved"]:
+            check_proved(self.params["proved"], found, self.params["project_dir"])
+        services: dict[str, Any] = found["services"]
+        return services
 
     def run(self) -> dict[str, Any]:
         """All of it; returns the states of the services, and the proof."""
         wanted = selected(self.services, self.params["profiles"])
         names = awake(wanted, self.found, self.resting())
         names = [name for name in names if name not in self.params["resting"]]
-        stale = self.stale()
-        steps = self.stack.steps(self.services, names, {*stale, *self.recreates()})
+        # A move makes containers anew, and decides itself what lies beneath a mount.
+        moves = self.actions.check and self.params["moves"]
+        stale = set() if moves else self.stale()
+        steps = (
+            steps_after_move(self.services, names, self.params["starts"], self.params["recreates"])
+            if moves
+            else self.stack.steps(self.services, names, {*stale, *self.recreates()})
+        )
         if steps and not self.params["start"]:
             name = sorted(steps)[0]
             raise NotHealthy(
@@ -167,8 +184,6 @@ class Bringer:
                 project=self.params["project_dir"],
             )
         if steps and not self.actions.check:
-            if self.params["proved"]:
-                self.stack.compose.check(self.params["proved"])
             self.start(steps, names, stale)
         for name, step in sorted(steps.items()):
             before = "absent" if step == "create" else f"to {step}"
@@ -190,9 +205,6 @@ class Bringer:
 
     def stale(self) -> set[str]:
         """Containers that run since before their disk was mounted, once nothing lies beneath it."""
-        if self.actions.check and self.params["moves"]:
-            # The move makes them anew, and decides itself what lies beneath.
-            return set()
         if self.actions.check:
             missing = [path for path in self.params["mounted"] if not os.path.ismount(path)]
             if missing:
@@ -253,6 +265,7 @@ def main() -> None:
             "recreates": {"type": "list", "elements": "str", "default": []},
             "resting": {"type": "list", "elements": "str", "default": []},
             "moves": {"type": "bool", "default": False},
+            "starts": {"type": "list", "elements": "str", "default": []},
             "proved": {"type": "str", "default": ""},
             "start": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 600},

@@ -8,6 +8,7 @@ from typing import Any
 
 import moved
 import pytest
+import records
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 
@@ -22,6 +23,20 @@ def test_the_move_lost_nothing_and_started_exactly_what_ran(
     gap = moved.longest_gap(host, 0)
     with capsys.disabled():
         print(f"\n  to nested: stack down for {down} s, clients waited {gap:.2f} s")
+
+
+def test_what_was_left_to_do_after_the_move_was_announced_and_done(host: Any, name: str) -> None:
+    """And no more: not what the move itself does to .env and containers."""
+    host.check_output("grep -x LOG_LEVEL=debug /opt/agnes/.env")
+    for step, check in (("check", True), ("converge", False)):
+        told = records.actions(records.read("flat_to_nested", step), name, check=check)
+        env = [found for found in told if found[0] == "agnes.host.project"]
+        assert env == [
+            ("agnes.host.project", "/opt/agnes/.env", "LOG_LEVEL=info", "LOG_LEVEL=debug")
+        ]
+        services = {what for module, what, *_how in told if module == "agnes.host.stack"}
+        assert {"service app", "service scheduler"} <= services
+        assert not services & {"service caddy", "service extract", "service telegram-bot"}
 
 
 def test_nothing_of_flat_is_left(host: Any) -> None:

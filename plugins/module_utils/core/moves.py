@@ -42,7 +42,7 @@ from .precopy import MAX_ROUNDS
 from .presence import Seen, late, say_late
 from .scenes import COPY, COPYING, GATHER, REMOUNT, RETIRED, UNCOVER, Scene, inside, no_leftovers
 from .sight import remarks, told_of
-from .stack import by_service, check_one_offs, check_strays
+from .stack import UP, by_service, check_one_offs, check_strays
 
 _BYTES_A_SECOND = 200 << 20
 """For an estimate only: how fast state and copy are read whole and hashed, side by side."""
@@ -62,6 +62,8 @@ class MovePlan:
     facts_hash: str
     resting: tuple[str, ...] = ()
     """Services that do not run now, and will not after the move."""
+    starts: tuple[str, ...] = ()
+    """Services that the move starts, in new containers."""
     remarks: tuple[str, ...] = ()
     """What an operator should know of services that will not see state."""
     late: tuple[tuple[str, str], ...] = ()
@@ -153,6 +155,7 @@ class MovePlan:
             "authority": self.scene.authority,
             "facts_hash": self.facts_hash,
             "resting": list(self.resting),
+            "starts": list(self.starts),
             "steps": [
                 {
                     "id": step,
@@ -371,11 +374,12 @@ def plan_move(
     running = {
         name
         for name, containers in by_service(host["containers"]).items()
-        if any(each["status"] == "running" for each in containers)
+        if any(each["status"] in UP for each in containers)
     }
     resting = tuple(sorted(scene.services - running - scene.wanted))
     steps = tuple(remaining(scene))
-    return MovePlan(scene, "forward", steps, facts_hash(host), resting, said)
+    starts = tuple(sorted(running | scene.wanted))
+    return MovePlan(scene, "forward", steps, facts_hash(host), resting, starts, said)
 
 
 def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
@@ -432,5 +436,6 @@ def plan_interrupted(host: Host, asked: str) -> MovePlan:
         return replace(plan_move(host, target, source), late=first)
     if asked == source.name:
         steps = tuple((step, "back") for step in undoable(scene))
-        return MovePlan(scene, "back", steps, facts_hash(host), late=first)
+        starts = tuple(sorted(scene.wanted))
+        return MovePlan(scene, "back", steps, facts_hash(host), starts=starts, late=first)
     return replace(plan_move(host, source, target), late=first)

@@ -281,6 +281,26 @@ def step_for(
     return "start"
 
 
+def steps_after_move(
+    services: Mapping[str, Any],
+    names: Iterable[str],
+    starts: Collection[str],
+    recreates: Collection[str],
+) -> dict[str, str]:
+    """Service -> what ``up`` has to do for each of ``names`` after a move, which is still to come.
+
+    starts: services that the move starts, all with new containers; it removes those of the others.
+    recreates: services that differ from what the move started.
+    """
+    steps = {
+        name: ("recreate" if name in recreates else "")
+        if name in starts
+        else step_for(services[name], [], ())
+        for name in names
+    }
+    return {name: step for name, step in steps.items() if step}
+
+
 def trouble_with(
     service: Mapping[str, Any], containers: Sequence[Container], grown: Collection[str] = ()
 ) -> str:

@@ -240,6 +240,14 @@ def test_who_will_not_see_state_is_in_the_plan() -> None:
     assert "checked only in the move" in unknown["notes"][0]
 
 
+def test_a_move_starts_what_is_up_and_leaves_the_rest() -> None:
+    """One that starts again and again is up: the engine of the move starts it, too."""
+    found = [container("app"), container("bot", "restarting"), container("job", "exited")]
+    plan = planned_with(found, {"app": APP, "bot": APP, "job": APP})
+    assert plan["move"]["starts"] == ["app", "bot"]
+    assert plan["move"]["resting"] == ["job"]
+
+
 def test_one_offs_are_no_service_of_a_move() -> None:
     ended = container("app", "exited", name="run-1", one_off=True)
     plan = planned_with([container("app"), ended], {"app": APP})

@@ -18,6 +18,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     selected,
     starts_again,
     step_for,
+    steps_after_move,
     trouble_with,
     unknown_profiles,
 )
@@ -71,6 +72,15 @@ def test_step_for(
     service: dict[str, Any], found: list[dict[str, Any]], recreate: list[str], expected: str
 ) -> None:
     assert step_for(service, found, recreate) == expected
+
+
+def test_after_a_move_only_what_it_did_not_start_or_what_differs_from_it_is_touched() -> None:
+    services = {"app": LASTING, "bot": LASTING, "job": ONCE, "worker": TWO, "none": NONE}
+    starts = ["app", "bot", "worker"]
+    assert steps_after_move(services, services, starts, ["bot", "job", "gone"]) == {
+        "bot": "recreate", "job": "create",
+    }  # fmt: skip
+    assert not steps_after_move(services, starts, starts, [])
 
 
 TEST_TROUBLE: list[Any] = [
