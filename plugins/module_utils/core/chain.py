@@ -154,12 +154,13 @@ def resolvers_order(chain: Sequence[str]) -> list[str]:
 
     A file of others that stood between them may need what came before it, or say what one behind it
     replaces: Compose is to be asked whether both orders mean the same. A chain with another first
-    file, by which Compose knows where the project is, stays as it is.
+    file, by which Compose knows where the project is, stays as it is, and so does one whose last
+    overlay would be another layout's.
     """
-    if list(chain[:1]) != [BASE[0]]:
-        return list(chain)
     known = sorted((name for name in chain if name in _ORDER), key=_ORDER.index)
-    return [*known, *(name for name in chain if name not in _ORDER)]
+    ordered = [*known, *(name for name in chain if name not in _ORDER)]
+    same = list(chain[:1]) == ordered[:1] == [BASE[0]]
+    return ordered if same and layout_overlays(ordered) == layout_overlays(chain) else list(chain)
 
 
 def order_note(current: Sequence[str], chain: Sequence[str]) -> str:
@@ -172,9 +173,8 @@ def order_note(current: Sequence[str], chain: Sequence[str]) -> str:
     if stays == gets:
         return ""
     return (
-        f"COMPOSE_FILE gets the order {join(ordered)}, as the product's own upgrade computes it, which "
-        "warns of another one; a file of yours stays before one of the product's where Compose would "
-        "make something else of the project"
+        f"COMPOSE_FILE gets the order of files that the product's own upgrade computes, {join(ordered)}; "
+        "where Compose would resolve another project in that order, a file keeps its place"
     )
 
 

@@ -244,8 +244,11 @@ ORDERS: list[Any] = [
     ),
     pytest.param([*BASE, TLS_OVERLAY, B, "a.yml"], [*BASE, TLS_OVERLAY, B, "a.yml"], id="right"),
     pytest.param(["/srv/x.yml", *BASE], ["/srv/x.yml", *BASE], id="another-base"),
+    pytest.param(
+        [*BASE, FLAT_MOUNT, HOST_MOUNT], [*BASE, FLAT_MOUNT, HOST_MOUNT], id="another-layout-last"
+    ),
     pytest.param([], [], id="none"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("chain", "expected"), ORDERS)
@@ -254,7 +257,7 @@ def test_the_resolver_has_files_of_others_behind_its_own(
 ) -> None:
     assert resolvers_order(chain) == expected
     note = order_note(chain, chain)
-    assert (f"gets the order {join(expected)}, " in note) is (chain != expected)
+    assert (f"upgrade computes, {join(expected)}; " in note) is (chain != expected)
     assert bool(note) is (chain != expected)
 
 
