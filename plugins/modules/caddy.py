@@ -4,14 +4,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: caddy
-short_description: Make Caddy serve the certificate that is in STATE_DIR, and see the Caddyfile that is there
-version_added: "0.2.0"
+short_description: Make Caddy serve the certificate in STATE_DIR and use the project's Caddyfile
+version_added: "0.1.0"
 description:
   - Asks the running Caddy over TLS which certificate it serves, and compares that with the file in C(STATE_DIR/certs),
     whoever placed it. If they differ, Caddy reloads; if that does not help, its container is restarted.
-  - A container that holds on to an older C(Caddyfile) than the project has, because a rename put another
-    file in its place, is restarted.
-  - Nothing is compared where Caddy is not running, or takes its certificate from elsewhere (C(CADDY_TLS)).
+  - A container that still sees an older C(Caddyfile) than the project has is restarted. This happens when the
+    file was replaced by a rename.
+  - Nothing is compared if Caddy does not run, or has its certificate from elsewhere (C(CADDY_TLS)).
 author:
   - The Agnes host maintainers (@agnes-host)
 extends_documentation_fragment:
@@ -57,7 +57,7 @@ actions:
   type: list
   elements: dict
 certificate:
-  description: What is served, for people; empty where Caddy does not run or is started anew.
+  description: The certificate that Caddy serves, for people; empty if Caddy does not run or is about to be restarted.
   returned: success
   type: str
 """

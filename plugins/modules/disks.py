@@ -47,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 made:
-  description: Whether anything was done, so that a plan that was made before holds no more.
+  description: Whether anything was changed; a plan that was made before does not hold any more then.
   returned: success
   type: bool
 actions:

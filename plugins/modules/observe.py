@@ -38,7 +38,7 @@ options:
     type: str
     default: /opt/agnes
   certificate:
-    description: The TLS certificate that the inventory has, PEM; it is judged only.
+    description: The TLS certificate of the inventory, PEM. It is only checked, and not returned.
     type: str
     default: ""
   private_key:
@@ -65,7 +65,7 @@ host:
   returned: success
   type: dict
 check_mode:
-  description: Whether this call was a check, by the command line, its play or its task.
+  description: Whether this call ran in check mode, set by the command line, the play or the task.
   returned: success
   type: bool
 """

@@ -10,12 +10,12 @@ description:
   - Puts together what the project directory shall hold - the product's files, C(.env) and the
     layout's overlay -, lets Compose resolve it in memory, proves that each service would mount
     exactly what the layout says, and only then publishes it. C(.env) comes last, in one rename.
-  - An overlay that is there stays if the proof passes with it, whoever wrote it. Else the product's
-    own is taken if that passes, and else one is derived from the resolved configuration.
-  - Compose is asked at the project's own path, by its C(.env) alone. What it resolves after
-    publishing is compared with what was proved.
-  - Of the product's compose files those that the chain names are placed. On a host where the
-    product's own upgrade keeps files, those are left as they are.
+  - An overlay that is on the host stays if it passes the proof, whoever wrote it. Else the product's
+    own is used if it passes, else one is derived from the resolved configuration.
+  - Compose reads the project at its own path, with C(.env) and a fixed environment. After the files
+    are written, what it resolves must be what was proved.
+  - Of the product's compose files it places those that the chain names. On a host where the
+    product's own upgrade manages the files, they stay as they are.
   - In C(.env) only the keys of the layout, those of O(env) and O(secrets), and secrets that are
     missing are written; all other lines stay byte for byte.
   - A file that is replaced is kept in C(/var/lib/agnes-host/replaced), root's only.
@@ -92,7 +92,7 @@ actions:
   type: list
   elements: dict
 services:
-  description: The services of the resolved chain, with what decisions need of them and no secret.
+  description: The services that Compose resolves, with the parts that the collection needs; no secrets.
   returned: success
   type: dict
 recreates:
@@ -110,7 +110,7 @@ chain:
   type: list
   elements: str
 proved:
-  description: A hash over the configuration that was proved; M(agnes.host.stack) compares it before it starts anything.
+  description: A hash of the configuration that was proved; M(agnes.host.stack) checks it before it starts anything.
   returned: success
   type: str
 notes:

@@ -9,9 +9,9 @@ version_added: "0.1.0"
 description:
   - Refuses to start anything unless the disks are mounted where the layout has them.
   - Creates, recreates or starts only the services that need it, waits until each is healthy, and
-    then compares, for each container of each service, the devices of the paths that must be on data
-    or state by the published chain, as the container's own processes see them, with the disks'.
-  - Containers that run since before their disk was mounted are made anew, when nothing lies beneath it.
+    then looks into each container of each service. Every path that must be on the data or the state
+    disk is compared with that disk by device number, as the container's own processes see it.
+  - Containers that were started before their disk was mounted are recreated, unless there are files beneath the mount.
   - A one-shot service that has ended well is not run again.
   - It is our own and not C(community.docker.docker_compose_v2), which fails when it waits for a
     one-shot service and can't tell in check mode what it will recreate on an untouched host.
@@ -60,11 +60,11 @@ options:
     elements: str
     default: []
   proved:
-    description: What M(agnes.host.project) returned. Nothing is started where Compose resolves another configuration.
+    description: The hash that M(agnes.host.project) returned. Nothing is started if Compose resolves another configuration. Empty to skip this check.
     type: str
     default: ""
   moves:
-    description: In check mode, whether a move comes before this, which removes all containers and makes those of O(starts) anew.
+    description: In check mode, whether a move comes first, which removes all containers and creates those of O(starts) again.
     type: bool
     default: false
   starts:
@@ -106,7 +106,7 @@ proved:
   returned: success, outside check mode
   type: dict
 unproved:
-  description: Containers that must see a disk and of which nothing can be seen, with the reason.
+  description: Containers that must see a disk but could not be checked, with the reason.
   returned: success, outside check mode
   type: dict
 """

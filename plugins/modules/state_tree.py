@@ -11,7 +11,7 @@ description:
     places the TLS certificate if one is given, makes the layout's link for old readers, and writes
     the marker C(.agnes-state.json) at the top of STATE_DIR.
   - Nothing is written unless the disks are mounted where they belong, and no link is followed.
-  - Puts the command C(agnes-host) and the unit of a move on the host, so that C(agnes-host explain) is there.
+  - Installs the command C(agnes-host), for C(agnes-host explain), and the systemd unit of a move.
 author:
   - The Agnes host maintainers (@agnes-host)
 extends_documentation_fragment:

@@ -65,7 +65,7 @@ def test_the_recipe_brings_the_rows_to_the_disk(host: Any, facts: dict[str, Any]
     assert left == []
     done = play("data_elsewhere-nested", {HOST: {**facts, "layout": "nested"}})
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "left over, no container of the project has it" in done.stdout
+    assert "left over, no container of the project uses it" in done.stdout
     rows = host.check_output("docker exec agnes-app-1 curl -fsS http://localhost:8000/api/rows")
     assert len(json.loads(rows)["ids"]) >= 5
     assert host.check_output("findmnt -no SOURCE /data").startswith("/dev/")

@@ -246,7 +246,7 @@ def leave_stopped(world: World, say: Callable[[str], None]) -> None:
     world.intent["resting"] = sorted({*world.intent["resting"], *stopped})
     remember_resting(world)
     world.save()
-    text = f"stopped since the move has started it, and left so: {', '.join(sorted(stopped))}"
+    text = f"stopped by somebody after the move had started it, and left stopped: {', '.join(sorted(stopped))}"
     say(text)
     ledger.note(world.id, "start", "left", text)
 

@@ -100,7 +100,7 @@ def look(device: str, fstype: str) -> Inside:
         return {"unknown": f"{fstype} is not looked into", "contents": None}
     try:
         if fstype == "ext4" and _has_orphans(device):
-            why = "it was not unmounted cleanly, and to look would write to it; mount and unmount it once"
+            why = "it was not unmounted cleanly, and looking into it would write to it: mount and unmount it once"
             return {"unknown": why, "contents": None}
         with opened(device, fstype) as top:
             return {"unknown": "", "contents": contents.contents(top)}
