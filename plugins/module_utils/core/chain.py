@@ -173,8 +173,8 @@ def order_note(current: Sequence[str], chain: Sequence[str]) -> str:
     if stays == gets:
         return ""
     return (
-        f"COMPOSE_FILE gets the order of files that the product's own upgrade computes, {join(ordered)}; "
-        "where Compose would resolve another project in that order, a file keeps its place"
+        f"the files in COMPOSE_FILE are put in the order of the product's own upgrade, {join(ordered)}; "
+        "a file keeps its place if another one would change what Compose resolves"
     )
 
 

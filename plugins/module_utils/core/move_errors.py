@@ -63,7 +63,7 @@ class MoveGoneBack(Refusal):
     code = "AH069"
     sentence = (
         "the move to layout {target} stopped at step '{step}' ({found}) and went back: state is at '{path}' as "
-        "before and what ran runs again; mend the cause, then run again"
+        "before and what ran runs again; correct the cause, then run again"
     )
 
 
@@ -71,7 +71,7 @@ class MoveStuck(Refusal):
     code = "AH070"
     sentence = (
         "the move to layout {target} stopped at step '{step}' ({found}); all state is at '{path}', "
-        "which .env names (on the disk with UUID {uuid}): mend the cause, then run again, which goes on from there"
+        "which .env names (on the disk with UUID {uuid}): correct the cause, then run again, which goes on from there"
     )
 
 

@@ -329,12 +329,12 @@ MOVED = [
     Case(
         errors.MoveGoneBack, failing("mount", committed=False),
         "AH069: the move to layout flat stopped at step 'mount' (no space) and went back: state is at "
-        "'/data/state' as before and what ran runs again; mend the cause, then run again",
+        "'/data/state' as before and what ran runs again; correct the cause, then run again",
     ),
     Case(
         errors.MoveStuck, failing("line", committed=True),
         "AH070: the move to layout flat stopped at step 'line' (no space); all state is at "
-        "'/data-state', which .env names (on the disk with UUID u-state): mend the cause, then run again, which "
+        "'/data-state', which .env names (on the disk with UUID u-state): correct the cause, then run again, which "
         "goes on from there",
     ),
     Case(

@@ -257,7 +257,7 @@ def test_the_resolver_has_files_of_others_behind_its_own(
 ) -> None:
     assert resolvers_order(chain) == expected
     note = order_note(chain, chain)
-    assert (f"upgrade computes, {join(expected)}; " in note) is (chain != expected)
+    assert (f"product's own upgrade, {join(expected)}; " in note) is (chain != expected)
     assert bool(note) is (chain != expected)
 
 
