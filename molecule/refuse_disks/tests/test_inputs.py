@@ -44,7 +44,7 @@ TRIED: dict[str, tuple[str, str, dict[str, str]]] = {
         {"root": "AH046: /opt/agnes/.env line 1: begins with a byte order mark, .*"},
     ),
     "names": (
-        r"mkdir -p /data && touch \"/data/$(printf 'caf\\351')\" \"/data/$(printf 'x\\033[2J')\"", "rm -r /data",
+        'mkdir -p /data && touch "/data/$(printf "caf\\351")" "/data/$(printf "x\\033[2J")"', "rm -r /data",
         {"root": r"AH029: '/data' is not mounted but holds files, .*\(found caf\\xe9, x\\x1b\[2J\).*"},
     ),
     "userns": (
