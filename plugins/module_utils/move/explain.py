@@ -12,7 +12,7 @@ from ..core.layouts import DISKS, LAYOUTS, Layout, state_dirs
 from ..core.presence import must_show
 from ..core.project import PRODUCT_NAME
 from ..core.scenes import REMOUNT, Moving, Scene, no_leftovers, points_to
-from ..system import durable, evidence, filesystems, ledger, moving, record
+from ..system import evidence, filesystems, fstab_file, ledger, moving, record
 from ..system.commands import run, which
 from ..system.engine import containers
 
@@ -59,7 +59,7 @@ def _command(path: str, uuid: str) -> str:
     """What an operator types to have it mounted."""
     if run(["findfs", f"UUID={uuid}"], codes=()).code:
         return f"attach the disk with UUID {uuid}, then 'mount UUID={uuid} {path}'"
-    text = durable.read_text(filesystems.FSTAB) or ""
+    text = fstab_file.read(filesystems.FSTAB)
     return f"'mount {path}'" if fstab.at(text, path) else f"'mount UUID={uuid} {path}'"
 
 

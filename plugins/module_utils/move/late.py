@@ -16,7 +16,7 @@ from ..core.layouts import is_below
 from ..core.move_errors import MoveDiskAway
 from ..core.presence import Seen, late, may_show, must_show
 from ..core.scenes import Scene
-from ..system import devices, durable, filesystems, ledger, mountinfo, moving
+from ..system import devices, filesystems, fstab_file, ledger, mountinfo, moving
 from .common import remember_resting, until
 from .world import World
 
@@ -46,7 +46,7 @@ def _to_mount(world: World, scene: Scene) -> list[tuple[str, str]]:
         # Each disk is asked for what it is only where one is not in its place.
         return []
     attached = [d["filesystem"].get("uuid", "") for d in devices.devices()]
-    entries = fstab.entries(durable.read_text(filesystems.FSTAB) or "")
+    entries = fstab.entries(fstab_file.read(filesystems.FSTAB))
     return late(scene, data_uuid, Seen(shown, attached, {entry.mount_point for entry in entries}))
 
 

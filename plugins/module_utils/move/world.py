@@ -19,7 +19,16 @@ from ..core.plan_facts import hash_of
 from ..core.presence import must_show
 from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene, uuid_after
 from ..core.switch import switched_env
-from ..system import devices, durable, filesystems, ledger, markers, moving, record
+from ..system import (
+    devices,
+    durable,
+    filesystems,
+    fstab_file,
+    ledger,
+    markers,
+    moving,
+    record,
+)
 from ..system.commands import Failed, passed, run, which
 from ..system.copying import Known
 from ..system.moving import Held
@@ -239,7 +248,7 @@ def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any])
     marker, beneath = moving.marker(path), moving.bare_marker(path)
     part = {
         "kind": kind,
-        "old_line": switch.line_at(durable.read_text(filesystems.FSTAB) or "", old),
+        "old_line": switch.line_at(fstab_file.read(filesystems.FSTAB), old),
         "epoch": max(markers.epoch(each) for each in (marker, beneath)),
         "disk": request["disk"],
         "source_instance": str((beneath if kind == UNCOVER else marker).get("instance_id") or ""),

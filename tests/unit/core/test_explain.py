@@ -113,3 +113,16 @@ def test_the_published_code_runs_without_the_collection(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (2, f"{command.USAGE}\n")
+
+
+def test_an_fstab_that_is_a_link_is_read_as_mount_reads_it(
+    screen: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "real").write_text("UUID=u-state /data/state ext4 nofail\n")
+    (tmp_path / "fstab").symlink_to("real")
+    read_text = durable.read_text
+    monkeypatch.setattr(explain.filesystems, "FSTAB", f"{tmp_path}/fstab")
+    screen("nested", {"/data": "u-data"}, "u-data u-state")
+    monkeypatch.setattr(durable, "read_text", read_text)
+    found = explain.explain(str(tmp_path))
+    assert "; 'mount /data/state', then run site.yml" in found[-1]
