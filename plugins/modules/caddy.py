@@ -66,21 +66,19 @@ import os
 from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NoEngine, Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.project import PRODUCT_NAME
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import caddy, durable, engine
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, which
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 
 
 def keep(params: dict[str, Any], actions: Actions) -> str:
     """Look for Caddy, and let it be looked at unless it is about to be started anew."""
     layout, project_dir = LAYOUTS[params["layout"]], params["project_dir"]
-    docker = which("docker")
-    if docker is None:
-        raise NoEngine(found="the docker command is not installed")
+    docker = engine.client()
     running = engine.containers(docker, PRODUCT_NAME)
     container = caddy.find(running, layout)
     announced = {str(action["what"]) for action in params["announced"]} if actions.check else set()

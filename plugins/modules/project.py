@@ -134,7 +134,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
     NoArtifacts,
-    NoEngine,
     ProjectLink,
     Refusal,
 )
@@ -159,8 +158,8 @@ from ansible_collections.agnes.host.plugins.module_utils.system.actions import A
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 from ansible_collections.agnes.host.plugins.module_utils.system.engine import (
+    client,
     containers,
-    observe_engine,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.overlays import (
     UNPROVED,
@@ -191,10 +190,7 @@ class ProjectManager:
         self.now = LAYOUTS[params["layout"]]
         self.layout = LAYOUTS[params["moves_to"] or params["layout"]]
         self.dir = params["project_dir"].rstrip("/")
-        engine = observe_engine()
-        if engine["error"]:
-            raise NoEngine(found=engine["error"])
-        self.docker = engine["docker"]
+        self.docker = client()
         self.env_path = os.path.join(self.dir, ".env")
         self.moved: Optional[Switched] = None
 

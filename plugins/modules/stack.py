@@ -115,7 +115,6 @@ import os
 from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
-    NoEngine,
     NotHealthy,
     Refusal,
 )
@@ -135,7 +134,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import proof, re
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import check_proved
-from ansible_collections.agnes.host.plugins.module_utils.system.engine import observe_engine
+from ansible_collections.agnes.host.plugins.module_utils.system.engine import client
 
 
 class Bringer:
@@ -144,12 +143,9 @@ class Bringer:
     def __init__(self, params: dict[str, Any], actions: Actions) -> None:
         self.params, self.actions = params, actions
         self.layout = LAYOUTS[params["layout"]]
-        engine = observe_engine()
-        if engine["error"]:
-            raise NoEngine(found=engine["error"])
         if not actions.check:
             stacks.check_mounts(params["mounted"])
-        self.stack = stacks.Stack(engine["docker"], params["project_dir"])
+        self.stack = stacks.Stack(client(), params["project_dir"])
         # What is published counts; in check mode the project as it will be, which only the run knows.
         self.services = params["services"] if actions.check else self._published()
         self.found = self.stack.by_service()
@@ -173,7 +169,7 @@ class Bringer:
         steps = (
             steps_after_move(self.services, names, self.params["starts"], self.params["recreates"])
             if moves
-            else self.stack.steps(self.services, names, {*stale, *self.recreates()})
+            else self.stack.steps(self.services, self.found, names, {*stale, *self.recreates()})
         )
         if steps and not self.params["start"]:
             name = sorted(steps)[0]

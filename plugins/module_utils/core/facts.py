@@ -215,7 +215,7 @@ class Host(TypedDict):
     inside: dict[str, Inside]
     """MAJ:MIN -> what is in the filesystem."""
     fstab: list[dict[str, Any]]
-    """Of each entry the fields of fstab.Entry, and ``maj_min`` of the device that it names, if one."""
+    """Of each entry the fields of fstab.Entry but its options, and ``maj_min`` of the device that it names, if one."""
     fstab_fixed: str
     """Why /etc/fstab can't be replaced by a new file, for a message; empty when it can."""
     env: Env

@@ -113,6 +113,11 @@ def mount_points() -> set[str]:
     return {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
 
 
+def is_at_a_place(path: str) -> bool:
+    """Whether a path is one where a layout has a disk, or below one; no name of a volume is."""
+    return path.startswith("/") and any(is_below(path, point) for point in mount_points())
+
+
 def state_dirs() -> list[str]:
     """Every STATE_DIR of the table, each once."""
     return list(dict.fromkeys(layout.state_dir for layout in LAYOUTS.values()))

@@ -15,7 +15,7 @@ from typing import Any
 from .authority import digest
 from .devices import NO_IDENTITY, identity_of
 from .facts import Device, Host
-from .layouts import LAYOUTS, is_below, resolve_state_dir
+from .layouts import LAYOUTS, is_at_a_place, resolve_state_dir
 from .stack import UP
 
 _ENV_KEYS = sorted(
@@ -28,16 +28,10 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _is_at_a_place(target: str) -> bool:
-    """Whether a mount is at, or inside of, one of the table's mount points."""
-    points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
-    return any(is_below(target, point) for point in points)
-
-
 def _concerned(host: Host) -> list[Device]:
     """The disks that the layout is about, and whatever else carries a UUID of one of them."""
     numbers = {asked["maj_min"] for asked in host["asked"].values()}
-    numbers |= {m["maj_min"] for m in host["mounts"] if _is_at_a_place(m["target"])}
+    numbers |= {m["maj_min"] for m in host["mounts"] if is_at_a_place(m["target"])}
     uuids = {d["filesystem"].get("uuid", "") for d in host["devices"] if d["maj_min"] in numbers}
     return [
         device
@@ -64,7 +58,7 @@ def facts_of(host: Host) -> dict[str, str]:
     mounts = [
         [m["target"], m["uuid"] or m["maj_min"], m["root"]]
         for m in host["mounts"]
-        if m["maj_min"] in numbers or _is_at_a_place(m["target"])
+        if m["maj_min"] in numbers or is_at_a_place(m["target"])
     ]
     services = {(c["service"], c["status"] in UP) for c in host["containers"] if not c["one_off"]}
     parts = {

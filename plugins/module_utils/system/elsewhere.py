@@ -12,7 +12,7 @@ from ..core.elsewhere import proof
 from ..core.facts import Elsewhere
 from ..core.layouts import (
     LAYOUTS,
-    is_below,
+    is_at_a_place,
     resolve_data_dir,
     resolve_state_dir,
     state_dirs,
@@ -28,9 +28,8 @@ _BINDS = ("bind", "rbind")
 
 
 def _is_at_a_place(path: str) -> bool:
-    """Whether a path of the host is one that a layout has a disk at, or below one."""
-    points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
-    return any(is_below(os.path.realpath(path), point) for point in points)
+    """The same as ``is_at_a_place``, by whatever links the path leads there."""
+    return is_at_a_place(os.path.realpath(path))
 
 
 def _targets(container: Mapping[str, Any]) -> set[str]:
@@ -73,7 +72,7 @@ def _volumes(docker: str) -> list[dict[str, Any]]:
     except ValueError as error:
         raise Failed(f"'{docker} volume inspect' printed no JSON") from error
     missing = set(names) - {str(item.get("Name")) for item in found}
-    if missing & set(_listed(docker)):
+    if missing and missing & set(_listed(docker)):
         raise Failed(f"'{docker} volume inspect' said nothing of {sorted(missing)[0]}")
     return found
 

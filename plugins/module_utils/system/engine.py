@@ -10,8 +10,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..core.engine import security_names
+from ..core.errors import NoEngine
 from ..core.facts import Engine, Volume
-from ..core.layouts import LAYOUTS, is_below
+from ..core.layouts import is_at_a_place
 from ..core.overlay import DATA_VOLUME
 from . import inside
 from .commands import Failed, Hung, last_line, run, which
@@ -46,6 +47,14 @@ def observe_engine() -> Engine:
     except Failed as error:
         found["error"], found["waited"] = str(error), isinstance(error, Hung)
     return found
+
+
+def client() -> str:
+    """The docker command, where the plan has looked at the engine already. Raises NoEngine."""
+    docker = which("docker")
+    if docker is None:
+        raise NoEngine(found="the docker command is not installed")
+    return docker
 
 
 def _ask_engine(docker: str, found: Engine) -> None:
@@ -109,11 +118,6 @@ def _up_seconds(state: dict[str, Any]) -> float:
     return max(0.0, time.time() - started.timestamp())
 
 
-def _is_on_a_disk(source: str) -> bool:
-    points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
-    return source.startswith("/") and any(is_below(source, point) for point in points)
-
-
 def _seen(pid: int, target: str) -> str:
     """MAJ:MIN of what a container's own processes see at a path; else why that is not known."""
     try:
@@ -147,7 +151,7 @@ def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
                 "rw": mount["RW"],
                 # Only where a disk may be: a path of ours is never looked up for nothing.
                 "seen": _seen(state.get("Pid", 0), mount["Destination"])
-                if state["Status"] == "running" and _is_on_a_disk(mount.get("Source", ""))
+                if state["Status"] == "running" and is_at_a_place(mount.get("Source", ""))
                 else "",
             }
             for mount in inspected.get("Mounts") or []

@@ -13,9 +13,9 @@ from typing import Any, Optional, cast
 
 from ..core import dotenv, fstab
 from ..core.errors import ComposeInvalid, Unreadable
-from ..core.facts import FORMAT, Accounts, Env, Host, Mount, Project, StatePlace
+from ..core.facts import FORMAT, Accounts, Device, Env, Host, Mount, Project, StatePlace
 from ..core.host_errors import NotRoot
-from ..core.layouts import DISKS, LAYOUTS, state_dirs
+from ..core.layouts import DISKS, mount_points, state_dirs
 from ..core.project import PRODUCT_NAME
 from ..core.text import clean
 from ..core.tools import ALWAYS, PACKAGES, check_tools
@@ -142,6 +142,17 @@ def check_root(uid: int) -> None:
         raise NotRoot(user=user_name(uid))
 
 
+def fstab_lines(text: str, known: list[Device]) -> list[dict[str, Any]]:
+    """The entries of fstab, without their options: that of a network share may be its password."""
+    return [
+        {
+            "line": entry.line, "spec": entry.spec, "mount_point": entry.mount_point,
+            "fstype": entry.fstype, "maj_min": devices.resolve(entry.spec, known)["maj_min"],
+        }
+        for entry in fstab.entries(text)
+    ]  # fmt: skip
+
+
 def observe_project(project_dir: str, docker: str) -> Project:
     """The project's directory, and its name as Compose has it.
 
@@ -207,7 +218,7 @@ def observe(
     mounts = devices.mounts(known)
     recorded = record.read()
     targets = {mount["target"] for mount in mounts}
-    points = {point for layout in LAYOUTS.values() for point in layout.mounts.values()}
+    points = mount_points()
     found, project = engine.observe_engine(), PRODUCT_NAME
     docker = "" if found["error"] else found["docker"]
     # State in a directory is only added up where a disk is there to copy it to; one that is on a
@@ -223,10 +234,7 @@ def observe(
         "asked": asked,
         "mounts": mounts,
         "inside": devices.look_inside(known, mounts, asked, points, _uuids(recorded)),
-        "fstab": [
-            {**vars(entry), "maj_min": devices.resolve(entry.spec, known)["maj_min"]}
-            for entry in fstab.entries(fstab_file.read())
-        ],
+        "fstab": fstab_lines(fstab_file.read(), known),
         "fstab_fixed": fstab_file.fixed(),
         "env": read_env(os.path.join(project_dir, ".env")),
         "secrets": state_secrets.observe(os.path.join(project_dir, ".env")),

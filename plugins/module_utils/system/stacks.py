@@ -44,14 +44,15 @@ class Stack:
         """Service -> its containers, without one-off containers."""
         return by_service(containers(self.docker, self.compose.name))
 
+    @staticmethod
     def steps(
-        self, services: Mapping[str, Any], names: Sequence[str], recreate: Collection[str]
-    ) -> dict[str, str]:
+        services: Mapping[str, Any], found: Containers, names: Sequence[str],
+        recreate: Collection[str],
+    ) -> dict[str, str]:  # fmt: skip
         """Service -> create, recreate or start, for those of ``names`` that need it.
 
-        recreate: names of containers that are to be made anew.
+        found: the containers now; recreate: names of those that are to be made anew.
         """
-        found = self.by_service()
         steps = {name: step_for(services[name], found.get(name, []), recreate) for name in names}
         return {name: step for name, step in steps.items() if step}
 

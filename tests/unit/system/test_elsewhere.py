@@ -138,3 +138,10 @@ def test_the_directory_beside_the_compose_files_is_looked_at(tmp_path: Path) -> 
     assert looked(tmp_path, []) == [(path, ["state/system.duckdb"], "")]
     (tmp_path / "project/data/state/system.duckdb").unlink()
     assert looked(tmp_path, []) == []
+
+
+def test_an_engine_is_asked_once_for_its_volumes_unless_one_went_away(tmp_path: Path) -> None:
+    script = Path(docker(tmp_path, [volume(fill(tmp_path / "v"))]))
+    script.write_text(script.read_text().replace("\n", f'\necho "$2" >> {tmp_path}/calls\n', 1))
+    elsewhere.look(str(script), "agnes", [], str(tmp_path))
+    assert (tmp_path / "calls").read_text().split() == ["ls", "inspect"]

@@ -259,3 +259,10 @@ def test_the_address_of_a_proxy_is_no_part_of_what_is_observed(
     found = moving.look(str(tmp_path))
     assert found["fence"] == {"format": 1, "id": "m"}
     assert "pass@" not in str(found)
+
+
+def test_the_password_of_a_share_in_fstab_is_not_observed() -> None:
+    found = host.fstab_lines("//nas/x /srv cifs username=u,password=secret 0 0\n", [])
+    assert found == [
+        {"line": 1, "spec": "//nas/x", "mount_point": "/srv", "fstype": "cifs", "maj_min": ""}
+    ]
