@@ -42,6 +42,10 @@ options:
     type: list
     elements: dict
     default: []
+  moves:
+    description: In check mode, whether a move comes before this, which makes Caddy's container anew.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -86,7 +90,10 @@ def keep(params: dict[str, Any], actions: Actions) -> str:
         return ""
     env = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
     given = params["certificate"] if actions.check else ""
-    return caddy.keep_served(docker, container, layout, env, project_dir, given, announced, actions)
+    moves = actions.check and params["moves"]
+    return caddy.keep_served(
+        docker, container, layout, env, project_dir, given, announced, actions, moves
+    )
 
 
 def main() -> None:
@@ -97,6 +104,7 @@ def main() -> None:
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "certificate": {"type": "str", "default": ""},
             "announced": {"type": "list", "elements": "dict", "default": []},
+            "moves": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -145,7 +145,12 @@ from ansible_collections.agnes.host.plugins.module_utils.core.project import (
     to_place,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import REPLACED
-from ansible_collections.agnes.host.plugins.module_utils.core.settings import as_text, wanted_env
+from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
+    as_text,
+    owned_keys,
+    wanted_env,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.stack import needed_by
 from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets import app_runs, fill
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import (
@@ -310,7 +315,25 @@ class ProjectManager:
             return project.stage.recreated(project.config["services"])
         # What runs now is made anew by the move: what counts is what differs from that.
         before, after = self.moved.stage.shapes(), project.stage.shapes()
-        return {name for name in before if name in after and before[name] != after[name]}
+        changed = {name for name in before if name in after and before[name] != after[name]}
+        return changed | self.pulled_along(changed, project) if changed else set()
+
+    def pulled_along(self, changed: set[str], project: Proved) -> set[str]:
+        """Services that Compose makes anew because one of ``changed``, on which they depend, is.
+
+        Whether it does so hangs on its version, so it is asked: by a dry run of the project of now with
+        what is changed after the move.
+        """
+        assert self.moved
+        text = durable.read_text(self.env_path) or ""
+        was, now = dotenv.read(self.moved.env_text), dotenv.read(project.env_text)
+        values = {k: v for k, v in now.items() if was.get(k) != v and k not in owned_keys()}
+        files = {n: f for n, f in project.files.items() if n != self.layout.overlay}
+        services = project.config["services"]
+        stage = Stage(self.docker, self.dir, files, dotenv.upsert(text, values))
+        anew = stage.recreated(services)
+        found = {c["service"] for c in containers(self.docker, PRODUCT_NAME) if c["name"] in anew}
+        return {name for name in found if needed_by(services, [name]) & changed}
 
     def present(self) -> list[str]:
         """Names in the project directory."""

@@ -35,6 +35,12 @@ options:
     type: list
     elements: str
     required: true
+  moves_to:
+    description:
+      - In check mode, the layout to which a move before this would lead. O(layout) is then the one that the
+        host has now, and told is what would be left to do after the move.
+    type: str
+    default: ""
   certificate:
     description: The TLS certificate with its chain, PEM. Empty leaves what is there.
     type: str
@@ -79,6 +85,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
     CERTIFICATES,
     LAYOUTS,
     Layout,
+    is_below,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.tree import (
     MARKER,
@@ -139,12 +146,36 @@ def keep_tree(params: dict[str, Any], actions: Actions) -> None:
             trees.keep(entry, actions)
 
 
+def foresee_tree(params: dict[str, Any], actions: Actions) -> None:
+    """What is left of the tree to be made after a move that is still to come.
+
+    It makes links, the marker and the command itself; everything else moves with the state, so what
+    is missing now will be missing at the new place.
+    """
+    if not actions.check:
+        raise Failed("moves_to is for a check run: state is not in that layout yet")
+    now, target = LAYOUTS[params["layout"]], LAYOUTS[params["moves_to"]]
+    keep_tree(params, actions)
+    own = {*now.links, os.path.join(now.state_dir, MARKER)}
+    actions.items[:] = [
+        {**item, "what": rebased(item["what"], now.state_dir, target.state_dir)}
+        for item in actions.items
+        if item["what"] not in own
+    ]
+
+
+def rebased(path: str, old: str, new: str) -> str:
+    """A path at or below ``old`` as it will be below ``new``; others as they are."""
+    return new + path[len(old) :] if is_below(path, old) else path
+
+
 def main() -> None:
     """Entry point."""
     module = Module(
         argument_spec={
             "layout": {"type": "str", "required": True},
             "mounted": {"type": "list", "elements": "str", "required": True},
+            "moves_to": {"type": "str", "default": ""},
             "certificate": {"type": "str", "default": ""},
             "private_key": {"type": "str", "default": "", "no_log": True},
             "profiles": {"type": "list", "elements": "str", "default": []},
@@ -154,8 +185,11 @@ def main() -> None:
     )
     actions = Actions(module.check_mode)
     try:
-        keep_tree(module.params, actions)
-        publish.keep(actions)
+        if module.params["moves_to"]:
+            foresee_tree(module.params, actions)
+        else:
+            keep_tree(module.params, actions)
+            publish.keep(actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
     module.exit_json(**actions.result())

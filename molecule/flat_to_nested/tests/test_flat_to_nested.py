@@ -36,7 +36,8 @@ def test_what_was_left_to_do_after_the_move_was_announced_and_done(host: Any, na
         ]
         services = {what for module, what, *_how in told if module == "agnes.host.stack"}
         assert {"service app", "service scheduler"} <= services
-        assert not services & {"service caddy", "service extract", "service telegram-bot"}
+        # Stopped before the move, and left so; whether Caddy is made anew with the app is Compose's matter.
+        assert not services & {"service extract", "service telegram-bot"}
 
 
 def test_nothing_of_flat_is_left(host: Any) -> None:

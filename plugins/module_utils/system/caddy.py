@@ -24,11 +24,14 @@ _POLL_SECONDS = 0.5
 SERVED = "certificate that is served"
 
 
-def stale_files(container: Mapping[str, Any], replaced: Collection[str]) -> list[str]:
+def stale_files(
+    container: Mapping[str, Any], replaced: Collection[str], anew: bool = False
+) -> list[str]:
     """Paths in a running container where it sees another file than its bind source is now.
 
     A bind of a file holds on to the file; one that a rename has put in its place is not seen
-    until the container starts again. replaced: files that a check run announces as replaced.
+    until the container starts again. replaced: files that a check run announces as replaced; anew:
+    whether the container is made anew before that.
     """
     stale = []
     for mount in container["mounts"]:
@@ -40,7 +43,8 @@ def stale_files(container: Mapping[str, Any], replaced: Collection[str]) -> list
         except OSError:
             continue  # gone in between, or the file was taken away: nothing that is served by it
         here = os.stat(source)
-        if source in replaced or (here.st_dev, here.st_ino) != (inside.st_dev, inside.st_ino):
+        other = (here.st_dev, here.st_ino) != (inside.st_dev, inside.st_ino)
+        if source in replaced or (other and not anew):
             stale.append(str(target))
     return sorted(stale)
 
@@ -151,13 +155,14 @@ def keep_served(
     given: str,
     replaced: Collection[str],
     actions: Actions,
+    anew: bool = False,
 ) -> str:
     """Make Caddy see its files and serve the certificate of STATE_DIR; what it serves, for people.
 
-    given: in a check run, the certificate that will be placed; replaced: see stale_files.
+    given: in a check run, the certificate that will be placed; replaced, anew: see stale_files.
     """
     caddy = Caddy(docker, container, layout, env)
-    stale = stale_files(container, replaced)
+    stale = stale_files(container, replaced, anew)
     if stale:
         before = f"sees the old {', '.join(stale)}"
         actions.take(f"service {caddy.service}", before, "restarted", caddy.restart)
@@ -169,13 +174,17 @@ def keep_served(
     if address is None:
         return "not published on this host, so it is not compared"
     try:
-        placed = given or certificates.placed_chain(layout.state_dir)
+        there = "" if given and not anew else certificates.placed_chain(layout.state_dir)
+        placed = given or there
     except OSError as error:
         return f"not compared: {error.strerror}"
     wanted = fingerprint(placed)
     if not wanted:
         return "not compared: no certificate in PEM is there"
-    found = caddy.answer(address, "", _RESTARTED_SECONDS if stale else _ANSWER_SECONDS)
+    if anew:
+        found = fingerprint(there)
+    else:
+        found = caddy.answer(address, "", _RESTARTED_SECONDS if stale else _ANSWER_SECONDS)
     if found != wanted:
         actions.take(
             SERVED, say_fingerprint(found), say_fingerprint(wanted),

@@ -93,7 +93,7 @@ class Served:
         container = more.pop("container", self.container())
         said = caddy.keep_served(
             str(self.docker), container, self.layout, more.pop("env", ENV), str(self.top), given,
-            more.pop("replaced", ()), actions,
+            more.pop("replaced", ()), actions, more.pop("anew", False),
         )  # fmt: skip
         return said, actions.items
 
@@ -218,6 +218,24 @@ def test_a_container_that_sees_an_older_file_is_restarted_as_announced(
     assert announced[0]["before"] == f"sees the old {config}"
     assert served.calls() == ["restart"]
     assert served.keep()[1] == []
+
+
+def test_before_a_move_only_what_comes_after_it_is_announced(
+    served: Served, two: list[pairs.Pair]
+) -> None:
+    """The move makes the container anew: it sees the files of now, and serves the pair of now."""
+    served.obeys("true", "true")
+    newer = served.top / "newer" / "Caddyfile"
+    newer.parent.mkdir()
+    newer.write_text(CADDYFILE)
+    older = served.container(newer)
+    served.place(two[1])
+    assert served.keep(check=True, anew=True, container=older)[1] == []
+    assert served.keep(check=True, anew=True, given=two[1].certificate)[1] == []
+    (placed,) = served.keep(check=True, anew=True, given=two[0].certificate)[1]
+    assert (placed["before"], placed["after"]) == (say(two[1]), say(two[0]))
+    (restarted,) = served.keep(check=True, anew=True, container=older, replaced={str(newer)})[1]
+    assert restarted["after"] == "restarted"
 
 
 def test_which_container_it_is(served: Served) -> None:
