@@ -186,7 +186,8 @@ def inspect(names: list) -> None:
     for name in names:
         item = load()["containers"].get(name)
         if item:
-            state = {"Status": item["state"], "ExitCode": item["exit"], "Pid": 1}
+            # Whoever asks has the host's root, which is the containers' root here.
+            state = {"Status": item["state"], "ExitCode": item["exit"], "Pid": os.getppid()}
             labels = {"com.docker.compose.service": item["service"]}
             found.append(
                 {"Name": f"/{name}", "Image": "i", "State": state, "Mounts": [],
