@@ -60,7 +60,7 @@ from .move_refusals import MOVED
 from .plan_refusals import PLAN_FILES
 from .refusals import PLANNED
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[5]
 FLAT = LAYOUTS["flat"]
 
 

@@ -43,7 +43,7 @@ def test_what_is_not_needed_is_not_asked_for() -> None:
     assert needed([], {}) == ["wipefs", "blkid", "findfs", "unshare", "mount", "tar"]
 
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[5]
 OTHERS = {"docker-compose"}
 """Asked for its version where it is there."""
 

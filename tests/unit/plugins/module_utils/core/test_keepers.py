@@ -17,7 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_p
 
 from .hosts import env, flat_host, nested_host
 
-STAND_INS = Path(__file__).resolve().parents[3] / "molecule" / "shared" / "files" / "field"
+STAND_INS = Path(__file__).resolve().parents[5] / "molecule" / "shared" / "files" / "field"
 FIXED = "docker compose -f docker-compose.yml -f docker-compose.host-mount.yml up -d\n"
 """A chain of its own, whatever .env says."""
 
