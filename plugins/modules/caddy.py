@@ -66,34 +66,11 @@ certificate:
   type: str
 """
 
-import os
-from typing import Any
-
-from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.project import PRODUCT_NAME
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import caddy, durable, engine
+from ansible_collections.agnes.host.plugins.module_utils.parts import caddy
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
-
-
-def keep(params: dict[str, Any], actions: Actions) -> str:
-    """Look for Caddy, and let it be looked at unless it is about to be started anew."""
-    layout, project_dir = LAYOUTS[params["layout"]], params["project_dir"]
-    docker = engine.client()
-    running = engine.containers(docker, PRODUCT_NAME)
-    container = caddy.find(running, layout)
-    announced = {str(action["what"]) for action in params["announced"]} if actions.check else set()
-    if container is None or f"service {container['service']}" in announced:
-        return ""
-    env = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
-    given = params["certificate"] if actions.check else ""
-    moves = actions.check and params["moves"]
-    return caddy.keep_served(
-        docker, container, layout, env, project_dir, given, announced, actions, moves
-    )
 
 
 def main() -> None:
@@ -110,10 +87,10 @@ def main() -> None:
     )
     actions = Actions(module.check_mode)
     try:
-        found = keep(module.params, actions)
+        found = caddy.run(module.params, actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
-    module.exit_json(**actions.result(certificate=found))
+    module.exit_json(**actions.result(**found))
 
 
 if __name__ == "__main__":

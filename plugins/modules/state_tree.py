@@ -71,102 +71,11 @@ actions:
   elements: dict
 """
 
-import json
-import os
-from typing import Any
-
-from ansible_collections.agnes.host.plugins.module_utils.core.certificates import (
-    CHAIN_FILE,
-    KEY_FILE,
-)
-from ansible_collections.agnes.host.plugins.module_utils.core.chain import TLS_PROFILE
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotMounted, Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
-    CERTIFICATES,
-    LAYOUTS,
-    Layout,
-    is_below,
-)
-from ansible_collections.agnes.host.plugins.module_utils.core.tree import (
-    MARKER,
-    MARKER_FORMAT,
-    Entry,
-    wanted_tree,
-)
-from ansible_collections.agnes.host.plugins.module_utils.move import publish
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import (
-    certificates,
-    devices,
-    record,
-    trees,
-)
+from ansible_collections.agnes.host.plugins.module_utils.parts import tree
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
-from ansible_collections.agnes.host.plugins.module_utils.system.host import read_marker
-
-
-def missing_mounts(mounted: list[str]) -> list[str]:
-    """Which of the mount points nothing is mounted at."""
-    targets = {mount["target"] for mount in devices.mounts([])}
-    return [point for point in mounted if point not in targets]
-
-
-def marker_entry(layout: Layout) -> Entry:
-    """The marker as a file of the tree: whose state this is, and since which epoch."""
-    marker: dict[str, Any] = {
-        "format": MARKER_FORMAT,
-        "instance_id": record.load().get("instance_id", ""),
-        "layout": layout.name,
-        "role": "active",
-        "epoch": 1,
-    }
-    text = json.dumps(marker, indent=2) + "\n"
-    return Entry(os.path.join(layout.state_dir, MARKER), "file", 0, 0, 0o644, content=text)
-
-
-def keep_tree(params: dict[str, Any], actions: Actions) -> None:
-    """Everything in order: parents first, the marker last."""
-    layout = LAYOUTS[params["layout"]]
-    missing = missing_mounts(params["mounted"])
-    if missing and not actions.check:
-        raise NotMounted(mount_point=missing[0], found="no disk there")
-    folder = os.path.join(layout.state_dir, CERTIFICATES)
-    certs = TLS_PROFILE in params["profiles"] or (not missing and trees.exists(folder))
-    entries = wanted_tree(layout, params["certificate"], params["private_key"], certs)
-    pair = [entry for entry in entries if entry.path.endswith((KEY_FILE, CHAIN_FILE))]
-    if missing or read_marker(layout.state_dir) is None:
-        entries.append(marker_entry(layout))
-    for entry in entries:
-        if missing:
-            trees.announce_fresh(entry, actions, entry.path in params["mounted"])
-        elif pair and entry is pair[0]:
-            certificates.keep_pair(pair[0], pair[1], actions)
-        elif entry not in pair:
-            trees.keep(entry, actions)
-
-
-def foresee_tree(params: dict[str, Any], actions: Actions) -> None:
-    """What is left of the tree to be made after a move that is still to come.
-
-    It makes links, the marker and the command itself; everything else moves with the state, so what
-    is missing now will be missing at the new place.
-    """
-    if not actions.check:
-        raise Failed("moves_to is for a check run: state is not in that layout yet")
-    now, target = LAYOUTS[params["layout"]], LAYOUTS[params["moves_to"]]
-    keep_tree(params, actions)
-    own = {*now.links, os.path.join(now.state_dir, MARKER)}
-    actions.items[:] = [
-        {**item, "what": rebased(item["what"], now.state_dir, target.state_dir)}
-        for item in actions.items
-        if item["what"] not in own
-    ]
-
-
-def rebased(path: str, old: str, new: str) -> str:
-    """A path at or below ``old`` as it will be below ``new``; others as they are."""
-    return new + path[len(old) :] if is_below(path, old) else path
 
 
 def main() -> None:
@@ -185,14 +94,10 @@ def main() -> None:
     )
     actions = Actions(module.check_mode)
     try:
-        if module.params["moves_to"]:
-            foresee_tree(module.params, actions)
-        else:
-            keep_tree(module.params, actions)
-            publish.keep(actions)
+        found = tree.run(module.params, actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
-    module.exit_json(**actions.result())
+    module.exit_json(**actions.result(**found))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.parts import tree
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
-from ansible_collections.agnes.host.plugins.modules import state_tree
 
 LEFT: list[Any] = [
     pytest.param("nested", "flat", ["/data/tmp", "/data-state/certs/fullchain.pem"], id="to-flat"),
@@ -32,13 +32,13 @@ def test_it_is_told_by_the_place_after_the_move_without_what_the_move_makes(
         for link in LAYOUTS[now].links:
             actions.take(link, "absent", "a link")
 
-    monkeypatch.setattr(state_tree, "keep_tree", keep_tree)
+    monkeypatch.setattr(tree, "keep_tree", keep_tree)
     actions = Actions(True)
-    state_tree.foresee_tree({"layout": now, "moves_to": target}, actions)
+    tree.foresee_tree({"layout": now, "moves_to": target}, actions)
     assert [item["what"] for item in actions.items] == expected
     assert {item["before"] for item in actions.items} == {"absent"}
 
 
 def test_nothing_is_made_at_a_place_where_state_is_not_yet() -> None:
     with pytest.raises(Failed):
-        state_tree.foresee_tree({"layout": "nested", "moves_to": "flat"}, Actions(False))
+        tree.foresee_tree({"layout": "nested", "moves_to": "flat"}, Actions(False))

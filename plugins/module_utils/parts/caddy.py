@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Caddy: looked for, and seen to serve the certificate in STATE_DIR."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..core import dotenv
+from ..core.layouts import LAYOUTS
+from ..core.project import PRODUCT_NAME
+from ..system import caddy, durable, engine
+from ..system.actions import Actions
+
+
+def served(params: dict[str, Any], actions: Actions) -> str:
+    """Look for Caddy, and let it be looked at unless it is about to be started anew."""
+    layout, project_dir = LAYOUTS[params["layout"]], params["project_dir"]
+    docker = engine.client()
+    running = engine.containers(docker, PRODUCT_NAME)
+    container = caddy.find(running, layout)
+    announced = {str(action["what"]) for action in params["announced"]} if actions.check else set()
+    if container is None or f"service {container['service']}" in announced:
+        return ""
+    env = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
+    given = params["certificate"] if actions.check else ""
+    moves = actions.check and params["moves"]
+    return caddy.keep_served(
+        docker, container, layout, env, project_dir, given, announced, actions, moves
+    )
+
+
+def run(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
+    """The whole part. params: options of M(agnes.host.caddy)."""
+    return {"certificate": served(params, actions)}

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stack: guarded, started where that is due, waited for, proved."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..core.errors import (
+    NotHealthy,
+)
+from ..core.layouts import LAYOUTS
+from ..core.stack import (
+    awake,
+    left_alone,
+    needed_by,
+    say_state,
+    selected,
+    steps_after_move,
+    unknown_profiles,
+    unmounted,
+)
+from ..system import proof, record, stacks
+from ..system.actions import Actions
+from ..system.compose import check_proved
+from ..system.engine import client
+
+
+class Bringer:
+    """Guard, start, wait, prove."""
+
+    def __init__(self, params: dict[str, Any], actions: Actions) -> None:
+        self.params, self.actions = params, actions
+        self.layout = LAYOUTS[params["layout"]]
+        if not actions.check:
+            stacks.check_mounts(params["mounted"])
+        self.stack = stacks.Stack(client(), params["project_dir"])
+        # What is published counts; in check mode the project as it will be, which only the run knows.
+        self.services = params["services"] if actions.check else self._published()
+        self.found = self.stack.by_service()
+
+    def _published(self) -> dict[str, Any]:
+        """What Compose resolves. Raises NotAsProved where it is not what was proved."""
+        found = self.stack.compose.config()
+        if self.params["proved"]:
+            check_proved(self.params["proved"], found, self.params["project_dir"])
+        services: dict[str, Any] = found["services"]
+        return services
+
+    def run(self) -> dict[str, Any]:
+        """All of it; returns the states of the services, and the proof."""
+        wanted = selected(self.services, self.params["profiles"])
+        names = awake(wanted, self.found, self.resting())
+        names = [name for name in names if name not in self.params["resting"]]
+        # A move makes containers anew, and decides itself what lies beneath a mount.
+        moves = self.actions.check and self.params["moves"]
+        stale = set() if moves else self.stale()
+        steps = (
+            steps_after_move(self.services, names, self.params["starts"], self.params["recreates"])
+            if moves
+            else self.stack.steps(self.services, self.found, names, {*stale, *self.recreates()})
+        )
+        if steps and not self.params["start"]:
+            name = sorted(steps)[0]
+            raise NotHealthy(
+                service=name,
+                found=f"not as it must be ({steps[name]} is due)",
+                seconds=0,
+                project=self.params["project_dir"],
+            )
+        if steps and not self.actions.check:
+            self.start(steps, names, stale)
+        for name, step in sorted(steps.items()):
+            before = "absent" if step == "create" else f"to {step}"
+            if any(each["name"] in stale for each in self.found.get(name, ())):
+                before += ", it was started before its disk was mounted"
+            self.actions.take(f"service {name}", before, "up")
+        if self.actions.check:
+            return {}
+        return self.result(wanted, names)
+
+    def resting(self) -> list[str]:
+        """Services that stay as they are, not running; one that somebody has started is none any more."""
+        known = record.read()
+        before = list(known.get("resting") or ())
+        left = [name for name in before if name not in awake([name], self.found, [name])]
+        if left != before and not self.actions.check:
+            record.save({**record.load(), "resting": left})
+        return left
+
+    def stale(self) -> set[str]:
+        """Containers that run since before their disk was mounted, once nothing lies beneath it."""
+        if self.actions.check:
+            missing = [path for path in self.params["mounted"] if not os.path.ismount(path)]
+            if missing:
+                return unmounted(self.found, missing)
+        seen = proof.stale(self.services, self.found, self.layout)
+        proof.check_beneath(seen)
+        return {name for names in seen.values() for name in names}
+
+    def recreates(self) -> set[str]:
+        """Containers that Compose would make anew; in check mode those known from the project first."""
+        announced = self.params["recreates"] if self.actions.check else ()
+        if announced or not self.found:
+            return set(announced)
+        return self.stack.compose.recreated(self.services)
+
+    def start(self, steps: dict[str, str], names: list[str], stale: set[str]) -> None:
+        """Bring up what needs it: first anew what has the wrong disk, which Compose can't know."""
+        seconds = self.params["timeout"]
+        again = [
+            name
+            for name in sorted(steps)
+            if any(each["name"] in stale for each in self.found.get(name, ()))
+        ]
+        if again:
+            self.stack.up(self.services, again, seconds, ("--no-deps", "--force-recreate"))
+        rest = sorted(set(steps) - set(again))
+        if rest:
+            # Whoever is to stay as it is must not come up because another service depends on it.
+            kept = needed_by(self.services, rest) - set(names)
+            self.stack.up(self.services, rest, seconds, ("--no-deps",) if kept else ())
+
+    def result(self, wanted: list[str], names: list[str]) -> dict[str, Any]:
+        """Wait, prove, and say."""
+        services = self.services
+        found = self.stack.wait(services, names, self.params["timeout"])
+        proved = proof.prove(services, names, found, self.layout, self.params["project_dir"])
+        return {
+            "services": {
+                **unknown_profiles(services, self.params["profiles"]),
+                **left_alone(services, wanted, found, self.layout),
+                **dict.fromkeys(wanted, "not running, and left so: it was stopped before"),
+                **{name: say_state(services[name], found.get(name, [])) for name in names},
+            },
+            "proved": proved.proved,
+            "unproved": proved.unproved,
+        }
+
+
+def run(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
+    """The whole part. params: options of M(agnes.host.stack)."""
+    return Bringer(params, actions).run()
