@@ -107,6 +107,20 @@ def test_one_that_others_placed_and_nobody_serves_is_served_by_the_next_run(
     assert served(host) == fingerprint(second)
 
 
+def test_a_caddy_that_does_not_answer_is_said_and_never_restarted(name: str, host: Any) -> None:
+    since = started(host)
+    pid = host.check_output("docker inspect --format '{{.State.Pid}}' agnes-caddy-1")
+    host.check_output(f"kill -STOP {pid}")
+    try:
+        for arguments in (["--check"], []):
+            printed = run(name, *arguments, code=2, pair=NONE)
+            assert "AH165: service 'caddy' does not answer at 127.0.0.1:443" in printed
+    finally:
+        host.check_output(f"kill -CONT {pid}")
+    assert started(host) == since
+    assert changed(run(name, pair=NONE), name) == 0
+
+
 def test_a_key_of_another_certificate_is_refused_and_nothing_is_replaced(
     name: str, host: Any, first: pairs.Pair, second: pairs.Pair
 ) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals about the containers of the stack: AH055 and AH145 to AH149; the others are in errors.py."""
+"""Refusals about the containers of the stack: AH055, AH145 to AH149, AH165; the others are in errors.py."""
 
 from __future__ import annotations
 
@@ -41,4 +41,13 @@ class StrayService(Refusal):
     sentence = (
         "containers of the project belong to no service of its compose files, so a move would not stop them: "
         "{found}; find out what they are for, then add their file to COMPOSE_FILE in .env or remove them"
+    )
+
+
+class CaddySilent(Refusal):
+    code = "AH165"
+    sentence = (
+        "service '{service}' does not answer at {address} ({found}, for {seconds} s), so it is not known which "
+        "certificate it serves; see 'docker compose logs {service}' and what else uses that port, correct the "
+        "cause, and run again"
     )

@@ -14,9 +14,10 @@ from typing import Any, Optional
 from ..core.certificates import fingerprint, say_fingerprint, site_of, source_of
 from ..core.errors import NotHealthy
 from ..core.layouts import CERTIFICATES, Layout
+from ..core.stack_errors import CaddySilent
 from . import certificates
 from .actions import Actions
-from .commands import Failed, run
+from .commands import Failed, last_line, run
 
 _PORT = "443/tcp"
 _ANSWER_SECONDS, _RELOADED_SECONDS, _RESTARTED_SECONDS = 10.0, 10.0, 60.0
@@ -55,6 +56,7 @@ class Caddy:
     def __init__(self, docker: str, container: Mapping[str, Any], layout: Layout, env: Mapping[str, str]) -> None:  # fmt: skip
         self.docker = docker
         self.name, self.service = str(container["name"]), str(container["service"])
+        self.up_seconds = float(container["up_seconds"])
         self.layout = layout
         self.site = site_of(env.get("DOMAIN", ""))
         self.config = next(
@@ -70,11 +72,14 @@ class Caddy:
             with open(f"/proc/{container['pid']}/root{self.config}", encoding="utf-8") as file:
                 return source_of(file.read(), caddy_tls)
         except (OSError, ValueError):
-            return "other"
+            return "unknown"
 
     def address(self) -> Optional[tuple[str, int]]:
-        """Where its TLS port is published on this host; None where it is not."""
-        lines = run([self.docker, "port", self.name, _PORT], codes=(), seconds=30).out.split()
+        """Where its TLS port is published on this host; None where it is not. Raises Failed."""
+        done = run([self.docker, "port", self.name, _PORT], codes=(), seconds=30)
+        if done.code and "no public port" not in done.err.lower():
+            raise Failed(f"the port of '{self.name}' can't be looked for: {last_line(done.err)}")
+        lines = done.out.split()
         if not lines:
             return None
         host, _, port = lines[0].rpartition(":")
@@ -82,31 +87,54 @@ class Caddy:
         return ("127.0.0.1" if host in ("0.0.0.0", "::", "") else host), int(port)
 
     def serves(self, address: tuple[str, int]) -> str:
-        """The fingerprint of the certificate that it serves for its site; empty without an answer."""
+        """The fingerprint of the certificate that it serves for its site.
+
+        Empty where it says that it has none for that site. Raises OSError where it gives no answer.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # Which certificate it is, is what is asked here; whether clients trust it is theirs to say.
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        plain = socket.create_connection(address, timeout=5)
         try:
-            plain = socket.create_connection(address, timeout=5)
             with plain, context.wrap_socket(plain, server_hostname=self.site) as tls:
                 der = tls.getpeercert(binary_form=True)
-        except (OSError, ValueError):
-            return ""
+        except ssl.SSLError as error:
+            # Only an alert is the server's own word; all else is a connection that was cut.
+            if "ALERT" in (error.reason or ""):
+                return ""
+            raise
+        except ValueError as error:
+            raise OSError(0, f"its site '{self.site}' is no host name") from error
         return hashlib.sha256(der).hexdigest() if der else ""
 
     def answer(self, address: tuple[str, int], wanted: str, seconds: float) -> str:
         """What it serves: at once if that is ``wanted``, else the last answer within ``seconds``.
 
-        wanted: a fingerprint; empty for any answer.
+        wanted: a fingerprint; empty for any answer. Raises CaddySilent without an answer.
         """
         end = time.monotonic() + seconds
         while True:
-            found = self.serves(address)
-            if found and wanted in ("", found):
+            try:
+                found, why = self.serves(address), ""
+            except ssl.SSLError as error:
+                found, why = "", (error.reason or str(error)).replace("_", " ").lower()
+            except OSError as error:
+                found, why = "", error.strerror or str(error)
+            if not why and wanted in ("", found):
                 return found
             if time.monotonic() > end:
-                return found
+                break
             time.sleep(_POLL_SECONDS)
+        if why:
+            raise CaddySilent(
+                service=self.service, address="{}:{}".format(*address), found=why,
+                seconds=int(seconds),
+            )  # fmt: skip
+        return found
+
+    def patience(self) -> float:
+        """Seconds to wait for its first answer: longer where it has been started just now."""
+        return max(_ANSWER_SECONDS, _RESTARTED_SECONDS - self.up_seconds)
 
     def restart(self) -> None:
         """Start its container again, which binds the files anew."""
@@ -115,7 +143,8 @@ class Caddy:
     def load(self, address: tuple[str, int], wanted: str, project_dir: str) -> None:
         """Make it serve ``wanted``: by a reload, which drops no connection, else by a restart.
 
-        Raises NotHealthy when it does neither.
+        Only for one that has answered with another certificate. Raises NotHealthy when it does
+        neither, CaddySilent when it does not answer any more.
         """
         reload = ["caddy", "reload", "--force", "--config", self.config, "--adapter", "caddyfile"]
         try:
@@ -160,16 +189,20 @@ def keep_served(
     """Make Caddy see its files and serve the certificate of STATE_DIR; what it serves, for people.
 
     given: in a check run, the certificate that will be placed; replaced, anew: see stale_files.
+    Raises CaddySilent where it gives no answer: that is no reason to restart it.
     """
     caddy = Caddy(docker, container, layout, env)
-    stale = stale_files(container, replaced, anew)
+    stale, patience = stale_files(container, replaced, anew), caddy.patience()
     if stale:
+        patience = _RESTARTED_SECONDS
         before = f"sees the old {', '.join(stale)}"
         actions.take(f"service {caddy.service}", before, "restarted", caddy.restart)
         if actions.check:
             return ""
     if caddy.source == "other":
         return "not from STATE_DIR/certs, so it is not compared"
+    if caddy.source == "unknown":
+        return f"not compared: its {caddy.config} can't be read"
     address = caddy.address()
     if address is None:
         return "not published on this host, so it is not compared"
@@ -181,10 +214,7 @@ def keep_served(
     wanted = fingerprint(placed)
     if not wanted:
         return "not compared: no certificate in PEM is there"
-    if anew:
-        found = fingerprint(there)
-    else:
-        found = caddy.answer(address, "", _RESTARTED_SECONDS if stale else _ANSWER_SECONDS)
+    found = fingerprint(there) if anew else caddy.answer(address, "", patience)
     if found != wanted:
         actions.take(
             SERVED, say_fingerprint(found), say_fingerprint(wanted),

@@ -43,6 +43,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
 from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     artifacts,
+    caddy,
     devices,
     filesystems,
     host,
@@ -213,12 +214,25 @@ ODD_SERVICES = {"app": {"volumes": [
 ]}}  # fmt: skip
 
 
+def silent(_tmp: Path) -> object:
+    """Nobody listens at port 1."""
+    web = caddy.Caddy("docker", {**container("caddy"), "up_seconds": 9.0}, FLAT, {})
+    return web.answer(("127.0.0.1", 1), "", 0)
+
+
 def unreadable(_tmp: Path) -> object:
     with trees.looking("/data/state"):
         raise OSError(5, "Input/output error")
 
 
 DONE = [
+    Case(
+        stack_errors.CaddySilent,
+        silent,
+        "AH165: service 'caddy' does not answer at 127.0.0.1:1 (Connection refused, for 0 s), so it is "
+        "not known which certificate it serves; see 'docker compose logs caddy' and what else uses "
+        "that port, correct the cause, and run again",
+    ),
     Case(
         host_errors.PlaceUnreadable,
         unreadable,

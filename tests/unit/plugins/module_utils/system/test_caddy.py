@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core.certificates impor
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotHealthy
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import CaddySilent
 from ansible_collections.agnes.host.plugins.module_utils.system import caddy, certificates
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 
 ENV = {"DOMAIN": "agnes.test"}
 CADDYFILE = "https://{$DOMAIN} {\n\ttls /certs/fullchain.pem /certs/privkey.pem\n}\n"
@@ -82,6 +85,7 @@ class Served:
         config = str(self.top / "Caddyfile")
         return {
             "name": "agnes-caddy-1", "service": "caddy", "status": "running", "pid": os.getpid(),
+            "up_seconds": 999.0,
             "mounts": [
                 {"type": "bind", "source": str(source or config), "target": config},
                 {"type": "bind", "source": str(self.certs), "target": "/certs"},
@@ -167,15 +171,88 @@ def test_one_that_is_still_not_served_is_an_error(served: Served, two: list[pair
         served.keep()
 
 
-def test_a_server_that_does_not_answer_is_not_taken_for_right(
-    served: Served, two: list[pairs.Pair]
-) -> None:
+def test_a_server_that_does_not_answer_is_said_and_left_alone(served: Served) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         served.port = nobody.getsockname()[1]
+    served.obeys("touch reload", "touch reload")
+    for check in (True, False):
+        with pytest.raises(CaddySilent) as silent:
+            served.keep(check=check)
+        assert f"does not answer at 127.0.0.1:{served.port} (" in str(silent.value)
+    assert served.calls() == []
+
+
+def test_a_connection_that_is_cut_is_no_answer(served: Served) -> None:
+    """As docker's proxy does for a container in which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        served.port = proxy.getsockname()[1]
+        served.obeys("touch reload", "touch reload")
+
+        def cut() -> None:
+            while True:
+                try:
+                    proxy.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=cut, daemon=True)
+        thread.start()
+        with pytest.raises(CaddySilent):
+            served.keep()
+        proxy.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+    assert served.calls() == []
+
+
+def test_a_site_that_is_no_host_name_is_said(served: Served) -> None:
+    served.obeys("touch reload", "touch reload")
+    with pytest.raises(CaddySilent, match=r"its site '\.agnes' is no host name"):
+        served.keep(env={"DOMAIN": ".agnes"})
+
+
+def test_one_that_was_started_just_now_is_given_longer(
+    served: Served, two: list[pairs.Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its port answers half a second from now, and the wait of one that is up for long is over before."""
+    monkeypatch.setattr(caddy, "_RESTARTED_SECONDS", 20.0)
     served.obeys("true", "true")
-    assert served.keep(check=True)[1][0]["before"] == "none"
-    with pytest.raises(NotHealthy):
+    asked: list[float] = []
+    real = caddy.Caddy.serves
+
+    def serves(self: caddy.Caddy, address: tuple[str, int]) -> str:
+        asked.append(time.monotonic())
+        if asked[-1] - asked[0] < 0.5:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return real(self, address)
+
+    monkeypatch.setattr(caddy.Caddy, "serves", serves)
+    with pytest.raises(CaddySilent):
         served.keep()
+    asked.clear()
+    fresh = {**served.container(), "up_seconds": 1.0}
+    assert served.keep(container=fresh) == (f"{say(two[0])} for agnes.test", [])
+
+
+def test_a_server_that_has_no_certificate_for_the_site_has_answered(
+    served: Served, two: list[pairs.Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caddy says so by an alert, and reads its files again."""
+    served.obeys("touch reload", "touch reload")
+    real, alerts = (
+        ssl.SSLContext.wrap_socket,
+        [ssl.SSLError(1, "[SSL: TLSV1_ALERT_INTERNAL_ERROR]")],
+    )
+    alerts[0].reason = "TLSV1_ALERT_INTERNAL_ERROR"
+
+    def wrap(self: ssl.SSLContext, *arguments: Any, **more: Any) -> Any:
+        if "server_hostname" in more and alerts:
+            raise alerts.pop()
+        return real(self, *arguments, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap)
+    (item,) = served.keep()[1]
+    assert (item["before"], item["after"]) == ("none", say(two[0]))
+    assert served.calls() == ["exec"]
 
 
 TEST_NOT_COMPARED: list[Any] = [
@@ -199,10 +276,25 @@ def test_a_certificate_from_elsewhere_is_not_compared(
 def test_a_port_that_is_not_published_is_not_compared(
     served: Served, two: list[pairs.Pair]
 ) -> None:
-    served.docker.write_text("#!/bin/sh\n")
+    served.docker.write_text(
+        "#!/bin/sh\necho >&2 \"Error: No public port '443/tcp' published\"; exit 1\n"
+    )
     served.docker.chmod(0o755)
     served.place(two[1])
     assert served.keep() == ("not published on this host, so it is not compared", [])
+
+
+def test_a_port_that_can_not_be_looked_for_is_not_taken_for_absent(served: Served) -> None:
+    served.docker.write_text("#!/bin/sh\necho >&2 'Cannot connect to the Docker daemon'; exit 1\n")
+    served.docker.chmod(0o755)
+    with pytest.raises(Failed, match="can't be looked for: Cannot connect"):
+        served.keep()
+
+
+def test_a_caddyfile_that_can_not_be_read_is_said(served: Served) -> None:
+    (served.top / "Caddyfile").write_bytes(b"\xff")
+    served.obeys("true", "true")
+    assert served.keep() == (f"not compared: its {served.top}/Caddyfile can't be read", [])
 
 
 def test_a_container_that_sees_an_older_file_is_restarted_as_announced(
