@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals 080 to 099: copying state, proving the copy, and what is beneath mount points.
+"""Refusals 080 to 099 and 166: copying state, proving the copy, and what is beneath mount points.
 
 When one of them is raised, state is where it was: a copy is not used before it is proved.
 """
@@ -141,4 +141,12 @@ class LinkedOutside(Refusal):
     sentence = (
         "'{root}' has files that are hard links to names outside of it (found {found}), and a copy would part "
         "them; find out who made them, as uid 999 may have meant root to open another file, then take the link away"
+    )
+
+
+class NotMeasured(Refusal):
+    code = "AH166"
+    sentence = (
+        "'{path}' can't be measured ({found}), so it is not known whether a copy of state has room; "
+        "correct the cause, and run again"
     )

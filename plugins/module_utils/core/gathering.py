@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .copy_errors import NoRoom
+from .copy_errors import NoRoom, NotMeasured
 from .copying import ROOM_FACTOR
 from .devices import format_text, identity_of, not_blank_because
 from .disks import DIRECTORY, DISK, RETIRED_DISK, device_of, mounted_at, recorded_uuid
@@ -69,6 +69,13 @@ def check_not_config_disk(host: Host, maj_min: str, device: str, path: str) -> N
         raise ConfigDiskNamed(link=CONFIG_DISK, path=path, found=device)
 
 
+def check_measured(host: Host, path: str) -> None:
+    """Raise NotMeasured unless it is known what is used, or free, at a path."""
+    why = host["moving"]["unmeasured"].get(path)
+    if why:
+        raise NotMeasured(path=path, found=why)
+
+
 def check_gathering(host: Host, source: Layout, target: Layout) -> None:
     """Raise unless state on a disk may become a directory of the data disk, and has room there."""
     facts = host["moving"]
@@ -76,6 +83,7 @@ def check_gathering(host: Host, source: Layout, target: Layout) -> None:
     if disk:
         check_not_config_disk(host, disk["maj_min"], disk["source"], target.state_dir)
     wanted, data = int(facts["used"] * ROOM_FACTOR), target.mounts["data"]
+    check_measured(host, data)
     if facts["free"] < wanted:
         raise NoRoom(
             source=source.state_dir, target=data, found=say_bytes(facts["free"]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals of hosts on which nothing can be looked at or changed as it must be: 150 to 159, and 015."""
+"""Refusals of hosts on which nothing can be looked at or changed as it must be: 150 to 159, 015 and 167."""
 
 from __future__ import annotations
 
@@ -59,4 +59,12 @@ class EngineOnStateDisk(Refusal):
     sentence = (
         "the Docker engine keeps its own data in '{root_dir}', which is at or below {path}, where the state disk "
         "belongs, so no run can mount or move that disk; set another data-root in /etc/docker/daemon.json"
+    )
+
+
+class UnitsUnreadable(Refusal):
+    code = "AH167"
+    sentence = (
+        "'{path}' can't be listed ({found}), so it is not known which units of the product a move must hold "
+        "back; look for disk errors with 'dmesg', correct the cause, and run again"
     )

@@ -19,7 +19,7 @@ from .copying import ROOM_FACTOR
 from .disks import COPY_TARGET, DIRECTORY, DiskPlan, Request, mounted_at, plan_disks
 from .errors import MoveNotSupported, NotBlank
 from .facts import Host
-from .gathering import check_gathering, check_not_config_disk, not_retired
+from .gathering import check_gathering, check_measured, check_not_config_disk, not_retired
 from .layouts import LAYOUTS, Layout
 from .move_errors import (
     BackendNotMovable,
@@ -256,6 +256,7 @@ def _disk_for(host: Host, source: Layout, target: Layout, request: Request) -> D
         )
     # Formatted, and the move given up, it would be mounted over the state.
     check_not_config_disk(host, disk.maj_min, disk.device, source.state_dir)
+    check_measured(host, source.state_dir)
     wanted = int(host["moving"]["used"] * ROOM_FACTOR)
     if disk.size * _USABLE < wanted:
         raise NoRoom(

@@ -107,6 +107,8 @@ class Moving(TypedDict):
     """Bytes that a copy of state may take on the data disk, with what an earlier try has there."""
     free_inodes: int
     """Inodes likewise; -1 where the filesystem makes them as it needs them."""
+    unmeasured: dict[str, str]
+    """Path -> why ``used`` and ``files``, or ``free`` and ``free_inodes`` of it, are not known."""
     config_disk: str
     """MAJ:MIN of the disk that the product's upgrade mounts at STATE_DIR by itself, or empty."""
 

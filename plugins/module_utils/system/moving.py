@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ from . import (
     trees,
     units,
 )
-from .commands import run
+from .commands import Failed, last_line, run
 from .devices import maj_min_of
 from .engine import PROJECT_LABEL
 from .formatting import FORMATTED
@@ -242,15 +243,19 @@ def _formatted() -> str:
     return str(disk.get("uuid") or "") if disk.get("phase") == FORMATTED else ""
 
 
-def _measured(state_dir: str) -> tuple[int, int]:
-    """Bytes and files of state in a plain directory; somebody may be writing there."""
+def _measured(path: str, unmeasured: dict[str, str], of: str = "") -> tuple[int, int]:
+    """Bytes and files in a directory; somebody may be writing there. Of one that is absent, none.
+
+    unmeasured: takes why it can't be known, for ``of``, or for the path itself.
+    """
     try:
-        with trees.opened(state_dir) as directory:
+        with trees.looking(path), trees.opened(path) as directory:
             totals = manifest_file.measure(directory)
-    except (OSError, Refusal):
-        # Only a copy must know, and it looks again before it begins.
-        return 0, 0
-    return totals.allocated, totals.files
+            return totals.allocated, totals.files
+    except Refusal as refusal:
+        # Only a copy must know, so no other run stops for it.
+        unmeasured[of or path] = str(refusal.facts.get("found") or refusal)
+    return 0, 0
 
 
 def _used(state_dir: str) -> tuple[int, int]:
@@ -261,13 +266,17 @@ def _used(state_dir: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _free(data: str) -> tuple[int, int]:
-    """Bytes and inodes that a copy may take on the data disk, with what an earlier try has there."""
+def _free(data: str, unmeasured: dict[str, str]) -> tuple[int, int]:
+    """Bytes and inodes that a copy may take on the data disk, with what an earlier try has there.
+
+    unmeasured: see _measured.
+    """
     try:
         found = os.statvfs(data)
-    except OSError:
+    except OSError as error:
+        unmeasured[data] = error.strerror or str(error)
         return 0, 0
-    there, files = _measured(os.path.join(data, ASIDE, COPY_NAME))
+    there, files = _measured(os.path.join(data, ASIDE, COPY_NAME), unmeasured, data)
     inodes = found.f_favail + files if found.f_files else -1
     return found.f_bavail * found.f_frsize + there, inodes
 
@@ -280,24 +289,39 @@ def _config_disk() -> str:
 
 
 def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:
-    """Running containers of other projects that have one of the places mounted."""
-    shape = '{{.Names}} {{.ID}} {{.Label "' + PROJECT_LABEL + '"}}'
-    found = []
-    for line in run([docker, "ps", "--format", shape]).out.splitlines():
-        name, container_id, *label = line.split(" ")
-        if label and label[0] == project:
-            continue
-        pid = run([docker, "inspect", "--format", "{{.State.Pid}}", container_id], codes=())
-        if any(_has_mounted(pid.out.strip(), each) for each in held):
-            found.append(name)
-    return sorted(found)
+    """Running containers of other projects that have one of the places mounted.
+
+    Raises Failed where Docker does not say, and OSError where the kernel does not.
+    """
+    shape = '{{.ID}} {{.Names}} {{.Label "' + PROJECT_LABEL + '"}}'
+    lines = run([docker, "ps", "--no-trunc", "--format", shape]).out.splitlines()
+    rows = [line.split(" ", 2) for line in lines]
+    names = {container_id: name for container_id, name, label in rows if label != project}
+    if not names:
+        return []
+    # One that goes away in between makes inspect exit 1 and still print the others.
+    done = run([docker, "inspect", "--format", "{{.Id}} {{.State.Pid}}", *names], codes=(0, 1))
+    if done.code and any("no such" not in line.lower() for line in done.err.splitlines()):
+        raise Failed(f"the containers can't be looked at: {last_line(done.err)}")
+    pids = dict(line.split() for line in done.out.splitlines() if line.strip())
+    return sorted(
+        names[container_id]
+        for container_id, pid in pids.items()
+        if pid != "0" and any(_has_mounted(pid, each) for each in held)
+    )
+
+
+_GONE = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
+"""What the kernel says of the mounts of a process that has ended, or is about to."""
 
 
 def _has_mounted(pid: str, held: Held) -> bool:
     try:
-        return bool(pid) and held.is_mounted_for(pid)
-    except OSError:
-        return False
+        return held.is_mounted_for(pid)
+    except OSError as error:
+        if error.errno in _GONE:
+            return False
+        raise
 
 
 def _blocked(project_dir: str) -> dict[str, str]:
@@ -328,10 +352,11 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
     # By the table's path, never through a link.
     state_dir = state_dir if state_dir in state_dirs() else state_dirs()[0]
     disks = {point["maj_min"] for point in found if not point["maj_min"].startswith("0:")}
+    unmeasured: dict[str, str] = {}
     used, files = _used(state_dir)
     if not disks:
-        used, files = _measured(state_dir) if measured else (0, 0)
-    free = _free(resolve_data_dir(values)) if measured else (0, 0)
+        used, files = _measured(state_dir, unmeasured) if measured else (0, 0)
+    free = _free(resolve_data_dir(values), unmeasured) if measured else (0, 0)
     found_markers = {path: marker(path) for path in state_dirs()}
     return {
         "fence": _fence(),
@@ -358,5 +383,6 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
         "files": files,
         "free": free[0],
         "free_inodes": free[1],
+        "unmeasured": unmeasured,
         "config_disk": _config_disk(),
     }

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import glob
 import os
 
+from ..core.host_errors import UnitsUnreadable
 from . import durable
 from .commands import run
 from .ledger import FENCE
@@ -16,7 +16,8 @@ _FOLDERS = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
-_OURS = "agnes-host-"
+_PRODUCT, _OURS = "agnes-", "agnes-host-"
+_KINDS = (".service", ".timer")
 _DROP_IN = "90-agnes-host-move.conf"
 _TEXT = f"""# Written by agnes.host while it moves state; taken away at the end of the move.
 [Unit]
@@ -24,19 +25,28 @@ ConditionPathExists=!{FENCE}
 """
 
 
+def _listed(folder: str) -> list[str]:
+    """The names in a folder; of one that is absent, none. Raises UnitsUnreadable."""
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UnitsUnreadable(path=folder, found=error.strerror or str(error)) from error
+
+
 def product_units() -> list[str]:
-    """The product's services and timers on this host."""
-    found = {
-        os.path.basename(path)
-        for folder in _FOLDERS
-        for kind in ("service", "timer")
-        for path in glob.glob(f"{folder}/agnes-*.{kind}")
-    }
-    return sorted(name for name in found if not name.startswith(_OURS))
+    """The product's services and timers on this host. Raises UnitsUnreadable."""
+    names = {name for folder in _FOLDERS for name in _listed(folder)}
+    return sorted(
+        name
+        for name in names
+        if name.startswith(_PRODUCT) and name.endswith(_KINDS) and not name.startswith(_OURS)
+    )
 
 
 def _drop_in(unit: str) -> str:
-    return f"/etc/systemd/system/{unit}.d/{_DROP_IN}"
+    return os.path.join(_FOLDERS[0], f"{unit}.d", _DROP_IN)
 
 
 def open_units() -> list[str]:
@@ -45,9 +55,10 @@ def open_units() -> list[str]:
 
 
 def held_units() -> list[str]:
-    """Those that have our drop-in, whether the unit is still there or not."""
-    found = glob.glob(f"/etc/systemd/system/*.d/{_DROP_IN}")
-    return sorted(os.path.basename(os.path.dirname(path))[: -len(".d")] for path in found)
+    """Those that have our drop-in, whether the unit is still there or not. Raises UnitsUnreadable."""
+    folders = [name for name in _listed(_FOLDERS[0]) if name.endswith(".d")]
+    units = [name[: -len(".d")] for name in folders]
+    return [unit for unit in units if _DROP_IN in _listed(os.path.dirname(_drop_in(unit)))]
 
 
 def hold() -> None:

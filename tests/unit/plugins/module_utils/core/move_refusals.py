@@ -16,6 +16,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core import move_errors
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.gathering import (
+    check_measured,
     check_not_retired,
     check_state_on,
 )
@@ -279,6 +280,14 @@ MOVED = [
         "AH090: state_layout_authority has 'agnes1:hidden:old', which decides nothing here (wanted "
         f"agnes1:mounted:{NOW} or agnes1:hidden:{NOW}, for the evidence as it is now: {EVIDENCE}); look at "
         "it again, then decide",
+    ),
+    Case(
+        copy_errors.NotMeasured,
+        lambda tmp: check_measured(
+            host_with(NESTED, unmeasured={"/data": "Input/output error"}), "/data"
+        ),
+        "AH166: '/data' can't be measured (Input/output error), so it is not known whether a copy of "
+        "state has room; correct the cause, and run again",
     ),
     Case(
         errors.StateDiskShared, planned({"others": ["backup-agent-1"]}),

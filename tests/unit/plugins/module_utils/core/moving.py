@@ -53,6 +53,7 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
         "files": 12,
         "free": 1 << 30,
         "free_inodes": 1 << 16,
+        "unmeasured": {},
         "config_disk": "",
         "moved": "",
         "others": [],

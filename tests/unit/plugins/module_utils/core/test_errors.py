@@ -51,6 +51,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
     stacks,
     stage,
     trees,
+    units,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
@@ -225,7 +226,20 @@ def unreadable(_tmp: Path) -> object:
         raise OSError(5, "Input/output error")
 
 
+def units_of(folder: str) -> object:
+    with mock.patch.object(units, "_FOLDERS", ("/none", folder)):
+        return units.product_units()
+
+
 DONE = [
+    Case(
+        host_errors.UnitsUnreadable,
+        # A name that is too long: an error that root meets, too.
+        lambda tmp: units_of("/" + "x" * 300),
+        "AH167: '/" + "x" * 300 + "' can't be listed (File name too long), so it is not known which "
+        "units of the product a move must hold back; look for disk errors with 'dmesg', correct the "
+        "cause, and run again",
+    ),
     Case(
         stack_errors.CaddySilent,
         silent,

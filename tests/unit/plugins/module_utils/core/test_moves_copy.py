@@ -114,6 +114,7 @@ def mounted_elsewhere() -> Any:
         (with_disk(zeros=False), "AH022"),
         (with_disk(size=8 << 20), "AH087"),
         (mounted_elsewhere(), "AH065"),
+        (one_disk(unmeasured={"/data/state": "Input/output error"}), "AH166"),
         (one_disk(backend="side_car"), "AH060"),
         (one_disk(config_disk="8:32"), "AH133"),
         (covered("incomplete"), "AH134"),
@@ -121,7 +122,7 @@ def mounted_elsewhere() -> Any:
         (one_disk(bare={"/data/state": bare(), "/data-state": bare("link", "/srv")}), "AH065"),
         (one_disk(points=[{"target": "/data/state/certs", "uuid": "", "root": "/"}]), "AH064"),
     ],
-    ids=["signature", "not-zero", "too-small", "mounted", "backend", "config-disk",
+    ids=["signature", "not-zero", "too-small", "mounted", "unmeasured", "backend", "config-disk",
          "incomplete", "sealed", "place", "inside"],
 )  # fmt: skip
 def test_what_is_not_safe_is_refused_before_anything_is_touched(observed: Any, code: str) -> None:

@@ -179,6 +179,7 @@ def no_uuid() -> Any:
         (flat(config_disk="8:32"), ASKED, "AH133"),
         (flat(free=10 << 20), ASKED, "AH087"),
         (flat(free_inodes=11), ASKED, "AH087"),
+        (flat(free=0, unmeasured={"/data": "Input/output error"}), ASKED, "AH166"),
         (flat(backend="side_car"), ASKED, "AH060"),
         (flat(roles={"/data-state": "retired"}), ASKED, "AH122"),
         (with_place(bare("directory", "", leftover("system.duckdb", size=1))), ASKED, "AH065"),
