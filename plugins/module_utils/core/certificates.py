@@ -74,17 +74,25 @@ def say_fingerprint(digest: str) -> str:
     return f"sha256:{digest[:_SHOWN]}" if digest else "none"
 
 
-def text_trouble(certificate: str, key: str) -> str:
-    """What is wrong with two PEM texts before any library reads them, for a message."""
+INVENTORY = ("state_layout_tls_fullchain", "state_layout_tls_privkey")
+"""The variables of the pair, for messages."""
+
+
+def text_trouble(certificate: str, key: str, names: tuple[str, str] = INVENTORY) -> str:
+    """What is wrong with two PEM texts before any library reads them, for a message.
+
+    names: what the message calls the two.
+    """
+    chain_name, key_name = names
     if not certificate or not key:
-        lacking = "state_layout_tls_privkey" if certificate else "state_layout_tls_fullchain"
+        lacking = key_name if certificate else chain_name
         return f"{lacking} is not set, and one without the other can't be served"
     if not fingerprint(certificate):
-        return "state_layout_tls_fullchain has no certificate in PEM"
+        return f"{chain_name} has no certificate in PEM"
     labels = [label for label, content in _blocks(key) if label.endswith("PRIVATE KEY") and content]
     if "ENCRYPTED" in key:
-        return "state_layout_tls_privkey is encrypted, and Caddy knows no passphrase"
-    return "" if labels else "state_layout_tls_privkey has no private key in PEM"
+        return f"{key_name} is encrypted, and Caddy knows no passphrase"
+    return "" if labels else f"{key_name} has no private key in PEM"
 
 
 def source_of(caddyfile: str, caddy_tls: str) -> str:
@@ -97,11 +105,18 @@ def source_of(caddyfile: str, caddy_tls: str) -> str:
     return "other" if caddy_tls and "{$CADDY_TLS" in caddyfile else "files"
 
 
+def sites_of(domain: str) -> list[str]:
+    """The names of the sites in DOMAIN, without scheme, port and path."""
+    found = []
+    for site in re.split(r"[\s,]+", domain.strip()):
+        name = site.partition("://")[2] if "://" in site else site
+        found.append(re.split(r"[:/]", name)[0])
+    return [name for name in found if name]
+
+
 def site_of(domain: str) -> str:
-    """The name to ask Caddy for: the first site of DOMAIN, without scheme and port."""
-    first = re.split(r"[\s,]+", domain.strip())[0] or "localhost"
-    name = first.partition("://")[2] if "://" in first else first
-    return name.partition(":")[0] or "localhost"
+    """The name to ask Caddy for: the first site of DOMAIN."""
+    return next(iter(sites_of(domain)), "localhost")
 
 
 def check_certificate(

@@ -1,32 +1,62 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command ``agnes-host`` on the host: explain for people, move for the unit."""
+"""The command ``agnes-host`` on the host: for people, and for the units of systemd."""
 
 from __future__ import annotations
 
+import json
 import sys
 
+from ..core import status as core_status
 from ..core.errors import Refusal
-from ..core.text import shown
+from ..core.text import clean, shown
+from ..host_tools.rotate import rotate
+from ..host_tools.status import status
+from ..host_tools.turn import NotNow
 from ..system.commands import Failed
 from .engine import run_requested
-from .explain import explain
+from .explain import by_subject, explain
 
-USAGE = "usage: agnes-host explain"
+USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate"
 
 
 def _say(text: str) -> None:
     print(shown(text), flush=True)
 
 
+def _status(as_json: bool) -> int:
+    """Exit status 1 says that something is wrong."""
+    found = status()
+    _say(json.dumps(clean(found)) if as_json else "\n".join(core_status.lines(found)))
+    return 1 if found["problems"] else 0
+
+
+def _explain(as_json: bool) -> int:
+    lines = explain()
+    _say(json.dumps(clean([by_subject(line) for line in lines])) if as_json else "\n".join(lines))
+    return 0
+
+
+def _rotate() -> int:
+    rotate(_say)
+    return 0
+
+
 def main() -> int:
     """Entry point; returns the exit status."""
     asked = sys.argv[1:]
+    as_json = asked[1:] == ["--json"]
     try:
-        if asked == ["explain"]:
-            print(shown("\n".join(explain())))
-            return 0
+        if asked[:1] == ["explain"] and (as_json or not asked[1:]):
+            return _explain(as_json)
+        if asked[:1] == ["status"] and (as_json or not asked[1:]):
+            return _status(as_json)
         if asked == ["move"]:
             return run_requested(_say)
+        if asked == ["tls-rotate"]:
+            return _rotate()
+    except NotNow as error:
+        _say(str(error))
+        return 0
     except (Refusal, Failed, OSError) as error:
         print(shown(f"agnes-host: {error}"), file=sys.stderr)
         return 1

@@ -18,6 +18,8 @@ from ..system.engine import containers
 
 PROJECT_DIR = "/opt/agnes"
 JOURNAL_LINES = 8
+_WIDTH = 11
+"""Columns of a line's subject."""
 
 
 def _layout(facts: Moving) -> Optional[Layout]:
@@ -134,6 +136,11 @@ def _next(facts: Moving, layout: Optional[Layout], result: dict[str, Any], proje
     if result and not result.get("ok"):
         return f"the last move failed: {result.get('message')}"
     return "nothing is to be done"
+
+
+def by_subject(line: str) -> dict[str, str]:
+    """A line of the screen as its subject and text, for programs."""
+    return {"subject": line[:_WIDTH].strip(), "text": line[_WIDTH:]}
 
 
 def explain(project_dir: str = PROJECT_DIR) -> list[str]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..core import dotenv
 from ..core.certificates import (
     CHAIN_FILE,
+    INVENTORY,
     KEY_FILE,
     NONE_PLACED,
     Certificates,
@@ -32,6 +34,7 @@ from .commands import run, which
 
 ROTATION = "/usr/local/bin/agnes-tls-rotate.sh"
 _LIMIT = 1 << 20
+_ADDRESS = re.compile(r"\d+(\.\d+){3}|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:]*\]?")
 
 
 @contextmanager
@@ -62,9 +65,30 @@ def until(certificate: str) -> tuple[str, bool]:
         return "", False
 
 
-def pair_trouble(certificate: str, key: str) -> str:
-    """Why a web server could not serve the two PEM texts, for a message; empty when it could."""
-    trouble = text_trouble(certificate, key)
+def name_trouble(certificate: str, names: Sequence[str]) -> str:
+    """Why a certificate can't be served now for the names of a site, for a message; empty when it can.
+
+    Raises Failed where the openssl command is not there, or can't read it.
+    """
+    with _in_memory(certificate) as path:
+        ask = ["openssl", "x509", "-in", path, "-noout"]
+        begin = run([*ask, "-startdate"], seconds=30).out.strip().partition("notBefore=")[2]
+        if ssl.cert_time_to_seconds(begin) > time.time():
+            return f"it is not valid before {begin}"
+        for name in names:
+            option = "-checkip" if _ADDRESS.fullmatch(name) else "-checkhost"
+            # Only newer versions say it by their exit status, too.
+            if "does match" not in run([*ask, option, name], codes=(), seconds=30).out:
+                return f"it is not for {name}"
+    return ""
+
+
+def pair_trouble(certificate: str, key: str, names: tuple[str, str] = INVENTORY) -> str:
+    """Why a web server could not serve the two PEM texts, for a message; empty when it could.
+
+    names: what the message calls the two.
+    """
+    trouble = text_trouble(certificate, key, names)
     if trouble:
         return trouble
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -80,11 +104,16 @@ def pair_trouble(certificate: str, key: str) -> str:
     return f"it has expired ({end})" if expired else ""
 
 
+def placed_text(state_dir: str, name: str) -> str:
+    """The text of one of the two files in STATE_DIR/certs; raises OSError."""
+    folder = os.path.join(state_dir, CERTIFICATES)
+    with trees.opened(folder) as directory, durable.opened_file(name, directory) as file:
+        return file.read(_LIMIT).decode("utf-8", "replace")
+
+
 def placed_chain(state_dir: str) -> str:
     """The certificate with its chain in STATE_DIR/certs; raises OSError."""
-    folder = os.path.join(state_dir, CERTIFICATES)
-    with trees.opened(folder) as directory, durable.opened_file(CHAIN_FILE, directory) as file:
-        return file.read(_LIMIT).decode("utf-8", "replace")
+    return placed_text(state_dir, CHAIN_FILE)
 
 
 def _sizes(state_dir: str) -> dict[str, int]:
@@ -95,7 +124,8 @@ def _sizes(state_dir: str) -> dict[str, int]:
         }
 
 
-def _placed(state_dir: str, certificate: str) -> Placed:
+def placed(state_dir: str, certificate: str = "") -> Placed:
+    """The pair in STATE_DIR/certs; certificate: the one of the inventory."""
     try:
         if not has_pair(_sizes(state_dir)):
             return NONE_PLACED
@@ -127,7 +157,7 @@ def observe(project_dir: str, certificate: str, key: str) -> Certificates:
         "caddyfile": _source(project_dir),
         "rotated": bool(env.get("TLS_FULLCHAIN_URL")) and os.path.exists(ROTATION),
         "placed": {
-            path: _placed(path, certificate) for path in state_dirs() if not os.path.islink(path)
+            path: placed(path, certificate) for path in state_dirs() if not os.path.islink(path)
         },
     }
 

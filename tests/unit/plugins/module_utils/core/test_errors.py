@@ -57,6 +57,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.actions import A
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 
 from .copy_refusals import COPYING
+from .host_tool_refusals import HOST_TOOLS
 from .hosts import container, holds
 from .move_refusals import MOVED
 from .plan_refusals import PLAN_FILES
@@ -403,7 +404,7 @@ DONE = [
     ),
 ]  # fmt: skip
 
-DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES]]
+DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES, *HOST_TOOLS]]
 
 
 @pytest.mark.parametrize(

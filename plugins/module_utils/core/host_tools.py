@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host's own tools decide: where state must be, and where a certificate comes from. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .host_tool_errors import HostDiskAway, NotThisLayout, SourceUnknown
+from .layouts import DISKS, Layout, layout_at, resolve_state_dir
+
+CHAIN_URL, KEY_URL = "TLS_FULLCHAIN_URL", "TLS_PRIVKEY_URL"
+"""Keys of ``.env`` that say where the product's rotation fetches the pair; the second may be empty."""
+
+SCHEMES = ("https://", "file:///")
+
+_USER = re.compile(r"//[^/@]*@")
+
+
+def layout_of(env: Mapping[str, str], recorded: Mapping[str, Any], env_path: str) -> Layout:
+    """The layout that ``.env`` names. Raises NotThisLayout when there is none, or no record of this host."""
+    state_dir = resolve_state_dir(env)
+    layout = layout_at(state_dir)
+    disks = recorded.get("disks") or {}
+    if layout is None or not disks:
+        found = f"disks for {', '.join(sorted(disks))}" if disks else "no disk"
+        raise NotThisLayout(state_dir=state_dir, env_path=env_path, found=found)
+    return layout
+
+
+def wanted_disks(layout: Layout, recorded: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Mount point -> role and UUID of each disk that the record has, in the order in which they are mounted."""
+    disks = recorded.get("disks") or {}
+    found = {role: str((disks.get(role) or {}).get("uuid") or "") for role in DISKS}
+    return {
+        layout.mounts[role]: (role, uuid)
+        for role, uuid in found.items()
+        if role in layout.mounts and (uuid or (role == "state" and layout.needs_state_disk))
+    }
+
+
+def check_shown(
+    layout: Layout, recorded: Mapping[str, Any], shown: Mapping[str, tuple[str, str]]
+) -> None:
+    """Raise HostDiskAway unless each disk of the record is what its mount point shows.
+
+    shown: mount point -> UUID and root of the topmost mount there; both empty where nothing is mounted.
+    """
+    for path, (role, uuid) in wanted_disks(layout, recorded).items():
+        there, root = shown.get(path, ("", ""))
+        if (there, root) == (uuid, "/") and uuid:
+            continue
+        if not root:
+            found = "nothing is mounted there"
+        elif root != "/":
+            found = f"the directory {root} of a disk is mounted there"
+        else:
+            found = f"the filesystem with UUID {there or 'unknown'} is mounted there"
+        raise HostDiskAway(role=role, uuid=uuid or "not in the record", path=path, found=found)
+
+
+def without_secrets(source: str) -> str:
+    """An address for messages: without user, password and query, which may hold a token."""
+    return _USER.sub("//", source).partition("?")[0].partition("#")[0]
+
+
+def check_source(key: str, source: str, env_path: str) -> None:
+    """Raise SourceUnknown for an address that nothing is fetched from: a key never goes over plain HTTP."""
+    if not source.lower().startswith(SCHEMES):
+        raise SourceUnknown(key=key, source=without_secrets(source), env_path=env_path)

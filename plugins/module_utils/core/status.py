@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a host, from facts that are cheap to ask for. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+FORMAT = 1
+
+
+class Disk(TypedDict):
+    """A disk of the record, and what its mount point shows."""
+
+    role: str
+    path: str
+    uuid: str
+    right: bool
+    """Whether it is mounted there as a whole."""
+
+
+class Service(TypedDict):
+    """One container of the project."""
+
+    name: str
+    service: str
+    state: str
+    """As Docker has it: running, exited, ..."""
+    health: str
+    """healthy, unhealthy, starting, or empty where there is no check."""
+
+
+class Status(TypedDict):
+    """The host as ``agnes-host status`` has it; this is the format of its JSON, too."""
+
+    format: int
+    host: str
+    layout: str
+    """Its name; empty where ``.env`` names no layout's place."""
+    state_dir: str
+    disks: Sequence[Disk]
+    move: str
+    """The move that is not ended, for people; empty for none."""
+    engine: str
+    """Why the containers are not known; empty where they are."""
+    containers: Sequence[Service]
+    certificate: Mapping[str, Any]
+    """found, until and expired of the pair in STATE_DIR/certs."""
+    problems: Sequence[str]
+    """What is wrong, one sentence each; empty where nothing is."""
+
+
+def problems(found: Status) -> list[str]:
+    """What is wrong, in the order in which to look at it."""
+    wrong = []
+    if not found["layout"]:
+        wrong.append(f".env puts state at {found['state_dir']}, where no layout has it")
+    if not found["disks"]:
+        wrong.append(
+            "the record of this host has no disk: site.yml has not run here, or it is lost"
+        )
+    for disk in found["disks"]:
+        if not disk["right"]:
+            wrong.append(
+                f"the {disk['role']} disk (UUID {disk['uuid']}) is not mounted at {disk['path']}"
+            )
+    if found["move"]:
+        wrong.append(found["move"])
+    if found["engine"]:
+        wrong.append(f"the containers are not known: {found['engine']}")
+    elif not any(each["state"] == "running" for each in found["containers"]):
+        wrong.append("no container of the project runs")
+    for each in found["containers"]:
+        if each["state"] in ("restarting", "dead", "paused"):
+            wrong.append(f"container {each['name']} is {each['state']}")
+        elif each["health"] == "unhealthy":
+            wrong.append(f"container {each['name']} is unhealthy")
+    if found["certificate"].get("expired"):
+        wrong.append(f"the certificate has expired ({found['certificate']['until']})")
+    elif found["certificate"].get("found") == "unknown":
+        wrong.append("the certificate in STATE_DIR/certs can't be looked at")
+    return wrong
+
+
+def lines(found: Status) -> list[str]:
+    """For people, one fact a line."""
+    layout = found["layout"] or "unknown"
+    said = [
+        f"host         {found['host']}",
+        f"layout       {layout}: STATE_DIR={found['state_dir']}",
+    ]
+    for disk in found["disks"]:
+        state = "mounted" if disk["right"] else "NOT MOUNTED"
+        said.append(f"{disk['role'] + ' disk':<12} {disk['path']}: {state} (UUID {disk['uuid']})")
+    for each in found["containers"]:
+        health = f", {each['health']}" if each["health"] else ""
+        said.append(f"container    {each['name']}: {each['state']}{health}")
+    if found["certificate"].get("found") == "found":
+        said.append(f"certificate  until {found['certificate']['until'] or 'an unknown day'}")
+    said += [f"PROBLEM      {each}" for each in found["problems"]]
+    if not found["problems"]:
+        said.append("well         nothing is to be done")
+    else:
+        said.append("next         'agnes-host explain' says more")
+    return said

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``agnes-tls-rotate``: fetch the certificate, judge it, place it, and see that Caddy serves it.
+
+Nothing is replaced before the new pair has passed every check.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from ..core.certificates import CHAIN_FILE, KEY_FILE, sites_of
+from ..core.host_tool_errors import FetchedUnusable, NotPlaced, SourceFailed
+from ..core.host_tools import CHAIN_URL, KEY_URL, check_source, without_secrets
+from ..core.layouts import CERTIFICATES, Layout
+from ..core.project import PRODUCT_NAME
+from ..core.tree import wanted_tree
+from ..system import caddy, certificates, engine, trees
+from ..system.actions import Actions
+from . import fetch
+from .turn import PROJECT_DIR, UPGRADE_LOCK, environment, layout_here, turn
+
+WAIT_SECONDS = 300.0
+"""For an upgrade that is at work: a rotation comes once a day, and shall not be left out for it."""
+
+
+def _fetched(key: str, source: str, folder: str, env_path: str) -> str:
+    check_source(key, source, env_path)
+    try:
+        return fetch.text(source)
+    except fetch.NotFetched as error:
+        raise SourceFailed(
+            key=key, source=without_secrets(source), found=error, path=folder
+        ) from error
+
+
+def _private_key(env: dict[str, str], layout: Layout, folder: str, env_path: str) -> str:
+    """The key of the new certificate: from its own source, else the one that is placed."""
+    if env.get(KEY_URL):
+        return _fetched(KEY_URL, env[KEY_URL], folder, env_path)
+    try:
+        return certificates.placed_text(layout.state_dir, KEY_FILE)
+    except FileNotFoundError:
+        found = f"{folder} has no {KEY_FILE}, and {KEY_URL} names no source for it"
+    except OSError as error:
+        found = f"the key in {folder} can't be read ({error.strerror or error})"
+    source = without_secrets(env[CHAIN_URL])
+    raise FetchedUnusable(source=source, found=found, path=folder)
+
+
+def _place(layout: Layout, certificate: str, key: str, source: str, actions: Actions) -> None:
+    folder = os.path.join(layout.state_dir, CERTIFICATES)
+    entries = {
+        entry.path: entry
+        for entry in wanted_tree(layout, certificate, key)
+        if entry.path == folder or os.path.dirname(entry.path) == folder
+    }
+    try:
+        trees.keep(entries[folder], actions)
+        pair = [entries[os.path.join(folder, name)] for name in (KEY_FILE, CHAIN_FILE)]
+        certificates.keep_pair(pair[0], pair[1], actions)
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise NotPlaced(source=source, path=folder, found=found) from error
+
+
+def _serve(layout: Layout, env: dict[str, str], project_dir: str, actions: Actions) -> str:
+    """Make Caddy serve what is placed; what it serves, for people. Raises NotHealthy."""
+    docker = engine.client()
+    container = caddy.find(engine.containers(docker, PRODUCT_NAME), layout)
+    if container is None:
+        return "Caddy does not run with it; it serves it from its next start"
+    served = caddy.keep_served(docker, container, layout, env, project_dir, "", (), actions)
+    return f"Caddy serves {served}"
+
+
+def rotate(
+    say: Callable[[str], None],
+    project_dir: str = PROJECT_DIR,
+    seconds: float = WAIT_SECONDS,
+    lock: str = UPGRADE_LOCK,
+) -> None:
+    """One rotation. Raises NotNow, a Refusal, Failed or OSError; then the old pair is there as it was."""
+    env_path = os.path.join(project_dir, ".env")
+    with turn(seconds, lock):
+        env = environment(project_dir)
+        source = env.get(CHAIN_URL, "")
+        if not source:
+            say(f"{CHAIN_URL} is empty in {env_path}: there is nothing to fetch")
+            return
+        layout = layout_here(env, project_dir)
+        folder = os.path.join(layout.state_dir, CERTIFICATES)
+        certificate = _fetched(CHAIN_URL, source, folder, env_path)
+        key = _private_key(env, layout, folder, env_path)
+        shown = without_secrets(source)
+        names = [*sites_of(env.get("DOMAIN", "")), *sites_of(env.get("DOMAIN_ALIAS", ""))]
+        trouble = certificates.pair_trouble(certificate, key, ("it", "the key"))
+        trouble = trouble or certificates.name_trouble(certificate, names)
+        if trouble:
+            raise FetchedUnusable(source=shown, found=trouble, path=folder)
+        actions = Actions(check=False)
+        _place(layout, certificate, key, shown, actions)
+        placed = [item["what"] for item in actions.items if item["what"] != folder]
+        say(
+            f"placed {', '.join(placed)} from {shown}"
+            if placed
+            else f"{folder} has the certificate of {shown} already"
+        )
+        say(_serve(layout, env, project_dir, actions))

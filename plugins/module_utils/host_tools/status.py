@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``agnes-host status``: the host at a glance, for people and as JSON. Read-only."""
+
+from __future__ import annotations
+
+import os
+
+from ..core.certificates import NONE_PLACED
+from ..core.errors import Refusal
+from ..core.host_tools import wanted_disks
+from ..core.layouts import layout_at, resolve_state_dir
+from ..core.project import PRODUCT_NAME
+from ..core.status import FORMAT, Status, problems
+from ..system import certificates, engine, ledger, moving, record
+from ..system.commands import Failed
+from .turn import PROJECT_DIR, environment
+
+
+def _move() -> str:
+    intent = ledger.read(ledger.FENCE)
+    if intent is None:
+        return ""
+    return f"a move from {intent['source']} to {intent['target']} is not ended"
+
+
+def status(project_dir: str = PROJECT_DIR) -> Status:
+    """Raises a Refusal for a record or an intent that can't be read."""
+    env, recorded = environment(project_dir), record.load()
+    state_dir = resolve_state_dir(env)
+    layout, docker_says = layout_at(state_dir), ""
+    disks = wanted_disks(layout, recorded) if layout and recorded.get("disks") else {}
+    try:
+        containers = engine.containers(engine.client(), PRODUCT_NAME)
+    except (Refusal, Failed, OSError, ValueError) as error:
+        containers, docker_says = [], str(error)
+    found: Status = {
+        "format": FORMAT,
+        "host": os.uname().nodename,
+        "layout": layout.name if layout else "",
+        "state_dir": state_dir,
+        "disks": [
+            {
+                "role": role, "path": path, "uuid": uuid,
+                "right": bool(uuid) and moving.mount_at(path)[1:] == (uuid, "/"),
+            }
+            for path, (role, uuid) in disks.items()
+        ],
+        "move": _move(),
+        "engine": docker_says,
+        "containers": [
+            {
+                "name": each["name"], "service": each["service"],
+                "state": each["status"], "health": each["health"],
+            }
+            for each in containers
+            if not each["one_off"]
+        ],
+        "certificate": {
+            key: value
+            for key, value in (
+                certificates.placed(layout.state_dir) if layout else NONE_PLACED
+            ).items()
+            if key != "same"
+        },
+        "problems": [],
+    }  # fmt: skip
+    return {**found, "problems": problems(found)}

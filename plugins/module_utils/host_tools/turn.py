@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose turn it is: one tool at a time, none while a move is not ended, none on a wrong disk."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..core import dotenv
+from ..core.host_tool_errors import HostDiskAway
+from ..core.host_tools import check_shown, layout_of, wanted_disks
+from ..core.layouts import Layout
+from ..system import durable, ledger, moving, record
+
+PROJECT_DIR = "/opt/agnes"
+UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
+"""The product's own upgrade holds it while it works, and so does a move."""
+
+_POLL_SECONDS = 1.0
+
+
+class NotNow(Exception):
+    """Another one works; nothing was done, and that is no error. The message says who."""
+
+
+@contextmanager
+def turn(seconds: float = 0.0, path: str = UPGRADE_LOCK) -> Iterator[None]:
+    """Hold the lock of the product's upgrade; raises NotNow when it is taken for longer than ``seconds``.
+
+    Also while a move is begun and not ended: who carries it out holds the lock only while it works.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise NotNow(
+                        f"another upgrade, rotation or move is at work (it holds {path}); nothing was done"
+                    ) from None
+            time.sleep(_POLL_SECONDS)
+        if durable.read_stat(ledger.FENCE) is not None:
+            raise NotNow("a move of the state is not ended; nothing was done before it is")
+        yield
+    finally:
+        os.close(fd)
+
+
+def environment(project_dir: str = PROJECT_DIR) -> dict[str, str]:
+    """``.env`` as its readers take it. Raises OSError."""
+    return dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
+
+
+def layout_here(env: dict[str, str], project_dir: str = PROJECT_DIR) -> Layout:
+    """The layout of this host, with each of its disks where it belongs. Raises NotThisLayout, HostDiskAway."""
+    recorded = record.load()
+    layout = layout_of(env, recorded, os.path.join(project_dir, ".env"))
+    shown = {path: moving.mount_at(path)[1:] for path in wanted_disks(layout, recorded)}
+    check_shown(layout, recorded, shown)
+    return layout
+
+
+def layout_soon(
+    env: dict[str, str],
+    project_dir: str,
+    seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Layout:
+    """The same, where a disk may still appear within ``seconds``: nothing is mounted in its place."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return layout_here(env, project_dir)
+        except HostDiskAway:
+            if time.monotonic() >= end:
+                raise
+        sleep(_POLL_SECONDS)

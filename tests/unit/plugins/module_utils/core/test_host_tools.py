@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.certificates import site_of, sites_of
+from ansible_collections.agnes.host.plugins.module_utils.core.host_tool_errors import (
+    HostDiskAway,
+    NotThisLayout,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host_tools import (
+    check_shown,
+    layout_of,
+    wanted_disks,
+    without_secrets,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.status import FORMAT, Status, problems
+
+NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
+BOTH = {"disks": {"data": {"uuid": "d"}, "state": {"uuid": "s"}}}
+ONE = {"disks": {"data": {"uuid": "d"}}}
+
+
+def test_each_disk_of_the_record_belongs_to_a_mount_point() -> None:
+    assert list(wanted_disks(NESTED, BOTH).items()) == [
+        ("/data", ("data", "d")),
+        ("/data/state", ("state", "s")),
+    ]
+    # State in a directory of the data disk is nothing to be mounted; flat can't do without.
+    assert wanted_disks(NESTED, ONE) == {"/data": ("data", "d")}
+    assert wanted_disks(FLAT, ONE) == {"/data": ("data", "d"), FLAT.state_dir: ("state", "")}
+
+
+SHOWN = {"/data": ("d", "/"), "/data/state": ("s", "/")}
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"/data/state": ("", "")}, "nothing is mounted there"),
+    ({"/data/state": ("x", "/")}, "the filesystem with UUID x is mounted there"),
+    ({"/data/state": ("", "/")}, "the filesystem with UUID unknown is mounted there"),
+    ({"/data/state": ("s", "/sub")}, "the directory /sub of a disk is mounted there"),
+    ({"/data": ("", "")}, "data disk"),
+]
+
+
+@pytest.mark.parametrize(("differs", "found"), WRONG)
+def test_what_is_not_the_disk_of_the_record_is_refused(differs: dict[str, Any], found: str) -> None:
+    check_shown(NESTED, BOTH, SHOWN)
+    with pytest.raises(HostDiskAway, match=found):
+        check_shown(NESTED, BOTH, {**SHOWN, **differs})
+
+
+def test_flat_without_a_state_disk_in_the_record_is_refused_whatever_is_mounted() -> None:
+    with pytest.raises(HostDiskAway, match="not in the record"):
+        check_shown(FLAT, ONE, {"/data": ("d", "/"), FLAT.state_dir: ("", "/")})
+
+
+def test_the_layout_is_that_of_env_on_a_host_with_a_record() -> None:
+    assert layout_of({}, BOTH, ".env") is NESTED
+    assert layout_of(FLAT.env(), BOTH, ".env") is FLAT
+    for env, record in (({"STATE_DIR": "/srv"}, BOTH), ({}, {}), ({}, {"disks": {}})):
+        with pytest.raises(NotThisLayout):
+            layout_of(env, record, ".env")
+
+
+def test_addresses_are_shown_without_what_may_be_secret() -> None:
+    assert without_secrets("https://u:p@host/a.pem?token=1#x") == "https://host/a.pem"
+    assert without_secrets("https://host/a@b.pem") == "https://host/a@b.pem"
+
+
+def test_sites() -> None:
+    assert sites_of("https://a.test:8443/x, b.test c.test") == ["a.test", "b.test", "c.test"]
+    assert (site_of(""), sites_of("")) == ("localhost", [])
+
+
+def status(**differs: Any) -> Status:
+    found: dict[str, Any] = {
+        "format": FORMAT, "host": "h", "layout": "nested", "state_dir": "/data/state",
+        "disks": [{"role": "data", "path": "/data", "uuid": "d", "right": True}],
+        "move": "", "engine": "", "problems": [],
+        "containers": [{"name": "a", "service": "app", "state": "running", "health": "healthy"}],
+        "certificate": {"found": "found", "until": "then", "expired": False},
+    }  # fmt: skip
+    return {**found, **differs}  # type: ignore[typeddict-item]
+
+
+ILL: list[tuple[dict[str, Any], str]] = [
+    ({"layout": "", "state_dir": "/x"}, ".env puts state at /x, where no layout has it"),
+    (
+        {"disks": []},
+        "the record of this host has no disk: site.yml has not run here, or it is lost",
+    ),
+    (
+        {"disks": [{"role": "data", "path": "/data", "uuid": "d", "right": False}]},
+        "the data disk (UUID d) is not mounted at /data",
+    ),
+    ({"move": "a move from a to b is not ended"}, "a move from a to b is not ended"),
+    ({"engine": "no answer", "containers": []}, "the containers are not known: no answer"),
+    ({"containers": []}, "no container of the project runs"),
+    (
+        {"containers": [{"name": "a", "service": "a", "state": "running", "health": "unhealthy"}]},
+        "container a is unhealthy",
+    ),
+    (
+        {"certificate": {"found": "found", "until": "then", "expired": True}},
+        "the certificate has expired (then)",
+    ),
+    (
+        {"certificate": {"found": "unknown", "until": "", "expired": False}},
+        "the certificate in STATE_DIR/certs can't be looked at",
+    ),
+]
+
+
+@pytest.mark.parametrize(("differs", "said"), ILL)
+def test_what_is_wrong_is_said_once(differs: dict[str, Any], said: str) -> None:
+    assert problems(status()) == []
+    assert problems(status(**differs)) == [said]
