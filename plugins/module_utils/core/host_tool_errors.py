@@ -52,3 +52,35 @@ class NotThisLayout(Refusal):
         "STATE_DIR is '{state_dir}' by {env_path}, and this host's record has {found}, so nothing was started or "
         "written; find out what changed {env_path}, then run site.yml"
     )
+
+
+class UpgradeGoneBack(Refusal):
+    code = "AH176"
+    sentence = (
+        "the new image does not come up ({found}), so the one before it runs again: {images}; it is not tried "
+        "again until another one is published, or 'agnes-auto-upgrade --again' is run"
+    )
+
+
+class UpgradeNoWayBack(Refusal):
+    code = "AH177"
+    sentence = (
+        "the new image does not come up ({found}), and the one before it is not started, because {why}: {images}; "
+        "see AH177 in docs/errors.md for the two ways on"
+    )
+
+
+class ImageRejected(Refusal):
+    code = "AH178"
+    sentence = (
+        "the image that is published did not come up when it was tried ({found}), so the one before it stays: "
+        "{images}; publish another one, or run 'agnes-auto-upgrade --again'"
+    )
+
+
+class PullFailed(Refusal):
+    code = "AH179"
+    sentence = (
+        "the images of the stack can't be pulled ({found}); the stack runs with those that are on the host; see "
+        "that the registry is reached and that root is logged in to it, then 'systemctl start agnes-auto-upgrade'"
+    )

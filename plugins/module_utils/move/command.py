@@ -12,11 +12,12 @@ from ..core.text import clean, shown
 from ..host_tools.rotate import rotate
 from ..host_tools.status import status
 from ..host_tools.turn import NotNow
+from ..host_tools.upgrade import upgrade
 from ..system.commands import Failed
 from .engine import run_requested
 from .explain import by_subject, explain
 
-USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate"
+USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again]"
 
 
 def _say(text: str) -> None:
@@ -41,6 +42,11 @@ def _rotate() -> int:
     return 0
 
 
+def _upgrade(again: bool) -> int:
+    upgrade(_say, again)
+    return 0
+
+
 def main() -> int:
     """Entry point; returns the exit status."""
     asked = sys.argv[1:]
@@ -54,6 +60,8 @@ def main() -> int:
             return run_requested(_say)
         if asked == ["tls-rotate"]:
             return _rotate()
+        if asked[:1] == ["auto-upgrade"] and asked[1:] in ([], ["--again"]):
+            return _upgrade(bool(asked[1:]))
     except NotNow as error:
         _say(str(error))
         return 0

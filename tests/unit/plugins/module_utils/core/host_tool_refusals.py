@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pairs
+from ticks import NEW, Host
 
 from ansible_collections.agnes.host.plugins.module_utils.core import host_tool_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
@@ -54,6 +57,22 @@ def unwritable(tmp: Path) -> None:
         rotated(tmp, f"TLS_FULLCHAIN_URL=file://{tmp}/c.pem\nTLS_PRIVKEY_URL=file://{tmp}/k.pem\n")
 
 
+def tick(tmp: Path, ticks: int = 1, **differs: Any) -> None:
+    """Ticks on a host where something is so; the last one counts."""
+    host = Host(tmp)
+    for name, value in differs.items():
+        setattr(host, name, value)
+    for _before in range(ticks - 1):
+        with suppress(Refusal):
+            host.tick()
+    host.tick()
+
+
+ILL: dict[str, Any] = {"published": NEW, "ill": {NEW}}
+UNHEALTHY = (
+    "AH049: service 'app' is unhealthy after 9 s; see 'docker compose logs app' in /opt/agnes"
+)
+
 HOST_TOOLS: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
     (
         errors.SourceUnknown,
@@ -94,5 +113,33 @@ HOST_TOOLS: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
         lambda tmp: layout_of({"STATE_DIR": "/srv/state"}, RECORD, ENV_PATH),
         "AH175: STATE_DIR is '/srv/state' by /opt/agnes/.env, and this host's record has disks for data, "
         "state, so nothing was started or written; find out what changed /opt/agnes/.env, then run site.yml",
+    ),
+    (
+        errors.UpgradeGoneBack,
+        lambda tmp: tick(tmp, **ILL),
+        f"AH176: the new image does not come up ({UNHEALTHY}), so the one before it runs again: agnes:stable "
+        "(111111111111 -> 222222222222); it is not tried again until another one is published, or "
+        "'agnes-auto-upgrade --again' is run",
+    ),
+    (
+        errors.UpgradeNoWayBack,
+        lambda tmp: tick(tmp, **ILL, migrates={NEW}),
+        f"AH177: the new image does not come up ({UNHEALTHY}), and the one before it is not started, because "
+        "the new one has changed the database's schema, or that is not known: agnes:stable (111111111111 -> "
+        "222222222222); see AH177 in docs/errors.md for the two ways on",
+    ),
+    (
+        errors.ImageRejected,
+        lambda tmp: tick(tmp, 2, **ILL),
+        f"AH178: the image that is published did not come up when it was tried ({UNHEALTHY}), so the one before "
+        "it stays: agnes:stable (111111111111 -> 222222222222); publish another one, or run "
+        "'agnes-auto-upgrade --again'",
+    ),
+    (
+        errors.PullFailed,
+        lambda tmp: tick(tmp, error="no route to host"),
+        "AH179: the images of the stack can't be pulled (no route to host); the stack runs with those that are "
+        "on the host; see that the registry is reached and that root is logged in to it, then 'systemctl start "
+        "agnes-auto-upgrade'",
     ),
 ]  # fmt: skip

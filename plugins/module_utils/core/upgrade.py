@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an upgrade decides: which services run, which images are new, and whether there is a way back. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from .backend import DUCKDB
+from .chain import TLS_PROFILE
+
+FORMAT = 1
+
+Sign = Optional[Sequence[int]]
+"""Inode, size and time of system.duckdb.pre-migrate, which the product writes before it changes the
+schema; empty where there is none, None where that is not known."""
+
+_DIGITS = 12
+
+
+def profiles_for(
+    services: Mapping[str, Any], found: Mapping[str, Any], pair: bool, own_issue: bool
+) -> list[str]:
+    """The profiles that are on: those of services that have a container; tls is on where Caddy has a certificate.
+
+    pair: whether STATE_DIR/certs has the certificate; own_issue: whether Caddy gets one by itself.
+    """
+    there = {name for name in services if found.get(name)}
+    profiles = {each for name in there for each in services[name]["profiles"]}
+    if pair:
+        profiles.add(TLS_PROFILE)
+    elif not own_issue:
+        profiles.discard(TLS_PROFILE)
+    return sorted(profiles)
+
+
+def new_images(
+    services: Mapping[str, Any], names: Sequence[str], found: Mapping[str, Sequence[Any]], ids: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:  # fmt: skip
+    """Image as the chain names it -> id that runs, id that it names now; for those that differ.
+
+    names: services that run; ids: image -> id, of those that are on the host.
+    """
+    differ = {}
+    for name in names:
+        image = services[name]["image"]
+        for container in found.get(name, ()):
+            wanted = ids.get(image, "")
+            if wanted and container["image"] != wanted:
+                differ[image] = (str(container["image"]), wanted)
+    return differ
+
+
+def schema_is_as_before(backend: str, before: Sign, after: Sign) -> bool:
+    """Whether the database's schema is proved to be the one that the earlier image knows."""
+    known = before is not None and after is not None
+    return backend == DUCKDB and known and list(before or ()) == list(after or ())
+
+
+def short(image_id: str) -> str:
+    """For people."""
+    return image_id.partition(":")[2][:_DIGITS] or image_id[:_DIGITS]
+
+
+def say_images(images: Mapping[str, Sequence[str]]) -> str:
+    """For people: each image, from what to what."""
+    return ", ".join(
+        f"{name} ({short(old)} -> {short(new)})" for name, (old, new) in sorted(images.items())
+    )

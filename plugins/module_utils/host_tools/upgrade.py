@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``agnes-auto-upgrade``: the images that are published, on the right disks, or back to those before.
+
+One tick: disks, overlay, pull, compare, start what differs, wait, prove. What differs is found by
+the ids of images and by Compose's own dry run, so a tick that finds nothing touches nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from ..core.errors import NotHealthy, Refusal
+from ..core.host_tool_errors import ImageRejected, PullFailed, UpgradeGoneBack, UpgradeNoWayBack
+from ..core.host_tools import wanted_disks
+from ..core.layouts import Layout
+from ..core.stack import selected
+from ..core.stack_errors import NothingProved, NotUp
+from ..core.upgrade import (
+    Sign,
+    new_images,
+    profiles_for,
+    say_images,
+    schema_is_as_before,
+)
+from ..parts import caddy, project, stack
+from ..system import certificates, durable, engine, ledger, moving, record, trees
+from ..system.actions import Actions
+from ..system.commands import Failed, last_line, run
+from ..system.compose import Compose
+from ..system.stacks import Stack
+from .turn import PROJECT_DIR, UPGRADE_LOCK, environment, layout_soon, turn
+
+MEMORY = f"{ledger.FOLDER}/upgrade.json"
+"""What is being tried, and which images were tried in vain."""
+PRE_MIGRATE = "system.duckdb.pre-migrate"
+DISK_SECONDS, PULL_SECONDS, UP_SECONDS = 60.0, 1800.0, 600
+_ILL = (NotHealthy, NotUp, NothingProved)
+"""What the image may be the cause of; a wrong disk, for one, it is not."""
+
+
+@dataclass
+class Tick:
+    """One upgrade of the project in ``directory``."""
+
+    say: Callable[[str], None]
+    directory: str
+    again: bool
+    env: dict[str, str] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    docker: str = ""
+    layout: Optional[Layout] = None
+
+    def run(self) -> None:
+        """All of it. Raises a Refusal, Failed or OSError."""
+        self.env = environment(self.directory)
+        layout = self.layout = layout_soon(self.env, self.directory, DISK_SECONDS)
+        self.docker = engine.client()
+        self.memory = ledger.read(MEMORY) or {}
+        if self.again and self.memory.get("rejected"):
+            self.remember(rejected={})
+        actions = Actions(check=False)
+        published = project.run(self._project(layout), actions)
+        for note in published["notes"]:
+            self.say(note)
+        compose = Compose(self.docker, self.directory)
+        services, found = published["services"], Stack(self.docker, self.directory).by_service()
+        profiles = profiles_for(
+            services, found, self._has_pair(layout), bool(self.env.get("CADDY_TLS"))
+        )
+        names = selected(services, profiles)
+        not_pulled = self.pull(compose, names)
+        ids = self.ids({services[name]["image"] for name in names})
+        images = new_images(services, names, found, ids)
+        rejected = self.keep_from(images)
+        images = {name: pair for name, pair in images.items() if name not in rejected}
+        self.start(layout, profiles, images, actions)
+        for item in actions.items:
+            self.say(f"{item['what']}: {item['before']} -> {item['after']}")
+        if images:
+            self.say(f"upgraded {say_images(images)}")
+        elif not actions.items:
+            self.say(
+                "the stack runs the images that are published, as configured: nothing was done"
+            )
+        if rejected:
+            known = self.memory.get("rejected") or {}
+            reason = next(iter(known.get(new) for _old, new in rejected.values()), "")
+            raise ImageRejected(found=reason, images=say_images(rejected))
+        if not_pulled:
+            raise PullFailed(found=not_pulled)
+
+    def _project(self, layout: Layout) -> dict[str, Any]:
+        return {
+            "layout": layout.name, "moves_to": "", "project_dir": self.directory, "image": "",
+            "artifacts_dir": "", "profiles": [], "env": {}, "secrets": {}, "prove_only": False,
+        }  # fmt: skip
+
+    def _has_pair(self, layout: Layout) -> bool:
+        """Whether Caddy has what it needs of files."""
+        info = durable.read_stat(os.path.join(self.directory, "Caddyfile"))
+        return (
+            bool(info and info.st_size)
+            and certificates.placed(layout.state_dir)["found"] == "found"
+        )
+
+    def remember(self, **values: Any) -> None:
+        """Write what the next tick must know."""
+        self.memory = {**self.memory, **values}
+        ledger.write(MEMORY, self.memory)
+
+    def pull(self, compose: Compose, names: list[str]) -> str:
+        """Fetch the images of services; why that failed, for people. What is on the host counts then."""
+        done = compose.call("pull", "--quiet", *names, codes=(), seconds=PULL_SECONDS)
+        return last_line(done.err) if done.code else ""
+
+    def ids(self, images: set[str]) -> dict[str, str]:
+        """Image -> id of what it names on this host; without those that are not there."""
+        found = {}
+        for image in sorted(images):
+            done = run([self.docker, "image", "inspect", "--format", "{{.Id}}", image], codes=())
+            if done.code == 0:
+                found[image] = done.out.strip()
+            elif "no such" not in done.err.lower():
+                raise Failed(f"image '{image}' can't be looked at: {last_line(done.err)}")
+        return found
+
+    def name(self, image: str, image_id: str) -> None:
+        """Let an image's name mean another id again."""
+        run([self.docker, "tag", image_id, image])
+
+    def keep_from(self, images: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+        """Those of the new images that were tried in vain; their names mean the running ones again."""
+        known = self.memory.get("rejected") or {}
+        rejected = {name: (old, new) for name, (old, new) in images.items() if new in known}
+        for name, (old, _new) in rejected.items():
+            self.name(name, old)
+        return rejected
+
+    def sign(self, layout: Layout) -> Sign:
+        """See Sign."""
+        try:
+            with trees.opened(layout.state_dir) as directory:
+                info = os.stat(PRE_MIGRATE, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return []
+        except OSError:
+            return None
+        return [info.st_ino, info.st_size, info.st_mtime_ns]
+
+    def start(
+        self, layout: Layout, profiles: list[str], images: dict[str, tuple[str, str]], actions: Actions
+    ) -> None:  # fmt: skip
+        """Start what differs; with new images there is a way back. Raises a Refusal."""
+        trying = self.memory.get("trying") or {}
+        if images:
+            # Before the first container is made anew: a tick that is killed then has its way back, too.
+            before = {**trying.get("images", {}), **{n: list(pair) for n, pair in images.items()}}
+            sign = trying["sign"] if trying else self.sign(layout)
+            trying = {"images": before, "sign": sign}
+            self.remember(trying=trying)
+        try:
+            self.bring_up(layout, profiles, actions)
+        except _ILL as error:
+            if not trying:
+                raise
+            self.go_back(layout, profiles, trying, error)
+        if trying:
+            self.remember(trying={})
+
+    def bring_up(self, layout: Layout, profiles: list[str], actions: Actions) -> None:
+        """Start, wait, prove; then Caddy."""
+        mounted = list(wanted_disks(layout, record.load()))
+        stack.run(
+            {
+                "layout": layout.name, "mounted": mounted, "services": {}, "profiles": profiles,
+                "project_dir": self.directory, "recreates": [], "resting": [], "moves": False,
+                "starts": [], "proved": "", "start": True, "timeout": UP_SECONDS,
+            },
+            actions,
+        )  # fmt: skip
+        caddy.run(
+            {
+                "layout": layout.name, "project_dir": self.directory, "announced": [],
+                "certificate": "", "moves": False,
+            },
+            actions,
+        )  # fmt: skip
+
+    def go_back(
+        self, layout: Layout, profiles: list[str], trying: dict[str, Any], error: Refusal
+    ) -> None:
+        """Start the images before; always raises a Refusal."""
+        images = {name: (old, new) for name, (old, new) in trying["images"].items()}
+        said = say_images(images)
+        backend = moving.backend(layout.state_dir)
+        if not schema_is_as_before(backend, trying["sign"], self.sign(layout)):
+            # What now runs is what the database is for. It is no longer a try.
+            self.remember(trying={})
+            why = "the new one has changed the database's schema, or that is not known"
+            raise UpgradeNoWayBack(found=error, why=why, images=said) from error
+        self.say(f"the new image does not come up: {error}")
+        rejected = {new: str(error) for _old, new in images.values()}
+        self.remember(rejected={**(self.memory.get("rejected") or {}), **rejected})
+        try:
+            for name, (old, _new) in images.items():
+                self.name(name, old)
+            self.bring_up(layout, profiles, Actions(check=False))
+        except (Refusal, Failed) as second:
+            why = f"that failed ({second})"
+            raise UpgradeNoWayBack(found=error, why=why, images=said) from second
+        self.remember(trying={})
+        raise UpgradeGoneBack(found=error, images=said) from error
+
+
+def upgrade(
+    say: Callable[[str], None],
+    again: bool = False,
+    project_dir: str = PROJECT_DIR,
+    lock: str = UPGRADE_LOCK,
+) -> None:
+    """One tick. again: also images that were tried in vain. Raises NotNow, a Refusal, Failed or OSError."""
+    with turn(0.0, lock):
+        Tick(say, project_dir, again).run()
