@@ -22,7 +22,7 @@ TRIED: dict[str, tuple[str, str, dict[str, str]]] = {
         "mv /usr/sbin/wipefs /usr/sbin/mkfs.ext4 /srv/", "mv /srv/wipefs /srv/mkfs.ext4 /usr/sbin/",
         {
             "root": "AH150: this host lacks wipefs, which this run needs .*'apt-get install util-linux'.*",
-            "user": "AH015: this runs as user 'nobody' on the host, and only root can look .*",
+            "user": "AH015: the run is user 'nobody' on the host, and only root can read .*",
         },
     ),
     "mkfs": (

@@ -12,7 +12,6 @@ import time
 from urllib.parse import urlsplit
 
 from ..core.move_errors import CanaryLost
-from ..system import trees
 
 _FILES = ("system.duckdb", "system.duckdb.wal")
 _SECONDS = 30.0
@@ -46,25 +45,27 @@ def _post(url: str, body: str) -> None:
         connection.close()
 
 
-def _sizes(state_dir: str) -> list[tuple[str, int, int]]:
+def _sizes(directory: int) -> list[tuple[str, int, int]]:
     found = []
-    with trees.opened(state_dir) as directory:
-        for name in _FILES:
-            try:
-                info = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            found.append((name, info.st_size, info.st_mtime_ns))
+    for name in _FILES:
+        try:
+            info = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        found.append((name, info.st_size, info.st_mtime_ns))
     return found
 
 
-def send(url: str, state_dir: str, move_id: str) -> None:
-    """Post a row to ``url`` and see the database's files on the state disk change. Raises CanaryLost."""
-    before, end, why = _sizes(state_dir), time.monotonic() + _SECONDS, ""
+def send(url: str, state_dir: str, directory: int, move_id: str) -> None:
+    """Post a row to ``url`` and see the database's files change. Raises CanaryLost.
+
+    directory: STATE_DIR, open, as the containers see it.
+    """
+    before, end, why = _sizes(directory), time.monotonic() + _SECONDS, ""
     while time.monotonic() < end:
         try:
             _post(url, json.dumps({"note": f"agnes.host canary {move_id}"}))
-            if _sizes(state_dir) != before:
+            if _sizes(directory) != before:
                 return
             why = "the app took it, but no file of the database changed"
         except (OSError, http.client.HTTPException) as error:

@@ -188,7 +188,10 @@ def _idle(world: World) -> None:
     # By the way that it will be sent after the commit: an address that is wrong is found now. A move
     # that goes on may find the stack down, or starting.
     if world.project.is_up(world.wanted):
-        _send_canary(world, path)
+        covered = world.intent.get("kind") == UNCOVER and is_covered(world)
+        # Containers that were started before the mount work with what lies beneath it.
+        with moving.beneath(path) if covered else trees.opened(path) as directory:
+            _send_canary(world, path, directory)
 
 
 def _check_images(world: World, services: Mapping[str, Any]) -> None:
@@ -343,14 +346,16 @@ def _prove(world: World) -> None:
     world.project.wait(world.wanted, world.intent["timeout"], world.target)
 
 
-def _send_canary(world: World, state_dir: str) -> None:
+def _send_canary(world: World, state_dir: str, directory: int) -> None:
     url = world.intent["canary_url"]
     if url and world.wanted:
-        canary.send(url, state_dir, world.id)
+        canary.send(url, state_dir, directory, world.id)
 
 
 def _canary(world: World) -> None:
-    _send_canary(world, world.target.state_dir)
+    path = world.target.state_dir
+    with trees.opened(path) as directory:
+        _send_canary(world, path, directory)
 
 
 def _marker(world: World) -> None:

@@ -18,9 +18,6 @@ from . import manifest, markers, moving, trees
 ALL = Rules(without=())
 """Beneath a mount point nothing is left out."""
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
 @dataclass(frozen=True)
 class Tree:
     """One of the two trees."""
@@ -49,13 +46,9 @@ def _tree(fd: int, entries: dict[bytes, Entry]) -> Tree:
 
 def _hidden(path: str, key: bytes) -> tuple[Tree, bool]:
     """What lies beneath, and whether its instance.yaml is a stub."""
-    with moving.parent_of(path) as above:
-        fd = os.open(os.path.basename(path), _DIRECTORY, dir_fd=above)
-        try:
-            entries = {e.path: e for e in manifest.walk(fd, key, ALL, quiet=False) if e.path}
-            return _tree(fd, entries), moving.has_stub(fd)
-        finally:
-            os.close(fd)
+    with moving.beneath(path) as fd:
+        entries = {e.path: e for e in manifest.walk(fd, key, ALL, quiet=False) if e.path}
+        return _tree(fd, entries), moving.has_stub(fd)
 
 
 def _mounted(path: str, key: bytes, sizes: dict[bytes, int]) -> Tree:

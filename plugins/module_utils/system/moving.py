@@ -125,6 +125,18 @@ def parent_of(path: str) -> Iterator[int]:
             raise
 
 
+@contextmanager
+def beneath(path: str) -> Iterator[int]:
+    """The directory that lies beneath the mount at ``path``. Raises CanNotLook, OSError."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with parent_of(path) as above:
+        fd = os.open(os.path.basename(path), flags, dir_fd=above)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
 def _leftover(directory: int, name: str) -> Leftover:
     info = os.stat(name, dir_fd=directory, follow_symlinks=False)
     found: Leftover = {"name": name, "kind": "other", "size": info.st_size, "stub": False}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host of today, before and after the collection took it over: only marker and record are new."""
+"""A host of today, before and after the collection took it over: only marker, record and agnes-host are new."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from play import play
 
 SCENARIO = os.environ["MOLECULE_SCENARIO_NAME"]
 MARKER = "/data/state/.agnes-state.json"
+COMMAND = "/usr/local/sbin/agnes-host"
 RECORD = "/var/lib/agnes-host/record.json"
 
 
@@ -37,11 +38,12 @@ def after(host: Any) -> dict[str, Any]:
     return found
 
 
-def test_only_marker_and_record_were_written(name: str, facts: dict[str, Any]) -> None:
+def test_only_marker_record_and_command_were_written(name: str, facts: dict[str, Any]) -> None:
     done = records.actions(records.read(SCENARIO, "converge"), name)
     roles = ["data", "state"] if facts["lab_state_disk"] else ["data"]
     assert {what for _module, what, _before, _after in done} == {
         MARKER,
+        COMMAND,
         *(f"{RECORD} {role}" for role in roles),
     }
 
