@@ -111,7 +111,7 @@ def test_an_override_file_stays_and_the_callers_environment_decides_nothing(
     host.check_output(f"sed -i /^COMPOSE_FILE=/d {PROJECT}/.env")
     done = play("overlay_override", {name: hostile})
     assert done.returncode == 0, done.stdout + done.stderr
-    with_override = before.replace("prod.yml", "prod.yml:docker-compose.override.yml")
+    with_override = before.replace("tls.yml", "tls.yml:docker-compose.override.yml")
     assert chain(host) == with_override
     assert '"lab.override":"here"' in labels(host)
     run = containers_now(host)

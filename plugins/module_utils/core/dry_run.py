@@ -8,6 +8,7 @@ line tells of, are unknown, which is not the same as nothing to do.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 
 from .errors import DryRunUnreadable
@@ -18,6 +19,15 @@ _KNOWN = _RECREATE | {
     "Create", "Creating", "Created", "Running", "Starting", "Started", "Stopping", "Stopped",
     "Removing", "Removed", "Waiting", "Healthy", "Exited", "Skipped",
 }  # fmt: skip
+
+LABELLED = "docker-compose.agnes-host-dry-run.yml"
+"""An overlay for a dry run only, see labelled; it is never on the host."""
+
+
+def labelled(services: Collection[str]) -> bytes:
+    """The text of an overlay with which ``services`` certainly differ from their containers."""
+    label = {"labels": {"agnes.host.dry-run": "1"}}
+    return json.dumps({"services": dict.fromkeys(services, label)}).encode()
 
 
 def recreated(text: str, running: Collection[str]) -> set[str]:

@@ -8,7 +8,7 @@ import secrets as random
 import stat
 from typing import Any, NamedTuple, Optional
 
-from ..core import dotenv
+from ..core import dotenv, dry_run
 from ..core.chain import (
     chain_for,
     chain_now,
@@ -29,7 +29,6 @@ from ..core.project import (
 from ..core.retired import REPLACED
 from ..core.settings import (
     as_text,
-    owned_keys,
     wanted_env,
 )
 from ..core.stack import needed_by
@@ -203,15 +202,15 @@ class ProjectManager:
         """Services that Compose makes anew because one of ``changed``, on which they depend, is.
 
         Whether it does so hangs on its version, so it is asked: by a dry run of the project of now with
-        what is changed after the move.
+        a label at ``changed``. What they have after the move may be what they run with now, and was
+        written into .env since.
         """
-        assert self.moved
-        text = durable.read_text(self.env_path) or ""
-        was, now = dotenv.read(self.moved.env_text), dotenv.read(project.env_text)
-        values = {k: v for k, v in now.items() if was.get(k) != v and k not in owned_keys()}
-        files = {n: f for n, f in project.files.items() if n != self.layout.overlay}
-        services = project.config["services"]
-        stage = Stage(self.docker, self.dir, files, dotenv.upsert(text, values))
+        text, services = durable.read_text(self.env_path) or "", project.config["services"]
+        known = Compose(self.docker, self.dir).config()["services"]
+        chain = chain_now(dotenv.read(text), self.present(), self.dir)
+        named = {"COMPOSE_FILE": join([*chain, dry_run.LABELLED])}
+        stage = Stage(self.docker, self.dir, {}, dotenv.upsert(text, named))
+        stage.put(dry_run.LABELLED, dry_run.labelled(sorted(changed & set(known))))
         anew = stage.recreated(services)
         found = {c["service"] for c in containers(self.docker, PRODUCT_NAME) if c["name"] in anew}
         return {name for name in found if needed_by(services, [name]) & changed}

@@ -18,6 +18,7 @@ from . import manifest, markers, moving, trees
 ALL = Rules(without=())
 """Beneath a mount point nothing is left out."""
 
+
 @dataclass(frozen=True)
 class Tree:
     """One of the two trees."""
