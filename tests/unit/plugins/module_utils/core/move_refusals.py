@@ -245,8 +245,8 @@ def held(tmp: Path) -> object:
 
 def lost(tmp: Path) -> object:
     """Send a canary where nobody listens."""
-    with patch.object(canary, "_SECONDS", 0.01):
-        return canary.send("http://app:1/rows", str(tmp), "m")
+    with patch.object(canary, "_SECONDS", 0.01), trees.opened(str(tmp)) as directory:
+        return canary.send("http://app:1/rows", str(tmp), directory, "m")
 
 
 def strays(tmp: Path) -> object:
