@@ -7,7 +7,7 @@ module: move
 short_description: Move the live state of an Agnes host from one layout to another
 version_added: "0.1.0"
 description:
-  - Puts the engine of the move on the host (code, the command C(agnes-host), the unit
+  - Puts the runner of the move on the host (code, the command C(agnes-host), the unit
     C(agnes-host-move.service)), starts the unit and waits for its end. The unit goes on when the
     connection drops, when it is killed, and after a reboot; the next run picks it up.
   - The state disk is mounted at the new place beside the old one, C(.env) is renamed into place,
@@ -33,7 +33,7 @@ options:
     required: true
   data_device:
     description:
-      - The disk for data, as it was given to M(agnes.host.observe). The engine observes the host again
+      - The disk for data, as it was given to M(agnes.host.observe). The runner observes the host again
         before a move begins, and refuses when what the plan hangs on has changed.
     type: str
     default: ""
@@ -112,7 +112,7 @@ def is_active() -> bool:
 
 
 def ask(params: dict[str, Any]) -> str:
-    """Publish the engine if this version is not there, and start it; returns the request's id."""
+    """Publish the runner if this version is not there, and start it; returns the request's id."""
     move = params["move"]
     modules = publish.sources()
     if publish.missing(modules):
@@ -133,7 +133,7 @@ def ask(params: dict[str, Any]) -> str:
         "profiles": params["profiles"],
         "canary_url": params["canary_url"],
         "timeout": params["timeout"],
-        # The unit has none of it: by it the engine reaches a registry as this run does.
+        # The unit has none of it: by it the runner reaches a registry as this run does.
         "environment": passed(),
     }
     ledger.write(ledger.REQUEST, request)
@@ -147,7 +147,7 @@ def attach(move: dict[str, Any]) -> str:
 
     Raises MoveUnderWay when it goes elsewhere.
     """
-    found = ledger.read(ledger.FENCE) or ledger.read(ledger.REQUEST)
+    found = ledger.read(ledger.INTENT) or ledger.read(ledger.REQUEST)
     if found is None:
         return ""
     if found.get("target") != move["target"]:
@@ -156,9 +156,9 @@ def attach(move: dict[str, Any]) -> str:
 
 
 def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, Any]:
-    """Start the engine, or find it running, and wait for its result."""
+    """Start the runner, or find it running, and wait for its result."""
     if not os.path.isdir("/run/systemd/system"):
-        raise Failed("systemd does not run here, and the engine of a move is a unit of it")
+        raise Failed("systemd does not run here, and the runner of a move is a unit of it")
     request = attach(params["move"]) if is_active() else ""
     if not request:
         # What is ending can't be started: that would be lost.
@@ -166,7 +166,7 @@ def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, A
         request = ask(params)
     said, looked = "", 0.0
     while os.path.exists(ledger.REQUEST) or is_active():
-        # Seldom: while the stack is down, it and the engine need the machine.
+        # Seldom: while the stack is down, it and the runner need the machine.
         if time.monotonic() - looked > _LOOK_SECONDS:
             looked = time.monotonic()
             if not is_active() and _condition_failed():
@@ -178,7 +178,7 @@ def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, A
         time.sleep(_POLL_SECONDS)
     result = ledger.read(ledger.RESULT) or {}
     if result.get("request") != request:
-        raise Failed(f"the engine left no result; see 'journalctl --unit {publish.UNIT}'")
+        raise Failed(f"the runner left no result; see 'journalctl --unit {publish.UNIT}'")
     return result
 
 

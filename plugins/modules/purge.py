@@ -66,7 +66,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.actions import A
 
 def check_nothing_moves() -> None:
     """Raise MoveUnderWay when a move is asked for or has not ended: what was set aside may be in its use."""
-    for path, found in ((ledger.FENCE, "it has not ended"), (ledger.REQUEST, "it is asked for")):
+    for path, found in ((ledger.INTENT, "it has not ended"), (ledger.REQUEST, "it is asked for")):
         if ledger.read(path):
             raise MoveUnderWay(found=f"{found}, says '{path}'")
 

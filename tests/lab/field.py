@@ -90,7 +90,7 @@ def check(name: str, host: Any, layout: Layout) -> None:
     assert len(acknowledged) > 20
     assert acknowledged <= moved.rows(host)
     host.check_output(f"cd {layout.state_dir} && sha256sum --quiet --check /srv/secrets")
-    assert not host.file("/var/lib/agnes-host/IN_PROGRESS").exists
+    assert not host.file("/var/lib/agnes-host/intent.json").exists
 
 
 def beneath(host: Any) -> list[str]:

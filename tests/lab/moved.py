@@ -79,7 +79,7 @@ def check(host: Any, layout: Layout, on_disk: bool = True) -> None:
     host.check_output(f"cd {layout.state_dir} && sha256sum --quiet --check /srv/secrets")
     # Compared on the host: a secret must not come into a report.
     host.check_output("grep -e SECRET -e TOKEN /opt/agnes/.env | cmp -s - /srv/env-secrets")
-    assert not host.file("/var/lib/agnes-host/IN_PROGRESS").exists
+    assert not host.file("/var/lib/agnes-host/intent.json").exists
     marker = json.loads(host.file(f"{layout.state_dir}/.agnes-state.json").content_string)
     assert marker["layout"] == layout.name
     for service in ("app", "scheduler", "ws-gateway"):

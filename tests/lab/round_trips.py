@@ -49,7 +49,7 @@ EVIDENCE = {
     "engine.log": "journalctl --no-pager --unit agnes-host-move",
     "journal.log": "journalctl --no-pager --lines 2000",
     "journal.jsonl": "cat /var/lib/agnes-host/journal.jsonl",
-    "explain.txt": "agnes-host explain; cat /var/lib/agnes-host/*.json /var/lib/agnes-host/IN_PROGRESS",
+    "explain.txt": "agnes-host explain; cat /var/lib/agnes-host/*.json",
     "mounts.txt": "findmnt --real; cat /etc/fstab; ls -la /data /data-state /data/state; grep -e DIR -e FILE /opt/agnes/.env",
     "containers.txt": "docker ps --all; for c in $(docker ps -aq); do docker logs --tail 50 $c 2>&1; done",
     "load.jsonl": "cat /srv/load.jsonl",

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core import authority, shadow
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import no_leftovers
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import no_leftovers
 from ansible_collections.agnes.host.plugins.module_utils.move import places
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     beneath,

@@ -34,7 +34,7 @@ places.retire(sys.argv[1] + "/point", "", "now")
 
 HEAD = """
 import os, sys
-from ansible_collections.agnes.host.plugins.module_utils.move import places, world
+from ansible_collections.agnes.host.plugins.module_utils.move import context, places
 from ansible_collections.agnes.host.plugins.module_utils.system import durable, filesystems, ledger
 top = sys.argv[1]
 def fails(*_more):
@@ -61,7 +61,7 @@ FLUSHED = {
     ),
     "settle_env": (
         "durable.write = fails; open(top + '/.env', 'w').close()\n"
-        "found = world.World.__new__(world.World)\n"
+        "found = context.MoveContext.__new__(context.MoveContext)\n"
         "found.env_path, found.intent = top + '/.env', {'project_dir': top}; found.settle_env()",
         ["fsync top"],
     ),

@@ -265,7 +265,7 @@ OTHERS: dict[str, Callable[[], object]] = {"elsewhere": Elsewhere, "afterwards":
 
 
 def _await(step: str, log: str, stop: list[int]) -> None:
-    """Until the engine says that it begins a step; at once, without one."""
+    """Until the runner says that it begins a step; at once, without one."""
     with open(log, "rb") as file:
         os.setgroups([])
         os.setgid(UID)
@@ -298,7 +298,7 @@ def _work(name: str, seed: int, told: int, step: str, log: str) -> None:
 def under(name: str, seed: int, step: str, log: str) -> Iterator[list[int]]:
     """The attack goes on in the body; afterwards the list has how many turns it made.
 
-    step: it begins when that is in the engine's log.
+    step: it begins when that is in the runner's log.
     """
     Path(log).touch()
     read, write = os.pipe()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs of the engine on a host where state is not to be found: nothing may be started, and then it is mended."""
+"""Runs of the runner on a host where state is not to be found: nothing may be started, and then it is mended."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.move import engine, explain
+from ansible_collections.agnes.host.plugins.module_utils.move import explain, runner
 from ansible_collections.agnes.host.plugins.module_utils.system import devices
 
 Run = Callable[[bool], tuple[int, dict[str, Any]]]
-"""A run of the engine; True: without a request, as after a boot."""
+"""A run of the runner; True: without a request, as after a boot."""
 
 ERRORS = (Path(__file__).resolve().parents[2] / "docs/errors.md").read_text()
 """Read before the root directory is another one."""
@@ -41,7 +41,7 @@ def _away(run: Run) -> dict[str, Any]:
     host.reboot("/data")
     before, known = _bare(), devices.devices
     devices.devices = lambda: [d for d in known() if d["path"] != host.DEVICES["data"]]
-    engine.BOOT_SECONDS = 0.2
+    runner.BOOT_SECONDS = 0.2
     try:
         found = _starts_nothing("away", run, forget=True)
     finally:
@@ -51,7 +51,7 @@ def _away(run: Run) -> dict[str, Any]:
 
 
 def _late(*points: str) -> Callable[[Run], dict[str, Any]]:
-    """A boot for which disks came too late: attached, listed, and not mounted when the engine begins."""
+    """A boot for which disks came too late: attached, listed, and not mounted when the runner begins."""
 
     def late(run: Run) -> dict[str, Any]:
         host.reboot(*points)

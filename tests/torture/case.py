@@ -33,10 +33,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAY
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
 from ansible_collections.agnes.host.plugins.module_utils.move import (
-    engine,
+    context,
     failpoints,
     places,
-    world,
+    runner,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     durable,
@@ -61,14 +61,14 @@ def _disk(device: str) -> dict[str, Any]:
 
 def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
     """The part of a request that hangs on the kind of move."""
-    if begin == host.GATHER:
+    if begin == host.COPY_BACK:
         data = {"device": devices["data"], "uuid": host.UUIDS["data"], "mount_point": "/data"}
-        return {"kind": "gather", "disk": data, "uuid": host.UUIDS["state"]}
-    if begin == host.UNCOVER:
+        return {"kind": "copy_back", "disk": data, "uuid": host.UUIDS["state"]}
+    if begin == host.PROMOTE:
         disk = {**_disk(devices["state"]), "uuid": host.UUIDS["state"]}
-        covered = os.path.ismount("/data/state") or ledger.read(ledger.FENCE)
+        covered = os.path.ismount("/data/state") or ledger.read(ledger.INTENT)
         # As it would be planned: a move that went back has left a directory, and a disk to copy to.
-        kind = "uncover" if covered or host.layout_named_by_env().needs_state_disk else "copy"
+        kind = "promote" if covered or host.layout_named_by_env().needs_state_disk else "copy"
         return {"kind": kind, "authority": "hidden", "disk": disk, "uuid": disk["uuid"]}
     if begin != host.COPY:
         return {"kind": "remount", "disk": {}, "uuid": host.UUIDS["state"]}
@@ -84,7 +84,7 @@ def once(
     kind: dict[str, Any],
     how: str = "",
 ) -> tuple[int, dict[str, Any]]:
-    """One run of the engine in a process of its own; its exit status and result.
+    """One run of the runner in a process of its own; its exit status and result.
 
     forget: no request, as after a reboot.
     """
@@ -106,14 +106,14 @@ def once(
         status = 70
         ledger.remove = promises.told_first
         try:
-            status = engine.run_requested(lambda text: print(text, flush=True))
+            status = runner.run_requested(lambda text: print(text, flush=True))
         except BaseException:
             traceback.print_exc()
         finally:
             sys.stdout.flush()
             os._exit(status)
     if how == "contended":
-        second_engine(child)
+        second_runner(child)
     _pid, status = os.waitpid(child, 0)
     status, result = os.waitstatus_to_exitcode(status), ledger.read(ledger.RESULT) or {}
     assert status != 70, Path(LOG).read_text()
@@ -130,7 +130,7 @@ def fired() -> list[str]:
 
 def is_copied(begin: str) -> bool:
     """Whether state gets to the disk by being copied."""
-    return begin in (host.COPY, host.UNCOVER)
+    return begin in (host.COPY, host.PROMOTE)
 
 
 def check_place(begin: str, named: Layout) -> None:
@@ -139,15 +139,15 @@ def check_place(begin: str, named: Layout) -> None:
     at = [p["target"] for p in moving.points() if p["uuid"] == uuid]
     if is_copied(begin) and not named.needs_state_disk:
         assert not os.path.islink(named.state_dir)
-        assert named.mounts["state"] not in at or begin == host.UNCOVER
+        assert named.mounts["state"] not in at or begin == host.PROMOTE
         assert moving.marker(named.state_dir)["role"] in ("active", "retired")
         roles = {moving.marker(p).get("role") for p in at if p != named.mounts["state"]}
         assert roles <= {"sealed"}, f"{at} shows a copy that is {roles}"
         return
-    if begin == host.GATHER and not named.needs_state_disk:
-        check_gathered(named)
+    if begin == host.COPY_BACK and not named.needs_state_disk:
+        check_copied_back(named)
         return
-    if begin == host.GATHER and not os.path.islink("/data/state"):
+    if begin == host.COPY_BACK and not os.path.islink("/data/state"):
         assert moving.marker("/data/state")["role"] == "sealed", "shown before it was proved"
     assert named.mounts["state"] in at, f".env names {named.state_dir}, the disk is at {at}"
     fstab = Path("/etc/fstab").read_text()
@@ -156,7 +156,7 @@ def check_place(begin: str, named: Layout) -> None:
         assert moving.marker(named.state_dir)["role"] in ("sealed", "active")
 
 
-def check_gathered(named: Layout) -> None:
+def check_copied_back(named: Layout) -> None:
     """State is a proved directory of the data disk, which nothing covers."""
     assert not os.path.islink(named.state_dir)
     assert not os.path.ismount(named.state_dir)
@@ -179,7 +179,7 @@ def on_disk(start: list[Any], begin: str) -> bool:
     """Whether a start was on what was mounted before the move, where that is the copy that does not count."""
     number = os.stat(host.DEVICES["state"]).st_rdev
     own = start[1:] == [os.major(number), os.minor(number), "/data/state"]
-    return begin == host.UNCOVER and own
+    return begin == host.PROMOTE and own
 
 
 def starts_before(store: dict[str, Any], begin: str) -> list[Any]:
@@ -197,7 +197,7 @@ def check_starts(begin: str, named: Layout) -> None:
         assert start[0] in host.RUNNING, store["starts"]
         if begin not in host.SOURCES or start[3] == named.state_dir:
             assert start[1:3] == disk, store["starts"]
-        elif begin == host.UNCOVER:
+        elif begin == host.PROMOTE:
             data = os.stat("/data").st_dev
             assert start[1:3] == [os.major(data), os.minor(data)], store["starts"]
 
@@ -206,16 +206,16 @@ def check_rows(begin: str, named: Layout) -> None:
     """What each start wrote is there, and nothing else."""
     store = json.loads(Path("/run/stand-in.json").read_text())
     before = starts_before(store, begin)
-    if begin == host.UNCOVER:
+    if begin == host.PROMOTE:
         assert set(store.get("rows", [])) <= host.rows("/data/state", host.DEVICES["state"])
-    if not (begin == host.UNCOVER and os.path.ismount("/data/state")):
+    if not (begin == host.PROMOTE and os.path.ismount("/data/state")):
         rows = Path(named.state_dir, "rows.log").read_text().split()
         assert len(rows) == len(store["starts"]) - len(before), f"{rows} of {store['starts']}"
 
 
 def manifest(path: str, begin: str) -> dict[str, list[Any]]:
     """What counts as state at ``path``: where the copy beneath counts, that, until it shows by itself."""
-    beneath = begin == host.UNCOVER and path == "/data/state" and os.path.ismount(path)
+    beneath = begin == host.PROMOTE and path == "/data/state" and os.path.ismount(path)
     return host.manifest_beneath(path) if beneath else host.manifest(path)
 
 
@@ -228,7 +228,7 @@ def check_union(union: list[Entry], source: Layout, disk: str) -> None:
 def check(
     before: dict[str, Any], begin: str, rows: Callable[[str, Layout], None] = check_rows
 ) -> None:
-    """What must hold whenever the engine is not running, however it ended."""
+    """What must hold whenever the runner is not running, however it ended."""
     named = host.layout_named_by_env()
     check_place(begin, named)
     found = manifest(named.state_dir, begin)
@@ -239,13 +239,13 @@ def check(
     assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n")
     check_starts(begin, named)
     rows(begin, named)
-    fence = ledger.read(ledger.FENCE)
-    promises.check_fence(fence)
-    promises.check_owner(fence, named, begin)
-    if fence is None:
+    intent = ledger.read(ledger.INTENT)
+    promises.check_intent(intent)
+    promises.check_owner(intent, named, begin)
+    if intent is None:
         promises.check_settled(named, begin)
     if is_copied(begin) and not named.needs_state_disk:
-        promises.check_copy(begin, fence, fired())
+        promises.check_copy(begin, intent, fired())
     for path in ("/var/lib/agnes-host/journal.jsonl", LOG, ledger.RESULT):
         if os.path.exists(path):
             assert host.SECRET not in Path(path).read_text(), path
@@ -264,7 +264,7 @@ def end_state(target: Layout) -> dict[str, Any]:
         for parent in ("/", "/data", "/data-state")
         if os.path.isdir(os.path.join(parent, places.ASIDE))
     }
-    volatile = {"fence": facts["fence"], "moved": bool(facts["moved"])}
+    volatile = {"intent": facts["intent"], "moved": bool(facts["moved"])}
     for found in facts["bare"].values():
         # One line for each start, and some cases have one more.
         found["entries"] = [e for e in found["entries"] if e["name"] != "rows.log"]
@@ -300,12 +300,12 @@ HOWS = ("boot", "back", "reverse", "mended", "contended", "ticked", *between.EVE
 SECOND: dict[str, Any] = {}
 
 
-def second_engine(first: int) -> None:
+def second_runner(first: int) -> None:
     """Another ``agnes-host move`` while the first one stops the stack."""
     while not os.path.exists(ledger.JOURNAL) or '"stop"' not in Path(ledger.JOURNAL).read_text():
         time.sleep(0.02)
     try:
-        engine.run_requested(lambda _text: None)
+        runner.run_requested(lambda _text: None)
         SECOND.update(first=first, found="it has run")
     except Refusal as refusal:
         SECOND.update(first=first, found=str(refusal))
@@ -317,7 +317,7 @@ def main() -> None:
     A RUN that begins with ``boot`` comes after a reboot: nothing is mounted but by fstab,
     /run is empty, and nobody asks for anything. ``back`` gives the move up, ``reverse`` asks
     for a move the other way, ``mended`` comes after what was in the way is gone, and in
-    ``contended`` a second engine is started beside the first. Before ``ticked`` the product's
+    ``contended`` a second runner is started beside the first. Before ``ticked`` the product's
     upgrade has found its lock free. The others are in between.py.
     """
     folder, source_name, leftovers, *runs = sys.argv[1:]
@@ -327,14 +327,14 @@ def main() -> None:
     devices = host.enter(Path(folder), source_name)
     host.provision(source, devices, leftovers, source_name)
     host.systemd()
-    if source_name != host.UNCOVER:
+    if source_name != host.PROMOTE:
         # There the stack writes to the copy that does not count until it is stopped.
         Path("/run/writes").touch()
     troubles.disturb(leftovers, devices, Path(source.state_dir))
     if leftovers in patches.PATCHES:
         patches.PATCHES[leftovers]()
     before = manifest(source.state_dir, source_name)
-    two = source_name == host.UNCOVER or leftovers in host.CONFLICTS
+    two = source_name == host.PROMOTE or leftovers in host.CONFLICTS
     union = host.whole(source.mounts["state"], devices["state"]) if two else []
     kind: dict[str, Any] = {"authority": leftovers if leftovers in ("mounted", "hidden") else ""}
     history = []
@@ -354,12 +354,12 @@ def main() -> None:
                 check_union(union, source, devices["state"])
             except AssertionError as error:
                 sys.exit(f"after the reboot: {error}")
-            if ledger.read(ledger.FENCE) is None:
+            if ledger.read(ledger.INTENT) is None:
                 continue
         kind.update(asked(source_name, devices))
         ends = (source, target) if how == "reverse" else (target, source)
         if how == "ticked":
-            assert troubles.upgrade(), "a dead engine holds the upgrade's lock"
+            assert troubles.upgrade(), "a dead runner holds the upgrade's lock"
             check(before, source_name)
         if how == "mended":
             troubles.mend()
@@ -374,15 +374,15 @@ def main() -> None:
             sys.exit(f"after '{armed}' ({status}, {result}): {error}\n{log}")
     if history[-1]["status"] == 0 and host.layout_named_by_env() is target:
         promises.check_ended(target, source, source_name, before)
-    scene = world.World(
+    status = context.MoveContext(
         {"source": source.name, "target": target.name, **asked(source_name, devices), "uuid": host.state_uuid(source_name),
          "project_dir": "/opt/agnes", "id": moving.look("/opt/agnes")["moved"],
          "services": list(host.RUNNING)}
     )  # fmt: skip
-    scene.fresh = {"start", "prove", "canary"}
-    left = remaining(scene.look())
+    status.fresh = {"start", "prove", "canary"}
+    left = remaining(status.look())
     end = end_state(target)
-    if source_name == host.GATHER and host.layout_named_by_env() is target:
+    if source_name == host.COPY_BACK and host.layout_named_by_env() is target:
         end["left"] = left_behind(devices, before)
         assert not end["immutable"]["/data/state"], "nothing can be written into state"
     report = {"fired": fired(), "history": history, "left": left, "end": end,

@@ -25,7 +25,7 @@ TIMELINE = "/run/timeline.jsonl"
 WRITTEN = "/run/written.jsonl"
 """Each row, and the directory that it went to."""
 SYSTEMD = "/run/systemd-stand-in.json"
-FENCE = "/var/lib/agnes-host/IN_PROGRESS"
+INTENT = "/var/lib/agnes-host/intent.json"
 UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
 FIRED = "/run/agnes-host/failpoint.fired"
 BASE = "/opt/agnes/base.json"
@@ -68,7 +68,7 @@ def env(path: str) -> dict:
 
 def same_on_the_way_back() -> bool:
     """Whether the disk is still at both places, its second mount not undone: the same files, whichever is read."""
-    with open(FENCE) as file:
+    with open(INTENT) as file:
         back = json.load(file)["phase"] == "back"
     return back and os.stat("/data/state").st_dev == os.stat("/data-state").st_dev
 
@@ -90,14 +90,14 @@ def is_taken() -> bool:
 
 
 def held_back(store: dict, what: str) -> None:
-    """The engine stops and starts the stack only while nothing of the product's can meddle."""
+    """The runner stops and starts the stack only while nothing of the product's can meddle."""
     if "BY_UPGRADE" in os.environ:
         return
     held = ["agnes-db-backup.timer"]
     if os.path.exists(SYSTEMD):
         with open(SYSTEMD) as file:
             held = json.load(file)["held"]
-    if what == "a start" and os.path.exists(FENCE) and state_dir(".") == "/data-state":
+    if what == "a start" and os.path.exists(INTENT) and state_dir(".") == "/data-state":
         alone = not os.path.ismount("/data/state") and os.path.exists("/run/was stuck")
         if not os.path.islink("/data/state") and not alone and not same_on_the_way_back():
             found = (
@@ -106,11 +106,11 @@ def held_back(store: dict, what: str) -> None:
                 else "two places that state may be at"
             )
             store["wrong"].append(f"a start with {found}")
-    if what == "a start" and os.path.exists(FENCE) and is_taken():
+    if what == "a start" and os.path.exists(INTENT) and is_taken():
         store["wrong"].append("a start while /data is root's")
     if os.path.exists("/run/held"):
         store["wrong"].append(f"{what} while something else is at work")
-    if not os.path.exists(FENCE):
+    if not os.path.exists(INTENT):
         store["wrong"].append(f"{what} without an intent")
     if "agnes-db-backup.timer" not in held:
         store["wrong"].append(f"{what} while systemd holds back {held} only")

@@ -2,7 +2,7 @@
 """A host of its own for one torture case: a root file system to write on, two disks, a stack's stand-in.
 
 Only inside private mount and pid namespaces, see case.py. The root is an overlay over the
-machine's own, so every absolute path of the engine is real and nothing outside changes.
+machine's own, so every absolute path of the runner is real and nothing outside changes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UUIDS = {
     role: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{os.environ['TORTURE_RUN']} {role}"))
     for role in ("data", "state")
 }
-LOG = "/run/engine.log"
+LOG = "/run/runner.log"
 HERE = Path(__file__).resolve().parent
 SECRET = "s3cr3t-that-must-not-show"
 RUNNING = ("app", "scheduler")
@@ -49,7 +49,7 @@ def run(*argv: str) -> str:
     return done.stdout.strip()
 
 
-UNCOVER = "uncover"
+PROMOTE = "promote"
 """As nested, and the state that counts lies beneath the state disk's mount."""
 
 SYSTEMD = "/run/systemd-stand-in.json"
@@ -58,11 +58,11 @@ SYSTEMCTL = HERE / "systemctl_stand_in.py"
 
 COPY = "copy"
 """Where state is at first: in a directory of the data disk, the state disk blank."""
-GATHER = "gather"
+COPY_BACK = "copy_back"
 """The other way: on the state disk in layout flat, and it goes into a directory of the data disk."""
 DATA_OWNER = (999, 999, 0o775)
 """Of /data: user, group and mode."""
-SOURCES = {COPY: "nested", GATHER: "flat", UNCOVER: "nested"}
+SOURCES = {COPY: "nested", COPY_BACK: "flat", PROMOTE: "nested"}
 """The layout of these; other beginnings are names of layouts."""
 
 
@@ -134,10 +134,10 @@ def provision(layout: Layout, devices: dict[str, str], leftovers: str, begin: st
             continue
         point = layout.mounts[role]
         Path(point).mkdir(exist_ok=True)
-        if role == "state" and leftovers == "leftovers" and begin != UNCOVER:
+        if role == "state" and leftovers == "leftovers" and begin != PROMOTE:
             Path(point, "instance.yaml").write_text("database:\n  backend: duckdb\n")
             Path(point, "certs").mkdir()
-        elif role == "state" and (leftovers in CONFLICTS or begin == UNCOVER):
+        elif role == "state" and (leftovers in CONFLICTS or begin == PROMOTE):
             _state(Path(point))
             Path(point, "system.duckdb").write_text("h" * 200_000)
             Path(point, ".only-beneath").write_text(SECRET)
@@ -223,9 +223,9 @@ def reboot(*without: str) -> None:
     for point in ("/run/agnes-host/copy", "/data/state", "/data-state", "/data"):
         while subprocess.run(["umount", point], capture_output=True, check=False).returncode == 0:
             pass
-    log = Path("/run/engine.log").read_text()
+    log = Path("/run/runner.log").read_text()
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
-    for name, text in (("stand-in.json", store), ("engine.log", log)):
+    for name, text in (("stand-in.json", store), ("runner.log", log)):
         Path("/run", name).write_text(text)
     Path("/run/lock").mkdir()
     systemd()
@@ -241,7 +241,7 @@ def reboot(*without: str) -> None:
 
 
 def _come_up() -> None:
-    """Containers that ran before a boot are started by the engine on whatever shows then."""
+    """Containers that ran before a boot are started by Docker on whatever shows then."""
     path = Path("/run/stand-in.json")
     store = json.loads(path.read_text())
     for item in store["containers"].values():
@@ -350,7 +350,7 @@ def record() -> dict[str, Any]:
 
 
 def state_uuid(begin: str) -> str:
-    """That of the state disk; chosen by the engine where it makes the filesystem."""
+    """That of the state disk; chosen by the runner where it makes the filesystem."""
     if begin != COPY:
         return UUIDS["state"]
     known = record().get("disks") or {}

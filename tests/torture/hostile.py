@@ -38,7 +38,7 @@ FOUND = {
 }
 """What the attack has left in our link's place is left as found, until somebody does what docs/errors.md says."""
 GIVEN_BACK = "/data is its owner's again"
-"""What the engine says right before the start, when uid 999 can rename state again."""
+"""What the runner says right before the start, when uid 999 can rename state again."""
 OWN = ("/etc/fstab", "/etc/systemd")
 """What a move does change in /etc."""
 

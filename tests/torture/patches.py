@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Troubles that come between two steps, or inside of one: planted in the engine of a case."""
+"""Troubles that come between two steps, or inside of one: planted in the runner of a case."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import host
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT
-from ansible_collections.agnes.host.plugins.module_utils.move import engine, places, steps, world
+from ansible_collections.agnes.host.plugins.module_utils.move import context, places, runner, steps
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     durable,
     ledger,
@@ -26,7 +26,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
 
 def _at(acts: dict[tuple[str, str], Callable[[], None]]) -> None:
     """Do something once in a case, where a step is reached; each run is a process of its own."""
-    reach = engine.reach
+    reach = runner.reach
 
     def also(step: str, when: str) -> None:
         done = Path(f"/run/at {step}.{when}")
@@ -35,22 +35,22 @@ def _at(acts: dict[tuple[str, str], Callable[[], None]]) -> None:
             acts[step, when]()
         reach(step, when)
 
-    engine.reach = also
+    runner.reach = also
 
 
 def corrupt() -> None:
     """From now on the copy differs from state after the last pass, at the same time stamp."""
     act = steps.ACTS["final"].act
 
-    def damaged(scene: world.World) -> None:
-        act(scene)
+    def damaged(move: context.MoveContext) -> None:
+        act(move)
         path = f"{moving.STAGE}/system.duckdb"
         info = os.stat(path)
         with open(path, "r+b") as file:
             file.write(b"x")
         os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
 
-    engine.ACTS = {**steps.ACTS, "final": replace(steps.ACTS["final"], act=damaged)}
+    runner.ACTS = {**steps.ACTS, "final": replace(steps.ACTS["final"], act=damaged)}
 
 
 def _take(path: str) -> None:
@@ -143,7 +143,7 @@ def unflushed(name: str) -> None:
     The next process must, before it does or undoes anything.
     """
     flush, folder, committing = os.fsync, os.stat("/opt/agnes"), _committing()
-    reach = engine.reach
+    reach = runner.reach
 
     def flushed(fd: int) -> None:
         if os.path.samestat(os.fstat(fd), folder):
@@ -161,7 +161,7 @@ def unflushed(name: str) -> None:
             raise RuntimeError(f"'{step}' relies on an .env that nobody has flushed")
         reach(step, when)
 
-    durable.os.fsync, engine.reach = flushed, checked
+    durable.os.fsync, runner.reach = flushed, checked
 
 
 def forged(role: str) -> None:
@@ -192,7 +192,7 @@ def intent_not_saved() -> None:
     write = ledger.write
 
     def full(path: str, value: dict[str, Any]) -> None:
-        if path == ledger.FENCE and value.get("data_owner", "") is None:
+        if path == ledger.INTENT and value.get("data_owner", "") is None:
             raise OSError(errno.ENOSPC, "no room for the intent")
         write(path, value)
 
@@ -204,7 +204,7 @@ def half_unmade() -> None:
     settle, seen = places._settle, Path("/run/half unmade")
 
     def killed(aside: int, name: str) -> None:
-        if not seen.exists() and (ledger.read(ledger.FENCE) or {}).get("phase") == "back":
+        if not seen.exists() and (ledger.read(ledger.INTENT) or {}).get("phase") == "back":
             seen.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         settle(aside, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds on a host whenever the engine is not running: said by itself, not by comparison.
+"""What holds on a host whenever the runner is not running: said by itself, not by comparison.
 
 A comparison with a move that nothing disturbed can't see what both lack.
 """
@@ -54,23 +54,23 @@ def running() -> list[str]:
     return sorted(item["service"] for item in containers if item["state"] == "running")
 
 
-def check_fence(fence: dict[str, Any] | None) -> None:
+def check_intent(intent: dict[str, Any] | None) -> None:
     """The product's units are held back as long as there is an intent, and no longer.
 
     A move that is on record has ended, but for letting go.
     """
-    if fence is None:
+    if intent is None:
         assert units.held_units() == [], "units are held back, and nothing is under way"
-    elif (host.record().get("move") or {}).get("id") != fence["id"]:
+    elif (host.record().get("move") or {}).get("id") != intent["id"]:
         assert units.open_units() == [], "units that the intent does not hold back"
-        check_point(fence)
+        check_point(intent)
 
 
-def check_point(fence: dict[str, Any]) -> None:
+def check_point(intent: dict[str, Any]) -> None:
     """From its making on, nothing can be written beneath the new mount."""
-    path = LAYOUTS[fence["target"]].mounts["state"]
-    made = fence["kind"] != "gather" and fence["point_was"] != "directory"
-    if made and fence["phase"] == "forward" and moving.bare(path)["kind"] == "directory":
+    path = LAYOUTS[intent["target"]].mounts["state"]
+    made = intent["kind"] != "copy_back" and intent["point_was"] != "directory"
+    if made and intent["phase"] == "forward" and moving.bare(path)["kind"] == "directory":
         assert _is_immutable(path), "the bare mount point can be written to"
 
 
@@ -89,16 +89,16 @@ def owner_of_data() -> tuple[int, int, int]:
     return info.st_uid, info.st_gid, info.st_mode & 0o7777
 
 
-def check_owner(fence: dict[str, Any] | None, named: Layout, begin: str) -> None:
+def check_owner(intent: dict[str, Any] | None, named: Layout, begin: str) -> None:
     """/data is its owner's; where .env names a copy in it, root's alone until the first start on it."""
     found = owner_of_data()
     starts = json.loads(Path("/run/stand-in.json").read_text())["starts"]
     started = any(start[3] == named.state_dir for start in starts)
     if not os.path.ismount("/data"):
         return
-    if begin == host.GATHER and not named.needs_state_disk and not started:
+    if begin == host.COPY_BACK and not named.needs_state_disk and not started:
         assert found == (0, host.DATA_OWNER[1], 0o755), f"others can rename state: {found}"
-    elif not (fence or {}).get("data_owner"):
+    elif not (intent or {}).get("data_owner"):
         assert found == host.DATA_OWNER, found
 
 
@@ -106,8 +106,8 @@ def check_settled(named: Layout, begin: str) -> None:
     """Without an intent the host is in one layout, whole: nothing of a move is left half-way."""
     assert running() == sorted(set(host.RUNNING) - stopped()), running()
     points = moving.points()
-    on_disk = begin not in (host.COPY, host.GATHER) or named.needs_state_disk
-    if begin == host.UNCOVER and not named.needs_state_disk:
+    on_disk = begin not in (host.COPY, host.COPY_BACK) or named.needs_state_disk
+    if begin == host.PROMOTE and not named.needs_state_disk:
         # Gone back: from the stop on to what lies beneath the mount.
         on_disk = bool(points)
     wanted = [named.mounts["state"]] if on_disk else []
@@ -134,12 +134,12 @@ def check_result(result: dict[str, Any], status: int, asked: str, target: Layout
     if status == 0 and result["layout"] == target.name and result["move"]:
         # Whoever says so has seen it: no process relies on what another one has proved.
         assert {"start", "prove", "canary"} <= set(result["steps"]), result
-    fence = ledger.read(ledger.FENCE)
+    intent = ledger.read(ledger.INTENT)
     if status == 0 or result["code"] == "AH069":
-        assert fence is None, f"it has ended, and the intent is still there: {result}"
-    elif result["code"] == "AH070" and "'failpoint fence.undo_after'" not in result["message"]:
+        assert intent is None, f"it has ended, and the intent is still there: {result}"
+    elif result["code"] == "AH070" and "'failpoint intent.undo_after'" not in result["message"]:
         # There the last undo of all is done, and the intent gone: nothing is left to do.
-        assert fence is not None, f"it has not ended, and nobody knows any more: {result}"
+        assert intent is not None, f"it has not ended, and nobody knows any more: {result}"
 
 
 def _role_of_copy() -> str:
@@ -156,13 +156,13 @@ def _role_of_copy() -> str:
     return role
 
 
-def check_copy(begin: str, fence: dict[str, Any] | None, fired: list[str]) -> None:
+def check_copy(begin: str, intent: dict[str, Any] | None, fired: list[str]) -> None:
     """A copy is sealed only from its seal to the end of the process that has proved it."""
     role = _role_of_copy()
     if role != "sealed" or not fired:
         # After a boot it is mounted nowhere; the next try marks it incomplete first of all.
         return
-    assert fence is not None, "given up, and yet the copy is sealed"
+    assert intent is not None, "given up, and yet the copy is sealed"
     step = fired[-1].split(".")[0]
     steps = [s for s, _phase in order(LAYOUTS["nested"], LAYOUTS["flat"], begin)]
     assert steps.index(step) >= steps.index("seal"), f"sealed, and it has ended at {step}"
@@ -188,7 +188,7 @@ def _check_aside(source: Layout, begin: str, before: dict[str, Any]) -> None:
     for path in [aside, *kept] if kept else []:
         info = path.lstat()
         assert (info.st_uid, oct(info.st_mode & 0o7777)) == (0, "0o700"), path
-    if begin in (host.COPY, host.UNCOVER):
+    if begin in (host.COPY, host.PROMOTE):
         assert len(kept) == 1, kept
         assert moving.marker(str(kept[0])).get("role") == "retired"
         assert host.manifest(str(kept[0])) == before
@@ -197,7 +197,7 @@ def _check_aside(source: Layout, begin: str, before: dict[str, Any]) -> None:
 def check_ended(target: Layout, source: Layout, begin: str, before: dict[str, Any]) -> None:
     """What a move that has ended well leaves. before: the manifest of state as it was."""
     assert host.layout_named_by_env() is target
-    assert ledger.read(ledger.FENCE) is None
+    assert ledger.read(ledger.INTENT) is None
     check_settled(target, begin)
     _check_marker(target, {"epoch": 1})
     record = host.record()
@@ -215,7 +215,7 @@ def check_ended(target: Layout, source: Layout, begin: str, before: dict[str, An
         kept = list(Path(REPLACED, "opt/agnes").glob(f"{name}.*"))
         assert kept, f"{name} was replaced, and what it was is nowhere"
     _check_aside(source, begin, before)
-    if begin == host.GATHER:
+    if begin == host.COPY_BACK:
         return
     path = target.mounts["state"]
     assert moving.bare(path)["kind"] == "directory"

@@ -14,7 +14,7 @@ VIEW = "/run/systemd-stand-in.json"
 
 
 def kill_at(path: str) -> None:
-    """A test can have the engine die while it waits for the reload of a certain number."""
+    """A test can have the runner die while it waits for the reload of a certain number."""
     if not os.path.exists(path):
         return
     with open(path) as file:

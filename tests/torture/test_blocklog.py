@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("TORTURE") == "full"
 SEED = int(os.environ.get("TORTURE_SEED", "1"))
 STATES, SHOWN = 500, 40
-BEGINNINGS = ("nested", "flat", "copy", "gather", "uncover")
+BEGINNINGS = ("nested", "flat", "copy", "copy_back", "promote")
 KINDS = (*BEGINNINGS, *(f"{begin} back" for begin in BEGINNINGS)) if FULL else ("copy",)
 
 

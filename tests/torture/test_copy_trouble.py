@@ -42,7 +42,7 @@ def test_it_goes_back_and_the_stack_has_never_stopped(tmp_path: Path, how: str, 
     assert end["points"] == []
     assert end["staged"] == ""
     assert end["bare"]["/data-state"]["kind"] == "absent"
-    assert end["fence"] is None
+    assert end["intent"] is None
 
 
 def test_a_copy_of_an_earlier_try_that_has_much_more_is_made_equal(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_copy_of_an_earlier_try_that_has_much_more_is_made_equal(tmp_path: Pat
 def test_a_large_copy_is_read_before_the_stop_and_proved_also_by_who_knows_nothing(
     tmp_path: Path,
 ) -> None:
-    """The engine that read it is killed; the next one finds the stack down, and reads all at once."""
+    """The runner that read it is killed; the next one finds the stack down, and reads all at once."""
     found = play(tmp_path, "copy", "large", "final.after:kill", "")
     assert found["history"][1]["status"] == 0
     log = found["log"]

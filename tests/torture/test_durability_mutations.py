@@ -50,7 +50,7 @@ class Replaced(NamedTuple):
 
 
 DURABLE, PLACES, LEDGER = "system/durable.py", "move/places.py", "system/ledger.py"
-END = "record unfence"
+END = "record forget"
 
 AT_PLACE = (
     "retire.0 _exchange_for_link.0 _settle.0 _settle.1 _aside.0 _aside.1 _aside.2 _immutable.0"
@@ -65,9 +65,11 @@ SEEN = [
     Flush("system/units.py", "let_go.0 let_go.1", "nested", END),
     Flush(PLACES, AT_POINT, "flat", "fstab mount commit umount line"),
     Flush(PLACES, AT_PLACE, "nested", END),
-    Flush(DURABLE, "replacing.1", "uncover", "unlist stop quiet uncover aside"),
-    Flush("move/gather_steps.py", "release.0", "gather", "start"),
-    Flush(PLACES, "put.0 put.1 _aside.0 _aside.1 _aside.2", "gather", "commit retire umount line"),
+    Flush(DURABLE, "replacing.1", "promote", "unlist stop quiet reveal aside"),
+    Flush("move/copy_back_steps.py", "release.0", "copy_back", "start"),
+    Flush(
+        PLACES, "put.0 put.1 _aside.0 _aside.1 _aside.2", "copy_back", "commit retire umount line"
+    ),
 ]
 """Flushes of one act that reach the same journal go together: on ext4 each carries the others' names."""
 
@@ -98,7 +100,7 @@ NOT_SEEN = {
         " others need not",
     ),
     (
-        "move/world.py",
+        "move/context.py",
         "settle_env.0",
     ): "where .env can't be replaced only, which no recorded move meets",
     (
@@ -114,8 +116,8 @@ ELSEWHERE = {"system/retired.py", "system/trees.py", "system/beneath.py", "move/
 
 REPLACED = [
     Replaced(
-        "env", "move/steps.py", "durable.write(world.env_path, world.env_after(world.env_before))",
-        "open(world.env_path, 'w').write(world.env_after(world.env_before))", "nested",
+        "env", "move/steps.py", "durable.write(move.env_path, move.env_after(move.env_before))",
+        "open(move.env_path, 'w').write(move.env_after(move.env_before))", "nested",
         "commit umount line",
     ),
     Replaced(
@@ -127,21 +129,21 @@ REPLACED = [
         "open(filesystems.FSTAB, 'w').write(switch.without_line", "nested", "line place start",
     ),
     Replaced(
-        "unlist", "move/uncover_steps.py", "durable.write(filesystems.FSTAB, switch.without_line",
-        "open(filesystems.FSTAB, 'w').write(switch.without_line", "uncover", "unlist stop quiet uncover aside",
+        "unlist", "move/promote_steps.py", "durable.write(filesystems.FSTAB, switch.without_line",
+        "open(filesystems.FSTAB, 'w').write(switch.without_line", "promote", "unlist stop quiet reveal aside",
     ),
     Replaced(
         "intent", LEDGER, "durable.write(path, text + \"\\n\", 0o600)",
-        "open(path, 'w').write(text)", "nested", "fence overlay",
+        "open(path, 'w').write(text)", "nested", "intent overlay",
     ),
     Replaced(
         "record", "system/record.py", "durable.write(PATH, json.dumps(record, indent=2, sort_keys=True) + \"\\n\", 0o600)",
-        "open(PATH, 'w').write(json.dumps(record))", "copy", "format stage record unfence",
+        "open(PATH, 'w').write(json.dumps(record))", "copy", "format stage record forget",
     ),
     Replaced(
         "marker", "move/common.py", "durable.write_at(directory, MARKER, text.encode(), 0o644)",
         "fd = __import__('os').open(MARKER, 0o1001, 0o644, dir_fd=directory); __import__('os').write(fd, text.encode()); __import__('os').close(fd)",
-        "nested", "marker record unfence",
+        "nested", "marker record forget",
     ),
 ]  # fmt: skip
 
@@ -235,7 +237,7 @@ def test_a_write_in_place_is_seen(one: Replaced, place: Path) -> None:
     _seen(bad_states(place, one.begin, one.steps))
 
 
-@pytest.mark.parametrize("begin", ["nested", "flat", "copy", "gather", "uncover"])
+@pytest.mark.parametrize("begin", ["nested", "flat", "copy", "copy_back", "promote"])
 def test_without_a_mutation_all_is_good(begin: str, place: Path) -> None:
     found = bad_states(place, begin, "")
     assert not found, found[0].why

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's order and logic are broken in one place at a time; the torture must go red for each."""
+"""The runner's order and logic are broken in one place at a time; the torture must go red for each."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 UTILS = "plugins/module_utils"
 
 STEPS_OF = {kind: [s for phase in ORDERS[kind] for s in phase] for kind in BEGINS}
-UNDONE = [step for step in ACTS if ACTS[step].undo is not None and step != "unfence"]
+UNDONE = [step for step in ACTS if ACTS[step].undo is not None and step != "forget"]
 MUTANTS = [*generated(STEPS_OF, UNDONE), *ORDER, *LOGIC]
 SHOWN = (
-    "drop-remount-fence", "order-remount-commit-before-mount", "order-copy-commit-before-verify",
+    "drop-remount-intent", "order-remount-commit-before-mount", "order-copy-commit-before-verify",
     "no-undo-stop", "commit_leads_back",
 )  # fmt: skip
 """In the short form."""

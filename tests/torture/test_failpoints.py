@@ -20,8 +20,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import (
+    COPY,
+    COPY_BACK,
+    PROMOTE,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS, order
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY, GATHER, UNCOVER
 from ansible_collections.agnes.host.plugins.module_utils.move.failpoints import MODES
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 
@@ -32,14 +36,14 @@ BEGINNINGS = {
     "nested": order(LAYOUTS["nested"], LAYOUTS["flat"]),
     "flat": order(LAYOUTS["flat"], LAYOUTS["nested"]),
     "copy": order(LAYOUTS["nested"], LAYOUTS["flat"], COPY),
-    "gather": order(LAYOUTS["flat"], LAYOUTS["nested"], GATHER),
-    "uncover": order(LAYOUTS["nested"], LAYOUTS["flat"], UNCOVER),
+    "copy_back": order(LAYOUTS["flat"], LAYOUTS["nested"], COPY_BACK),
+    "promote": order(LAYOUTS["nested"], LAYOUTS["flat"], PROMOTE),
 }
 """Where state is at first, and the steps from there: see host.py."""
 TREE: list[str] = []
 """Where the collection under test is, if it is not this one: see test_engine_mutations.py."""
 STEPS_OF = {begin: [step for step, _phase in steps] for begin, steps in BEGINNINGS.items()}
-COPYING = ("copy", "gather", "uncover")
+COPYING = ("copy", "copy_back", "promote")
 OF_COPYING = {s for begin in COPYING for s in STEPS_OF[begin] if s not in STEPS_OF["nested"]}
 
 
@@ -95,7 +99,7 @@ def same_end(found: dict[str, Any], source: str, leftovers: str, tmp_path: Path)
     """Assert the one end that every case must come to."""
     wanted = undisturbed(source, leftovers, tmp_path.parent)
     assert found["history"][-1]["status"] == 0, found["history"]
-    assert found["left"] == wanted["left"] == [["fence", "before"]]
+    assert found["left"] == wanted["left"] == [["intent", "before"]]
     assert json.dumps(found["end"], indent=1, sort_keys=True) == json.dumps(
         wanted["end"], indent=1, sort_keys=True
     )
@@ -112,15 +116,15 @@ def before_commit(source: str, point: str) -> bool:
     return steps.index(point.split(".")[0]) <= steps.index(COMMIT)
 
 
-UNCOVER_STEPS = ("unlist", "stop", "uncover", "aside", "whole")
+PROMOTE_STEPS = ("unlist", "stop", "reveal", "aside", "whole")
 """What only the move has where the state beneath counts, and the stop, on which side of which that is."""
 
 
 def shown(source: str, point: str) -> bool:
     """Whether the short form has this point of a copy: what is like in the other moves is left out."""
     step, when = point.split(".")
-    if source == "uncover":
-        return step in UNCOVER_STEPS and (when == "after" or step == "aside")
+    if source == "promote":
+        return step in PROMOTE_STEPS and (when == "after" or step == "aside")
     if step == COMMIT:
         return True
     wanted = (
@@ -129,7 +133,7 @@ def shown(source: str, point: str) -> bool:
     return when == "after" and step in wanted
 
 
-EIO_SHOWN = {"copy": (COMMIT, "seal"), "gather": (COMMIT,), "uncover": ("uncover", "whole")}
+EIO_SHOWN = {"copy": (COMMIT, "seal"), "copy_back": (COMMIT,), "promote": ("reveal", "whole")}
 OTHERS_SHOWN = ("mount", COMMIT, "place")
 
 ONCE = [
@@ -147,7 +151,7 @@ def test_every_step_has_an_act_and_every_act_is_a_step() -> None:
     assert set(ACTS) == set(STEPS)
     assert {step for steps in STEPS_OF.values() for step in steps} == set(STEPS)
     for step in STEPS.values():
-        assert step.undo or ACTS[step.id].undo is None or step.id == "unfence"
+        assert step.undo or ACTS[step.id].undo is None or step.id == "forget"
 
 
 @pytest.mark.parametrize(("source", "point", "mode"), ONCE)
@@ -161,7 +165,7 @@ def test_failed_once_then_run_plainly(tmp_path: Path, source: str, point: str, m
         assert first["status"] == 1
         assert first["message"].startswith("AH069: the move to layout"), first
     else:
-        # After the commit there is one direction only, and the engine tries it again by itself.
+        # After the commit there is one direction only, and the runner tries it again by itself.
         assert first["status"] == 0, first
     same_end(found, source, "leftovers", tmp_path)
 
@@ -202,15 +206,15 @@ UNDO = [
     for source in BEGINNINGS
     for step in STEPS_OF[source]
     for when in ("undo_before", "undo_after")
-    if ACTS[step].undo is not None and step != "unfence"
+    if ACTS[step].undo is not None and step != "forget"
     if FULL
-    or (step in ("mount", "put", COMMIT) and source != "uncover")
+    or (step in ("mount", "put", COMMIT) and source != "promote")
     or (step == "seal" and source == "copy")
     or step == "unlist"
 ]
 
 
-LINK_GONE = [("flat", "point", "undo_before"), ("gather", "put", "undo_before")]
+LINK_GONE = [("flat", "point", "undo_before"), ("copy_back", "put", "undo_before")]
 """Where an undo that fails leaves something else than the link for readers in its place."""
 
 
@@ -242,12 +246,12 @@ REBOOTS = [
     for point in points(source)
     if FULL
     or (source not in COPYING and point.split(".")[0] in ("stop", COMMIT, "line", "place", "start"))
-    or (source == "uncover" and point in ("stop.after", "aside.after", "seal.after"))
+    or (source == "promote" and point in ("stop.after", "aside.after", "seal.after"))
     or (
         source == "copy"
         and point in ("precopy.after", "seal.after", "expose.after", "commit.after")
     )
-    or (source == "gather" and point in ("put.after", "commit.after", "umount.after"))
+    or (source == "copy_back" and point in ("put.after", "commit.after", "umount.after"))
 ]
 
 
@@ -282,7 +286,7 @@ TWICE = [
     for second in points(source)
     if first.split(".")[0] in AROUND and second.split(".")[0] in AROUND
     if points(source).index(second) >= points(source).index(first)
-    if FULL or (first == second == f"{COMMIT}.before" and source != "uncover")
+    if FULL or (first == second == f"{COMMIT}.before" and source != "promote")
 ]
 
 

@@ -24,7 +24,7 @@ STEPS = {
     "commit": "rename the new .env",
     "start": "start the services",
 }
-"""When an attack begins, by what the engine says then."""
+"""When an attack begins, by what the runner says then."""
 OF_COPIES = ("grows", "deep", "hardlinks", "file")
 """Attacks on what is copied: a move of the disk never looks into it."""
 ON_ONE_DISK = ("deep", "hardlinks")
@@ -40,16 +40,16 @@ SHOWN = [
     ("copy", "state", "commit"), ("copy", "marker", "at once"), ("copy", "file", "stop"),
     ("copy", "certs", "stop"), ("copy", "hardlinks", "at once"), ("flat", "state", "at once"),
     ("flat", "state", "quiet"), ("nested", "state", "commit"), ("nested", "marker", "start"),
-    ("gather", "state", "at once"), ("gather", "state", "commit"), ("gather", "aside", "at once"),
+    ("copy_back", "state", "at once"), ("copy_back", "state", "commit"), ("copy_back", "aside", "at once"),
 ]  # fmt: skip
 CASES = [
     (begin, attack, step)
-    for begin in ("copy", "nested", "flat", "gather")
+    for begin in ("copy", "nested", "flat", "copy_back")
     for attack in ATTACKS
     for step in STEPS
-    if begin in ("copy", "gather") or attack not in OF_COPIES
+    if begin in ("copy", "copy_back") or attack not in OF_COPIES
     if step == "at once" or attack not in ON_ONE_DISK
-    if begin != "gather" or attack not in ON_ONE_DISK
+    if begin != "copy_back" or attack not in ON_ONE_DISK
 ]
 
 
@@ -57,9 +57,9 @@ def check_end(found: dict[str, Any], begin: str) -> None:
     """What must hold at the end of a move under attack, however it went."""
     assert found["turns"] > 3, "the attack did not come about"
     assert found["touched"] == {}
-    source, target = ("flat", "nested") if begin in ("flat", "gather") else ("nested", "flat")
+    source, target = ("flat", "nested") if begin in ("flat", "copy_back") else ("nested", "flat")
     message = found["message"]
-    gone = begin == "gather" and message.startswith("AH126: ")
+    gone = begin == "copy_back" and message.startswith("AH126: ")
     if found["status"] == 0:
         assert (message, found["named"]) == ("", target)
     elif message.startswith("AH069: "):
@@ -71,7 +71,7 @@ def check_end(found: dict[str, Any], begin: str) -> None:
     # Who holds the place of a plain state directory, or of the link, holds what the stack is started on.
     held = begin == "copy" or (begin != "nested" and "(AH079: " in message)
     # The same right before and after the start, where state has gone to a plain directory.
-    after = begin == "gather" and found["named"] == target and found["given_back"]
+    after = begin == "copy_back" and found["named"] == target and found["given_back"]
     taken = after and (gone or any(each in message for each in NOT_THERE))
     assert found["up"] or taken or ("undo stop" in message and held), message
     # What has come after the end is not taken for ours by the next run.

@@ -18,7 +18,7 @@ from test_failpoints import (
 )
 
 LAYOUTS = {
-    begin: ("flat", "nested") if begin in ("flat", "gather") else ("nested", "flat")
+    begin: ("flat", "nested") if begin in ("flat", "copy_back") else ("nested", "flat")
     for begin in BEGINNINGS
 }
 """Beginning -> the layouts that a move leaves and comes to."""
@@ -35,7 +35,7 @@ def gone_back(found: dict[str, Any], begin: str, code: str) -> None:
     assert message(found).startswith("AH069: ")
     assert f"({code}: " in message(found)
     assert found["layout"] == LAYOUTS[begin][0]
-    assert found["end"]["fence"] is None
+    assert found["end"]["intent"] is None
 
 
 def test_hidden_files_are_seen_again_by_the_engine(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_hidden_files_are_seen_again_by_the_engine(tmp_path: Path) -> None:
     assert "stop the stack" not in found["log"]
 
 
-@pytest.mark.parametrize("begin", ["copy", "gather"])
+@pytest.mark.parametrize("begin", ["copy", "copy_back"])
 def test_no_room_is_seen_before_the_stop(tmp_path: Path, begin: str) -> None:
     found = play(tmp_path, begin, "full", "")
     gone_back(found, begin, "AH087")
@@ -70,7 +70,7 @@ def test_the_upgrade_is_due_all_the_time(tmp_path: Path) -> None:
 
 TICKED = [
     pytest.param(begin, point, id=f"{begin}-{point}")
-    for begin in ("nested", "flat", "copy", "gather")
+    for begin in ("nested", "flat", "copy", "copy_back")
     for point in points(begin)
     if point.split(".")[0] in AROUND
     if FULL or (begin in ("nested", "copy") and point in ("commit.before", "commit.after"))
@@ -85,7 +85,7 @@ def test_killed_then_upgraded_then_run_plainly(tmp_path: Path, begin: str, point
     same_end(found, begin, "none", tmp_path)
 
 
-@pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested", "copy", "uncover"])
+@pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested", "copy", "promote"])
 def test_a_process_that_lingers_is_never_cut_off(tmp_path: Path, begin: str) -> None:
     found = play(tmp_path, begin, "lingers", "")
     gone_back(found, begin, "AH067")
@@ -116,7 +116,7 @@ def test_an_error_after_a_kill_leads_back_all_the_way(tmp_path: Path, begin: str
     found = play(tmp_path, begin, "none", "idle.after:kill", "commit.after:eio")
     assert [each["status"] for each in found["history"]] == [-9, 1]
     assert found["layout"] == LAYOUTS[begin][0]
-    assert found["end"]["fence"] is None
+    assert found["end"]["intent"] is None
 
 
 @pytest.mark.parametrize("begin", ["nested", "flat"])
@@ -131,7 +131,7 @@ def test_given_up_after_a_kill(tmp_path: Path, begin: str, point: str) -> None:
     found = play(tmp_path, begin, "none", f"{point}:kill", "back")
     assert found["history"][1]["status"] == 0
     assert found["layout"] == LAYOUTS[begin][point == "commit.after"]
-    assert found["end"]["fence"] is None
+    assert found["end"]["intent"] is None
 
 
 @pytest.mark.parametrize("point", ["umount.before", "place.before", "prove.after"][not FULL :])
@@ -161,7 +161,7 @@ def test_turned_round_and_an_error_leads_back_to_one_layout(
     found = play(tmp_path, begin, "none", f"{point}:kill", f"reverse,{error}:eio", "")
     assert [each["message"][:5] for each in found["history"]] == ["", "AH069", ""]
     assert found["layout"] == LAYOUTS[begin][1]
-    assert found["end"]["fence"] is None
+    assert found["end"]["intent"] is None
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ def test_killed_while_going_back_then_booted(tmp_path: Path, begin: str, step: s
     found = play(tmp_path, begin, "none", armed, "boot")
     assert [each["status"] for each in found["history"]] == [-9, 0]
     assert found["layout"] == LAYOUTS[begin][0]
-    assert found["end"]["fence"] is None
+    assert found["end"]["intent"] is None
 
 
-@pytest.mark.parametrize("begin", ["nested", "copy", "gather"])
+@pytest.mark.parametrize("begin", ["nested", "copy", "copy_back"])
 def test_stuck_after_the_commit_the_stack_runs_and_the_next_run_ends_it(
     tmp_path: Path, begin: str
 ) -> None:
@@ -205,8 +205,8 @@ def test_killed_in_a_reload_of_systemd(tmp_path: Path, begin: str, number: int) 
 
 def test_two_engines_exclude_each_other(tmp_path: Path) -> None:
     found = play(tmp_path, "nested", "slow", "contended")
-    engine, second = found["second"]["first"], found["second"]["found"]
-    assert f"AH066: another move is under way (a move, process {engine}, since " in second
+    runner, second = found["second"]["first"], found["second"]["found"]
+    assert f"AH066: another move is under way (a move, process {runner}, since " in second
     same_end(found, "nested", "none", tmp_path)
 
 
@@ -215,7 +215,7 @@ def test_a_second_run_finds_it_done(tmp_path: Path) -> None:
     same_end(play(tmp_path, "copy", "none", "", ""), "copy", "none", tmp_path)
 
 
-@pytest.mark.parametrize(("begin", "again"), [("copy", "precopy"), ("uncover", "whole")])
+@pytest.mark.parametrize(("begin", "again"), [("copy", "precopy"), ("promote", "whole")])
 def test_a_seal_is_not_believed_by_the_next_process(tmp_path: Path, begin: str, again: str) -> None:
     found = play(tmp_path, begin, "none", "seal.after:kill", f"{again}.before:kill", "")
     assert found["fired"] == ["seal.after:kill", f"{again}.before:kill"]
@@ -234,7 +234,7 @@ def test_rows_differ_and_the_copy_is_not_taken(tmp_path: Path) -> None:
 
 def test_a_stop_by_half_leads_back_to_one_copy(tmp_path: Path) -> None:
     """Where one container goes on on the disk that does not count, the others are started there too."""
-    found = play(tmp_path, "uncover", "half down", "")
+    found = play(tmp_path, "promote", "half down", "")
     assert message(found).startswith("AH069: ")
     assert found["history"][0]["running"] == ["app", "scheduler"]
     assert found["end"]["points"] == [["/data/state", "UUID-OF-STATE"]]
@@ -243,25 +243,25 @@ def test_a_stop_by_half_leads_back_to_one_copy(tmp_path: Path) -> None:
 def test_the_way_back_that_failed_is_gone_again_after_a_boot(tmp_path: Path) -> None:
     """No line in fstab may bring the copy up that does not count, over what the stack has run on since."""
     armed = "quiet.after:eio,stop.undo_before:eio"
-    found = play(tmp_path, "uncover", "none", armed, "boot", "boot", "")
+    found = play(tmp_path, "promote", "none", armed, "boot", "boot", "")
     assert [each["status"] for each in found["history"]] == [1, 0, 0]
     assert message(found).startswith("AH070: ")
-    same_end(found, "uncover", "none", tmp_path)
+    same_end(found, "promote", "none", tmp_path)
 
 
 def test_what_shows_when_the_disk_goes_away_is_state_from_then_on(tmp_path: Path) -> None:
     """Its line in fstab goes before anything is started: it would come back with a boot."""
     armed = "quiet.after:eio,stop.undo_before:eio"
-    found = play(tmp_path, "uncover", "gone in between", armed, "")
+    found = play(tmp_path, "promote", "gone in between", armed, "")
     assert message(found).startswith("AH070: ")
-    same_end(found, "uncover", "none", tmp_path)
+    same_end(found, "promote", "none", tmp_path)
 
 
 def test_a_half_made_copy_that_is_mounted_over_state_is_taken_away(tmp_path: Path) -> None:
-    found = play(tmp_path, "uncover", "mounted again", "whole.after:eio", "boot", "")
+    found = play(tmp_path, "promote", "mounted again", "whole.after:eio", "boot", "")
     assert message(found).startswith("AH069: ")
     assert found["history"][0]["running"] == ["app", "scheduler"]
-    same_end(found, "uncover", "none", tmp_path)
+    same_end(found, "promote", "none", tmp_path)
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy"])
@@ -288,20 +288,20 @@ def test_a_commit_that_stays_leads_on_also_after_a_boot(tmp_path: Path, begin: s
     armed = "commit.undo_before:eio,start.before:kill"
     found = play(tmp_path, begin, "flush fails once forward", armed)
     assert found["history"][0]["status"] == -9
-    assert found["end"]["fence"]["phase"] == "forward"
+    assert found["end"]["intent"]["phase"] == "forward"
 
 
 @pytest.mark.parametrize(
     ("begin", "point"),
     [
         ("copy", "quiet.after"),
-        ("uncover", "uncover.after"),
+        ("promote", "reveal.after"),
         ("nested", "quiet.after"),
         ("nested", "commit.after"),
         ("copy", "commit.after"),
-        ("gather", "quiet.after"),
-        ("gather", "put.before"),
-        ("gather", "commit.after"),
+        ("copy_back", "quiet.after"),
+        ("copy_back", "put.before"),
+        ("copy_back", "commit.after"),
     ],
 )
 def test_a_boot_without_the_data_disk_starts_nothing(
@@ -323,9 +323,9 @@ def test_a_boot_without_the_data_disk_starts_nothing(
         ("nested", "commit.after"),
         ("flat", "commit.before"),
         ("copy", "commit.after"),
-        ("gather", "put.before"),
-        ("gather", "commit.after"),
-        ("uncover", "uncover.after"),
+        ("copy_back", "put.before"),
+        ("copy_back", "commit.after"),
+        ("promote", "reveal.after"),
     ],
 )
 def test_a_disk_that_came_too_late_for_the_boot_is_mounted_and_the_move_goes_on(
@@ -349,7 +349,7 @@ def test_a_copy_that_is_gone_after_the_commit_is_said_to_be(
     tmp_path: Path, how: str, point: str
 ) -> None:
     """It names the disk that is whole, and nothing is started until the copy is back, or made anew from there."""
-    found = play(tmp_path, "gather", "none", f"{point}:kill", how, "")
+    found = play(tmp_path, "copy_back", "none", f"{point}:kill", how, "")
     said = found["history"][1]["message"]
     assert said.startswith(
         "AH126: the move to layout nested is committed and stopped at step 'put'"
@@ -357,17 +357,17 @@ def test_a_copy_that_is_gone_after_the_commit_is_said_to_be(
     assert "the disk with UUID UUID-OF-STATE has all state" in said
     if how == "lost":
         # Its marker names the instance as the disk's does, by another id than this host's record.
-        assert found["left"] == [["fence", "before"]], found["history"]
+        assert found["left"] == [["intent", "before"]], found["history"]
     else:
-        same_end(found, "gather", "none", tmp_path)
+        same_end(found, "copy_back", "none", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("begin", "error", "uuid"),
     [
         ("copy", "commit.before", "UUID-OF-DATA"),
-        ("uncover", "quiet.after", "UUID-OF-STATE"),
-        ("uncover", "uncover.after", "UUID-OF-DATA"),
+        ("promote", "quiet.after", "UUID-OF-STATE"),
+        ("promote", "reveal.after", "UUID-OF-DATA"),
         ("nested", "commit.before", "UUID-OF-STATE"),
     ],
 )
@@ -407,29 +407,29 @@ def test_an_env_that_nobody_has_flushed_is_flushed_first_of_all(
 @pytest.mark.parametrize("armed", ["", "commit.after:eio", "line.before:eio"])
 def test_no_room_for_the_intent_does_not_keep_the_stack_down(tmp_path: Path, armed: str) -> None:
     """When /data has been given back, and that can't be written down."""
-    found = play(tmp_path, "gather", "intent not saved", armed, "")
+    found = play(tmp_path, "copy_back", "intent not saved", armed, "")
     back = armed.startswith("commit")
     assert message(found)[:5] == ("AH069" if back else ""), found["history"]
     assert found["history"][0]["running"] == ["app", "scheduler"]
-    same_end(found, "gather", "none", tmp_path)
+    same_end(found, "copy_back", "none", tmp_path)
 
 
 @pytest.mark.parametrize("role", ["incomplete", "sealed"])
 def test_a_directory_that_says_it_is_our_copy_is_not_taken_for_it(
     tmp_path: Path, role: str
 ) -> None:
-    found = play(tmp_path, "gather", f"forged {role}", "")
+    found = play(tmp_path, "copy_back", f"forged {role}", "")
     assert found["history"][0]["status"] == 0, found["history"]
 
 
-@pytest.mark.parametrize("begin", ["nested", "copy", "gather"])
+@pytest.mark.parametrize("begin", ["nested", "copy", "copy_back"])
 def test_what_somebody_has_stopped_is_not_started_again_by_a_move_that_goes_on(
     tmp_path: Path, begin: str
 ) -> None:
     found = play(tmp_path, begin, "none", "prove.before:kill", "stopped")
     assert [each["status"] for each in found["history"]] == [-9, 0], found["history"]
     assert found["history"][1]["running"] == ["scheduler"]
-    assert found["end"]["fence"] is None
+    assert found["end"]["intent"] is None
     assert "app" in found["end"]["resting"]
 
 

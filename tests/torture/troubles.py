@@ -46,7 +46,7 @@ HELD = {"held": "", "upgraded": "/var/lock/agnes-auto-upgrade.lock"}
 
 
 def _waited_for(how: str) -> bool:
-    """Whether the engine has come to where it must wait for it."""
+    """Whether the runner has come to where it must wait for it."""
     path = Path(ledger.JOURNAL if how == "held" else ledger.REQUEST)
     return path.exists() and (how != "held" or '"step": "idle"' in path.read_text())
 

@@ -17,7 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAY
 
 FAILPOINT = "/run/agnes-host/failpoint"
 UNIT = "agnes-host-move.service"
-ENDED = f"test ! -e /var/lib/agnes-host/IN_PROGRESS && ! systemctl is-active --quiet {UNIT}"
+ENDED = f"test ! -e /var/lib/agnes-host/intent.json && ! systemctl is-active --quiet {UNIT}"
 SECONDS = 600
 
 Run = subprocess.Popen[bytes]
@@ -86,7 +86,7 @@ def test_the_host_dies_before_the_commit_and_goes_on_after_the_boot(
     strikes.docker("kill", name)
     assert run.wait() != 0
     strikes.boot(name)
-    # Nobody has asked again: the fence has outlived the boot, and the unit does the rest.
+    # Nobody has asked again: the intent has outlived the boot, and the unit does the rest.
     strikes.wait_for(name, ENDED, SECONDS)
     ends_well("nested", runs=1)
 

@@ -63,7 +63,7 @@ def main(step: str, phase: str, delay: float, what: str) -> None:
         found = lines_from(offset)
         if step == "NOW" or any((line["step"], line["phase"]) == (step, phase) for line in found):
             break
-        if ENOUGH.exists() or any(line["step"] == "unfence" for line in found):
+        if ENOUGH.exists() or any(line["step"] == "forget" for line in found):
             return
         time.sleep(0.003)
     else:

@@ -7,7 +7,7 @@ from typing import Any, Optional, TypedDict
 
 from .certificates import Certificates
 from .keepers import Keeper
-from .scenes import Moving
+from .move_status import Moving
 from .state_secrets import Seen
 
 FORMAT = 1

@@ -3,7 +3,7 @@
 
 Expand, flip, contract: first everything is made ready that both layouts
 tolerate, then one rename of ``.env`` decides, then what is left of the old
-layout goes. A kind of move is a row of ORDERS; there is one engine for all.
+layout goes. A kind of move is a row of ORDERS; there is one runner for all.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .layouts import Layout
+from .move_status import ACTIVE, COPY, COPY_BACK, PROMOTE, REMOUNT, MoveStatus
 from .precopy import MAX_ROUNDS
-from .scenes import ACTIVE, COPY, GATHER, REMOUNT, UNCOVER, Scene
 
 GRACE_SECONDS = 90
 """How long a container may take to stop: the app's own grace is 60 s."""
 
 BEFORE, DOWN, AFTER = "before", "down", "after"
 
-ELSEWHERE = frozenset(("fence", "overlay", "unlist", "fstab", "stop", "line", "prove", "unfence"))
+ELSEWHERE = frozenset(("intent", "overlay", "unlist", "fstab", "stop", "line", "prove", "forget"))
 """Steps that write nothing below a mount point; before all others the disks are looked at."""
 
 POINTS = ("point", "put")
@@ -32,33 +32,33 @@ COMMIT = "commit"
 
 @dataclass(frozen=True)
 class Step:
-    """One step. ``what``, ``why`` and ``undo`` are for people; fields in braces are the scene's."""
+    """One step. ``what``, ``why`` and ``undo`` are for people; fields in braces are the status's."""
 
     id: str
     what: str
     why: str
     undo: str
-    done: Callable[[Scene], bool]
+    done: Callable[[MoveStatus], bool]
 
-    def says(self, scene: Scene) -> str:
+    def says(self, status: MoveStatus) -> str:
         """``what``, filled in."""
         return self.what.format(
-            old=scene.old, new=scene.new, data=scene.target.mounts["data"], uuid=scene.uuid, target=scene.target.name,
-            source=scene.source.name, overlay=scene.target.overlay,
-            place=_say_place(scene), device=scene.disk.get("device", "the state disk"),
-            fstype=scene.disk.get("fstype", ""), lost=_say_lost(scene),
-            size=say_bytes(int(scene.disk.get("size") or 0)),
+            old=status.old, new=status.new, data=status.target.mounts["data"], uuid=status.uuid, target=status.target.name,
+            source=status.source.name, overlay=status.target.overlay,
+            place=_say_place(status), device=status.disk.get("device", "the state disk"),
+            fstype=status.disk.get("fstype", ""), lost=_say_lost(status),
+            size=say_bytes(int(status.disk.get("size") or 0)),
             rounds=MAX_ROUNDS,
         )  # fmt: skip
 
 
-def _say_place(scene: Scene) -> str:
-    link = scene.target.links.get(scene.old)
+def _say_place(status: MoveStatus) -> str:
+    link = status.target.links.get(status.old)
     return f"a link to {link}" if link else "nothing"
 
 
-def _say_lost(scene: Scene) -> str:
-    lost = scene.disk.get("lost")
+def _say_lost(status: MoveStatus) -> str:
+    lost = status.disk.get("lost")
     return f"LOSING {lost}, by consent" if lost else "blank"
 
 
@@ -70,20 +70,20 @@ def say_bytes(number: int) -> str:
     return f"{number} bytes"
 
 
-def _proved(step: str) -> Callable[[Scene], bool]:
+def _proved(step: str) -> Callable[[MoveStatus], bool]:
     """For a step that leaves no trace: this process has done it, or the commit lies behind it."""
-    return lambda scene: scene.committed or step in scene.fresh
+    return lambda status: status.committed or step in status.fresh
 
 
 STEPS: Mapping[str, Step] = {
     step.id: step
     for step in (
         Step(
-            "fence", "write down the intent, and hold back the product's timers",
+            "intent", "write down the intent, and hold back the product's timers",
             "they would start or move things in the middle, and a reboot must not end it half-way",
             "let the timers go, and forget the intent",
             # Whether systemd has read it, only the process knows that has told systemd to.
-            lambda s: s.fenced and not s.facts["open_units"] and "fence" in s.fresh,
+            lambda s: s.begun and not s.facts["open_units"] and "intent" in s.fresh,
         ),
         Step(
             "overlay", "derive {overlay}, let Compose prove it, and put it in place",
@@ -149,7 +149,7 @@ STEPS: Mapping[str, Step] = {
             "a writer left over would be cut off", "none is needed", _proved("quiet"),
         ),
         Step(
-            "uncover", "unmount {old}: the state beneath it shows, and is what the stack goes back to",
+            "reveal", "unmount {old}: the state beneath it shows, and is what the stack goes back to",
             "the copy that does not count must not be in anybody's way",
             "none is needed: what shows is the state, by decision",
             lambda s: s.committed or not s.mounted(s.old),
@@ -242,50 +242,50 @@ STEPS: Mapping[str, Step] = {
             lambda s: s.facts["moved"] == s.move_id,
         ),
         Step(
-            "unfence", "let systemd read /etc/fstab, let the timers go, forget the intent",
+            "forget", "let systemd read /etc/fstab, let the timers go, forget the intent",
             "done", "",
             lambda s: s.facts["moved"] == s.move_id
-            and not s.facts["fence"] and not s.facts["held_units"],
+            and not s.facts["intent"] and not s.facts["held_units"],
         ),
     )
 }  # fmt: skip
 """Every step there is, by id."""
 
 _CONTRACT = ("umount", "line", "place", "start")
-_AFTER = ("prove", "canary", "marker", "record", "unfence")
+_AFTER = ("prove", "canary", "marker", "record", "forget")
 
 LATE = "late"
 """REMOUNT where the target's mount point is a link of the source's, in use until the stop."""
 
 ORDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     REMOUNT: (
-        ("fence", "overlay", "point", "fstab", "mount", "idle"),
+        ("intent", "overlay", "point", "fstab", "mount", "idle"),
         ("stop", "quiet", COMMIT, *_CONTRACT),
         _AFTER,
     ),
     LATE: (
-        ("fence", "overlay", "idle"),
+        ("intent", "overlay", "idle"),
         ("stop", "quiet", "point", "fstab", "mount", COMMIT, *_CONTRACT),
         _AFTER,
     ),
     # The line in fstab comes after the seal: a boot must not show a half-made copy either.
     COPY: (
-        ("fence", "overlay", "format", "stage", "precopy", "point", "idle"),
+        ("intent", "overlay", "format", "stage", "precopy", "point", "idle"),
         ("stop", "quiet", "final", "verify", "seal", "fstab", "expose", COMMIT,
          "retire", "place", "start"),
         ("unstage", *_AFTER),
     ),
     # The mirror of it: the copy is a directory, which one rename shows, and the disk goes.
-    GATHER: (
-        ("fence", "overlay", "nest", "precopy", "idle"),
+    COPY_BACK: (
+        ("intent", "overlay", "nest", "precopy", "idle"),
         ("stop", "quiet", "final", "verify", "seal", "claim", "put", COMMIT, "retire",
          *_CONTRACT),
         ("unstage", *_AFTER),
     ),
     # Once the disk is unmounted the way back leads to the state beneath, and no boot may bring it back.
-    UNCOVER: (
-        ("fence", "overlay", "point", "idle", "unlist"),
-        ("stop", "quiet", "uncover", "aside", "stage", "whole", "final", "verify", "seal", "fstab",
+    PROMOTE: (
+        ("intent", "overlay", "point", "idle", "unlist"),
+        ("stop", "quiet", "reveal", "aside", "stage", "whole", "final", "verify", "seal", "fstab",
          "expose", COMMIT, "retire", "place", "start"),
         ("unstage", *_AFTER),
     ),
@@ -303,16 +303,16 @@ def order(source: Layout, target: Layout, kind: str = REMOUNT) -> list[tuple[str
     return [(step, phase) for phase, steps in phases for step in steps]
 
 
-def remaining(scene: Scene) -> list[tuple[str, str]]:
+def remaining(status: MoveStatus) -> list[tuple[str, str]]:
     """The steps that are not done, in order; facts decide, not the journal."""
     return [
         (step, phase)
-        for step, phase in order(scene.source, scene.target, scene.kind)
-        if not STEPS[step].done(scene)
+        for step, phase in order(status.source, status.target, status.kind)
+        if not STEPS[step].done(status)
     ]
 
 
-def undoable(scene: Scene) -> list[str]:
+def undoable(status: MoveStatus) -> list[str]:
     """The steps up to the commit in the order in which they are undone."""
-    steps = [step for step, _phase in order(scene.source, scene.target, scene.kind)]
+    steps = [step for step, _phase in order(status.source, status.target, status.kind)]
     return [step for step in reversed(steps[: steps.index(COMMIT) + 1]) if STEPS[step].undo]

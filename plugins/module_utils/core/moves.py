@@ -19,7 +19,6 @@ from .copying import ROOM_FACTOR
 from .disks import COPY_TARGET, DIRECTORY, DiskPlan, Request, mounted_at, plan_disks
 from .errors import MoveNotSupported, NotBlank
 from .facts import Host
-from .gathering import check_gathering, check_measured, check_not_config_disk, not_retired
 from .layouts import LAYOUTS, Layout
 from .move_errors import (
     BackendNotMovable,
@@ -35,14 +34,25 @@ from .move_errors import (
     StateDiskShared,
     StateRetired,
 )
+from .move_status import (
+    COPY,
+    COPY_BACK,
+    COPYING,
+    PROMOTE,
+    REMOUNT,
+    RETIRED,
+    MoveStatus,
+    inside,
+    no_leftovers,
+)
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
 from .overlay import wanted_mounts
 from .plan_facts import facts_hash
 from .precopy import MAX_ROUNDS
 from .presence import Seen, late, say_late
-from .scenes import COPY, COPYING, GATHER, REMOUNT, RETIRED, UNCOVER, Scene, inside, no_leftovers
 from .sight import remarks, told_of
 from .stack import UP, by_service, check_one_offs, check_strays
+from .state_on import check_copy_back, check_measured, check_not_config_disk, not_retired
 
 _BYTES_A_SECOND = 200 << 20
 """For an estimate only: how fast state and copy are read whole and hashed, side by side."""
@@ -55,7 +65,7 @@ _USABLE = 0.9
 class MovePlan:
     """What a move would do. Empty steps: nothing."""
 
-    scene: Scene
+    status: MoveStatus
     direction: str
     """forward, or back when a move that has not been committed is given up."""
     steps: tuple[tuple[str, str], ...]
@@ -81,87 +91,87 @@ class MovePlan:
 
     @property
     def _more(self) -> str:
-        if self.scene.kind == REMOUNT:
+        if self.status.kind == REMOUNT:
             return "less than a second more"
-        seconds = 3 + self.scene.facts["used"] / _BYTES_A_SECOND
-        if self.scene.kind == UNCOVER:
+        seconds = 3 + self.status.facts["used"] / _BYTES_A_SECOND
+        if self.status.kind == PROMOTE:
             whole = 3 + 3 * self._beneath / _BYTES_A_SECOND
             return f"about {whole:.0f} s more to copy state whole, read it and the copy, and count rows"
         return f"about {seconds:.0f} s more to copy the rest, read state and copy whole, and count rows"
 
     def sentences(self) -> list[str]:
         """For people, before it is done."""
-        scene = self.scene
+        status = self.status
         first = [say_late(path, uuid) for path, uuid in self.late]
         if self.direction == "back":
             return [
                 *first,
-                f"give up the move to layout {scene.target.name}, which has not been committed: "
-                f"everything back to {scene.old}, and start what ran before",
+                f"give up the move to layout {status.target.name}, which has not been committed: "
+                f"everything back to {status.old}, and start what ran before",
             ]
         lines = [
             *first,
-            f"move state from {scene.old} (layout {scene.source.name}) to {scene.new} "
-            f"(layout {scene.target.name}): {self._how}",
+            f"move state from {status.old} (layout {status.source.name}) to {status.new} "
+            f"(layout {status.target.name}): {self._how}",
         ]
         for number, (step, phase) in enumerate(self.steps, start=1):
             down = " [stack down]" if phase == DOWN else ""
-            lines.append(f"  {number:2}. {STEPS[step].says(scene)}{down}")
-        beneath = scene.facts["shadows"].get(scene.old)
-        if beneath and scene.authority:
-            lines.append(say_authority(scene.old, scene.authority, beneath))
+            lines.append(f"  {number:2}. {STEPS[step].says(status)}{down}")
+        beneath = status.facts["shadows"].get(status.old)
+        if beneath and status.authority:
+            lines.append(say_authority(status.old, status.authority, beneath))
         return [*lines, f"expected downtime: {self.downtime}"]
 
     @property
     def _beneath(self) -> int:
         """Bytes of state beneath the mount, as far as that has been looked at."""
-        found = self.scene.facts["shadows"].get(self.scene.old)
-        return found["hidden"]["bytes"] if found and found["hidden"] else self.scene.facts["used"]
+        found = self.status.facts["shadows"].get(self.status.old)
+        return found["hidden"]["bytes"] if found and found["hidden"] else self.status.facts["used"]
 
     @property
     def _how(self) -> str:
-        scene, used = self.scene, say_bytes(self.scene.facts["used"])
-        if scene.kind == REMOUNT:
+        status, used = self.status, say_bytes(self.status.facts["used"])
+        if status.kind == REMOUNT:
             return f"{used} stay where they are on the state disk, only its mount point moves"
-        if scene.kind == UNCOVER:
+        if status.kind == PROMOTE:
             return (
-                f"{say_bytes(self._beneath)} beneath the mount are copied to {scene.disk['device']} while the "
+                f"{say_bytes(self._beneath)} beneath the mount are copied to {status.disk['device']} while the "
                 "stack is down; what is on the disk now is renamed aside there, and the directory kept aside"
             )
         source, target, kept = {
             COPY: ("the data disk", "", "the old directory is kept aside"),
-            GATHER: (
+            COPY_BACK: (
                 "the state disk", "a directory of the data disk, ",
                 "the state disk is unmounted, and keeps what it has",
             ),
-        }[scene.kind]  # fmt: skip
+        }[status.kind]  # fmt: skip
         return (
-            f"{used} in {scene.facts['files']} files are copied from {source} to "
-            f"{target}{scene.disk['device']}, in up to {MAX_ROUNDS} rounds while the stack runs; {kept}"
+            f"{used} in {status.facts['files']} files are copied from {source} to "
+            f"{target}{status.disk['device']}, in up to {MAX_ROUNDS} rounds while the stack runs; {kept}"
         )
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {
-            "source": self.scene.source.name,
-            "target": self.scene.target.name,
-            "now": (self.scene.target if self.scene.committed else self.scene.source).name,
+            "source": self.status.source.name,
+            "target": self.status.target.name,
+            "now": (self.status.target if self.status.committed else self.status.source).name,
             "direction": self.direction,
-            "kind": self.scene.kind,
-            "disk": dict(self.scene.disk),
-            "uuid": self.scene.uuid,
-            "bytes": self.scene.facts["used"],
+            "kind": self.status.kind,
+            "disk": dict(self.status.disk),
+            "uuid": self.status.uuid,
+            "bytes": self.status.facts["used"],
             "downtime": self.downtime,
-            "authority": self.scene.authority,
+            "authority": self.status.authority,
             "facts_hash": self.facts_hash,
             "resting": list(self.resting),
             "starts": list(self.starts),
             "steps": [
                 {
                     "id": step,
-                    "what": STEPS[step].says(self.scene),
+                    "what": STEPS[step].says(self.status),
                     "why": STEPS[step].why,
-                    "undo": STEPS[step].undo.format(old=self.scene.old, new=self.scene.new),
+                    "undo": STEPS[step].undo.format(old=self.status.old, new=self.status.new),
                     "down": phase == DOWN,
                 }
                 for step, phase in self.steps
@@ -169,48 +179,50 @@ class MovePlan:
         }
 
 
-def check_movable(scene: Scene) -> None:
+def check_movable(status: MoveStatus) -> None:
     """Raise a Refusal unless this version can move this state without risk."""
-    facts, old, new = scene.facts, scene.old, scene.new
+    facts, old, new = status.facts, status.old, status.new
     for path in (old, new):
-        if scene.bare(path)["kind"] == "unknown":
-            raise CanNotLook(path=path, found=scene.bare(path)["target"])
+        if status.bare(path)["kind"] == "unknown":
+            raise CanNotLook(path=path, found=status.bare(path)["target"])
     if facts["backend"] != "duckdb":
-        raise BackendNotMovable(path=scene.source.state_dir, found=facts["backend"])
+        raise BackendNotMovable(path=status.source.state_dir, found=facts["backend"])
     found = inside(facts, old) + inside(facts, new)
     if found:
         raise MountInside(path=old, found=", ".join(found))
     if facts["others"]:
         raise StateDiskShared(path=old, found=", ".join(facts["others"]))
-    if scene.kind in COPYING and not scene.committed and facts["roles"].get(old) == RETIRED:
+    if status.kind in COPYING and not status.committed and facts["roles"].get(old) == RETIRED:
         raise StateRetired(path=old, new=new)
-    _check_can_be_done(scene)
-    hidden = no_leftovers(scene.bare(old))
-    if hidden and scene.kind != COPY and not scene.authority:
+    _check_can_be_done(status)
+    hidden = no_leftovers(status.bare(old))
+    if hidden and status.kind != COPY and not status.authority:
         raise HiddenState(path=old, found=", ".join(hidden[:5]))
-    _check_new_place(scene)
+    _check_new_place(status)
 
 
-def _check_can_be_done(scene: Scene) -> None:
+def _check_can_be_done(status: MoveStatus) -> None:
     """What the steps after the stop, and after the commit, will need. Once committed it is their own matter."""
-    if scene.committed:
+    if status.committed:
         return
-    for path, why in sorted(scene.facts["blocked"].items()):
+    for path, why in sorted(status.facts["blocked"].items()):
         if path == FSTAB:
-            fstab.check_replaceable(why, [scene.old, scene.new])
+            fstab.check_replaceable(why, [status.old, status.new])
         raise NotReplaceable(path=path, found=why)
-    if scene.facts["kernel_users"]:
-        raise StateDiskHeld(path=scene.old, found=", ".join(scene.facts["kernel_users"]))
+    if status.facts["kernel_users"]:
+        raise StateDiskHeld(path=status.old, found=", ".join(status.facts["kernel_users"]))
 
 
-def _check_new_place(scene: Scene) -> None:
+def _check_new_place(status: MoveStatus) -> None:
     """The new mount point must be absent, a directory without anything of worth, or the source's link."""
-    new, found = scene.new, scene.bare(scene.new)
-    if scene.mounted(new) or (scene.kind == GATHER and scene.facts["fence"] and scene.there):
+    new, found = status.new, status.bare(status.new)
+    if status.mounted(new) or (
+        status.kind == COPY_BACK and status.facts["intent"] and status.there
+    ):
         return
-    if any(point["target"] == new for point in scene.facts["points"]):
+    if any(point["target"] == new for point in status.facts["points"]):
         raise MovePlaceInUse(path=new, found="another filesystem mounted there")
-    link = scene.source.links.get(new)
+    link = status.source.links.get(new)
     if found["kind"] == "link" and link == found["target"]:
         return
     if found["kind"] not in ("absent", "directory"):
@@ -221,8 +233,8 @@ def _check_new_place(scene: Scene) -> None:
     names = no_leftovers(found)
     if names:
         raise MovePlaceInUse(path=new, found=", ".join(names[:5]))
-    spec = scene.facts["lines"].get(new)
-    if spec and not fstab.names_uuid(spec, scene.uuid):
+    spec = status.facts["lines"].get(new)
+    if spec and not fstab.names_uuid(spec, status.uuid):
         raise MovePlaceInUse(path=new, found=f"{spec} in /etc/fstab")
 
 
@@ -271,7 +283,7 @@ def _data_disk(host: Host, source: Layout, target: Layout, request: Request) -> 
     data = plan_disks(host, source, request)[0]
     if data.action != "adopt" or not data.uuid:
         raise _unmovable(source, target, "with no data disk that has a UUID mounted")
-    check_gathering(host, source, target)
+    check_copy_back(host, source, target)
     return data.as_dict()
 
 
@@ -315,9 +327,9 @@ def _of_what(
             raise _unmovable(source, target, "on a disk without UUID")
         uuid = at[source.mounts["state"]]
         if authority == HIDDEN:
-            return UNCOVER, uuid, _uncovered(host, source, target, request)
+            return PROMOTE, uuid, _uncovered(host, source, target, request)
         if request.state_on == DIRECTORY:
-            return GATHER, uuid, _data_disk(host, source, target, request)
+            return COPY_BACK, uuid, _data_disk(host, source, target, request)
         return REMOUNT, uuid, {}
     if source.needs_state_disk or not target.needs_state_disk:
         raise _unmovable(source, target, "with no disk of its own")
@@ -327,19 +339,23 @@ def _of_what(
 
 def _scene(
     host: Host, source: Layout, target: Layout, request: Request, authority: str = ""
-) -> Scene:
-    fence = host["moving"]["fence"]
-    if fence:
-        kind, uuid, disk = fence.get("kind", REMOUNT), str(fence["uuid"]), fence.get("disk") or {}
+) -> MoveStatus:
+    intent = host["moving"]["intent"]
+    if intent:
+        kind, uuid, disk = (
+            intent.get("kind", REMOUNT),
+            str(intent["uuid"]),
+            intent.get("disk") or {},
+        )
     else:
         kind, uuid, disk = _of_what(host, source, target, request, authority)
-        fence = {}
-    return Scene(
-        source, target, uuid, host["moving"], str(fence.get("id") or "new"),
+        intent = {}
+    return MoveStatus(
+        source, target, uuid, host["moving"], str(intent.get("id") or "new"),
         services=frozenset(by_service(host["containers"])),
         present=frozenset(c["name"] for c in host["containers"] if not c["one_off"]),
-        wanted=frozenset(fence.get("services") or ()), kind=kind, disk=disk,
-        authority=str(fence.get("authority") or authority),
+        wanted=frozenset(intent.get("services") or ()), kind=kind, disk=disk,
+        authority=str(intent.get("authority") or authority),
     )  # fmt: skip
 
 
@@ -369,18 +385,18 @@ def plan_move(
     Also from every state in which an interrupted move can have left the host.
     authority: see core/authority.py.
     """
-    scene = _scene(host, source, target, request or Request(), authority)
-    check_movable(scene)
-    said = () if scene.committed else _check_services(host, source, target)
+    status = _scene(host, source, target, request or Request(), authority)
+    check_movable(status)
+    said = () if status.committed else _check_services(host, source, target)
     running = {
         name
         for name, containers in by_service(host["containers"]).items()
         if any(each["status"] in UP for each in containers)
     }
-    resting = tuple(sorted(scene.services - running - scene.wanted))
-    steps = tuple(remaining(scene))
-    starts = tuple(sorted(running | scene.wanted))
-    return MovePlan(scene, "forward", steps, facts_hash(host), resting, starts, said)
+    resting = tuple(sorted(status.services - running - status.wanted))
+    steps = tuple(remaining(status))
+    starts = tuple(sorted(running | status.wanted))
+    return MovePlan(status, "forward", steps, facts_hash(host), resting, starts, said)
 
 
 def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
@@ -389,35 +405,35 @@ def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
     The intent says so; without one, the state disk mounted at two of the
     table's places does, and ``.env`` says which of them is meant.
     """
-    fence = host["moving"]["fence"]
-    if fence:
-        return LAYOUTS[str(fence["source"])], LAYOUTS[str(fence["target"])]
+    intent = host["moving"]["intent"]
+    if intent:
+        return LAYOUTS[str(intent["source"])], LAYOUTS[str(intent["target"])]
     layouts = list(LAYOUTS.values())
     for target in layouts:
         for source in layouts:
             new, old = (mounted_at(host, each.mounts["state"]) for each in (target, source))
             if source is target or not new or not old or new["maj_min"] != old["maj_min"]:
                 continue
-            if Scene(source, target, new["uuid"], host["moving"]).committed:
+            if MoveStatus(source, target, new["uuid"], host["moving"]).committed:
                 return source, target
     return None
 
 
-def _late(host: Host, scene: Scene) -> tuple[tuple[str, str], ...]:
-    """What the engine mounts first. Raises what it would raise."""
-    data_uuid = str((host["moving"]["fence"] or {}).get("data_uuid") or "")
-    data, attached = scene.source.mounts["data"], [d["filesystem"] for d in host["devices"]]
+def _late(host: Host, status: MoveStatus) -> tuple[tuple[str, str], ...]:
+    """What the runner mounts first. Raises what it would raise."""
+    data_uuid = str((host["moving"]["intent"] or {}).get("data_uuid") or "")
+    data, attached = status.source.mounts["data"], [d["filesystem"] for d in host["devices"]]
     at_data = [mount for mount in host["mounts"] if mount["target"] == data]
     at_data_line = {line["mount_point"] for line in host["fstab"]} & {data}
     seen = Seen(
         {
             m["target"]: m["uuid"] if m["root"] == "/" else ""
-            for m in (*at_data, *scene.facts["points"])
+            for m in (*at_data, *status.facts["points"])
         },
         [filesystem.get("uuid", "") for filesystem in attached],
-        {*at_data_line, *scene.facts["lines"]},
+        {*at_data_line, *status.facts["lines"]},
     )
-    return tuple(late(scene, data_uuid, seen))
+    return tuple(late(status, data_uuid, seen))
 
 
 def plan_interrupted(host: Host, asked: str) -> MovePlan:
@@ -428,15 +444,15 @@ def plan_interrupted(host: Host, asked: str) -> MovePlan:
     found = interrupted(host)
     assert found is not None
     source, target = found
-    scene = _scene(host, source, target, Request())
-    if asked == source.name and scene.committed and scene.kind in COPYING:
+    status = _scene(host, source, target, Request())
+    if asked == source.name and status.committed and status.kind in COPYING:
         # Half-way what was copied is still at its place, and it is no state any more.
         raise CopyMustEnd(target=target.name, asked=asked)
-    first = _late(host, scene)
-    if asked == source.name and scene.committed:
+    first = _late(host, status)
+    if asked == source.name and status.committed:
         return replace(plan_move(host, target, source), late=first)
     if asked == source.name:
-        steps = tuple((step, "back") for step in undoable(scene))
-        starts = tuple(sorted(scene.wanted))
-        return MovePlan(scene, "back", steps, facts_hash(host), starts=starts, late=first)
+        steps = tuple((step, "back") for step in undoable(status))
+        starts = tuple(sorted(status.wanted))
+        return MovePlan(status, "back", steps, facts_hash(host), starts=starts, late=first)
     return replace(plan_move(host, source, target), late=first)

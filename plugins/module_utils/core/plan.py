@@ -16,7 +16,6 @@ from .elsewhere import check_elsewhere
 from .engine import check_engine, check_selinux
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
-from .gathering import check_not_retired, check_state_on
 from .keeping import secrets_and_keepers
 from .layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
@@ -25,6 +24,7 @@ from .plan_file import MADE, Given, check_disks, check_given, given
 from .pre_move import backup_line
 from .project import check_project
 from .stack import left_behind, run_since_before
+from .state_on import check_not_retired, check_state_on
 from .tools import ALWAYS, check_tools, needed
 from .tree import AGNES_UID
 
@@ -135,7 +135,7 @@ def _decided(
     check_tools(host["tools"], needed(disks, part))
     at = {entry["mount_point"] for entry in host["fstab"]}
     lacking = [d.mount_point for d in disks if d.action in MADE and d.mount_point not in at]
-    moved = [path for path in (move.scene.old, move.scene.new) if path] if move else []
+    moved = [path for path in (move.status.old, move.status.new) if path] if move else []
     fstab.check_replaceable(host["fstab_fixed"], dict.fromkeys([*lacking, *moved]))
     profiles = list(request.get("profiles") or [])
     current = chain_now(host["env"]["values"], host["compose_files"], host["project"]["path"])
@@ -186,7 +186,7 @@ def _layout_and_move(
         if asked is None:
             return None, source, None
         move = plan_interrupted(host, asked)
-        end = move.scene.source if move.direction == "back" else move.scene.target
+        end = move.status.source if move.direction == "back" else move.status.target
         return (
             LAYOUTS[asked or end.name],
             source or "where the move that was interrupted leads",

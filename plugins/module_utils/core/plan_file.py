@@ -148,8 +148,8 @@ def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
         raise PlanDone(plan=name, target=target)
     if not move:
         raise PlanStale(plan=name, found="there is no state to move")
-    fence = host["moving"]["fence"]
-    if fence and fence.get("facts_hash") == plan.facts_hash and move["target"] == target:
+    intent = host["moving"]["intent"]
+    if intent and intent.get("facts_hash") == plan.facts_hash and move["target"] == target:
         return
     if move["begun"]:
         raise PlanStale(plan=name, found="a move began that is not this one")

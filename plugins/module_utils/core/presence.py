@@ -2,7 +2,7 @@
 """Which disks a move that goes on must find mounted, and what to mount first where one came late.
 
 A boot waits for a disk for a while only. What fstab names and the move has recorded is
-mounted then as that boot would have done it; asked in the plan and by the engine alike.
+mounted then as that boot would have done it; asked in the plan and by the runner alike.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .layouts import is_below
 from .move_errors import MountLineMissing, MoveDiskAway, UuidTwice
-from .scenes import GATHER, REMOUNT, UNCOVER, Scene
+from .move_status import COPY_BACK, PROMOTE, REMOUNT, MoveStatus
 
 
 @dataclass(frozen=True)
@@ -27,31 +27,31 @@ class Seen:
     """Mount points that have a line in /etc/fstab."""
 
 
-def must_show(scene: Scene, data_uuid: str) -> dict[str, str]:
+def must_show(status: MoveStatus, data_uuid: str) -> dict[str, str]:
     """Mount point -> UUID of what must be there before anything is written below it."""
-    found = {scene.source.mounts["data"]: data_uuid} if data_uuid else {}
-    if scene.committed and scene.kind != GATHER:
-        found[scene.new] = scene.uuid
-    elif not scene.committed and scene.kind in (REMOUNT, GATHER):
-        found[scene.old] = scene.uuid
+    found = {status.source.mounts["data"]: data_uuid} if data_uuid else {}
+    if status.committed and status.kind != COPY_BACK:
+        found[status.new] = status.uuid
+    elif not status.committed and status.kind in (REMOUNT, COPY_BACK):
+        found[status.old] = status.uuid
     return found
 
 
-def may_show(scene: Scene) -> dict[str, str]:
+def may_show(status: MoveStatus) -> dict[str, str]:
     """The same of what is there as long as fstab says so: a disk that state goes to, or has left."""
-    if scene.kind == (GATHER if scene.committed else UNCOVER):
-        return {scene.old: scene.uuid}
+    if status.kind == (COPY_BACK if status.committed else PROMOTE):
+        return {status.old: status.uuid}
     return {}
 
 
-def late(scene: Scene, data_uuid: str, seen: Seen) -> list[tuple[str, str]]:
+def late(status: MoveStatus, data_uuid: str, seen: Seen) -> list[tuple[str, str]]:
     """Mount point and UUID of each disk to be mounted before the move goes on, in order.
 
     Raises MoveDiskAway, MountLineMissing or UuidTwice where that can't be.
     """
     found: list[tuple[str, str]] = []
-    needed = must_show(scene, data_uuid)
-    for path, uuid in {**needed, **may_show(scene)}.items():
+    needed = must_show(status, data_uuid)
+    for path, uuid in {**needed, **may_show(status)}.items():
         # What is mounted on the bare directory would be covered by the disk that belongs above it.
         covered = any(is_below(path, above) for above, _uuid in found)
         if seen.shown.get(path) == uuid and not covered:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .disks import DiskPlan
 from .host_errors import ToolMissing
-from .scenes import COPYING
+from .move_status import COPYING
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for, whoever calls: the PATH that Debian gives to root."""

@@ -17,7 +17,7 @@ from .turn import PROJECT_DIR, environment
 
 
 def _move() -> str:
-    intent = ledger.read(ledger.FENCE)
+    intent = ledger.read(ledger.INTENT)
     if intent is None:
         return ""
     return f"a move from {intent['source']} to {intent['target']} is not ended"

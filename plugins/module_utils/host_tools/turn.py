@@ -45,7 +45,7 @@ def turn(seconds: float = 0.0, path: str = UPGRADE_LOCK) -> Iterator[None]:
                         f"another upgrade, rotation or move is at work (it holds {path}); nothing was done"
                     ) from None
             time.sleep(_POLL_SECONDS)
-        if durable.read_stat(ledger.FENCE) is not None:
+        if durable.read_stat(ledger.INTENT) is not None:
             raise NotNow("a move of the state is not ended; nothing was done before it is")
         yield
     finally:

@@ -14,8 +14,8 @@ from ..host_tools.status import status
 from ..host_tools.turn import NotNow
 from ..host_tools.upgrade import upgrade
 from ..system.commands import Failed
-from .engine import run_requested
 from .explain import by_subject, explain
+from .runner import run_requested
 
 USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again]"
 

@@ -13,7 +13,7 @@ from typing import Any, Optional
 from ..core import switch
 from ..core.tree import MARKER, MARKER_FORMAT
 from ..system import durable, filesystems, moving, record, units
-from .world import World
+from .context import MoveContext
 
 UNMOUNT_SECONDS = 10.0
 _POLL_SECONDS = 0.1
@@ -23,8 +23,8 @@ _POLL_SECONDS = 0.1
 class Act:
     """A step's doing; ``undo`` is None where nothing needs to be undone."""
 
-    act: Callable[[World], None]
-    undo: Optional[Callable[[World], None]] = None
+    act: Callable[[MoveContext], None]
+    undo: Optional[Callable[[MoveContext], None]] = None
 
 
 def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS) -> bool:
@@ -37,28 +37,28 @@ def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS
     return True
 
 
-def write_marker(directory: int, world: World, values: dict[str, Any]) -> None:
+def write_marker(directory: int, move: MoveContext, values: dict[str, Any]) -> None:
     """The marker is root's, in a directory that is not: so by descriptor."""
     marker = {
         "instance_id": record.load().get("instance_id", ""), "epoch": 0,
-        "layout": world.target.name, **values, "format": MARKER_FORMAT,
+        "layout": move.target.name, **values, "format": MARKER_FORMAT,
     }  # fmt: skip
     text = json.dumps(marker, indent=2) + "\n"
     durable.write_at(directory, MARKER, text.encode(), 0o644)
 
 
-def remember_resting(world: World) -> None:
+def remember_resting(move: MoveContext) -> None:
     """Record what does not run: with its container goes the last sign that somebody has stopped it."""
     found = record.load()
-    found["resting"] = world.intent["resting"]
+    found["resting"] = move.intent["resting"]
     record.save(found)
 
 
-def drop_line(world: World) -> None:
+def drop_line(move: MoveContext) -> None:
     """Take the line for the new place out of /etc/fstab, unless it was there before; a foreign one stays as a comment."""
-    if not world.intent["line_was"]:
+    if not move.intent["line_was"]:
         text = durable.read_text(filesystems.FSTAB) or ""
-        old, new = world.source.mounts["state"], world.target.mounts["state"]
+        old, new = move.source.mounts["state"], move.target.mounts["state"]
         after = switch.without_line(text, new, old)
         durable.write(filesystems.FSTAB, after)
         units.reload()

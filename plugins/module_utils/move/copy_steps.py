@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps that only a move has which copies; those of copying back are in gather_steps.py.
+"""The steps that only a move has which copies; those of copying back are in copy_back_steps.py.
 
 The copy is made where nobody else looks, marked incomplete, and is not mounted at the
 layout's place before it is proved and sealed by this very process: a process that was
@@ -29,7 +29,7 @@ from ..core.move_errors import (
     StateRetired,
     UuidTwice,
 )
-from ..core.scenes import INCOMPLETE, RETIRED, SEALED
+from ..core.move_status import INCOMPLETE, RETIRED, SEALED
 from ..core.tree import MARKER
 from ..system import (
     devices,
@@ -48,7 +48,7 @@ from ..system.copying import Copy, Known, opened_copy, proved_source
 from ..system.manifest_file import measure
 from ..system.moving import STAGE
 from .common import Act, drop_line, unmount, until, write_marker
-from .world import World
+from .context import MoveContext
 
 BUDGET_SECONDS = 1.0
 """Rounds go on, within their limits, until the rest takes no longer than this."""
@@ -59,16 +59,16 @@ _SAY_SECONDS = 5.0
 _MOUNT_SECONDS = 5.0
 
 
-def _same_disk(world: World) -> dict[str, Any]:
+def _same_disk(move: MoveContext) -> dict[str, Any]:
     """The disk of the intent as the kernel numbers it now, which a boot may have changed."""
-    disk = dict(world.intent["disk"])
+    disk = dict(move.intent["disk"])
     known = devices.devices()
     if disk["identity"] == NO_IDENTITY:
-        if record.boot_id() != world.intent["boot_id"]:
+        if record.boot_id() != move.intent["boot_id"]:
             raise NotBlank(
                 device=disk["device"], mount_point=disk["mount_point"],
                 found="a boot since, and a disk without a serial",
-                consent="run again with layout=" + world.source.name + ", then as now",
+                consent="run again with layout=" + move.source.name + ", then as now",
             )  # fmt: skip
         return disk
     for device in known:
@@ -77,24 +77,24 @@ def _same_disk(world: World) -> dict[str, Any]:
     return disk
 
 
-def _format(world: World) -> None:
-    disk, found, uuid = _same_disk(world), record.load(), world.intent["uuid"]
+def _format(move: MoveContext) -> None:
+    disk, found, uuid = _same_disk(move), record.load(), move.intent["uuid"]
     begun = (found["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid
     disk["uuid"] = uuid if begun else ""
     formatting.make(found, disk, uuid, COPY_TARGET)
 
 
-def _proof(world: World) -> Proof:
+def _proof(move: MoveContext) -> Proof:
     """What the source must be: on its disk, a mount or none, and with the marker that it had."""
-    instance, held = world.intent["source_instance"], world.held()
+    instance, held = move.intent["source_instance"], move.held()
     return Proof(held.maj_min, not held.path, {"instance_id": instance} if instance else {})
 
 
-def check_source(world: World) -> None:
-    path = world.source.state_dir
-    with proved_source(path, _proof(world)):
+def check_source(move: MoveContext) -> None:
+    path = move.source.state_dir
+    with proved_source(path, _proof(move)):
         if moving.marker(path).get("role") == RETIRED:
-            raise StateRetired(path=path, new=world.target.state_dir)
+            raise StateRetired(path=path, new=move.target.state_dir)
 
 
 def not_one(uuid: str, count: int) -> Refusal:
@@ -146,39 +146,39 @@ def mount_stage(uuid: str) -> None:
         raise OtherDeviceMounted(path=STAGE, found=found, wanted=device["maj_min"])
 
 
-def set_role(world: World, role: str, **more: Any) -> None:
+def set_role(move: MoveContext, role: str, **more: Any) -> None:
     """Write the marker of the copy, by which this host knows it again."""
     found = record.load()
     if not found.get("instance_id"):
         found["instance_id"] = str(uuids.uuid4())
         record.save(found)
-    epoch = int(world.intent.get("epoch") or 0)
+    epoch = int(move.intent.get("epoch") or 0)
     with trees.opened(STAGE) as directory:
-        write_marker(directory, world, {"role": role, "move": world.id, "epoch": epoch, **more})
+        write_marker(directory, move, {"role": role, "move": move.id, "epoch": epoch, **more})
 
 
-def _stage(world: World) -> None:
+def _stage(move: MoveContext) -> None:
     """From here on the copy is incomplete, whatever an earlier process made of it.
 
     The source is proved first: where the app has written to the copy, the old
     directory is retired and out of its place, and the copy is not touched.
     """
-    check_source(world)
-    unmount(world.target.mounts["state"])
-    if world.look(containers=False).facts["lines"].get(world.target.mounts["state"]):
-        drop_line(world)
-    mount_stage(world.intent["uuid"])
-    begin_copy(world, world.intent["disk"]["device"])
+    check_source(move)
+    unmount(move.target.mounts["state"])
+    if move.look(containers=False).facts["lines"].get(move.target.mounts["state"]):
+        drop_line(move)
+    mount_stage(move.intent["uuid"])
+    begin_copy(move, move.intent["disk"]["device"])
 
 
-def begin_copy(world: World, where: str) -> None:
+def begin_copy(move: MoveContext, where: str) -> None:
     """Mark what is mounted at the stage as incomplete, when it is this host's own."""
     with trees.opened(STAGE) as directory:
         check_ours(where, directory)
-    set_role(world, INCOMPLETE)
+    set_role(move, INCOMPLETE)
 
 
-def unstage(_world: World) -> None:
+def unstage(_world: MoveContext) -> None:
     """Unmount the copy from where it was made."""
     unmount(STAGE)
 
@@ -186,11 +186,11 @@ def unstage(_world: World) -> None:
 class _Teller:
     """Tells how far a copy is: to the log each time, to the journal every few seconds."""
 
-    def __init__(self, world: World, step: str) -> None:
-        self.world, self.step, self.told = world, step, 0.0
+    def __init__(self, move: MoveContext, step: str) -> None:
+        self.move, self.step, self.told = move, step, 0.0
 
     def __call__(self, progress: Progress) -> None:
-        self.world.say(f"{self.step}: {progress}")
+        self.move.say(f"{self.step}: {progress}")
         now = ledger.clock()
         if now - self.told >= _SAY_SECONDS:
             self.told = now
@@ -198,106 +198,106 @@ class _Teller:
 
     def note(self, text: str) -> None:
         """A line in the journal."""
-        ledger.note(self.world.id, self.step, "progress", text)
+        ledger.note(self.move.id, self.step, "progress", text)
 
 
 @contextmanager
-def _copy(world: World, step: str) -> Iterator[Copy]:
-    teller = _Teller(world, step)
-    with opened_copy(world.source.state_dir, STAGE, _proof(world), say=teller) as copy:
-        copy.entries = world.entries
+def _copy(move: MoveContext, step: str) -> Iterator[Copy]:
+    teller = _Teller(move, step)
+    with opened_copy(move.source.state_dir, STAGE, _proof(move), say=teller) as copy:
+        copy.entries = move.entries
         yield copy
 
 
-def precopy(world: World) -> None:
+def precopy(move: MoveContext) -> None:
     """Rounds until the rest is small. What is there of an earlier try may all go: it is our own."""
-    if not world.intent["image"]:
+    if not move.intent["image"]:
         raise DatabaseUnreadable(
-            path=world.source.state_dir, image="the product's image",
+            path=move.source.state_dir, image="the product's image",
             found="no container of service app tells which one that is",
         )  # fmt: skip
-    with _copy(world, "precopy") as copy:
-        duckdb_check.check_there(copy.source, world.source.state_dir, world.intent["image"])
+    with _copy(move, "precopy") as copy:
+        duckdb_check.check_there(copy.source, move.source.state_dir, move.intent["image"])
         totals = copy.check_room()
         copy.entries = max(totals.entries, 10 * measure(copy.target).entries)
         decision = copy.precopy(BUDGET_SECONDS)
         # Where the stack is down already, there is no time before the stop.
-        if totals.allocated > AHEAD_BYTES and world.project.running():
-            world.known = Known()
-            copy.read_ahead(world.known)
-            text = f"{len(world.known.target.lines)} files, and what is not touched counts later"
-            world.say(f"precopy: read back {text}")
-            ledger.note(world.id, "precopy", "read", text)
+        if totals.allocated > AHEAD_BYTES and move.project.running():
+            move.known = Known()
+            copy.read_ahead(move.known)
+            text = f"{len(move.known.target.lines)} files, and what is not touched counts later"
+            move.say(f"precopy: read back {text}")
+            ledger.note(move.id, "precopy", "read", text)
             # What changed meanwhile is not left for the downtime.
             copy.round()
         copy.sync()
-        world.entries = copy.entries
+        move.entries = copy.entries
         for number, each in enumerate(copy.rounds, start=1):
             text = f"round {number}: {each.copied} bytes in {each.seconds:.1f} s, {each.rest} left"
-            world.say(f"precopy: {text}")
-            ledger.note(world.id, "precopy", "round", text)
-        ledger.note(world.id, "precopy", "decided", decision.why)
+            move.say(f"precopy: {text}")
+            ledger.note(move.id, "precopy", "round", text)
+        ledger.note(move.id, "precopy", "decided", decision.why)
 
 
-def _final(world: World) -> None:
-    with _copy(world, "final") as copy:
+def _final(move: MoveContext) -> None:
+    with _copy(move, "final") as copy:
         copy.final()
 
 
-def _verify(world: World) -> None:
+def _verify(move: MoveContext) -> None:
     """Read both whole from their disks, and count the rows in both with the product's own image.
 
     All at once: whoever reads a page first gets it from the disk, and the others what it gave.
     """
     durable.make_directory(MANIFESTS, 0o700)
-    paths = (world.source.state_dir, STAGE)
-    docker, image = [world.project.docker], world.intent["image"]
-    with _copy(world, "verify") as copy:
+    paths = (move.source.state_dir, STAGE)
+    docker, image = [move.project.docker], move.intent["image"]
+    with _copy(move, "verify") as copy:
         copy.sync()
         with ThreadPoolExecutor(1) as pool:
             counts = pool.submit(duckdb_check.count, docker, image, *paths)
-            totals = copy.prove(MANIFESTS, world.known or Known())
+            totals = copy.prove(MANIFESTS, move.known or Known())
             source, target = counts.result()
     duckdb_check.compare(source, target, paths)
     proved = f"{totals.entries} entries, {totals.size} bytes, equal"
     counted = f"{source.total()} rows in {len(source.rows)} tables, in both"
     for phase, text in (("proved", proved), ("counted", counted)):
-        world.say(f"verify: {text}")
-        ledger.note(world.id, "verify", phase, text)
+        move.say(f"verify: {text}")
+        ledger.note(move.id, "verify", phase, text)
 
 
-def _seal(world: World) -> None:
-    if not {"final", "verify"} <= world.fresh:
+def _seal(move: MoveContext) -> None:
+    if not {"final", "verify"} <= move.fresh:
         raise SourceUnproved(path=STAGE, found="a copy that was not proved", wanted="one that was")
-    set_role(world, SEALED)
+    set_role(move, SEALED)
 
 
-def _seal_undo(world: World) -> None:
+def _seal_undo(move: MoveContext) -> None:
     # Where it could not be taken away it stays sealed: nothing else may be at the layout's place.
-    scene = world.look(containers=False)
-    if scene.there or scene.facts["staged"] != scene.copy_uuid:
+    status = move.look(containers=False)
+    if status.there or status.facts["staged"] != status.copy_uuid:
         return
     # A disk that can't be written to is no reason to stay half-way when it was never sealed.
     if moving.marker(STAGE).get("role") != INCOMPLETE:
-        set_role(world, INCOMPLETE)
+        set_role(move, INCOMPLETE)
 
 
-def _retire(world: World) -> None:
+def _retire(move: MoveContext) -> None:
     """After the commit only: until then the source is not touched.
 
     It is root's first, so that nobody can put something else in the marker's place. What
     has been put there is kept beside it: no link of others may keep the stack down now.
     """
-    with trees.opened(world.source.state_dir) as directory:
+    with trees.opened(move.source.state_dir) as directory:
         os.fchown(directory, 0, 0)
         os.fchmod(directory, 0o700)
-        found = {"layout": world.source.name, **markers.read_if_any(directory)}
-        found.update(role=RETIRED, move=world.id)
+        found = {"layout": move.source.name, **markers.read_if_any(directory)}
+        found.update(role=RETIRED, move=move.id)
         try:
             markers.read(directory)
         except MarkerForeign:
-            kernel.rename_new(MARKER, directory, f"{MARKER}.{world.id}", directory)
-        write_marker(directory, world, found)
+            kernel.rename_new(MARKER, directory, f"{MARKER}.{move.id}", directory)
+        write_marker(directory, move, found)
 
 
 COPY_ACTS: Mapping[str, Act] = {

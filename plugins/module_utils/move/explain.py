@@ -9,9 +9,9 @@ from typing import Any, Optional
 from ..core import authority, fstab
 from ..core.disks import RETIRED_DISK
 from ..core.layouts import DISKS, LAYOUTS, Layout, state_dirs
+from ..core.move_status import REMOUNT, MoveStatus, Moving, no_leftovers, points_to
 from ..core.presence import must_show
 from ..core.project import PRODUCT_NAME
-from ..core.scenes import REMOUNT, Moving, Scene, no_leftovers, points_to
 from ..system import evidence, filesystems, fstab_file, ledger, moving, record
 from ..system.commands import run, which
 from ..system.engine import containers
@@ -28,15 +28,15 @@ def _layout(facts: Moving) -> Optional[Layout]:
 
 def _wanted(facts: Moving, layout: Optional[Layout]) -> dict[str, tuple[str, str]]:
     """Mount point -> role and UUID of the disks that must be mounted now: by the move under way, else by the record."""
-    fence, disks = facts["fence"], record.read().get("disks") or {}
-    if fence:
-        source, target = LAYOUTS[fence["source"]], LAYOUTS[fence["target"]]
-        kind = str(fence.get("kind") or REMOUNT)
-        scene = Scene(source, target, fence["uuid"], facts, str(fence["id"]), kind=kind)
+    intent, disks = facts["intent"], record.read().get("disks") or {}
+    if intent:
+        source, target = LAYOUTS[intent["source"]], LAYOUTS[intent["target"]]
+        kind = str(intent.get("kind") or REMOUNT)
+        status = MoveStatus(source, target, intent["uuid"], facts, str(intent["id"]), kind=kind)
         data = source.mounts["data"]
         return {
             path: ("data" if path == data else "state", uuid)
-            for path, uuid in must_show(scene, str(fence.get("data_uuid") or "")).items()
+            for path, uuid in must_show(status, str(intent.get("data_uuid") or "")).items()
         }
     if layout is None:
         return {}
@@ -115,13 +115,13 @@ def _beneath(facts: Moving, project_dir: str) -> list[str]:
 
 
 def _next(facts: Moving, layout: Optional[Layout], result: dict[str, Any], project_dir: str) -> str:
-    fence = facts["fence"]
+    intent = facts["intent"]
     mounts = [_command(path, uuid) for _role, path, uuid in _unmounted(facts, layout)]
     first = f"{', '.join(mounts)}; then: " if mounts else ""
-    if fence:
-        way = "on" if fence["phase"] == "forward" else "back"
+    if intent:
+        way = "on" if intent["phase"] == "forward" else "back"
         return (
-            f"{first}a move from {fence['source']} to {fence['target']} is not ended: run site.yml again, or "
+            f"{first}a move from {intent['source']} to {intent['target']} is not ended: run site.yml again, or "
             f"'systemctl start agnes-host-move'; it goes {way} from where it is"
         )
     if layout is None:
@@ -161,7 +161,7 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
     ]
     if facts["held_units"]:
         lines.append(f"held back  {', '.join(facts['held_units'])}")
-    if (facts["fence"] or {}).get("data_owner"):
+    if (facts["intent"] or {}).get("data_owner"):
         lines.append(
             f"taken      {layout.mounts['data'] if layout else '/data'} is root's until the start"
         )

@@ -14,11 +14,11 @@ from ..core import fstab
 from ..core.errors import Refusal
 from ..core.layouts import is_below
 from ..core.move_errors import MoveDiskAway
+from ..core.move_status import MoveStatus
 from ..core.presence import Seen, late, may_show, must_show
-from ..core.scenes import Scene
 from ..system import devices, filesystems, fstab_file, ledger, mountinfo, moving
 from .common import remember_resting, until
-from .world import World
+from .context import MoveContext
 
 BOOT_SECONDS = 90.0
 """How long a disk is waited for when a boot goes on with a move; where a run asks, it tells instead."""
@@ -38,62 +38,62 @@ def _devices(uuid: str) -> list[str]:
     return [d["maj_min"] for d in known if d["filesystem"].get("uuid") == uuid]
 
 
-def _to_mount(world: World, scene: Scene) -> list[tuple[str, str]]:
-    data_uuid = str(world.intent.get("data_uuid") or "")
-    wanted = {**must_show(scene, data_uuid), **may_show(scene)}
+def _to_mount(move: MoveContext, status: MoveStatus) -> list[tuple[str, str]]:
+    data_uuid = str(move.intent.get("data_uuid") or "")
+    wanted = {**must_show(status, data_uuid), **may_show(status)}
     shown = _shown(list(wanted))
     if all(shown.get(path) == uuid for path, uuid in wanted.items()):
         # Each disk is asked for what it is only where one is not in its place.
         return []
     attached = [d["filesystem"].get("uuid", "") for d in devices.devices()]
     entries = fstab.entries(fstab_file.read(filesystems.FSTAB))
-    return late(scene, data_uuid, Seen(shown, attached, {entry.mount_point for entry in entries}))
+    return late(status, data_uuid, Seen(shown, attached, {entry.mount_point for entry in entries}))
 
 
-def _clear(world: World) -> None:
+def _clear(move: MoveContext) -> None:
     """Take away what the boot has started on the bare mount points: a container keeps what it has seen."""
-    if not world.project.running():
+    if not move.project.running():
         return
-    world.say(
+    move.say(
         "Docker has started the stack without its disks: it is stopped, and started again once they are mounted"
     )
-    remember_resting(world)
-    world.went_down()
-    world.project.down()
+    remember_resting(move)
+    move.went_down()
+    move.project.down()
 
 
-def _uncover(world: World, paths: list[str]) -> None:
+def _uncover(move: MoveContext, paths: list[str]) -> None:
     """Unmount the state disk where it is on a bare directory that a disk which belongs above it will cover."""
     for point in reversed(moving.points()):
-        target, is_state = point["target"], point["uuid"] == world.intent["uuid"]
+        target, is_state = point["target"], point["uuid"] == move.intent["uuid"]
         if is_state and any(is_below(target, path) and target != path for path in paths):
             filesystems.unmount(target)
 
 
-def _say_beneath(world: World, path: str) -> None:
+def _say_beneath(move: MoveContext, path: str) -> None:
     """What was written to the bare mount point stays there, and somebody should know."""
     with suppress(OSError):
         names = sorted(name for name in os.listdir(path) if name != "lost+found")
         if names:
             text = f"the mount at {path} covers what lies beneath: {', '.join(names[:5])}"
-            world.say(text)
-            ledger.note(world.id, "late", "covers", text)
+            move.say(text)
+            ledger.note(move.id, "late", "covers", text)
 
 
-def mount_late(world: World, seconds: float = 0.0, say: Callable[[str], None] = print) -> None:
+def mount_late(move: MoveContext, seconds: float = 0.0, say: Callable[[str], None] = print) -> None:
     """Mount what came too late; ``seconds``: how long a disk that is away is waited for.
 
     Raises a Refusal when what the move needs can't be mounted; nothing has been changed then.
     """
-    world.say = say
-    scene = world.look(containers=False)
+    move.say = say
+    status = move.look(containers=False)
     found: list[tuple[str, str]] = []
     away: list[Refusal] = []
 
     def there() -> bool:
         away.clear()
         try:
-            found[:] = _to_mount(world, scene)
+            found[:] = _to_mount(move, status)
         except MoveDiskAway as refusal:
             away.append(refusal)
         return not away
@@ -101,10 +101,10 @@ def mount_late(world: World, seconds: float = 0.0, say: Callable[[str], None] = 
     if not until(there, seconds, 1.0):
         raise away[0]
     if found:
-        _clear(world)
-        _uncover(world, [path for path, _uuid in found])
+        _clear(move)
+        _uncover(move, [path for path, _uuid in found])
     for path, uuid in found:
-        _say_beneath(world, path)
+        _say_beneath(move, path)
         say(f"mount {uuid} at {path}: it is attached, but not mounted")
         filesystems.mount(path, *_devices(uuid))
-        ledger.note(world.id, "late", "mounted", f"{uuid} at {path}")
+        ledger.note(move.id, "late", "mounted", f"{uuid} at {path}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Putting the engine on the host, so that it runs without Ansible: code, command and unit.
+"""Putting the runner on the host, so that it runs without Ansible: code, command and unit.
 
 The code is the very code that the module runs from, read through Python's own loaders,
 so it does not matter whether that is a zip file or a directory.
@@ -45,7 +45,7 @@ Documentation=https://example.org/agnes/host
 After=local-fs.target docker.service
 Wants=docker.service
 ConditionPathExists=|{request}
-ConditionPathExists=|{fence}
+ConditionPathExists=|{intent}
 
 [Service]
 Type=exec
@@ -111,7 +111,7 @@ def texts() -> dict[str, tuple[str, int]]:
     return {
         COMMAND: (_COMMAND.format(root=ROOT, python=sys.executable, package=PACKAGE), 0o755),
         UNIT_PATH: (
-            _UNIT.format(request=ledger.REQUEST, fence=ledger.FENCE, command=COMMAND),
+            _UNIT.format(request=ledger.REQUEST, intent=ledger.INTENT, command=COMMAND),
             0o644,
         ),
     }

@@ -21,10 +21,10 @@ from ..core.move_errors import (
     StateDiskShared,
     StateNotAlone,
 )
+from ..core.move_status import ACTIVE, COPY_BACK, PROMOTE
 from ..core.move_steps import COMMIT
 from ..core.project import digest
 from ..core.retired import REPLACED
-from ..core.scenes import ACTIVE, GATHER, UNCOVER
 from ..system import durable, filesystems, ledger, markers, moving, record, trees, units
 from ..system.commands import run
 from ..system.compose import Compose
@@ -34,10 +34,10 @@ from ..system.stage import Stage
 from ..system.switched import switched
 from . import canary, places
 from .common import Act, drop_line, remember_resting, unmount, until, write_marker
+from .context import MoveContext
+from .copy_back_steps import COPY_BACK_ACTS, leave_disk, release
 from .copy_steps import COPY_ACTS
-from .gather_steps import GATHER_ACTS, leave_disk, release
-from .uncover_steps import UNCOVER_ACTS, is_covered, list_what_shows
-from .world import World
+from .promote_steps import PROMOTE_ACTS, is_covered, list_what_shows
 
 IDLE_SECONDS = 30.0
 """How long a process of the host may still use the state disk before the stop."""
@@ -46,34 +46,34 @@ QUIET_SECONDS = 5.0
 APPLIER_LOCK = "db-state-applier.lock"
 
 
-def _fence(world: World) -> None:
-    world.save()
+def _intent(move: MoveContext) -> None:
+    move.save()
     units.hold()
     # Also where they are held already: a run that was killed may not have come to this. And by a
     # stale unit from an old fstab systemd would unmount what is mounted from here on.
     units.reload()
 
 
-def _unfence(world: World) -> None:
+def _forget(move: MoveContext) -> None:
     """The intent goes last: until then a crash is taken up again."""
     units.let_go()
     units.reload()
-    ledger.remove(ledger.FENCE)
+    ledger.remove(ledger.INTENT)
 
 
-def _overlay(world: World) -> None:
-    directory, name = world.intent["project_dir"], world.target.overlay
+def _overlay(move: MoveContext) -> None:
+    directory, name = move.intent["project_dir"], move.target.overlay
     path = os.path.join(directory, name)
     found = switched(
-        world.project.docker, directory, world.source, world.target, world.read_env(),
+        move.project.docker, directory, move.source, move.target, move.read_env(),
         # An intent of an earlier version has neither.
-        world.intent.get("profiles") or (), world.intent.get("backend") or DUCKDB,
-        world.intent.get("chain") or (),
+        move.intent.get("profiles") or (), move.intent.get("backend") or DUCKDB,
+        move.intent.get("chain") or (),
     )  # fmt: skip
-    world.intent["chain"] = found.chain
+    move.intent["chain"] = found.chain
     _publish_overlay(path, found.overlay)
-    durable.keep_aside(world.env_path, REPLACED)
-    _remember_proved(world, found.config, found.env_text)
+    durable.keep_aside(move.env_path, REPLACED)
+    _remember_proved(move, found.config, found.env_text)
 
 
 def _publish_overlay(path: str, overlay: bytes) -> None:
@@ -85,59 +85,59 @@ def _publish_overlay(path: str, overlay: bytes) -> None:
     durable.write(path, overlay.decode())
 
 
-def _remember_proved(world: World, config: Mapping[str, Any], env_text: str) -> None:
+def _remember_proved(move: MoveContext, config: Mapping[str, Any], env_text: str) -> None:
     """Keep of the project that was proved what tells it from another one."""
-    world.intent["proved"] = digest(config)
-    world.intent["files"] = world.files_hash(env_text)
-    world.save()
+    move.intent["proved"] = digest(config)
+    move.intent["files"] = move.files_hash(env_text)
+    move.save()
 
 
-def _point(world: World) -> None:
-    places.make_point(world.look(containers=False).new, world.name_aside)
+def _point(move: MoveContext) -> None:
+    places.make_point(move.look(containers=False).new, move.name_aside)
 
 
-def _point_undo(world: World) -> None:
-    new, was = world.target.mounts["state"], world.intent["point_was"]
+def _point_undo(move: MoveContext) -> None:
+    new, was = move.target.mounts["state"], move.intent["point_was"]
     if was != "directory":
-        places.unmake_point(new, world.source.links.get(new, ""), world.name_aside)
+        places.unmake_point(new, move.source.links.get(new, ""), move.name_aside)
         # A power cut between two of its calls, or of those that it undoes.
-        places.tidy(new, world.name_aside)
+        places.tidy(new, move.name_aside)
 
 
-def _with_new_line(world: World) -> str:
+def _with_new_line(move: MoveContext) -> str:
     """/etc/fstab as it will be while both layouts are in play."""
-    old, new = world.source.mounts["state"], world.target.mounts["state"]
+    old, new = move.source.mounts["state"], move.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
-    uuid, fstype = world.intent["uuid"], world.intent["fstype"]
-    selinux = (world.intent.get("disk") or {}).get("selinux_type", "")
+    uuid, fstype = move.intent["uuid"], move.intent["fstype"]
+    selinux = (move.intent.get("disk") or {}).get("selinux_type", "")
     return switch.with_state_line(text, uuid, old, new, fstype, selinux)
 
 
-def _fstab(world: World) -> None:
-    durable.write(filesystems.FSTAB, _with_new_line(world))
+def _fstab(move: MoveContext) -> None:
+    durable.write(filesystems.FSTAB, _with_new_line(move))
 
 
-def _check_line(world: World) -> None:
+def _check_line(move: MoveContext) -> None:
     """Raise Failed where the line that will mount the disk after the stop does not work."""
-    scene = world.look(containers=False)
-    if scene.kind == GATHER or scene.mounted(scene.new):
+    status = move.look(containers=False)
+    if status.kind == COPY_BACK or status.mounted(status.new):
         return
-    entry = fstab.at(_with_new_line(world), scene.new)
+    entry = fstab.at(_with_new_line(move), status.new)
     assert entry is not None
     filesystems.try_mount(entry)
 
 
-def _mount(world: World) -> None:
+def _mount(move: MoveContext) -> None:
     # Empty after a boot that mounted it nowhere: fstab names the UUID, and the check that follows too.
-    filesystems.mount(world.target.mounts["state"], world.device())
+    filesystems.mount(move.target.mounts["state"], move.device())
 
 
-def _mount_undo(world: World) -> None:
-    unmount(world.target.mounts["state"])
+def _mount_undo(move: MoveContext) -> None:
+    unmount(move.target.mounts["state"])
 
 
-def _umount(world: World) -> None:
-    unmount(world.source.mounts["state"])
+def _umount(move: MoveContext) -> None:
+    unmount(move.source.mounts["state"])
 
 
 @contextmanager
@@ -164,237 +164,237 @@ def product_lock(
         os.close(fd)
 
 
-def _idle(world: World) -> None:
-    services = world.project.compose.config()["services"]
-    world.project.check_idle(services, world.source)
-    path = world.source.state_dir
+def _idle(move: MoveContext) -> None:
+    services = move.project.compose.config()["services"]
+    move.project.check_idle(services, move.source)
+    path = move.source.state_dir
     with trees.opened(path) as directory:
         try:
-            # Fenced, the applier can't start again; one that still runs is waited for.
+            # Held back, the applier can't start again; one that still runs is waited for.
             with product_lock(APPLIER_LOCK, directory):
                 pass
         except FileNotFoundError:
             pass
         # Read and written again after the commit.
         markers.read(directory)
-    for place in (world.source.mounts["state"], world.target.mounts["state"]):
+    for place in (move.source.mounts["state"], move.target.mounts["state"]):
         places.check_aside(os.path.dirname(place))
-    _check_line(world)
-    _check_images(world, services)
-    shared = moving.others(world.project.docker, world.project.name, world.all_held())
+    _check_line(move)
+    _check_images(move, services)
+    shared = moving.others(move.project.docker, move.project.name, move.all_held())
     if shared:
         raise StateDiskShared(path=path, found=", ".join(shared))
-    _nobody(world, IDLE_SECONDS, containers=False)
+    _nobody(move, IDLE_SECONDS, containers=False)
     # By the way that it will be sent after the commit: an address that is wrong is found now. A move
     # that goes on may find the stack down, or starting.
-    if world.project.is_up(world.wanted):
-        covered = world.intent.get("kind") == UNCOVER and is_covered(world)
+    if move.project.is_up(move.wanted):
+        covered = move.intent.get("kind") == PROMOTE and is_covered(move)
         # Containers that were started before the mount work with what lies beneath it.
         with moving.beneath(path) if covered else trees.opened(path) as directory:
-            _send_canary(world, path, directory)
+            _send_canary(move, path, directory)
 
 
-def _check_images(world: World, services: Mapping[str, Any]) -> None:
+def _check_images(move: MoveContext, services: Mapping[str, Any]) -> None:
     """Raise ImageGone for a service that could not be started again: its tag has been taken away since."""
-    for name in sorted(set(world.wanted) & set(services)):
+    for name in sorted(set(move.wanted) & set(services)):
         image = services[name]["image"]
-        show = [world.project.docker, "image", "inspect", "--format", "{{.Id}}", image]
+        show = [move.project.docker, "image", "inspect", "--format", "{{.Id}}", image]
         if image and run(show, codes=()).code:
-            raise ImageGone(image=image, service=name, project=world.project.directory)
+            raise ImageGone(image=image, service=name, project=move.project.directory)
 
 
-def _nobody(world: World, seconds: float, containers: bool) -> None:
-    places, found = world.all_held(), [""]
+def _nobody(move: MoveContext, seconds: float, containers: bool) -> None:
+    places, found = move.all_held(), [""]
 
     def none() -> bool:
         found[:] = [each for held in places for each in holders(held, containers)]
         return not found
 
     if not until(none, seconds):
-        raise StateDiskHeld(path=world.source.state_dir, found=", ".join(found[:5]))
+        raise StateDiskHeld(path=move.source.state_dir, found=", ".join(found[:5]))
 
 
-def _stop(world: World) -> None:
-    remember_resting(world)
-    world.went_down()
-    world.project.down()
+def _stop(move: MoveContext) -> None:
+    remember_resting(move)
+    move.went_down()
+    move.project.down()
 
 
-def start_again(world: World) -> None:
+def start_again(move: MoveContext) -> None:
     """Start what ran before; from here on, what is stopped has been stopped by somebody."""
-    intent = world.intent
+    intent = move.intent
     scale = intent.get("scale") or {}
-    world.project.up(world.wanted, intent["alone"], intent["timeout"], scale)
-    world.came_up()
-    world.intent["started"] = record.boot_id()
+    move.project.up(move.wanted, intent["alone"], intent["timeout"], scale)
+    move.came_up()
+    move.intent["started"] = record.boot_id()
     # Not known, it is started again: no full disk may keep the stack down.
     with suppress(OSError):
-        world.save()
+        move.save()
 
 
-def leave_stopped(world: World, say: Callable[[str], None]) -> None:
+def leave_stopped(move: MoveContext, say: Callable[[str], None]) -> None:
     """What somebody has stopped since the move has started it stays stopped, also after the move.
 
     After a boot nobody has: what Docker does not start again by itself is started as before.
     """
-    if not world.was_started:
+    if not move.was_started:
         return
-    stopped = set(world.wanted) - world.project.running() - world.project.unstarted()
+    stopped = set(move.wanted) - move.project.running() - move.project.unstarted()
     if stopped:
         # What has failed is no wish of anybody: it is started again, and its failure told.
-        stopped -= world.project.crashed()
+        stopped -= move.project.crashed()
     if not stopped:
         return
-    world.intent["services"] = sorted(set(world.wanted) - stopped)
-    world.intent["resting"] = sorted({*world.intent["resting"], *stopped})
-    remember_resting(world)
-    world.save()
+    move.intent["services"] = sorted(set(move.wanted) - stopped)
+    move.intent["resting"] = sorted({*move.intent["resting"], *stopped})
+    remember_resting(move)
+    move.save()
     text = f"stopped by somebody after the move had started it, and left stopped: {', '.join(sorted(stopped))}"
     say(text)
-    ledger.note(world.id, "start", "left", text)
+    ledger.note(move.id, "start", "left", text)
 
 
-def _stop_undo(world: World) -> None:
+def _stop_undo(move: MoveContext) -> None:
     """No start but on what is state now: the disk or directory of before, where it was before."""
-    if world.intent.get("kind") == UNCOVER:
+    if move.intent.get("kind") == PROMOTE:
         try:
-            list_what_shows(world)
+            list_what_shows(move)
         except OSError:
             # Where all is still as before the stack shall run; what undoes unlist tries again, and tells.
-            if not is_covered(world):
+            if not is_covered(move):
                 raise
-    if not set(world.wanted) <= world.project.running():
-        _check_as_before(world)
-        start_again(world)
+    if not set(move.wanted) <= move.project.running():
+        _check_as_before(move)
+        start_again(move)
 
 
-def _check_as_before(world: World) -> None:
-    scene = world.look(containers=False)
-    if scene.committed or not scene.intact:
-        at = [point["source"] for point in scene.facts["points"] if point["target"] == scene.old]
-        found = " and ".join([*at, f"a {scene.bare(scene.old)['kind']} beneath"])
-        raise NotAsBefore(path=scene.old, found=found)
+def _check_as_before(move: MoveContext) -> None:
+    status = move.look(containers=False)
+    if status.committed or not status.intact:
+        at = [point["source"] for point in status.facts["points"] if point["target"] == status.old]
+        found = " and ".join([*at, f"a {status.bare(status.old)['kind']} beneath"])
+        raise NotAsBefore(path=status.old, found=found)
     # A boot may have left its mount point bare, and what is there is on the root disk then.
-    world.check_data_disk()
+    move.check_data_disk()
 
 
-def _quiet(world: World) -> None:
-    _nobody(world, QUIET_SECONDS, containers=True)
+def _quiet(move: MoveContext) -> None:
+    _nobody(move, QUIET_SECONDS, containers=True)
 
 
-def _commit(world: World) -> None:
-    world.env_before = world.read_env()
-    durable.write(world.env_path, world.env_after(world.env_before))
+def _commit(move: MoveContext) -> None:
+    move.env_before = move.read_env()
+    durable.write(move.env_path, move.env_after(move.env_before))
 
 
-def _commit_undo(world: World) -> None:
+def _commit_undo(move: MoveContext) -> None:
     """Only in the process whose commit failed, and before anything was started by it."""
-    if world.env_before:
-        durable.write(world.env_path, world.env_before)
+    if move.env_before:
+        durable.write(move.env_path, move.env_before)
 
 
-def _line(world: World) -> None:
-    old, new = world.source.mounts["state"], world.target.mounts["state"]
+def _line(move: MoveContext) -> None:
+    old, new = move.source.mounts["state"], move.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
     durable.write(filesystems.FSTAB, switch.without_line(text, old, new))
 
 
-def _place(world: World) -> None:
-    old = world.source.mounts["state"]
-    places.retire(old, world.target.links.get(old, ""), world.name_aside)
+def _place(move: MoveContext) -> None:
+    old = move.source.mounts["state"]
+    places.retire(old, move.target.links.get(old, ""), move.name_aside)
 
 
-def _start(world: World) -> None:
+def _start(move: MoveContext) -> None:
     """No start without the proof that the state, and it alone, is where .env points."""
-    scene = world.look(containers=False)
-    if not scene.committed or not scene.there or scene.mounted(scene.old):
-        at = sorted({point["target"] for point in scene.facts["points"]})
-        found = f"layout {scene.source.name} in .env" if not scene.committed else None
+    status = move.look(containers=False)
+    if not status.committed or not status.there or status.mounted(status.old):
+        at = sorted({point["target"] for point in status.facts["points"]})
+        found = f"layout {status.source.name} in .env" if not status.committed else None
         raise StateNotAlone(
-            path=scene.new, found=found or f"mounts at {', '.join(at) or 'no place'}"
+            path=status.new, found=found or f"mounts at {', '.join(at) or 'no place'}"
         )
-    world.check_data_disk()
-    check_proved(world)
-    release(world)
-    start_again(world)
+    move.check_data_disk()
+    check_proved(move)
+    release(move)
+    start_again(move)
 
 
-def check_proved(world: World) -> None:
+def check_proved(move: MoveContext) -> None:
     """Raise NotAsProved where the project is not the one that was proved, and fails the proof.
 
     Compose is asked only where a file of it has changed since: the stack is down. Another one may
     be right too, such as the files of an upgrade: after the commit a move has to end with them.
     """
-    proved, text = world.intent.get("proved"), world.read_env()
-    if not proved or world.files_hash(text) == world.intent["files"]:
+    proved, text = move.intent.get("proved"), move.read_env()
+    if not proved or move.files_hash(text) == move.intent["files"]:
         return
-    docker, directory = world.project.docker, world.intent["project_dir"]
+    docker, directory = move.project.docker, move.intent["project_dir"]
     try:
         Compose(docker, directory).check(proved)
     except NotAsProved as error:
-        path = os.path.join(directory, world.target.overlay)
+        path = os.path.join(directory, move.target.overlay)
         stage, chain = Stage(docker, directory, {}, text), switch.chain_in(text)
         try:
-            found = proved_overlay(stage, world.target, chain, os.path.lexists(path))
+            found = proved_overlay(stage, move.target, chain, os.path.lexists(path))
         except UNPROVED as why:
             raise error from why
         _publish_overlay(path, found[0])
-        _remember_proved(world, found[1], text)
+        _remember_proved(move, found[1], text)
 
 
-def _prove(world: World) -> None:
-    world.project.wait(world.wanted, world.intent["timeout"], world.target)
+def _prove(move: MoveContext) -> None:
+    move.project.wait(move.wanted, move.intent["timeout"], move.target)
 
 
-def _send_canary(world: World, state_dir: str, directory: int) -> None:
-    url = world.intent["canary_url"]
-    if url and world.wanted:
-        canary.send(url, state_dir, directory, world.id)
+def _send_canary(move: MoveContext, state_dir: str, directory: int) -> None:
+    url = move.intent["canary_url"]
+    if url and move.wanted:
+        canary.send(url, state_dir, directory, move.id)
 
 
-def _canary(world: World) -> None:
-    path = world.target.state_dir
+def _canary(move: MoveContext) -> None:
+    path = move.target.state_dir
     with trees.opened(path) as directory:
-        _send_canary(world, path, directory)
+        _send_canary(move, path, directory)
 
 
-def _marker(world: World) -> None:
-    with trees.opened(world.target.state_dir) as directory:
+def _marker(move: MoveContext) -> None:
+    with trees.opened(move.target.state_dir) as directory:
         found = markers.read(directory)
         epoch = markers.epoch(found) + 1
         write_marker(
             directory,
-            world,
-            {**found, "layout": world.target.name, "role": ACTIVE, "epoch": epoch},
+            move,
+            {**found, "layout": move.target.name, "role": ACTIVE, "epoch": epoch},
         )
 
 
-def _record(world: World) -> None:
-    for path in (world.source.mounts["state"], world.target.mounts["state"]):
-        places.tidy(path, world.name_aside)
+def _record(move: MoveContext) -> None:
+    for path in (move.source.mounts["state"], move.target.mounts["state"]):
+        places.tidy(path, move.name_aside)
     found = record.load()
-    if world.intent.get("kind") == GATHER:
-        leave_disk(world, found)
-    elif world.intent["point_was"] != "directory":
-        places.guard(world.target.mounts["state"])
+    if move.intent.get("kind") == COPY_BACK:
+        leave_disk(move, found)
+    elif move.intent["point_was"] != "directory":
+        places.guard(move.target.mounts["state"])
     if COPY_TARGET in found["disks"]:
         # It holds the state now, and no other disk may take its place.
         found["disks"]["state"] = found["disks"].pop(COPY_TARGET)
     found["move"] = {
-        "id": world.id, "source": world.source.name, "target": world.target.name,
-        "uuid": world.intent["uuid"], "at": ledger.now(),
+        "id": move.id, "source": move.source.name, "target": move.target.name,
+        "uuid": move.intent["uuid"], "at": ledger.now(),
     }  # fmt: skip
     record.save(found)
 
 
 ACTS: Mapping[str, Act] = {
-    "fence": Act(_fence, _unfence),
+    "intent": Act(_intent, _forget),
     "overlay": Act(_overlay),
     "point": Act(_point, _point_undo),
     "fstab": Act(_fstab, drop_line),
     **COPY_ACTS,
-    **GATHER_ACTS,
-    **UNCOVER_ACTS,
+    **COPY_BACK_ACTS,
+    **PROMOTE_ACTS,
     "expose": Act(_mount, _mount_undo),
     "mount": Act(_mount, _mount_undo),
     "idle": Act(_idle),
@@ -409,6 +409,6 @@ ACTS: Mapping[str, Act] = {
     "canary": Act(_canary),
     "marker": Act(_marker),
     "record": Act(_record),
-    "unfence": Act(_unfence),
+    "forget": Act(_forget),
 }
 """Every step of core/move_steps.py, by id."""

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.authority import Copy, Shadow, compared, counted
 from ..core.errors import Refusal
 from ..core.layouts import resolve_state_dir
-from ..core.scenes import Moving, no_leftovers
+from ..core.move_status import Moving, no_leftovers
 from ..core.shadow import BENEATH, DIFFER, LIVE, SAME
 from . import duckdb_check, mountinfo, moving
 from .beneath import Both, Tree, look

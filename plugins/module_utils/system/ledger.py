@@ -19,7 +19,7 @@ from ..core.move_errors import MoveUnderWay
 from . import durable
 
 FOLDER = "/var/lib/agnes-host"
-FENCE = f"{FOLDER}/IN_PROGRESS"
+INTENT = f"{FOLDER}/intent.json"
 """The intent. While it is there, the product's timers are held back and a boot goes on with the move."""
 JOURNAL = f"{FOLDER}/journal.jsonl"
 RESULT = f"{FOLDER}/result.json"

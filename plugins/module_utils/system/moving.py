@@ -15,11 +15,11 @@ from ..core import dotenv, fstab, shadow
 from ..core.backend import UNKNOWN, backend_of
 from ..core.disks import COPY_TARGET
 from ..core.errors import Refusal
-from ..core.gathering import CONFIG_DISK
 from ..core.layouts import is_below, resolve_data_dir, resolve_state_dir, state_dirs
 from ..core.move_errors import CanNotLook
+from ..core.move_status import Bare, Leftover, Moving, Point, no_leftovers
 from ..core.retired import ASIDE
-from ..core.scenes import Bare, Leftover, Moving, Point, no_leftovers
+from ..core.state_on import CONFIG_DISK
 from . import (
     durable,
     fstab_file,
@@ -346,9 +346,9 @@ def _blocked(project_dir: str) -> dict[str, str]:
     return {path: why for path, why in found.items() if why}
 
 
-def _fence() -> Optional[dict[str, Any]]:
+def _intent() -> Optional[dict[str, Any]]:
     """The intent, without what only commands are given: the address of a proxy may have a password."""
-    found = ledger.read(ledger.FENCE)
+    found = ledger.read(ledger.INTENT)
     return found and {key: value for key, value in found.items() if key != "environment"}
 
 
@@ -371,7 +371,7 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
     free = _free(resolve_data_dir(values), unmeasured) if measured else (0, 0)
     found_markers = {path: marker(path) for path in state_dirs()}
     return {
-        "fence": _fence(),
+        "intent": _intent(),
         "open_units": units.open_units(),
         "held_units": units.held_units(),
         "env": {key: values[key] for key in _ENV_KEYS if key in values},

@@ -8,7 +8,7 @@ import os
 from ..core.host_errors import UnitsUnreadable
 from . import durable
 from .commands import run
-from .ledger import FENCE
+from .ledger import INTENT
 
 _FOLDERS = (
     "/etc/systemd/system",
@@ -21,7 +21,7 @@ _KINDS = (".service", ".timer")
 _DROP_IN = "90-agnes-host-move.conf"
 _TEXT = f"""# Written by agnes.host while it moves state; taken away at the end of the move.
 [Unit]
-ConditionPathExists=!{FENCE}
+ConditionPathExists=!{INTENT}
 """
 
 
@@ -50,7 +50,7 @@ def _drop_in(unit: str) -> str:
 
 
 def open_units() -> list[str]:
-    """Those that a fence would not hold back yet."""
+    """Those that a intent would not hold back yet."""
     return [unit for unit in product_units() if durable.read_text(_drop_in(unit)) != _TEXT]
 
 

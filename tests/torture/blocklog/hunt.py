@@ -72,7 +72,7 @@ class Recording:
     def judge(
         self, states: Sequence[log.State], stop: bool = False, whole: bool = True
     ) -> list[Found]:
-        """Boot each, and let the engine recover if ``whole``; with ``stop`` none after a bad one."""
+        """Boot each, and let the runner recover if ``whole``; with ``stop`` none after a bad one."""
         workers = os.cpu_count() or 1
         bad = threading.Event()
         parts = [sorted(states[i::workers], key=lambda s: s.window) for i in range(workers)]

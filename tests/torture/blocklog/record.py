@@ -29,7 +29,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import 
     COMMIT,
     order,
 )
-from ansible_collections.agnes.host.plugins.module_utils.move import engine
+from ansible_collections.agnes.host.plugins.module_utils.move import runner
 from blocklog import log, machine
 
 MARKS = "/run/marks.jsonl"
@@ -65,7 +65,7 @@ def prepare(folder: Path, begin: str) -> dict[str, Any]:
     found = {
         "before": case.manifest(source.state_dir, begin), "store": json.loads(store), "union": [],
     }  # fmt: skip
-    if begin == host.UNCOVER:
+    if begin == host.PROMOTE:
         union = host.whole(source.mounts["state"], devices["state"])
         found["union"] = [[os.fsdecode(entry.path), entry.content] for entry in union]
     os.sync()
@@ -158,7 +158,7 @@ def record(folder: Path, begin: str, back: bool, found: dict[str, Any]) -> dict[
     os.sync()
     os.sync()
     found["began"] = recorder.at()
-    engine.reach = recorder.reach
+    runner.reach = recorder.reach
     if back:
         recorder.fails = True
         _status, result = case.once(target, source, "", False, asked)

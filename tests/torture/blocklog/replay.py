@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot from states that a power cut can have left, let the engine recover, and say what holds.
+"""Boot from states that a power cut can have left, let the runner recover, and say what holds.
 
 ``replay.py RECORDING FOLDER``, run through ``unshare``; states come as JSON lines on stdin,
 in the order of their windows, and a verdict on each goes to stdout.
@@ -24,7 +24,7 @@ import host
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
-from ansible_collections.agnes.host.plugins.module_utils.move import world
+from ansible_collections.agnes.host.plugins.module_utils.move import context
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger, moving
 from blocklog import log, machine, quick
 from blocklog.record import request
@@ -86,14 +86,14 @@ class Machine:
         for phase, wanted in (("done", self.ended), ("undo", self.undone)):
             told = {line["step"] for line in ledger.tail(10000) if line["phase"] == phase}
             assert wanted <= told, f"the journal lacks {sorted(wanted - told)}, {phase}"
-        if ledger.read(ledger.FENCE) is None:
+        if ledger.read(ledger.INTENT) is None:
             if host.layout_named_by_env() is self.target:
                 self.check_end()
             else:
                 self._compare("start", *(["back"] if "back" in self.recording else []))
 
     def check(self) -> None:
-        """What must hold whenever the engine is not running."""
+        """What must hold whenever the runner is not running."""
         named = host.layout_named_by_env()
         case.check_place(self.begin, named)
         self._check_files(named)
@@ -134,7 +134,7 @@ class Machine:
         """Acknowledged rows are in state; where it was beneath a copy, that copy's are kept, too."""
         rows = set(Path(named.state_dir, "rows.log").read_text().split())
         wanted = self.acknowledged | set(store["rows"])
-        if self.begin == host.UNCOVER:
+        if self.begin == host.PROMOTE:
             disk = self.devices["state"]
             case.check_union(self.union, self.source, disk)
             lost = wanted - host.rows(self.source.mounts["state"], disk)
@@ -152,7 +152,7 @@ class Machine:
     def _check_markers(self) -> None:
         """No two copies say that they are the state."""
         named = host.layout_named_by_env()
-        if self.begin not in host.SOURCES or (self.begin == host.UNCOVER and named is self.source):
+        if self.begin not in host.SOURCES or (self.begin == host.PROMOTE and named is self.source):
             return  # one disk; or two copies, of which one counts by decision
         beside = self.source if case.is_copied(self.begin) else self.target
         roles = [moving.marker(beside.state_dir).get("role")]
@@ -165,8 +165,8 @@ class Machine:
         assert roles.count("active") <= 1, roles
 
     def recover(self) -> str:
-        """The unit, if the fence is there, then a run that asks for the layout. Returns what was run."""
-        runs = ["boot"] if ledger.read(ledger.FENCE) is not None else []
+        """The unit, if the intent is there, then a run that asks for the layout. Returns what was run."""
+        runs = ["boot"] if ledger.read(ledger.INTENT) is not None else []
         for kind in (*runs, "plain"):
             asked = request(self.begin, self.devices)
             status, result = case.once(self.target, self.source, "", kind == "boot", asked)
@@ -181,14 +181,14 @@ class Machine:
     def check_end(self) -> None:
         """The host is as after a move that nothing disturbed, and nothing is left to do."""
         uuid = host.state_uuid(self.begin)
-        scene = world.World(
+        status = context.MoveContext(
             {"source": self.source.name, "target": self.target.name,
              **request(self.begin, self.devices), "uuid": uuid, "project_dir": "/opt/agnes",
              "id": moving.look("/opt/agnes")["moved"], "services": list(host.RUNNING)}
         )  # fmt: skip
-        scene.fresh = {"start", "prove", "canary"}
-        left = remaining(scene.look())
-        assert left == [("fence", "before")], left
+        status.fresh = {"start", "prove", "canary"}
+        left = remaining(status.look())
+        assert left == [("intent", "before")], left
         self._compare("end")
 
     def check_rest(self) -> None:
@@ -219,7 +219,7 @@ def _told(state: dict[str, Any], uuid: str) -> str:
 def verdict(recording: dict[str, Any], folder: Path, at: int, whole: bool) -> dict[str, Any]:
     """Boot the image in FOLDER and judge it. What went wrong is in ``why``.
 
-    whole: also let the engine recover.
+    whole: also let the runner recover.
     """
     subject = Machine(recording, at)
     try:

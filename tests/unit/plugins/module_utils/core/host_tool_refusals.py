@@ -42,7 +42,7 @@ def rotated(tmp: Path, env: str) -> None:
     directory = project(tmp, env)
     with (
         mock.patch.object(rotate, "layout_here", lambda env, project_dir: layout),
-        mock.patch.object(turn.ledger, "FENCE", str(tmp / "none")),
+        mock.patch.object(turn.ledger, "INTENT", str(tmp / "none")),
     ):
         rotate.rotate(lambda text: None, str(directory), lock=str(tmp / "lock"))
 

@@ -15,20 +15,20 @@ from ansible_collections.agnes.host.plugins.module_utils.core import authority, 
 from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.gathering import (
-    check_measured,
-    check_not_retired,
-    check_state_on,
-)
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_interrupted,
     plan_move,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
+from ansible_collections.agnes.host.plugins.module_utils.core.state_on import (
+    check_measured,
+    check_not_retired,
+    check_state_on,
+)
 from ansible_collections.agnes.host.plugins.module_utils.move import canary, places, steps
-from ansible_collections.agnes.host.plugins.module_utils.move.engine import Engine, StepFailed
 from ansible_collections.agnes.host.plugins.module_utils.move.project import Project
+from ansible_collections.agnes.host.plugins.module_utils.move.runner import Runner, StepFailed
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger, markers, trees
 from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
 
@@ -94,8 +94,8 @@ def copied(observed: Any) -> Callable[[Path], object]:
 
 def half_way(tmp: Path) -> object:
     """Ask for the layout that a committed copy has left."""
-    fence = {"id": "m", "source": "nested", "target": "flat", "kind": "copy", "uuid": "u"}
-    return plan_interrupted(one_disk(fence=fence, env=FLAT.env()), "nested")
+    intent = {"id": "m", "source": "nested", "target": "flat", "kind": "copy", "uuid": "u"}
+    return plan_interrupted(one_disk(intent=intent, env=FLAT.env()), "nested")
 
 
 def marker_as(tmp: Path, make: Callable[[Path], object]) -> object:
@@ -122,7 +122,7 @@ def swapped() -> Any:
 def interrupted(**differs: Any) -> Callable[[Path], object]:
     """Planning how a move ends that was interrupted before its commit, with what differs on the host."""
     made = host_with(NESTED)
-    made["moving"]["fence"] = {
+    made["moving"]["intent"] = {
         "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
         "services": ["app"],
     }  # fmt: skip
@@ -137,8 +137,8 @@ def image_gone(tmp: Path) -> object:
     docker.write_text("#!/bin/sh\nexit 1\n")
     docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
     project = SimpleNamespace(docker=str(docker), directory="/opt/agnes")
-    world = SimpleNamespace(project=project, wanted=["app"])
-    return steps._check_images(world, {"app": {"image": "agnes:1"}})  # type: ignore[arg-type]
+    move = SimpleNamespace(project=project, wanted=["app"])
+    return steps._check_images(move, {"app": {"image": "agnes:1"}})  # type: ignore[arg-type]
 
 
 def not_alone(tmp: Path) -> object:
@@ -148,7 +148,7 @@ def not_alone(tmp: Path) -> object:
     ]
     moving = host_with(NESTED, points=points, env=FLAT.env())["moving"]
     return steps._start(
-        SimpleNamespace(look=lambda containers: Scene(NESTED, FLAT, "u-state", moving))
+        SimpleNamespace(look=lambda containers: MoveStatus(NESTED, FLAT, "u-state", moving))
     )  # type: ignore[arg-type]
 
 
@@ -188,7 +188,7 @@ def two_copies(*decisions: str) -> Callable[[Path], object]:
     return lambda tmp: authority.decide("/data/state", found, decisions, "agnes1", True)
 
 
-WORLD: Any = SimpleNamespace(
+CONTEXT: Any = SimpleNamespace(
     target=FLAT, source=NESTED, intent={"uuid": "u-state"}, copy_uuid="u-state",
     all_held=lambda: [Held("8:32")],
 )  # fmt: skip
@@ -216,23 +216,23 @@ def gone_before(tmp: Path) -> object:
     """Go back where something else is mounted over the state disk."""
     points = [*host_with(NESTED)["moving"]["points"], {"target": "/data/state", "source": "/dev/sde",
               "uuid": "u-e", "root": "/", "maj_min": "8:64", "fstype": "ext4"}]  # fmt: skip
-    scene = Scene(NESTED, FLAT, "u-state", host_with(NESTED, points=points)["moving"])
-    return steps._check_as_before(SimpleNamespace(look=lambda containers: scene))  # type: ignore[arg-type]
+    status = MoveStatus(NESTED, FLAT, "u-state", host_with(NESTED, points=points)["moving"])
+    return steps._check_as_before(SimpleNamespace(look=lambda containers: status))  # type: ignore[arg-type]
 
 
 def failing(step: str, committed: bool, gone: bool = False) -> Callable[[Path], object]:
     """A move that fails at ``step``."""
 
     def forward(tmp: Path) -> object:
-        engine = Engine(WORLD)
+        runner = Runner(CONTEXT)
         error = StepFailed(step, OSError("no space"), committed)
         with (
-            patch.object(engine, "_pass", side_effect=error),
-            patch.object(engine, "back", return_value=True),
-            patch.object(engine, "_start_anyway"),
-            patch(f"{Engine.__module__}.is_gone", return_value=gone),
+            patch.object(runner, "_pass", side_effect=error),
+            patch.object(runner, "back", return_value=True),
+            patch.object(runner, "_start_anyway"),
+            patch(f"{Runner.__module__}.is_gone", return_value=gone),
         ):
-            return engine.forward()
+            return runner.forward()
 
     return forward
 
@@ -240,7 +240,7 @@ def failing(step: str, committed: bool, gone: bool = False) -> Callable[[Path], 
 def held(tmp: Path) -> object:
     """Look for holders where one is."""
     with patch.object(steps, "holders", return_value=["backup (7): open files"]):
-        return steps._nobody(WORLD, 0, containers=True)
+        return steps._nobody(CONTEXT, 0, containers=True)
 
 
 def lost(tmp: Path) -> object:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.chain import join, split
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import overlays
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import STEPS, remaining
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
 
 
 def bare(kind: str = "directory", target: str = "", *entries: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
     targets = {mount["target"] for mount in mounts}
     lines = {line["mount_point"]: line["spec"] for line in host["fstab"]}
     return {
-        "fence": None,
+        "intent": None,
         "open_units": [],
         "held_units": [],
         "env": dict(host["env"]["values"]),
@@ -61,98 +61,101 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def applied(scene: Scene, step: str) -> Scene:
-    """The scene after a step: what the engine does, in the smallest words."""
-    facts: Any = copy.deepcopy(scene.facts)
-    changes: dict[str, Any] = {"fresh": scene.fresh | {step}}
-    if step == "fence":
-        facts["fence"], facts["open_units"] = {"id": scene.move_id}, []
+def applied(status: MoveStatus, step: str) -> MoveStatus:
+    """The status after a step: what the runner does, in the smallest words."""
+    facts: Any = copy.deepcopy(status.facts)
+    changes: dict[str, Any] = {"fresh": status.fresh | {step}}
+    if step == "intent":
+        facts["intent"], facts["open_units"] = {"id": status.move_id}, []
     elif step == "point":
-        facts["bare"][scene.new] = bare()
+        facts["bare"][status.new] = bare()
     elif step == "fstab":
-        facts["lines"][scene.new] = f"UUID={scene.uuid}"
+        facts["lines"][status.new] = f"UUID={status.uuid}"
     elif step == "format":
-        facts["formatted"] = scene.uuid
+        facts["formatted"] = status.uuid
     elif step == "stage":
         # Whatever an earlier process has shown is taken back first.
-        facts["points"] = [p for p in facts["points"] if p["target"] != scene.new]
-        facts["lines"].pop(scene.new, None)
-        facts["staged"] = scene.uuid
+        facts["points"] = [p for p in facts["points"] if p["target"] != status.new]
+        facts["lines"].pop(status.new, None)
+        facts["staged"] = status.uuid
     elif step == "nest":
         # The same, where what was shown is a directory that has changed places with a link.
-        if facts["bare"][scene.new]["kind"] == "directory":
-            facts["bare"][scene.new] = bare("link", scene.source.links[scene.new])
-            facts["roles"].pop(scene.new)
-        facts["staged"] = scene.copy_uuid
+        if facts["bare"][status.new]["kind"] == "directory":
+            facts["bare"][status.new] = bare("link", status.source.links[status.new])
+            facts["roles"].pop(status.new)
+        facts["staged"] = status.copy_uuid
     elif step == "put":
-        facts["bare"][scene.new] = bare()
-        facts["roles"][scene.new] = "sealed"
+        facts["bare"][status.new] = bare()
+        facts["roles"][status.new] = "sealed"
     elif step == "unstage":
         facts["staged"] = ""
     elif step == "retire":
-        facts["roles"][scene.old] = "retired"
+        facts["roles"][status.old] = "retired"
     elif step in ("mount", "expose"):
-        point = {"target": scene.new, "uuid": scene.uuid, "root": "/", "maj_min": "8:32"}
+        point = {"target": status.new, "uuid": status.uuid, "root": "/", "maj_min": "8:32"}
         facts["points"].append(point)
     elif step == "stop":
         changes.update(services=frozenset(), present=frozenset())
     elif step == "commit":
         chain = [n for n in split(facts["env"].get("COMPOSE_FILE", "")) if n not in overlays()]
-        facts["env"] = {**scene.target.env(), "COMPOSE_FILE": join([*chain, scene.target.overlay])}
-    elif step in ("umount", "uncover"):
-        facts["points"] = [p for p in facts["points"] if p["target"] != scene.old]
-        facts["roles"].pop(scene.old, None)
+        facts["env"] = {
+            **status.target.env(),
+            "COMPOSE_FILE": join([*chain, status.target.overlay]),
+        }
+    elif step in ("umount", "reveal"):
+        facts["points"] = [p for p in facts["points"] if p["target"] != status.old]
+        facts["roles"].pop(status.old, None)
     elif step in ("line", "unlist"):
-        facts["lines"].pop(scene.old, None)
+        facts["lines"].pop(status.old, None)
     elif step == "place":
-        link = scene.target.links.get(scene.old)
-        facts["bare"][scene.old] = bare("link", link) if link else bare("absent")
-        facts["roles"].pop(scene.old, None)
+        link = status.target.links.get(status.old)
+        facts["bare"][status.old] = bare("link", link) if link else bare("absent")
+        facts["roles"].pop(status.old, None)
     elif step == "start":
         changes.update(
-            services=scene.wanted, present=frozenset(f"agnes-{n}-1" for n in scene.wanted)
+            services=status.wanted, present=frozenset(f"agnes-{n}-1" for n in status.wanted)
         )
     elif step == "marker":
-        facts["marker"] = scene.target.name
-        facts["roles"][scene.target.state_dir] = "active"
+        facts["marker"] = status.target.name
+        facts["roles"][status.target.state_dir] = "active"
     elif step == "record":
-        facts["moved"] = scene.move_id
-    elif step == "unfence":
-        facts["fence"], facts["held_units"] = None, []
-    return Scene(**{**vars(scene), "facts": facts, **changes})
+        facts["moved"] = status.move_id
+    elif step == "forget":
+        facts["intent"], facts["held_units"] = None, []
+    return MoveStatus(**{**vars(status), "facts": facts, **changes})
 
 
-def stepped(scene: Scene, step: str) -> Scene:
-    """The scene after a step that was not done before and is done then."""
-    assert not STEPS[step].done(scene), step
-    after = applied(scene, step)
+def stepped(status: MoveStatus, step: str) -> MoveStatus:
+    """The status after a step that was not done before and is done then."""
+    assert not STEPS[step].done(status), step
+    after = applied(status, step)
     assert STEPS[step].done(after), step
     return after
 
 
 def killed_anywhere(
-    scene: Scene,
+    status: MoveStatus,
     data: st.DataObject,
     most: int,
-    check: Callable[[Scene], None],
+    check: Callable[[MoveStatus], None],
     never_believed: frozenset[str] | set[str] = frozenset(),
-) -> Scene:
+) -> MoveStatus:
     """The end of a move that was killed up to four times, after up to ``most`` steps, and taken up again.
 
     check: what holds after each step; never_believed: proofs that a new process makes again.
     """
     for _kill in range(data.draw(st.integers(0, 4))):
-        for step, _phase in remaining(scene)[: data.draw(st.integers(0, most))]:
-            scene = stepped(scene, step)
-            check(scene)
+        for step, _phase in remaining(status)[: data.draw(st.integers(0, most))]:
+            status = stepped(status, step)
+            check(status)
         # What a process has proved dies with it.
-        scene = Scene(**{**vars(scene), "fresh": frozenset()})
-        if not scene.facts["fence"] and scene.committed:
-            return scene
-    left = [step for step, _phase in remaining(scene)]
-    if not scene.committed:
+        status = MoveStatus(**{**vars(status), "fresh": frozenset()})
+        if not status.facts["intent"] and status.committed:
+            return status
+    left = [step for step, _phase in remaining(status)]
+    if not status.committed:
         assert never_believed <= set(left), "a new process believes nothing of an older one"
     for step in left:
-        scene = stepped(scene, step)
-        check(scene)
-    return scene
+        status = stepped(status, step)
+        check(status)
+    return status

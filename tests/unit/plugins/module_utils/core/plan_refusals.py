@@ -16,7 +16,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import (
     written,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.pre_move import backup_line
-from ansible_collections.agnes.host.plugins.module_utils.move import engine
+from ansible_collections.agnes.host.plugins.module_utils.move import runner
 
 from .move_refusals import FLAT, NESTED, Case, host_with
 
@@ -44,19 +44,19 @@ def with_one_service_less() -> Any:
     return observed
 
 
-def carried_out(observed: Any, fence: Any = None) -> object:
-    """What the engine does with a request that was planned on the host as it was before."""
+def carried_out(observed: Any, intent: Any = None) -> object:
+    """What the runner does with a request that was planned on the host as it was before."""
     request = {"facts": facts_of(host_with(NESTED)), "source": "nested", "target": "flat",
                "kind": "remount", "direction": "forward", "project_dir": "/opt/agnes",
                "devices": {"data": "/dev/sdb", "state": "/dev/sdc"}}  # fmt: skip
     with (
-        patch.object(engine.ledger, "read", return_value=fence),
-        patch.object(engine, "product_lock", return_value=nullcontext()),
-        patch.object(engine.moving, "look", return_value=observed["moving"]),
-        patch.object(engine.host, "observe", return_value=observed),
-        patch.object(engine, "new_intent", side_effect=KeyError("a move begins")),
+        patch.object(runner.ledger, "read", return_value=intent),
+        patch.object(runner, "product_lock", return_value=nullcontext()),
+        patch.object(runner.moving, "look", return_value=observed["moving"]),
+        patch.object(runner.host, "observe", return_value=observed),
+        patch.object(runner, "new_intent", side_effect=KeyError("a move begins")),
     ):
-        return engine.carry_out(request)
+        return runner.carry_out(request)
 
 
 PLAN_FILES = [

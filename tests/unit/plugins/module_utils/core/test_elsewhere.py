@@ -94,7 +94,7 @@ def test_what_lies_elsewhere(observed: Any, request_: dict[str, Any], expected: 
 
 def test_a_move_that_was_interrupted_goes_on_beside_an_old_volume() -> None:
     observed = nested_host(elsewhere=[volume()])
-    observed["moving"]["fence"] = {
+    observed["moving"]["intent"] = {
         "id": "m",
         "source": "nested",
         "target": "flat",

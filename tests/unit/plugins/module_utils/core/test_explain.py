@@ -17,7 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system import commands,
 from .hosts import flat_host, nested_host
 
 RECORD = {"disks": {"data": {"uuid": "u-data"}, "state": {"uuid": "u-state"}}}
-FENCE = {
+INTENT = {
     "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
     "phase": "forward", "kind": "remount",
 }  # fmt: skip
@@ -83,7 +83,7 @@ def test_both_are_named_and_the_data_disk_comes_first(screen: Any) -> None:
 
 def test_in_the_middle_of_a_move_the_move_says_which_disks(screen: Any) -> None:
     env = {**LAYOUTS["flat"].env()}
-    found = screen("nested", {"/data": "u-data"}, "u-data u-state", fence=FENCE, env=env)
+    found = screen("nested", {"/data": "u-data"}, "u-data u-state", intent=INTENT, env=env)
     assert found["MISSING"].startswith("/data-state: the state disk")
     assert "a move from nested to flat is not ended" in found["next"]
 
@@ -96,7 +96,7 @@ def test_with_both_mounted_nothing_is_to_be_done(screen: Any) -> None:
 
 def test_the_published_code_is_what_the_command_needs_and_nothing_else() -> None:
     found = publish.sources()
-    assert {"move/command.py", "move/explain.py", "move/engine.py", "system/moving.py"} <= set(
+    assert {"move/command.py", "move/explain.py", "move/runner.py", "system/moving.py"} <= set(
         found
     )
     assert {"core/presence.py", "core/__init__.py", "move/__init__.py"} <= set(found)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
     STEPS,
@@ -21,7 +22,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_move,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
 
 from .hosts import container, holds
 from .move_refusals import host_with
@@ -31,9 +31,9 @@ NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED, id="to-nested")]
 
 
-def begun(source: Layout, target: Layout) -> Scene:
-    """The scene at the beginning of a move whose intent is about to be written."""
-    return Scene(
+def begun(source: Layout, target: Layout) -> MoveStatus:
+    """The status at the beginning of a move whose intent is about to be written."""
+    return MoveStatus(
         source, target, "u-state", host_with(source)["moving"], "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
         wanted=frozenset({"app"}),
@@ -54,7 +54,7 @@ def test_to_nested_the_link_in_use_is_replaced_only_while_the_stack_is_down() ->
 
 COPY_ONLY = {
     "format", "stage", "precopy", "final", "verify", "seal", "expose", "retire", "unstage", "nest", "claim", "put",
-    "unlist", "uncover", "aside", "whole",
+    "unlist", "reveal", "aside", "whole",
 }  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_only_steps_up_to_the_commit_are_undone_and_the_last_comes_first(
 ) -> None:
     undone = undoable(begun(source, target))
     assert undone[0] == COMMIT
-    assert undone[-2:] == ["overlay", "fence"]
+    assert undone[-2:] == ["overlay", "intent"]
     assert not {"umount", "line", "place", "start"} & set(undone)
 
 
@@ -110,16 +110,16 @@ def test_what_the_products_scripts_leave_by_themselves_is_no_hidden_state() -> N
     ).steps
 
 
-def _check(scene: Scene) -> None:
+def _check(status: MoveStatus) -> None:
     """Never zero, never two active copies: .env names one place, and the state disk is there."""
     named = [
         each
-        for each in (scene.source, scene.target)
-        if scene.facts["env"].get("STATE_DIR", "/data/state") == each.state_dir
+        for each in (status.source, status.target)
+        if status.facts["env"].get("STATE_DIR", "/data/state") == each.state_dir
     ]
     assert len(named) == 1
-    assert scene.mounted(named[0].mounts["state"])
-    assert {point["uuid"] for point in scene.facts["points"]} == {"u-state"}
+    assert status.mounted(named[0].mounts["state"])
+    assert {point["uuid"] for point in status.facts["points"]} == {"u-state"}
 
 
 @given(st.booleans(), st.data())
@@ -127,32 +127,32 @@ def test_killed_anywhere_it_leads_on_to_the_same_place_and_then_nothing_remains(
     flat: bool, data: st.DataObject
 ) -> None:
     source, target = (NESTED, FLAT) if flat else (FLAT, NESTED)
-    scene = killed_anywhere(begun(source, target), data, 20, _check)
-    assert scene.committed
-    assert scene.placed()
-    assert scene.services == {"app"}
-    assert not scene.mounted(scene.old)
-    assert scene.facts["fence"] is None
+    status = killed_anywhere(begun(source, target), data, 20, _check)
+    assert status.committed
+    assert status.placed()
+    assert status.services == {"app"}
+    assert not status.mounted(status.old)
+    assert status.facts["intent"] is None
 
 
 @given(st.booleans(), st.integers(0, 20), st.sampled_from(["", "nested", "flat"]))
 def test_each_interrupted_state_is_planned_on_or_back(flat: bool, steps: int, asked: str) -> None:
     source, target = (NESTED, FLAT) if flat else (FLAT, NESTED)
-    scene = begun(source, target)
+    status = begun(source, target)
     intent = {"id": "move-1", "source": source.name, "target": target.name, "uuid": "u-state",
               "services": ["app"]}  # fmt: skip
-    for step, _phase in remaining(scene)[:steps]:
-        scene = stepped(scene, step)
-    if not scene.facts["fence"]:
+    for step, _phase in remaining(status)[:steps]:
+        status = stepped(status, step)
+    if not status.facts["intent"]:
         return
     observed: Any = host_with(source)
-    observed["moving"] = {**scene.facts, "fence": intent}
+    observed["moving"] = {**status.facts, "intent": intent}
     plan = make_plan(observed, {"layout": asked})
     assert plan["refusal"] == ""
     assert plan["disks"] == []
     move = plan["move"]
     if asked == source.name:
-        wanted = (target, source, "forward") if scene.committed else (source, target, "back")
+        wanted = (target, source, "forward") if status.committed else (source, target, "back")
     else:
         wanted = (source, target, "forward")
     assert (move["source"], move["target"], move["direction"]) == (
@@ -178,7 +178,7 @@ def test_no_step_of_a_plan_formats_or_copies(source: Layout, target: Layout) -> 
 
 
 def test_a_plan_back_says_what_it_gives_up() -> None:
-    plan = MovePlan(begun(NESTED, FLAT), "back", (("fence", "back"),), "")
+    plan = MovePlan(begun(NESTED, FLAT), "back", (("intent", "back"),), "")
     assert plan.sentences() == [
         "give up the move to layout flat, which has not been committed: everything back to "
         "/data/state, and start what ran before"
@@ -241,7 +241,7 @@ def test_who_will_not_see_state_is_in_the_plan() -> None:
 
 
 def test_a_move_starts_what_is_up_and_leaves_the_rest() -> None:
-    """One that starts again and again is up: the engine of the move starts it, too."""
+    """One that starts again and again is up: the runner of the move starts it, too."""
     found = [container("app"), container("bot", "restarting"), container("job", "exited")]
     plan = planned_with(found, {"app": APP, "bot": APP, "job": APP})
     assert plan["move"]["starts"] == ["app", "bot"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import COPY, MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
     order,
@@ -18,7 +19,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import 
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.moves import plan_move
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import COPY, Scene
 
 from .hosts import device, ext4, place
 from .move_refusals import covered, one_disk
@@ -28,10 +28,10 @@ NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 PROOFS = {"overlay", "stage", "precopy", "idle", "quiet", "final", "verify", "seal"}
 
 
-def begun() -> Scene:
-    """The scene at the beginning, the intent about to be written."""
+def begun() -> MoveStatus:
+    """The status at the beginning, the intent about to be written."""
     disk = make_plan(one_disk(), {"layout": "flat"})["move"]["disk"]
-    return Scene(
+    return MoveStatus(
         NESTED, FLAT, "u-new", one_disk()["moving"], "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
         wanted=frozenset({"app"}), kind=COPY, disk=disk,
@@ -44,9 +44,9 @@ def test_the_plan_says_all_before() -> None:
     assert plan["move"]["kind"] == "copy"
     assert plan["move"]["disk"]["action"] == "format"
     assert [step["id"] for step in plan["move"]["steps"]] == [
-        "fence", "overlay", "format", "stage", "precopy", "point", "idle", "stop", "quiet", "final",
+        "intent", "overlay", "format", "stage", "precopy", "point", "idle", "stop", "quiet", "final",
         "verify", "seal", "fstab", "expose", "commit", "retire", "place", "start", "unstage", "prove",
-        "canary", "marker", "record", "unfence",
+        "canary", "marker", "record", "forget",
     ]  # fmt: skip
     assert [s["id"] for s in plan["move"]["steps"] if s["down"]] == [
         "stop", "quiet", "final", "verify", "seal", "fstab", "expose", "commit", "retire", "place",
@@ -145,42 +145,42 @@ def test_undoing_never_formats_or_touches_the_source() -> None:
     assert not {"retire", "place", "unstage"} & set(undone)
 
 
-def _check(scene: Scene) -> None:
+def _check(status: MoveStatus) -> None:
     """One active copy, and a copy that is not proved is not at the layout's place."""
-    if not scene.committed:
-        assert scene.bare(scene.old)["kind"] == "directory"
-        assert scene.facts["roles"].get(scene.old) != "retired"
-        if scene.mounted(scene.new):
-            assert "seal" in scene.fresh or not scene.present
+    if not status.committed:
+        assert status.bare(status.old)["kind"] == "directory"
+        assert status.facts["roles"].get(status.old) != "retired"
+        if status.mounted(status.new):
+            assert "seal" in status.fresh or not status.present
     else:
-        assert scene.mounted(scene.new)
-    if scene.committed and scene.services:
-        assert scene.superseded
+        assert status.mounted(status.new)
+    if status.committed and status.services:
+        assert status.superseded
 
 
 @given(st.data())
 def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> None:
-    scene = killed_anywhere(begun(), data, 24, _check, PROOFS - {"quiet"})
-    assert scene.committed
-    assert scene.placed()
-    assert scene.services == {"app"}
-    assert scene.facts["staged"] == ""
-    assert scene.facts["roles"] == {"/data-state": "active"}
+    status = killed_anywhere(begun(), data, 24, _check, PROOFS - {"quiet"})
+    assert status.committed
+    assert status.placed()
+    assert status.services == {"app"}
+    assert status.facts["staged"] == ""
+    assert status.facts["roles"] == {"/data-state": "active"}
 
 
 @given(st.integers(0, 24), st.sampled_from(["", "nested", "flat"]))
 def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str) -> None:
-    scene = begun()
+    status = begun()
     intent = {"id": "move-1", "source": "nested", "target": "flat", "uuid": "u-new", "kind": "copy",
-              "disk": dict(scene.disk), "services": ["app"]}  # fmt: skip
-    for step, _phase in remaining(scene)[:steps]:
-        scene = applied(scene, step)
-    if not scene.facts["fence"]:
+              "disk": dict(status.disk), "services": ["app"]}  # fmt: skip
+    for step, _phase in remaining(status)[:steps]:
+        status = applied(status, step)
+    if not status.facts["intent"]:
         return
     observed: Any = one_disk()
-    observed["moving"] = {**scene.facts, "fence": intent}
+    observed["moving"] = {**status.facts, "intent": intent}
     plan = make_plan(observed, {"layout": asked})
-    if asked == "nested" and scene.committed:
+    if asked == "nested" and status.committed:
         assert plan["code"] == "AH121"
         return
     assert plan["refusal"] == ""
@@ -190,6 +190,6 @@ def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str) ->
 
 
 def test_an_interrupted_copy_has_the_order_of_a_copy() -> None:
-    scene = begun()
+    status = begun()
     plan = plan_move(one_disk(), NESTED, FLAT)
-    assert list(plan.steps) == order(NESTED, FLAT, COPY) == remaining(scene)
+    assert list(plan.steps) == order(NESTED, FLAT, COPY) == remaining(status)

@@ -231,9 +231,9 @@ def test_after_this_run_has_applied_it_the_plan_only_names_the_layout() -> None:
 
 
 def _interrupted(facts_hash: str) -> Any:
-    fence = {"id": "m", "source": "nested", "target": "flat", "uuid": "u-state",
+    intent = {"id": "m", "source": "nested", "target": "flat", "uuid": "u-state",
              "services": ["app"], "facts_hash": facts_hash}  # fmt: skip
-    return host_with(NESTED, fence=fence)
+    return host_with(NESTED, intent=intent)
 
 
 def test_an_interrupted_move_goes_on_with_the_plan_it_began_with_and_with_no_other() -> None:
@@ -249,7 +249,7 @@ def test_a_blank_host_has_no_state_to_which_a_plan_could_apply() -> None:
     assert "no state to move" in refused("AH076", lambda: apply(host()))
 
 
-def test_the_engine_begins_what_was_planned_and_goes_on_with_what_has_begun() -> None:
+def test_the_runner_begins_what_was_planned_and_goes_on_with_what_has_begun() -> None:
     with pytest.raises(KeyError, match="a move begins"):
         carried_out(host_with(NESTED))
     refused("AH076", lambda: carried_out(with_one_service_less()))

@@ -23,9 +23,12 @@ from ansible_collections.agnes.host.plugins.module_utils.core.devices import (
     not_blank_because,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, state_dirs
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import (
+    COPY_BACK,
+    MoveStatus,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import GATHER, Scene
 
 from .hosts import (
     STATE,
@@ -161,18 +164,18 @@ def _carried_out_disk(observed: Any, disk: dict[str, Any]) -> None:
 def _carried_out_move(observed: Any, move: dict[str, Any]) -> None:
     uuid = move["uuid"] if move["uuid"] != "new" else "u-new-state"
     target = LAYOUTS[move["target"]]
-    scene = Scene(
+    status = MoveStatus(
         LAYOUTS[move["source"]], target, uuid, observed["moving"], "move-1",
         kind=move["kind"], disk=move["disk"],
     )  # fmt: skip
-    for step, _phase in remaining(scene):
-        scene = applied(scene, step)
-    observed["moving"] = scene.facts
-    observed["env"] = env(**scene.facts["env"])
+    for step, _phase in remaining(status):
+        status = applied(status, step)
+    observed["moving"] = status.facts
+    observed["env"] = env(**status.facts["env"])
     kept = [m for m in observed["mounts"] if m["target"] not in observed["state"]]
-    at = [p for p in scene.facts["points"] if p["root"] == "/"]
+    at = [p for p in status.facts["points"] if p["root"] == "/"]
     observed["mounts"] = kept + [mount(p["target"], p["maj_min"], p["uuid"]) for p in at]
-    if move["kind"] == GATHER:
+    if move["kind"] == COPY_BACK:
         known = observed["record"]["disks"]
         known["retired"] = known.pop("state", {"uuid": uuid})
     elif move["disk"]:
@@ -181,7 +184,7 @@ def _carried_out_move(observed: Any, move: dict[str, Any]) -> None:
             made if d["path"] == made["path"] else d for d in observed["devices"]
         ]
     observed["record"]["move"] = {"target": target.name}
-    for path, found in scene.facts["bare"].items():
+    for path, found in status.facts["bare"].items():
         observed["state"][path] = place(found["kind"], target=found["target"])
     observed["state"][target.state_dir] = place(
         mounted=any(p["target"] == target.state_dir for p in at), names=STATE, database=True

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
     ELSEWHERE,
@@ -20,18 +21,17 @@ from ansible_collections.agnes.host.plugins.module_utils.core.presence import (
     late,
     must_show,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import Scene
 
 from .move_refusals import FLAT, NESTED, host_with
 
 BOTH = {"/data": "u-data", "/data/state": "u-state"}
 
 
-def scene(kind: str, committed: bool) -> Scene:
-    """A move from nested to flat; to gather, the other way."""
-    source, target = (FLAT, NESTED) if kind == "gather" else (NESTED, FLAT)
+def status(kind: str, committed: bool) -> MoveStatus:
+    """A move from nested to flat; to copy back, the other way."""
+    source, target = (FLAT, NESTED) if kind == "copy_back" else (NESTED, FLAT)
     moving = {**host_with(source)["moving"], "env": (target if committed else source).env()}
-    return Scene(source, target, "u-state", moving, kind=kind)
+    return MoveStatus(source, target, "u-state", moving, kind=kind)
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def scene(kind: str, committed: bool) -> Scene:
         ("remount", True, {"/data": "u-data", "/data-state": "u-state"}),
         ("copy", False, {"/data": "u-data"}),
         ("copy", True, {"/data": "u-data", "/data-state": "u-state"}),
-        ("gather", False, {"/data": "u-data", "/data-state": "u-state"}),
-        ("gather", True, {"/data": "u-data"}),
-        ("uncover", False, {"/data": "u-data"}),
-        ("uncover", True, {"/data": "u-data", "/data-state": "u-state"}),
+        ("copy_back", False, {"/data": "u-data", "/data-state": "u-state"}),
+        ("copy_back", True, {"/data": "u-data"}),
+        ("promote", False, {"/data": "u-data"}),
+        ("promote", True, {"/data": "u-data", "/data-state": "u-state"}),
     ],
 )
 def test_what_must_show(kind: str, committed: bool, expected: dict[str, str]) -> None:
-    assert must_show(scene(kind, committed), "u-data") == expected
+    assert must_show(status(kind, committed), "u-data") == expected
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_what_came_too_late_is_mounted_or_told(
     shown: dict[str, str], attached: list[str], listed: Any, expected: Any
 ) -> None:
     try:
-        found: Any = late(scene("remount", False), "u-data", Seen(shown, attached, listed))
+        found: Any = late(status("remount", False), "u-data", Seen(shown, attached, listed))
     except Refusal as refusal:
         found = refusal.code
     assert found == expected
 
 
 def test_a_disk_that_state_has_left_is_mounted_only_where_it_is_there_and_listed() -> None:
-    left, data = scene("gather", True), {"/data": "u-data"}
+    left, data = status("copy_back", True), {"/data": "u-data"}
     attached = ["u-data", "u-state"]
     listed = {"/data", "/data-state"}
     assert late(left, "u-data", Seen(data, attached, listed)) == [("/data-state", "u-state")]
@@ -96,11 +96,11 @@ def test_the_plan_says_what_is_mounted_first() -> None:
         {"line": 1, "maj_min": "", "mount_point": path, "spec": f"UUID={uuid}"}
         for path, uuid in BOTH.items()
     ]
-    fence = {
+    intent = {
         "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
         "services": ["app"],
     }  # fmt: skip
-    observed["moving"].update(fence=fence, points=[], lines={"/data/state": "UUID=u-state"})
+    observed["moving"].update(intent=intent, points=[], lines={"/data/state": "UUID=u-state"})
     plan = make_plan(observed)
     assert plan["refusal"] == ""
     assert plan["sentences"][:2] == [

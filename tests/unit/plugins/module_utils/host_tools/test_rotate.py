@@ -70,7 +70,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rotation:
     monkeypatch.setattr(rotate, "wanted_tree", mine)
     monkeypatch.setattr(rotate, "_serve", lambda *arguments: "Caddy serves it")
     monkeypatch.setattr(certificates, "REPLACED", str(tmp_path / "replaced"))
-    monkeypatch.setattr(turn.ledger, "FENCE", str(tmp_path / "IN_PROGRESS"))
+    monkeypatch.setattr(turn.ledger, "INTENT", str(tmp_path / "intent.json"))
     return Rotation(tmp_path)
 
 
@@ -174,7 +174,7 @@ def test_a_move_that_is_not_ended_comes_first(
     host: Rotation, make: Callable[..., pairs.Pair]
 ) -> None:
     host.publish(make())
-    (host.top / "IN_PROGRESS").write_text("{}")
+    (host.top / "intent.json").write_text("{}")
     with pytest.raises(turn.NotNow, match="a move of the state is not ended"):
         host.run()
     assert not host.certs.exists()

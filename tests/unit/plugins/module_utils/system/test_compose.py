@@ -18,7 +18,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAY
 from ansible_collections.agnes.host.plugins.module_utils.core.overlay import cut
 from ansible_collections.agnes.host.plugins.module_utils.core.project import digest
 from ansible_collections.agnes.host.plugins.module_utils.move import steps
-from ansible_collections.agnes.host.plugins.module_utils.move.world import World
+from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 
 APP = {"volumes": [{"type": "bind", "source": "/data", "target": "/data"}], "profiles": ["full"]}
@@ -121,7 +121,7 @@ def test_what_was_not_proved_is_told(
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def move(tmp_path: Path) -> MoveContext:
     """A move whose step 'overlay' has proved the project in ``tmp_path``, with what it asks of the engine."""
     (tmp_path / "agnes" / "sub").mkdir(parents=True)
     for name in ("a.yml", "sub/b.yml", "beside.yaml"):
@@ -132,36 +132,36 @@ def world(tmp_path: Path) -> World:
     found = SimpleNamespace(intent=intent, env="A=1\n", read_env=lambda: found.env)
     found.target, found.save = LAYOUTS["flat"], lambda: None
     found.project = SimpleNamespace(docker=docker(tmp_path, "exit 9"))
-    found.files_hash = lambda text: World.files_hash(cast(World, found), text)
+    found.files_hash = lambda text: MoveContext.files_hash(cast(MoveContext, found), text)
     intent["files"] = found.files_hash("A=1\n")
-    return cast(World, found)
+    return cast(MoveContext, found)
 
 
 CHANGES = ["agnes/a.yml", "agnes/sub/b.yml", "agnes/beside.yaml", "far.yml", "agnes/new.yml"]
 
 
 def test_compose_is_not_asked_again_where_no_file_of_the_project_has_changed(
-    world: World, tmp_path: Path
+    move: MoveContext, tmp_path: Path
 ) -> None:
     (tmp_path / "agnes" / "notes.txt").write_text("changed")
-    steps.check_proved(world)
+    steps.check_proved(move)
 
 
-def change(world: World, tmp_path: Path, name: str) -> None:
+def change(move: MoveContext, tmp_path: Path, name: str) -> None:
     """Somebody writes a file of the project."""
     if name == ".env":
-        cast(Any, world).env = "A=2\n"
+        cast(Any, move).env = "A=2\n"
     else:
         (tmp_path / name).write_text("changed")
 
 
 @pytest.mark.parametrize("name", [*CHANGES, ".env"])
 def test_it_is_asked_where_one_has_changed(
-    world: World, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    move: MoveContext, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change(world, tmp_path, name)
+    change(move, tmp_path, name)
     says(tmp_path, CONFIG)
-    steps.check_proved(world)
+    steps.check_proved(move)
     says(tmp_path, {**CONFIG, "services": {"app": APP}})
 
     def fails(*_arguments: object) -> None:
@@ -169,28 +169,28 @@ def test_it_is_asked_where_one_has_changed(
 
     monkeypatch.setattr(steps, "proved_overlay", fails)
     with pytest.raises(NotAsProved):
-        steps.check_proved(world)
+        steps.check_proved(move)
 
 
 @pytest.mark.parametrize("overlay", [b"", b"services: {}\n"], ids=["stays", "derived"])
 def test_another_project_that_passes_the_proof_is_started(
-    world: World, tmp_path: Path, overlay: bytes, monkeypatch: pytest.MonkeyPatch
+    move: MoveContext, tmp_path: Path, overlay: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an upgrade leaves it between a power cut after the commit and the boot that goes on."""
-    change(world, tmp_path, "agnes/a.yml")
+    change(move, tmp_path, "agnes/a.yml")
     config = {**CONFIG, "services": {"app": APP}}
     says(tmp_path, config)
     monkeypatch.setattr(steps, "REPLACED", str(tmp_path / "replaced"))
     monkeypatch.setattr(steps, "proved_overlay", lambda *_arguments: (overlay, cut(config)))
-    steps.check_proved(world)
-    assert world.intent["proved"] == digest(cut(config))
-    name = tmp_path / "agnes" / world.target.overlay
+    steps.check_proved(move)
+    assert move.intent["proved"] == digest(cut(config))
+    name = tmp_path / "agnes" / move.target.overlay
     assert (name.read_bytes() if overlay else b"") == overlay
     says(tmp_path, CONFIG)
-    steps.check_proved(world)  # no file has changed since, so Compose is not asked
+    steps.check_proved(move)  # no file has changed since, so Compose is not asked
 
 
-def test_a_move_of_an_earlier_version_that_has_proved_nothing_goes_on(world: World) -> None:
-    del world.intent["proved"]
-    cast(Any, world).env = "A=2\n"
-    steps.check_proved(world)
+def test_a_move_of_an_earlier_version_that_has_proved_nothing_goes_on(move: MoveContext) -> None:
+    del move.intent["proved"]
+    cast(Any, move).env = "A=2\n"
+    steps.check_proved(move)

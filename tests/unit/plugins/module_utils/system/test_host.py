@@ -254,10 +254,10 @@ def test_the_address_of_a_proxy_is_no_part_of_what_is_observed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may have a password; the intent of a move keeps it for the commands that go on with it."""
-    monkeypatch.setattr(ledger, "FENCE", f"{tmp_path}/fence")
-    ledger.write(ledger.FENCE, {"id": "m", "environment": {"https_proxy": "http://u:pass@proxy"}})
+    monkeypatch.setattr(ledger, "INTENT", f"{tmp_path}/intent")
+    ledger.write(ledger.INTENT, {"id": "m", "environment": {"https_proxy": "http://u:pass@proxy"}})
     found = moving.look(str(tmp_path))
-    assert found["fence"] == {"format": 1, "id": "m"}
+    assert found["intent"] == {"format": 1, "id": "m"}
     assert "pass@" not in str(found)
 
 

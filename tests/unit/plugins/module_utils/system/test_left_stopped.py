@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.move import project, steps
-from ansible_collections.agnes.host.plugins.module_utils.move.world import World
+from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
 
 
 def container(status: str, code: int) -> dict[str, Any]:
@@ -39,9 +39,9 @@ def test_what_has_failed_is_not_taken_for_stopped(
     monkeypatch.setattr(steps, "remember_resting", lambda _world: None)
     monkeypatch.setattr(steps.ledger, "note", lambda *_said: None)
     intent: dict[str, Any] = {"services": ["app", "bot"], "resting": []}
-    world = SimpleNamespace(
+    move = SimpleNamespace(
         was_started=True, wanted=frozenset(("app", "bot")), project=of_project, intent=intent,
         save=lambda: None, id="m",
     )  # fmt: skip
-    steps.leave_stopped(cast(World, world), lambda _text: None)
+    steps.leave_stopped(cast(MoveContext, move), lambda _text: None)
     assert intent["resting"] == left

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run asks of the engine is neither lost nor taken for another run's: at a boot, at the end."""
+"""What a run asks of the runner is neither lost nor taken for another run's: at a boot, at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Optional
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
-from ansible_collections.agnes.host.plugins.module_utils.move import engine
+from ansible_collections.agnes.host.plugins.module_utils.move import runner
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger
 from ansible_collections.agnes.host.plugins.modules import move
 
@@ -21,14 +21,14 @@ DONE = {"layout": "flat", "move": "m", "down_seconds": 0.0, "steps": []}
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine's files, in a directory of the test's own."""
+    """The runner's files, in a directory of the test's own."""
 
     @contextmanager
     def locked(_who: str, waits_for: str) -> Iterator[None]:
         yield
 
     monkeypatch.setattr(ledger, "locked", locked)
-    for name in ("FENCE", "REQUEST", "RESULT", "JOURNAL"):
+    for name in ("INTENT", "REQUEST", "RESULT", "JOURNAL"):
         monkeypatch.setattr(ledger, name, str(tmp_path / name))
 
 
@@ -47,7 +47,7 @@ def carry_out(monkeypatch: pytest.MonkeyPatch, meanwhile: list[Optional[str]]) -
             ledger.write(ledger.REQUEST, asked(name))
         return DONE
 
-    monkeypatch.setattr(engine, "carry_out", one)
+    monkeypatch.setattr(runner, "carry_out", one)
     return seen
 
 
@@ -71,9 +71,9 @@ def test_each_request_is_carried_out_and_only_a_read_one_taken_away(
     if first:
         ledger.write(ledger.REQUEST, asked(first))
     else:
-        ledger.write(ledger.FENCE, {"target": "flat", "request": "before the boot"})
+        ledger.write(ledger.INTENT, {"target": "flat", "request": "before the boot"})
     seen = carry_out(monkeypatch, list(meanwhile))
-    assert engine.run_requested(lambda _text: None) == 0
+    assert runner.run_requested(lambda _text: None) == 0
     assert seen == carried_out
     assert ledger.read(ledger.REQUEST) is None
     assert result() == (carried_out[-1] or "before the boot")
@@ -85,7 +85,7 @@ def test_killed_after_its_last_act_the_engine_leaves_the_result_alone(
     """What was killed systemd starts again, and looks at no condition then."""
     seen = carry_out(monkeypatch, [])
     ledger.write(ledger.RESULT, {"request": "a", "ok": True})
-    assert engine.run_requested(lambda _text: None) == 0
+    assert runner.run_requested(lambda _text: None) == 0
     assert (seen, result()) == ([], "a")
 
 
@@ -95,12 +95,12 @@ def test_a_request_that_was_answered_before_the_engine_was_killed_is_only_taken_
     seen = carry_out(monkeypatch, [])
     ledger.write(ledger.RESULT, {"request": "a", "ok": True})
     ledger.write(ledger.REQUEST, asked("a"))
-    assert engine.run_requested(lambda _text: None) == 0
+    assert runner.run_requested(lambda _text: None) == 0
     assert (seen, ledger.read(ledger.REQUEST), result()) == ([], None, "a")
 
 
 def test_a_run_attaches_to_the_move_that_is_under_way() -> None:
-    ledger.write(ledger.FENCE, {"id": "m", "target": "flat", "request": "a"})
+    ledger.write(ledger.INTENT, {"id": "m", "target": "flat", "request": "a"})
     assert move.attach({"target": "flat"}) == "a"
     with pytest.raises(MoveUnderWay, match="layout flat"):
         move.attach({"target": "nested"})

@@ -73,11 +73,11 @@ def test_no_folder_is_itself_a_mount_point_or_a_state_directory() -> None:
         assert not set(core.folders()) & {*layout.mounts.values(), layout.state_dir}
 
 
-@pytest.mark.parametrize("name", ["FENCE", "REQUEST"])
+@pytest.mark.parametrize("name", ["INTENT", "REQUEST"])
 def test_nothing_is_deleted_while_a_move_is_asked_for_or_has_not_ended(
     aside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    for each in ("FENCE", "REQUEST"):
+    for each in ("INTENT", "REQUEST"):
         monkeypatch.setattr(ledger, each, str(tmp_path / each))
     for check_mode in (True, False):
         ledger.write(str(tmp_path / name), {"id": "m"})

@@ -23,8 +23,8 @@ from .move_errors import (
     StateOnImpossible,
     StateRetired,
 )
+from .move_status import INCOMPLETE, RETIRED, SEALED
 from .move_steps import say_bytes
-from .scenes import INCOMPLETE, RETIRED, SEALED
 
 CONFIG_DISK = "/dev/disk/by-id/google-config-disk"
 """The name by which the product's upgrade looks for a disk to mount at STATE_DIR by itself."""
@@ -76,7 +76,7 @@ def check_measured(host: Host, path: str) -> None:
         raise NotMeasured(path=path, found=why)
 
 
-def check_gathering(host: Host, source: Layout, target: Layout) -> None:
+def check_copy_back(host: Host, source: Layout, target: Layout) -> None:
     """Raise unless state on a disk may become a directory of the data disk, and has room there."""
     facts = host["moving"]
     disk = mounted_at(host, source.mounts["state"])

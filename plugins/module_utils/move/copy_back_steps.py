@@ -17,28 +17,28 @@ from typing import Any
 
 from ..core.disks import RETIRED_DISK
 from ..core.move_errors import MoveDiskAway, OtherDeviceMounted
+from ..core.move_status import COPY_BACK
 from ..core.retired import ASIDE
-from ..core.scenes import GATHER
 from ..system import devices, durable, kernel, markers, moving, trees
 from ..system.moving import COPY_NAME, STAGE
 from . import places
 from .common import Act, unmount
+from .context import MoveContext
 from .copy_steps import begin_copy, check_source, is_unused_copy, unstage
-from .world import World
 
 
-def _is_copy(world: World, directory: int) -> bool:
+def _is_copy(move: MoveContext, directory: int) -> bool:
     """Whether an open directory is the one that this move has made, and not used yet.
 
     A marker alone anyone could write who can read ours: uid 999 can.
     """
-    inode = world.intent.get("copy_inode")
+    inode = move.intent.get("copy_inode")
     return os.fstat(directory).st_ino == inode and is_unused_copy(markers.read_if_any(directory))
 
 
-def _check_data_disk(world: World, directory: int) -> None:
+def _check_data_disk(move: MoveContext, directory: int) -> None:
     """Raise a Refusal unless an open directory is on the disk that the plan has named, by device number."""
-    data, uuid = world.target.mounts["data"], world.copy_uuid
+    data, uuid = move.target.mounts["data"], move.copy_uuid
     device, found, _root = moving.mount_at(data)
     if not device or found != uuid:
         raise MoveDiskAway(path=data, uuid=uuid, found=found or "no disk")
@@ -47,98 +47,98 @@ def _check_data_disk(world: World, directory: int) -> None:
         raise OtherDeviceMounted(path=f"{data}/{ASIDE}", found=shown, wanted=device)
 
 
-def _nest(world: World) -> None:
+def _nest(move: MoveContext) -> None:
     """As ``stage`` does it for a disk: whatever an earlier process has shown is taken back first."""
-    check_source(world)
-    _put_undo(world)
-    release(world)
+    check_source(move)
+    _put_undo(move)
+    release(move)
     unmount(STAGE)
     durable.make_directory(STAGE, 0o700)
-    data = world.target.mounts["data"]
+    data = move.target.mounts["data"]
     directory = places.made_aside(data, COPY_NAME)
     try:
-        _check_data_disk(world, directory)
+        _check_data_disk(move, directory)
         # Before it is ever shown, so that it is known again wherever it is then.
-        world.intent["copy_inode"] = os.fstat(directory).st_ino
-        world.save()
+        move.intent["copy_inode"] = os.fstat(directory).st_ino
+        move.save()
         kernel.bind(directory, STAGE)
     finally:
         os.close(directory)
-    begin_copy(world, f"{data}/{ASIDE}/{COPY_NAME}")
+    begin_copy(move, f"{data}/{ASIDE}/{COPY_NAME}")
 
 
 @contextmanager
-def _data(world: World) -> Iterator[int]:
+def _data(move: MoveContext) -> Iterator[int]:
     """The data disk's own directory, open; raises MoveDiskAway where another disk, or none, is mounted."""
-    with trees.opened(world.target.mounts["data"]) as directory:
-        _check_data_disk(world, directory)
+    with trees.opened(move.target.mounts["data"]) as directory:
+        _check_data_disk(move, directory)
         yield directory
 
 
-def _claim(world: World) -> None:
+def _claim(move: MoveContext) -> None:
     """State's place is a name in a directory of uid 999's: while the stack is down, it is root's."""
-    with _data(world) as directory:
+    with _data(move) as directory:
         info = os.fstat(directory)
         mode = stat.S_IMODE(info.st_mode)
-        world.intent["data_owner"] = [info.st_uid, info.st_gid, mode]
+        move.intent["data_owner"] = [info.st_uid, info.st_gid, mode]
         # First, so that whoever goes on from here knows what to give back.
-        world.save()
+        move.save()
         # Not flushed here: `put` does it, and before that nothing hangs on it.
         os.fchown(directory, 0, -1)
         os.fchmod(directory, mode & ~(stat.S_IWGRP | stat.S_IWOTH))
 
 
-def release(world: World) -> None:
+def release(move: MoveContext) -> None:
     """Give the data disk's directory back, where a move has taken it; before anything is started."""
-    if not world.intent.get("data_owner"):
+    if not move.intent.get("data_owner"):
         return
-    uid, gid, mode = world.intent["data_owner"]
-    with _data(world) as directory:
+    uid, gid, mode = move.intent["data_owner"]
+    with _data(move) as directory:
         os.fchown(directory, uid, gid)
         os.fchmod(directory, mode)
         os.fsync(directory)
-    world.intent["data_owner"] = None
+    move.intent["data_owner"] = None
     # Given back twice, it is the same: no full disk may keep the stack down.
     with suppress(OSError):
-        world.save()
-    world.say(f"{world.target.mounts['data']} is its owner's again")
+        move.save()
+    move.say(f"{move.target.mounts['data']} is its owner's again")
 
 
-def is_gone(world: World) -> bool:
+def is_gone(move: MoveContext) -> bool:
     """Whether a committed move's copy is not in its place any more: uid 999 can move it, once it has /data back.
 
     Raises MoveDiskAway where the data disk is gone, with all that is on it.
     """
-    scene = world.look(containers=False)
-    if scene.kind != GATHER or not scene.committed or scene.there:
+    status = move.look(containers=False)
+    if status.kind != COPY_BACK or not status.committed or status.there:
         return False
-    with _data(world) as directory:
+    with _data(move) as directory:
         try:
-            name = os.path.basename(world.target.state_dir)
+            name = os.path.basename(move.target.state_dir)
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return True
         here = os.fstat(directory).st_dev
-    return found.st_dev == here and found.st_ino != world.intent["copy_inode"]
+    return found.st_dev == here and found.st_ino != move.intent["copy_inode"]
 
 
-def _put(world: World) -> None:
-    places.put(world.target.state_dir, COPY_NAME, os.stat(STAGE))
+def _put(move: MoveContext) -> None:
+    places.put(move.target.state_dir, COPY_NAME, os.stat(STAGE))
 
 
-def _put_undo(world: World) -> None:
+def _put_undo(move: MoveContext) -> None:
     """Before the commit only: after it, what is at the layout's place is state."""
-    places.take_back(world.target.state_dir, COPY_NAME, partial(_is_copy, world))
+    places.take_back(move.target.state_dir, COPY_NAME, partial(_is_copy, move))
 
 
-def leave_disk(world: World, found: dict[str, Any]) -> None:
+def leave_disk(move: MoveContext, found: dict[str, Any]) -> None:
     """The record knows the disk as one that state was on: no run mounts it, formats it or misses it."""
-    places.keep_under(world.target.state_dir, COPY_NAME, world.name_aside)
-    left = found["disks"].pop("state", {"uuid": world.intent["uuid"]})
+    places.keep_under(move.target.state_dir, COPY_NAME, move.name_aside)
+    left = found["disks"].pop("state", {"uuid": move.intent["uuid"]})
     found["disks"][RETIRED_DISK] = left
 
 
-GATHER_ACTS: Mapping[str, Act] = {
+COPY_BACK_ACTS: Mapping[str, Act] = {
     "nest": Act(_nest, unstage),
     "claim": Act(_claim, release),
     "put": Act(_put, _put_undo),

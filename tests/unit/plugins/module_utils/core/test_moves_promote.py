@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core import authority, switch
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import PROMOTE, MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     order,
     undoable,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import UNCOVER, Scene
 
 from .move_refusals import HIDDEN, beneath, host_with
 from .moving import killed_anywhere
@@ -39,10 +39,10 @@ def test_the_plan_says_what_becomes_of_both_copies() -> None:
     plan = planned({"bytes": 3 << 20})
     assert plan["refusal"] == ""
     move = plan["move"]
-    assert (move["kind"], move["authority"], move["uuid"]) == ("uncover", "hidden", "u-state")
+    assert (move["kind"], move["authority"], move["uuid"]) == ("promote", "hidden", "u-state")
     assert move["disk"]["uuid"] == "u-state"
     assert move["disk"]["mount_point"] == "/data-state"
-    assert [step["id"] for step in move["steps"]] == [s for s, _p in order(NESTED, FLAT, UNCOVER)]
+    assert [step["id"] for step in move["steps"]] == [s for s, _p in order(NESTED, FLAT, PROMOTE)]
     assert "3.0 MiB beneath the mount are copied to" in plan["sentences"][0]
     assert any("the hidden copy of /data/state is the authority" in s for s in plan["sentences"])
     assert "to copy state whole" in move["downtime"]
@@ -68,41 +68,41 @@ def test_what_is_no_state_or_has_no_room_is_refused(
     assert planned(hidden, **moving)["code"] == code
 
 
-def begun() -> Scene:
-    return Scene(
+def begun() -> MoveStatus:
+    return MoveStatus(
         NESTED, FLAT, "u-state", host_with(NESTED, bare=beneath(PATH, HIDDEN))["moving"], "move-1",
         services=frozenset({"app"}), present=frozenset({"agnes-app-1"}), wanted=frozenset({"app"}),
-        kind=UNCOVER, authority="hidden",
+        kind=PROMOTE, authority="hidden",
     )  # fmt: skip
 
 
 def test_from_the_stop_on_no_boot_shows_the_copy_that_does_not_count() -> None:
-    steps = [step for step, _phase in order(NESTED, FLAT, UNCOVER)]
-    assert steps.index("unlist") < steps.index("stop") < steps.index("uncover")
+    steps = [step for step, _phase in order(NESTED, FLAT, PROMOTE)]
+    assert steps.index("unlist") < steps.index("stop") < steps.index("reveal")
     assert (
-        steps.index("quiet") < steps.index("uncover") < steps.index("aside") < steps.index("stage")
+        steps.index("quiet") < steps.index("reveal") < steps.index("aside") < steps.index("stage")
     )
     undone = undoable(begun())
     assert undone.index("stop") < undone.index("unlist")
 
 
-def _check(scene: Scene) -> None:
+def _check(status: MoveStatus) -> None:
     """What .env names is the state, or lies beneath a mount that nobody starts on."""
-    if scene.committed:
-        assert scene.mounted("/data-state")
-    elif "/data-state" in scene.facts["lines"]:
-        assert scene.trusted or "stage" not in scene.fresh
-    if not scene.present and not scene.committed:
-        assert PATH not in scene.facts["lines"]
+    if status.committed:
+        assert status.mounted("/data-state")
+    elif "/data-state" in status.facts["lines"]:
+        assert status.trusted or "stage" not in status.fresh
+    if not status.present and not status.committed:
+        assert PATH not in status.facts["lines"]
 
 
 @given(st.data())
 def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> None:
-    scene = killed_anywhere(begun(), data, 25, _check)
-    assert scene.committed
-    assert scene.placed()
-    assert {point["target"] for point in scene.facts["points"]} == {"/data-state"}
-    assert scene.facts["fence"] is None
+    status = killed_anywhere(begun(), data, 25, _check)
+    assert status.committed
+    assert status.placed()
+    assert {point["target"] for point in status.facts["points"]} == {"/data-state"}
+    assert status.facts["intent"] is None
 
 
 LINE = "LABEL=agnes-state /data/state ext4 nofail 0 2"

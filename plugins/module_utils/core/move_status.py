@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A move's scene: the facts that decide which of its steps are done.
+"""A move's status: the facts that decide which of its steps are done.
 
-The same facts are part of the observation and are read again by the engine
+The same facts are part of the observation and are read again by the runner
 before and after each step, so planning and doing can't disagree.
 """
 
@@ -17,12 +17,12 @@ from .chain import split
 from .layouts import Layout, is_below, overlays, resolve_state_dir
 from .shadow import is_harmless
 
-REMOUNT, COPY, GATHER, UNCOVER = "remount", "copy", "gather", "uncover"
+REMOUNT, COPY, COPY_BACK, PROMOTE = "remount", "copy", "copy_back", "promote"
 """Kinds of move: the state disk only changes its mount point, state is copied from a directory of the
 data disk to a state disk, from a state disk into such a directory, or from beneath the state disk's
 mount to that disk."""
 
-COPYING = (COPY, GATHER, UNCOVER)
+COPYING = (COPY, COPY_BACK, PROMOTE)
 """Those that leave a second copy behind."""
 
 INCOMPLETE, SEALED, ACTIVE, RETIRED = "incomplete", "sealed", "active", "retired"
@@ -65,10 +65,10 @@ class Point(TypedDict):
 class Moving(TypedDict):
     """What a move is about, as found on the host."""
 
-    fence: Optional[dict[str, Any]]
+    intent: Optional[dict[str, Any]]
     """The intent of a move that has begun and not ended, or None."""
     open_units: list[str]
-    """The product's units that a fence would not hold back."""
+    """The product's units that a intent would not hold back."""
     held_units: list[str]
     """The product's units that have our drop-in."""
     env: dict[str, str]
@@ -114,7 +114,7 @@ class Moving(TypedDict):
 
 
 @dataclass(frozen=True)
-class Scene:
+class MoveStatus:
     """The facts, and the two layouts between which state moves."""
 
     source: Layout
@@ -148,10 +148,10 @@ class Scene:
         return self.target.mounts["state"]
 
     @property
-    def fenced(self) -> bool:
+    def begun(self) -> bool:
         """Whether the intent that is written down is that of this move."""
-        fence = self.facts["fence"]
-        return fence is not None and fence.get("id") == self.move_id
+        intent = self.facts["intent"]
+        return intent is not None and intent.get("id") == self.move_id
 
     @property
     def committed(self) -> bool:
@@ -168,7 +168,7 @@ class Scene:
         """Whether what lies at the old place can't be taken for state any more, where state was copied."""
         if self.kind not in COPYING or self.facts["roles"].get(self.old) == RETIRED:
             return True
-        if self.kind == GATHER:
+        if self.kind == COPY_BACK:
             return not self.mounted(self.old)
         return self.bare(self.old)["kind"] != "directory"
 
@@ -181,21 +181,21 @@ class Scene:
         found, link = self.bare(self.new), self.source.links.get(self.new)
         # Where the disk itself still is, readers find the state all the same.
         linked = self.mounted(self.new) or (found["kind"], found["target"]) == ("link", link)
-        if (self.facts["fence"] or {}).get("point_was") == "link" and not linked:
+        if (self.facts["intent"] or {}).get("point_was") == "link" and not linked:
             return False
         there = [point for point in self.facts["points"] if point["target"] == self.old]
         role = self.facts["roles"].get(self.old)
         if there:
             # The last one is on top. A copy in the making would have been mounted over state since.
-            unused = self.kind == UNCOVER and role in (INCOMPLETE, SEALED)
+            unused = self.kind == PROMOTE and role in (INCOMPLETE, SEALED)
             return self.kind != COPY and is_disk(there[-1], self.old, self.uuid) and not unused
-        in_directory = self.kind in (COPY, UNCOVER) and self.bare(self.old)["kind"] == "directory"
+        in_directory = self.kind in (COPY, PROMOTE) and self.bare(self.old)["kind"] == "directory"
         return in_directory and role != RETIRED
 
     @property
     def there(self) -> bool:
         """Whether state, and where it was copied a proved copy, is at the new place."""
-        if self.kind != GATHER:
+        if self.kind != COPY_BACK:
             return self.mounted(self.new)
         covered = any(point["target"] == self.new for point in self.facts["points"])
         proved = self.facts["roles"].get(self.new) in (SEALED, ACTIVE)
@@ -225,7 +225,7 @@ class Scene:
 
 def uuid_after(kind: str, uuid: str, disk: Mapping[str, Any]) -> str:
     """UUID of the filesystem that state is on after a move; ``uuid`` is the state disk's."""
-    return str(disk["uuid"]) if kind == GATHER else uuid
+    return str(disk["uuid"]) if kind == COPY_BACK else uuid
 
 
 def is_disk(point: Point, path: str, uuid: str) -> bool:

@@ -10,6 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import (
+    COPY_BACK,
+    MoveStatus,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
     order,
@@ -17,7 +21,6 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import 
     undoable,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import GATHER, Scene
 
 from .hosts import device, env, ext4, host, place
 from .move_refusals import host_with, left_behind, one_disk
@@ -33,25 +36,25 @@ def flat(**moving: Any) -> Any:
     return host_with(FLAT, **{"roles": {"/data-state": "active"}, **moving})
 
 
-def begun() -> Scene:
-    """The scene at the beginning, the intent about to be written."""
-    return Scene(
+def begun() -> MoveStatus:
+    """The status at the beginning, the intent about to be written."""
+    return MoveStatus(
         FLAT, NESTED, "u-state", flat()["moving"], "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
-        wanted=frozenset({"app"}), kind=GATHER, disk=make_plan(flat(), ASKED)["move"]["disk"],
+        wanted=frozenset({"app"}), kind=COPY_BACK, disk=make_plan(flat(), ASKED)["move"]["disk"],
     )  # fmt: skip
 
 
 def test_the_plan_says_all_before() -> None:
     plan = make_plan(flat(), ASKED)
     assert plan["refusal"] == ""
-    assert plan["move"]["kind"] == "gather"
+    assert plan["move"]["kind"] == "copy_back"
     assert plan["move"]["uuid"] == "u-state"
     assert (plan["move"]["disk"]["role"], plan["move"]["disk"]["uuid"]) == ("data", "u-data")
     assert [step["id"] for step in plan["move"]["steps"]] == [
-        "fence", "overlay", "nest", "precopy", "idle", "stop", "quiet", "final", "verify", "seal",
+        "intent", "overlay", "nest", "precopy", "idle", "stop", "quiet", "final", "verify", "seal",
         "claim", "put", "commit", "retire", "umount", "line", "place", "start", "unstage", "prove", "canary",
-        "marker", "record", "unfence",
+        "marker", "record", "forget",
     ]  # fmt: skip
     assert [s["id"] for s in plan["move"]["steps"] if s["down"]] == [
         "stop", "quiet", "final", "verify", "seal", "claim", "put", "commit", "retire", "umount",
@@ -201,63 +204,65 @@ def test_another_config_disk_and_inodes_made_as_needed_are_no_hindrance() -> Non
 def test_what_shows_the_copy_is_undone_before_the_stack_starts() -> None:
     undone = undoable(begun())
     acts = [
-        step for step in undone if step in (COMMIT, "put", "claim", "seal", "stop", "nest", "fence")
+        step
+        for step in undone
+        if step in (COMMIT, "put", "claim", "seal", "stop", "nest", "intent")
     ]
-    assert acts == [COMMIT, "put", "claim", "seal", "stop", "nest", "fence"]
+    assert acts == [COMMIT, "put", "claim", "seal", "stop", "nest", "intent"]
     assert not {"retire", "umount", "line", "place"} & set(undone)
 
 
-def _check(scene: Scene) -> None:
+def _check(status: MoveStatus) -> None:
     """One place holds state; the disk is mounted until .env names the directory, which nothing covers."""
-    assert not scene.mounted(scene.new)
-    if not scene.committed:
-        assert scene.mounted(scene.old)
-        assert scene.facts["roles"][scene.old] == "active"
-        if scene.bare(scene.new)["kind"] == "directory":
-            assert "seal" in scene.fresh or not scene.present
+    assert not status.mounted(status.new)
+    if not status.committed:
+        assert status.mounted(status.old)
+        assert status.facts["roles"][status.old] == "active"
+        if status.bare(status.new)["kind"] == "directory":
+            assert "seal" in status.fresh or not status.present
     else:
-        assert scene.there
-        if scene.services:
-            assert not scene.mounted(scene.old)
+        assert status.there
+        if status.services:
+            assert not status.mounted(status.old)
 
 
 @given(st.data())
 def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> None:
-    scene = killed_anywhere(begun(), data, 23, _check, PROOFS - {"quiet"})
-    assert scene.committed
-    assert scene.placed()
-    assert scene.services == {"app"}
-    assert scene.facts["staged"] == ""
-    assert scene.facts["roles"] == {"/data/state": "active"}
-    assert scene.facts["points"] == []
+    status = killed_anywhere(begun(), data, 23, _check, PROOFS - {"quiet"})
+    assert status.committed
+    assert status.placed()
+    assert status.services == {"app"}
+    assert status.facts["staged"] == ""
+    assert status.facts["roles"] == {"/data/state": "active"}
+    assert status.facts["points"] == []
 
 
 @given(st.integers(0, 23), st.sampled_from(["", "nested", "flat"]), st.booleans())
 def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str, boot: bool) -> None:
-    scene = begun()
+    status = begun()
     intent = {"id": "move-1", "source": "flat", "target": "nested", "uuid": "u-state",
-              "kind": "gather", "disk": dict(scene.disk), "services": ["app"]}  # fmt: skip
-    for step, _phase in remaining(scene)[:steps]:
-        scene = applied(scene, step)
-    if not scene.facts["fence"]:
+              "kind": "copy_back", "disk": dict(status.disk), "services": ["app"]}  # fmt: skip
+    for step, _phase in remaining(status)[:steps]:
+        status = applied(status, step)
+    if not status.facts["intent"]:
         return
     observed: Any = flat()
-    observed["moving"] = {**scene.facts, "fence": intent}
+    observed["moving"] = {**status.facts, "intent": intent}
     if boot:
         observed["moving"]["staged"] = ""
     plan = make_plan(observed, {"layout": asked})
-    if asked == "flat" and scene.committed:
+    if asked == "flat" and status.committed:
         assert plan["code"] == "AH121"
         return
     assert plan["refusal"] == ""
     assert plan["disks"] == []
-    assert plan["move"]["kind"] == "gather"
+    assert plan["move"]["kind"] == "copy_back"
     assert plan["move"]["direction"] == ("back" if asked == "flat" else "forward")
     assert plan["layout"] == (asked or "nested")
 
 
 def test_the_order_is_that_of_the_registry() -> None:
-    assert remaining(begun()) == order(FLAT, NESTED, GATHER)
+    assert remaining(begun()) == order(FLAT, NESTED, COPY_BACK)
 
 
 def test_env_names_one_place_only() -> None:

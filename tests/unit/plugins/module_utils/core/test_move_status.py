@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.scenes import (
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import (
     COPY,
-    GATHER,
+    COPY_BACK,
+    PROMOTE,
     REMOUNT,
-    UNCOVER,
-    Scene,
+    MoveStatus,
 )
 
 from .hosts import mount
@@ -30,14 +30,14 @@ GONE = {"/data/state": bare("absent"), "/data-state": bare("absent")}
 SWAPPED = {"/data/state": bare("link", "/etc"), "/data-state": bare("absent")}
 
 
-def scene(kind: str, back: Any = None, **facts: Any) -> Scene:
+def status(kind: str, back: Any = None, **facts: Any) -> MoveStatus:
     """A move of this kind, not committed; ``back`` is what the intent says of the new place."""
-    from_flat = kind in (GATHER, "late")
+    from_flat = kind in (COPY_BACK, "late")
     observed = host_with(FLAT) if from_flat else one_disk() if kind == COPY else host_with(NESTED)
-    fence = {"id": "m", "point_was": back or "absent"}
-    made = {**observed["moving"], "fence": fence, **facts}
+    intent = {"id": "m", "point_was": back or "absent"}
+    made = {**observed["moving"], "intent": intent, **facts}
     ends = (FLAT, NESTED) if from_flat else (NESTED, FLAT)
-    return Scene(*ends, "u-state", made, "m", kind=REMOUNT if kind == "late" else kind)
+    return MoveStatus(*ends, "u-state", made, "m", kind=REMOUNT if kind == "late" else kind)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def scene(kind: str, back: Any = None, **facts: Any) -> Scene:
         ("late", "link", {"bare": MADE}, False),
         ("late", "link", {"bare": MADE, "points": [FLAT_AT, OURS]}, True),
         ("late", "absent", {"bare": MADE}, True),
-        (GATHER, "link", {"bare": LINK}, True),
-        (GATHER, "link", {"bare": MADE}, False),
-        (GATHER, "link", {"bare": LINK, "points": []}, False),
+        (COPY_BACK, "link", {"bare": LINK}, True),
+        (COPY_BACK, "link", {"bare": MADE}, False),
+        (COPY_BACK, "link", {"bare": LINK, "points": []}, False),
         (COPY, "", {}, True),
         (COPY, "", {"points": [OURS]}, False),
         (COPY, "", {"points": [OTHER]}, False),
@@ -61,15 +61,15 @@ def scene(kind: str, back: Any = None, **facts: Any) -> Scene:
         (COPY, "", {"bare": SWAPPED}, False),
         (COPY, "", {"roles": {"/data/state": "active"}}, True),
         (COPY, "", {"roles": {"/data/state": "retired"}}, False),
-        (UNCOVER, "", {}, True),
-        (UNCOVER, "", {"roles": {"/data/state": "incomplete"}}, False),
-        (UNCOVER, "", {"roles": {"/data/state": "sealed"}}, False),
-        (UNCOVER, "", {"points": []}, True),
-        (UNCOVER, "", {"points": [], "bare": GONE}, False),
-        (UNCOVER, "", {"points": [], "roles": {"/data/state": "retired"}}, False),
+        (PROMOTE, "", {}, True),
+        (PROMOTE, "", {"roles": {"/data/state": "incomplete"}}, False),
+        (PROMOTE, "", {"roles": {"/data/state": "sealed"}}, False),
+        (PROMOTE, "", {"points": []}, True),
+        (PROMOTE, "", {"points": [], "bare": GONE}, False),
+        (PROMOTE, "", {"points": [], "roles": {"/data/state": "retired"}}, False),
     ],
 )
 def test_intact(kind: str, back: str, facts: dict[str, Any], intact: bool) -> None:
-    found = scene(kind, back, **facts)
+    found = status(kind, back, **facts)
     assert not found.committed
     assert found.intact is intact

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from ..core import switch
 from ..core.copy_errors import SourceUnproved
 from ..core.disks import COPY_TARGET
-from ..core.scenes import INCOMPLETE, SEALED
+from ..core.move_status import INCOMPLETE, SEALED
 from ..system import (
     devices,
     durable,
@@ -30,92 +30,92 @@ from ..system.duckdb_check import DATABASE
 from ..system.moving import STAGE
 from . import places
 from .common import Act, unmount
+from .context import MoveContext
 from .copy_steps import mount_stage, not_one, precopy, set_role
-from .world import World
 
 
-def is_covered(world: World) -> bool:
+def is_covered(move: MoveContext) -> bool:
     """Whether the disk is still mounted over the state."""
-    return world.look(containers=False).mounted(world.source.mounts["state"])
+    return move.look(containers=False).mounted(move.source.mounts["state"])
 
 
-def _drop_old_line(world: World) -> None:
-    old, new = world.source.mounts["state"], world.target.mounts["state"]
+def _drop_old_line(move: MoveContext) -> None:
+    old, new = move.source.mounts["state"], move.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
     durable.write(filesystems.FSTAB, switch.without_line(text, old, new))
 
 
-def _unlist(world: World) -> None:
-    _drop_old_line(world)
+def _unlist(move: MoveContext) -> None:
+    _drop_old_line(move)
     # By its unit of the old fstab systemd would mount the disk again, for whoever requires the path.
     units.reload()
 
 
-def list_what_shows(world: World) -> bool:
+def list_what_shows(move: MoveContext) -> bool:
     """Let fstab have the old line while the disk is mounted, and never after; returns whether it is.
 
     Written also where it reads right already: the write that made it so may never have been flushed.
     """
-    old, new = world.source.mounts["state"], world.target.mounts["state"]
-    if world.intent.get("aside_begun") and is_covered(world):
+    old, new = move.source.mounts["state"], move.target.mounts["state"]
+    if move.intent.get("aside_begun") and is_covered(move):
         # Mounted again by somebody: what is on it is set aside by half, or half a copy.
         unmount(old)
-    if not is_covered(world):
-        _drop_old_line(world)
+    if not is_covered(move):
+        _drop_old_line(move)
         return False
     text = durable.read_text(filesystems.FSTAB) or ""
-    after = switch.with_line_back(text, old, new, world.intent["old_line"])
+    after = switch.with_line_back(text, old, new, move.intent["old_line"])
     durable.write(filesystems.FSTAB, after)
     return True
 
 
-def _unlist_undo(world: World) -> None:
+def _unlist_undo(move: MoveContext) -> None:
     """While the disk is mounted nothing has happened; else it is from now on a disk to copy to."""
-    if list_what_shows(world):
+    if list_what_shows(move):
         return
     try:
-        _aside(world)
+        _aside(move)
     finally:
         unmount(STAGE)
 
 
-def _check_beneath(world: World) -> None:
+def _check_beneath(move: MoveContext) -> None:
     """Raise SourceUnproved unless what would show is state: nobody may start on an empty directory."""
-    path = world.source.state_dir
+    path = move.source.state_dir
     names = [entry["name"] for entry in moving.bare(path, all_of_it=True)["entries"]]
     instance = str(moving.bare_marker(path).get("instance_id") or "")
-    wanted = world.intent["source_instance"]
+    wanted = move.intent["source_instance"]
     if DATABASE not in names or instance != wanted:
         found = f"a marker of '{instance}'" if DATABASE in names else f"no {DATABASE}"
         raise SourceUnproved(path=f"{path} beneath its mount", found=found, wanted="state")
 
 
-def _uncover(world: World) -> None:
+def _reveal(move: MoveContext) -> None:
     """Take the disk off the state."""
-    if is_covered(world):
-        _check_beneath(world)
-        unmount(world.source.mounts["state"])
+    if is_covered(move):
+        _check_beneath(move)
+        unmount(move.source.mounts["state"])
 
 
-def _is_aside(world: World) -> bool:
+def _is_aside(move: MoveContext) -> bool:
     """Whether what is at the top of the disk is this move's own copy already."""
     with trees.opened(STAGE) as top:
         marker = markers.read_if_any(top)
-    return marker.get("role") in (INCOMPLETE, SEALED) and marker.get("move") == world.id
+    return marker.get("role") in (INCOMPLETE, SEALED) and marker.get("move") == move.id
 
 
-def _aside(world: World) -> None:
+def _aside(move: MoveContext) -> None:
     """First all of it aside, then the marker, then the record: only by both is a disk copied to."""
-    uuid = world.intent["uuid"]
-    if world.look(containers=False).mounted(world.target.mounts["state"]):
+    uuid = move.intent["uuid"]
+    if move.look(containers=False).mounted(move.target.mounts["state"]):
         # An earlier process has shown its copy, and has been killed.
-        unmount(world.target.mounts["state"])
-    world.intent["aside_begun"] = True
-    world.save()
+        unmount(move.target.mounts["state"])
+    move.intent["aside_begun"] = True
+    move.save()
     mount_stage(uuid)
-    if not _is_aside(world):
-        places.set_aside(STAGE, f"{world.id[:8]}-mounted")
-        set_role(world, INCOMPLETE)
+    if not _is_aside(move):
+        places.set_aside(STAGE, f"{move.id[:8]}-mounted")
+        set_role(move, INCOMPLETE)
     found = record.load()
     if (found["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid:
         return
@@ -124,13 +124,13 @@ def _aside(world: World) -> None:
         raise not_one(uuid, len(known))
     if (found["disks"].get("state") or {}).get("uuid") == uuid:
         del found["disks"]["state"]
-    disk = {**world.intent["disk"], "device": known[0]["path"], "maj_min": known[0]["maj_min"]}
+    disk = {**move.intent["disk"], "device": known[0]["path"], "maj_min": known[0]["maj_min"]}
     formatting.remember(found, {**disk, "uuid": uuid}, formatting.FORMATTED, COPY_TARGET)
 
 
-UNCOVER_ACTS: Mapping[str, Act] = {
+PROMOTE_ACTS: Mapping[str, Act] = {
     "unlist": Act(_unlist, _unlist_undo),
-    "uncover": Act(_uncover),
+    "reveal": Act(_reveal),
     "aside": Act(_aside),
     "whole": Act(precopy),
 }

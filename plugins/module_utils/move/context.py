@@ -14,10 +14,19 @@ from typing import Any, Optional
 from ..core import switch
 from ..core.layouts import LAYOUTS, Layout
 from ..core.move_errors import MoveDiskAway
+from ..core.move_status import (
+    COPY,
+    COPY_BACK,
+    COPYING,
+    PROMOTE,
+    REMOUNT,
+    MoveStatus,
+    Moving,
+    uuid_after,
+)
 from ..core.move_steps import COMMIT, ELSEWHERE, order
 from ..core.plan_facts import hash_of
 from ..core.presence import must_show
-from ..core.scenes import COPY, COPYING, GATHER, REMOUNT, UNCOVER, Moving, Scene, uuid_after
 from ..core.switch import switched_env
 from ..system import (
     devices,
@@ -40,8 +49,8 @@ DATABASE_SERVICE = "app"
 FORWARD, BACK = "forward", "back"
 
 
-class World:
-    """One move on this host. ``intent`` is what the fence holds, and outlives the process."""
+class MoveContext:
+    """One move on this host. ``intent`` is what the intent holds, and outlives the process."""
 
     def __init__(self, intent: dict[str, Any]) -> None:
         self.intent = intent
@@ -74,11 +83,11 @@ class World:
         """The services that ran when the move began."""
         return list(self.intent["services"])
 
-    def look(self, containers: bool = True) -> Scene:
-        """The scene as it is now; without ``containers`` those are not asked for, and none is known."""
+    def look(self, containers: bool = True) -> MoveStatus:
+        """The status as it is now; without ``containers`` those are not asked for, and none is known."""
         # One-off containers are no part of what is stopped and started.
         found = [each for each in self.project.listing() if not each.one_off] if containers else []
-        return Scene(
+        return MoveStatus(
             self.source, self.target, self.intent["uuid"],
             moving.look(self.intent["project_dir"]), self.id,
             services=frozenset(item.service for item in found),
@@ -97,8 +106,8 @@ class World:
     def uuid_before(self) -> str:
         """UUID of the filesystem that state is on while the move is not committed."""
         kind, uuid = self.intent.get("kind"), str(self.intent["uuid"])
-        covered = kind == UNCOVER and moving.mount_at(self.source.mounts["state"])[1] == uuid
-        beneath = kind in (COPY, UNCOVER) and not covered
+        covered = kind == PROMOTE and moving.mount_at(self.source.mounts["state"])[1] == uuid
+        beneath = kind in (COPY, PROMOTE) and not covered
         return str(self.intent["data_uuid"]) if beneath else uuid
 
     def device(self) -> str:
@@ -110,7 +119,7 @@ class World:
 
     def held(self) -> Held:
         """What must be this move's alone: the state disk, or state's directory of the data disk."""
-        if self.intent.get("kind") not in (COPY, UNCOVER):
+        if self.intent.get("kind") not in (COPY, PROMOTE):
             device = self.device()
             if not device:
                 uuid = self.intent["uuid"]
@@ -125,7 +134,7 @@ class World:
 
     def all_held(self) -> list[Held]:
         """The same, and the other one of two copies: the directory beneath the mount, or the disk."""
-        if self.intent.get("kind") == UNCOVER:
+        if self.intent.get("kind") == PROMOTE:
             uuid = self.intent["uuid"]
             disks = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
             return [self.held(), *(Held(disk["maj_min"]) for disk in disks)]
@@ -135,7 +144,7 @@ class World:
 
     def save(self) -> None:
         """Write the intent down, durably."""
-        ledger.write(ledger.FENCE, self.intent)
+        ledger.write(ledger.INTENT, self.intent)
 
     def env_after(self, text: str) -> str:
         """``.env`` of the target, made from that of the source, with the chain that was proved."""
@@ -183,17 +192,17 @@ class World:
         if found != uuid:
             raise MoveDiskAway(path=data, uuid=uuid, found=found or "no disk")
 
-    def check_disks(self, scene: Scene, step: str) -> None:
+    def check_disks(self, status: MoveStatus, step: str) -> None:
         """Raise MoveDiskAway unless both disks are where ``step`` takes them to be, before it writes there."""
         if step in ELSEWHERE:
             return
         self.check_data_disk()
-        steps = [name for name, _phase in order(scene.source, scene.target, scene.kind)]
-        if scene.committed and steps.index(step) < steps.index(COMMIT):
+        steps = [name for name, _phase in order(status.source, status.target, status.kind)]
+        if status.committed and steps.index(step) < steps.index(COMMIT):
             # It makes ready what the commit has been for, and may be what brings the disk there.
             return
-        for path, uuid in must_show(scene, "").items():
-            if not scene.mounted(path):
+        for path, uuid in must_show(status, "").items():
+            if not status.mounted(path):
                 raise MoveDiskAway(
                     path=path, uuid=uuid, found=moving.mount_at(path)[1] or "no disk"
                 )
@@ -235,14 +244,14 @@ def _image_of(docker: str, project: Project) -> str:
     return run([docker, "inspect", "--format", "{{.Image}}", names[0]]).out.strip()
 
 
-def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any]) -> dict[str, Any]:
+def _copy_part(request: dict[str, Any], project: Project, intent: dict[str, Any]) -> dict[str, Any]:
     """What the intent of a copy has beside that of every move."""
     kind = request.get("kind") or REMOUNT
     if kind not in COPYING:
         return {"kind": kind, "uuid": request["uuid"]}
     source = LAYOUTS[request["source"]]
     old, path = source.mounts["state"], source.state_dir
-    if kind == UNCOVER and moving.mount_at(old)[1] != request["uuid"]:
+    if kind == PROMOTE and moving.mount_at(old)[1] != request["uuid"]:
         # A move that has gone back since this one was planned has left a directory, and a disk to copy to.
         kind = COPY
     marker, beneath = moving.marker(path), moving.bare_marker(path)
@@ -251,10 +260,10 @@ def _copy_part(request: dict[str, Any], project: Project, fence: dict[str, Any])
         "old_line": switch.line_at(fstab_file.read(filesystems.FSTAB), old),
         "epoch": max(markers.epoch(each) for each in (marker, beneath)),
         "disk": request["disk"],
-        "source_instance": str((beneath if kind == UNCOVER else marker).get("instance_id") or ""),
-        "image": _image_of(project.docker, project) or str(fence.get("image") or ""),
+        "source_instance": str((beneath if kind == PROMOTE else marker).get("instance_id") or ""),
+        "image": _image_of(project.docker, project) or str(intent.get("image") or ""),
     }
-    if kind == GATHER:
+    if kind == COPY_BACK:
         return {**part, "uuid": request["uuid"]}
     return {
         **part,
@@ -275,19 +284,19 @@ def _what_was(source: Layout, new: str, facts: Moving, turned_round: bool) -> di
     return {"point_was": facts["bare"][new]["kind"], "line_was": new in facts["lines"]}
 
 
-def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) -> dict[str, Any]:
+def new_intent(request: dict[str, Any], facts: Moving, intent: dict[str, Any]) -> dict[str, Any]:
     """The intent for a request: who ran, and what was at the new place before.
 
-    fence: the intent of a move that this one turns round; where the stack is down,
+    intent: the intent of a move that this one turns round; where the stack is down,
     what ran before is known from there only.
     """
     project = Project(docker_path(), request["project_dir"])
     found = project.listing()
-    services = project.running() | set(fence.get("services") or ())
+    services = project.running() | set(intent.get("services") or ())
     several = Counter(item.service for item in found if not item.one_off)
     here = set(several)
     known = record.read().get("resting") or []
-    resting = (here | set(known) | set(fence.get("resting") or ())) - services
+    resting = (here | set(known) | set(intent.get("resting") or ())) - services
     new = LAYOUTS[request["target"]].mounts["state"]
     return {
         "id": str(uuids.uuid4()),
@@ -309,13 +318,13 @@ def new_intent(request: dict[str, Any], facts: Moving, fence: dict[str, Any]) ->
         "resting": sorted(resting),
         "alone": not _needs_all(project, services),
         "scale": {
-            **(fence.get("scale") or {}),
+            **(intent.get("scale") or {}),
             **{name: number for name, number in sorted(several.items()) if number > 1},
         },
-        **_what_was(LAYOUTS[request["source"]], new, facts, turned_round=bool(fence)),
+        **_what_was(LAYOUTS[request["source"]], new, facts, turned_round=bool(intent)),
         "phase": FORWARD,
         "because": "",
         "began": ledger.now(),
         "data_uuid": moving.mount_at(LAYOUTS[request["source"]].mounts["data"])[1],
-        **_copy_part(request, project, fence),
+        **_copy_part(request, project, intent),
     }

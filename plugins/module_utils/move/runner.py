@@ -14,17 +14,17 @@ from typing import Any, Optional
 from ..core.errors import Refusal
 from ..core.layouts import LAYOUTS
 from ..core.move_errors import CopyGone, MoveGoneBack, MoveStuck, PlanStale
+from ..core.move_status import COPYING, Moving, points_to
 from ..core.move_steps import COMMIT, POINTS, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
-from ..core.scenes import COPYING, Moving, points_to
 from ..system import host, ledger, moving
 from ..system.commands import Failed, take_over
+from .context import BACK, FORWARD, MoveContext, new_intent
+from .copy_back_steps import is_gone, release
 from .failpoints import reach
-from .gather_steps import is_gone, release
 from .late import BOOT_SECONDS, mount_late
 from .steps import ACTS, check_proved, leave_stopped, product_lock, start_again
-from .world import BACK, FORWARD, World, new_intent
 
 UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
 """The product's own upgrade holds it while it works; holding it keeps the upgrade away."""
@@ -46,12 +46,12 @@ class StepFailed(Exception):
         super().__init__(str(error))
 
 
-class Engine:
+class Runner:
     """One move, forward or back."""
 
-    def __init__(self, world: World, say: Callable[[str], None] = lambda _text: None) -> None:
-        self.world = world
-        self.say = self.world.say = say
+    def __init__(self, move: MoveContext, say: Callable[[str], None] = lambda _text: None) -> None:
+        self.move = move
+        self.say = self.move.say = say
 
     def forward(self) -> None:
         """Do what is not done. Raises MoveGoneBack or MoveStuck."""
@@ -69,30 +69,30 @@ class Engine:
         raise self._stuck(failed.step, failed.error) from failed
 
     def _stuck(self, step: str, error: object) -> Refusal:
-        world = self.world
-        name, path = world.target.name, world.target.state_dir
+        move = self.move
+        name, path = move.target.name, move.target.state_dir
         # What can't be looked at is not said to be gone.
         with suppress(*_ERRORS):
-            if is_gone(world):
-                uuid = world.intent["uuid"]
+            if is_gone(move):
+                uuid = move.intent["uuid"]
                 return CopyGone(target=name, step=step, found=error, path=path, uuid=uuid)
-        return MoveStuck(target=name, step=step, found=error, path=path, uuid=world.copy_uuid)
+        return MoveStuck(target=name, step=step, found=error, path=path, uuid=move.copy_uuid)
 
     def _gone_back(self, step: str, error: object) -> MoveGoneBack:
         return MoveGoneBack(
-            target=self.world.target.name, step=step, found=error,
-            path=self.world.source.state_dir,
+            target=self.move.target.name, step=step, found=error,
+            path=self.move.source.state_dir,
         )  # fmt: skip
 
     def _pass(self) -> None:
-        scene = self.world.look()
-        committed = scene.committed
+        status = self.move.look()
+        committed = status.committed
         if not committed:
             try:
-                check_movable(scene)
+                check_movable(status)
             except Refusal as refusal:
                 raise StepFailed("check", refusal, False) from refusal
-        for step, _phase in order(self.world.source, self.world.target, scene.kind):
+        for step, _phase in order(self.move.source, self.move.target, status.kind):
             try:
                 self._step(step)
             except _ERRORS as error:
@@ -100,22 +100,22 @@ class Engine:
             committed = committed or step == COMMIT
 
     def _step(self, step: str) -> None:
-        world = self.world
-        # The engine is asked where its answer decides, and not while clients wait for it: `down`
+        move = self.move
+        # Docker is asked where its answer decides, and not while clients wait for it: `down`
         # has looked itself whether anything is left.
-        scene = world.look(containers=step == "stop" or step in world.fresh)
-        if STEPS[step].done(scene):
+        status = move.look(containers=step == "stop" or step in move.fresh)
+        if STEPS[step].done(status):
             return
-        world.check_disks(scene, step)
-        self.say(STEPS[step].says(scene))
-        ledger.note(world.id, step, "begin", flush=False)
+        move.check_disks(status, step)
+        self.say(STEPS[step].says(status))
+        ledger.note(move.id, step, "begin", flush=False)
         reach(step, "before")
-        ACTS[step].act(world)
+        ACTS[step].act(move)
         reach(step, "after")
-        world.fresh.add(step)
-        if not STEPS[step].done(world.look(containers=step == "start")):
+        move.fresh.add(step)
+        if not STEPS[step].done(move.look(containers=step == "start")):
             raise Failed("it was carried out, and yet the host does not show it")
-        ledger.note(world.id, step, "done")
+        ledger.note(move.id, step, "done")
 
     def back(self, step: str, because: str) -> bool:
         """Undo what was done before the commit; the stack runs again. Raises MoveStuck.
@@ -123,22 +123,22 @@ class Engine:
         False when ``.env`` names the target and can't be written: then only the way
         forward leads to one place.
         """
-        world = self.world
-        world.intent.update(phase=BACK, because=because, stopped_at=step)
+        move = self.move
+        move.intent.update(phase=BACK, because=because, stopped_at=step)
         with suppress(*_ERRORS):
             # Should even this fail, the way back goes on all the same.
-            if ledger.read(ledger.FENCE) is not None:
-                world.save()
+            if ledger.read(ledger.INTENT) is not None:
+                move.save()
         self.say(f"going back: {because}")
         failed: list[tuple[str, Exception]] = []
-        for name in undoable(world.look()):
-            if failed and name == "fence":
+        for name in undoable(move.look()):
+            if failed and name == "intent":
                 break
             try:
                 self._undo(name)
             except _ERRORS as error:
                 failed.append((name, error))
-            if name == COMMIT and (failed or world.look(containers=False).committed):
+            if name == COMMIT and (failed or move.look(containers=False).committed):
                 try:
                     if self._settle():
                         return False
@@ -148,19 +148,19 @@ class Engine:
                     break
         if failed:
             raise MoveStuck(
-                target=world.target.name, step=f"undo {failed[0][0]}", found=failed[0][1],
-                uuid=world.uuid_before(), path=world.source.state_dir,
+                target=move.target.name, step=f"undo {failed[0][0]}", found=failed[0][1],
+                uuid=move.uuid_before(), path=move.source.state_dir,
             )  # fmt: skip
         return True
 
     def _settle(self) -> bool:
         """Whether ``.env`` names the target, after its undo has failed; from here on that is so for good."""
-        world = self.world
-        world.settle_env()
-        committed = world.look(containers=False).committed
+        move = self.move
+        move.settle_env()
+        committed = move.look(containers=False).committed
         if committed:
-            world.intent.update(phase=FORWARD)
-            world.save()
+            move.intent.update(phase=FORWARD)
+            move.save()
         return committed
 
     def _undo(self, step: str) -> None:
@@ -169,25 +169,25 @@ class Engine:
         if undo is None:
             return
         if step in POINTS:
-            self.world.check_data_disk()
+            self.move.check_data_disk()
         with suppress(OSError):
-            ledger.note(self.world.id, step, "undo")
+            ledger.note(self.move.id, step, "undo")
         reach(step, "undo_before")
-        undo(self.world)
+        undo(self.move)
         reach(step, "undo_after")
 
     def _start_anyway(self) -> None:
         """After the commit: if the disk is where .env points, the stack can run while the rest waits."""
-        scene = self.world.look()
-        if self.world.was_started:
+        status = self.move.look()
+        if self.move.was_started:
             # It runs, or somebody has stopped it since.
             return
-        if scene.committed and scene.there and scene.superseded:
+        if status.committed and status.there and status.superseded:
             with suppress(*_ERRORS):
-                self.world.check_data_disk()
-                check_proved(self.world)
-                release(self.world)
-                start_again(self.world)
+                self.move.check_data_disk()
+                check_proved(self.move)
+                release(self.move)
+                start_again(self.move)
 
 
 def carry_out(
@@ -197,40 +197,40 @@ def carry_out(
 
     request: what a run asks for (see modules/move.py); None after a reboot.
     """
-    fence = ledger.read(ledger.FENCE)
-    engine: Optional[Engine] = None
+    intent = ledger.read(ledger.INTENT)
+    runner: Optional[Runner] = None
     # The newest run counts; after a boot it is that which has begun the move.
-    take_over((request or fence or {}).get("environment") or {})
+    take_over((request or intent or {}).get("environment") or {})
     with product_lock(UPGRADE_LOCK):
-        if fence is not None:
+        if intent is not None:
             # A disk that came too late for the boot comes first: everything else is judged by what it shows.
-            leave_stopped(World(fence), say)
-            mount_late(World(fence), BOOT_SECONDS if request is None else 0.0, say)
+            leave_stopped(MoveContext(intent), say)
+            mount_late(MoveContext(intent), BOOT_SECONDS if request is None else 0.0, say)
             # What .env says may be a rename that was cut off before its flush, or whose flush has failed.
-            World(fence).settle_env()
-        if fence is not None and _goes_back(fence, request):
-            engine = Engine(World(fence), say)
-            engine.back(
-                str(fence.get("stopped_at") or "the request"), str(fence["because"] or "asked")
+            MoveContext(intent).settle_env()
+        if intent is not None and _goes_back(intent, request):
+            runner = Runner(MoveContext(intent), say)
+            runner.back(
+                str(intent.get("stopped_at") or "the request"), str(intent["because"] or "asked")
             )
-            fence = None
+            intent = None
             if request is None or request["direction"] == BACK:
-                return _result(engine, engine.world.source.name)
-        if fence is not None and (request is None or request["target"] == fence["target"]):
-            engine = Engine(World(fence), say)
+                return _result(runner, runner.move.source.name)
+        if intent is not None and (request is None or request["target"] == intent["target"]):
+            runner = Runner(MoveContext(intent), say)
         elif request is not None and request["direction"] == BACK:
             # It went back by itself since it was asked for.
             return _nothing_done(request["source"])
         elif request is not None:
             facts = moving.look(request["project_dir"])
-            if fence is None and _is_copied(request, facts):
+            if intent is None and _is_copied(request, facts):
                 return _nothing_done(request["target"])
-            if fence is None and not points_to(facts["env"], LAYOUTS[request["target"]]):
+            if intent is None and not points_to(facts["env"], LAYOUTS[request["target"]]):
                 check_unchanged(request)
-            engine = Engine(World(new_intent(request, facts, fence or {})), say)
-        assert engine is not None  # there is a request, or an intent
-        engine.forward()
-        return _result(engine, engine.world.target.name)
+            runner = Runner(MoveContext(new_intent(request, facts, intent or {})), say)
+        assert runner is not None  # there is a request, or an intent
+        runner.forward()
+        return _result(runner, runner.move.target.name)
 
 
 def check_unchanged(request: dict[str, Any]) -> None:
@@ -259,19 +259,19 @@ def _is_copied(request: dict[str, Any], facts: Moving) -> bool:
     return request.get("kind") in COPYING and there
 
 
-def _goes_back(fence: dict[str, Any], request: Optional[dict[str, Any]]) -> bool:
+def _goes_back(intent: dict[str, Any], request: Optional[dict[str, Any]]) -> bool:
     """Whether a move that was interrupted is to be given up; once committed it never is."""
-    if World(fence).look(containers=False).committed:
+    if MoveContext(intent).look(containers=False).committed:
         return False
-    return fence["phase"] != FORWARD or bool(request and request["direction"] == BACK)
+    return intent["phase"] != FORWARD or bool(request and request["direction"] == BACK)
 
 
-def _result(engine: Engine, layout: str) -> dict[str, Any]:
+def _result(runner: Runner, layout: str) -> dict[str, Any]:
     return {
         "layout": layout,
-        "move": engine.world.id,
-        "down_seconds": engine.world.down_seconds,
-        "steps": sorted(engine.world.fresh),
+        "move": runner.move.id,
+        "down_seconds": runner.move.down_seconds,
+        "steps": sorted(runner.move.fresh),
     }
 
 
@@ -285,7 +285,7 @@ def run_requested(say: Callable[[str], None]) -> int:
     with ledger.locked("a move", waits_for=ledger.PURGE):
         while True:
             request = ledger.read(ledger.REQUEST)
-            if request is None and ledger.read(ledger.FENCE) is None:
+            if request is None and ledger.read(ledger.INTENT) is None:
                 # Killed after its last act: systemd starts it again without a look at conditions.
                 return 0 if good else 1
             if not _is_answered(request):
@@ -306,8 +306,8 @@ def _is_answered(request: Optional[dict[str, Any]]) -> bool:
 
 def _answer(request: Optional[dict[str, Any]], say: Callable[[str], None]) -> bool:
     """Carry a request out, or go on with what a boot has interrupted, and leave the result."""
-    fence = ledger.read(ledger.FENCE) or {}
-    name = request["id"] if request is not None else fence.get("request") or ""
+    intent = ledger.read(ledger.INTENT) or {}
+    name = request["id"] if request is not None else intent.get("request") or ""
     result: dict[str, Any] = {"request": str(name), "ok": True, "message": "", "code": ""}
     try:
         result.update(carry_out(request, say))
