@@ -1,4 +1,6 @@
 #!/usr/bin/python
+# Copyright (c) 2026, The Agnes host maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ description:
   - Moves, quarantines and replaced files leave what was there before beside the new one. This module
     lists it, and deletes exactly the paths that are named, no others, without following links.
   - While a move is asked for or has not ended, nothing is deleted, and while something is deleted no move begins.
-  - It does not prove that the live copy is good. P(agnes.host.purge#playbook) does that first.
+  - It does not prove that the live copy is good. The playbook C(agnes.host.purge) does that first.
 author:
   - The Agnes host maintainers (@agnes-host)
 extends_documentation_fragment:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from hypothesis import settings
 
@@ -12,3 +14,7 @@ from hypothesis import settings
 settings.register_profile("unit", deadline=None)
 if not os.environ.get("CI"):
     settings.load_profile("unit")
+
+# ansible-test reads no pyproject.toml, where pytest has these folders from.
+TESTS = Path(__file__).resolve().parents[1]
+sys.path += [folder for name in ("lab", "stack") if (folder := str(TESTS / name)) not in sys.path]

@@ -135,7 +135,9 @@ def test_every_source_names_its_licence() -> None:
         if name.endswith(LICENSED) or name in ("Makefile", ".ci/run", ".ansible-lint")
     ]
     lacking = [
-        n for n in sources if "SPDX-License-Identifier: GPL-3.0-or-later" not in read(n)[:300]
+        n
+        for n in sources
+        if read(n) and "SPDX-License-Identifier: GPL-3.0-or-later" not in read(n)[:300]
     ]
     assert lacking == []
     assert len(sources) > 50

@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.filter.host import rollout
 from ansible_collections.agnes.host.plugins.module_utils.core.rollout import lines, stages
 
 
@@ -20,7 +19,6 @@ def member(deployment: str = "acme", **differs: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-NOT_PLANNED = "the host was not reached, or its plan failed"
 MOVE = {
     "source": "nested", "target": "flat", "direction": "forward", "downtime": "short",
     "steps": [{"id": "stop"}, {"id": "start"}],
@@ -55,27 +53,6 @@ def test_lines() -> None:
         "a3      acme  wave       flat: move state from layout nested (2 steps; downtime: short), and 1 change: step 0",
         "a4      acme  wave       flat: give up the move to layout flat (2 steps; downtime: none)",
         "long-1  globex  undecided  no layout: nothing to change",
-    ]
-
-
-def test_a_host_whose_plan_has_not_come_to_its_end_is_no_host_with_nothing_to_change() -> None:
-    planned = {"rollout_plan": {"layout": "flat", "move": {}}}
-    found = rollout(
-        [
-            {"inventory_hostname": "away"},
-            {"inventory_hostname": "half", "__disks_done": {"actions": []}},
-            {"inventory_hostname": "good", **planned},
-            {"inventory_hostname": "bad", "rollout_refusal": "AH022: no"},
-        ]
-    )
-    assert found["stages"] == {
-        "away": "refused", "half": "refused", "good": "canary", "bad": "refused",
-    }  # fmt: skip
-    assert found["lines"] == [
-        f"away  agnes  refused    not planned: {NOT_PLANNED}",
-        f"half  agnes  refused    not planned: {NOT_PLANNED}",
-        "good  agnes  canary     flat: nothing to change",
-        "bad   agnes  refused    AH022: no",
     ]
 
 

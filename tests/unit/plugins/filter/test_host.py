@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the filters make of the variables of hosts; they run on the controller alone."""
+
+from __future__ import annotations
+
+from ansible_collections.agnes.host.plugins.filter.host import rollout
+
+NOT_PLANNED = "the host was not reached, or its plan failed"
+
+
+def test_a_host_whose_plan_has_not_come_to_its_end_is_no_host_with_nothing_to_change() -> None:
+    planned = {"rollout_plan": {"layout": "flat", "move": {}}}
+    found = rollout(
+        [
+            {"inventory_hostname": "away"},
+            {"inventory_hostname": "half", "__disks_done": {"actions": []}},
+            {"inventory_hostname": "good", **planned},
+            {"inventory_hostname": "bad", "rollout_refusal": "AH022: no"},
+        ]
+    )
+    assert found["stages"] == {
+        "away": "refused", "half": "refused", "good": "canary", "bad": "refused",
+    }  # fmt: skip
+    assert found["lines"] == [
+        f"away  agnes  refused    not planned: {NOT_PLANNED}",
+        f"half  agnes  refused    not planned: {NOT_PLANNED}",
+        "good  agnes  canary     flat: nothing to change",
+        "bad   agnes  refused    AH022: no",
+    ]
