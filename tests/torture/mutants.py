@@ -242,7 +242,7 @@ LOGIC = [
     Mutant("idle_is_not_waited_for", ACTS, "    _nobody(move, IDLE_SECONDS, containers=False)\n", "    pass\n", in_trouble("it_waits_for_what_is_at_work", "nested", "held")),
     Mutant("started_on_anything", ACTS, "    if not status.committed or not status.there or status.mounted(status.old):", "    if False:", in_trouble("a_disk_that_goes_away_before_the_start_is_brought_back")),
     Mutant("started_on_what_is_left", ACTS, "        _check_as_before(move)\n        start_again(move)\n", "        start_again(move)\n", in_trouble("the_way_back_starts_nothing_where_the_disk_is_gone")),
-    Mutant("bare_data_directory_is_state", "move/context.py", "        if found != uuid:\n            raise MoveDiskAway(path=data", "        if False:\n            raise MoveDiskAway(path=data", in_trouble("the_data_disk_that_goes_away_after_the_commit_has_nothing_written_beneath")),
+    Mutant("bare_data_directory_is_state", "move/context.py", "        if found != uuid:\n            raise away(data", "        if False:\n            raise away(data", in_trouble("the_data_disk_that_goes_away_after_the_commit_has_nothing_written_beneath")),
     Mutant("copy_over_state_is_state", "move/promote_steps.py", "    move.intent[\"aside_begun\"] = True\n", "", in_trouble("a_half_made_copy_that_is_mounted_over_state_is_taken_away")),
     Mutant("line_comes_back_over_state", "move/promote_steps.py", "        _drop_old_line(move)\n        return False\n", "        return False\n", in_trouble("what_shows_when_the_disk_goes_away_is_state_from_then_on")),
     Mutant("forged_copy_is_taken", _COPY_BACK, "os.fstat(directory).st_ino == inode and is_unused_copy", "is_unused_copy", in_trouble("a_directory_that_says_it_is_our_copy_is_not_taken_for_it", "incomplete")),

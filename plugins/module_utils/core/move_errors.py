@@ -236,6 +236,15 @@ class MoveDiskAway(Refusal):
     )
 
 
+class OtherDiskShown(MoveDiskAway):
+    code = "AH169"
+    sentence = (
+        "'{path}' shows {found}, and not the disk with UUID {uuid}, which this move needs, so nothing is written, "
+        "mounted or started; unmount it with 'umount {path}', attach the disk, then run again or 'systemctl start "
+        "agnes-host-move'"
+    )
+
+
 class MountLineMissing(Refusal):
     code = "AH136"
     sentence = (
@@ -249,6 +258,14 @@ class OtherDeviceMounted(Refusal):
     sentence = (
         "another device is mounted at '{path}' than the one that belongs there (found device {found}, wanted {wanted}), "
         "so nothing is written there; find out with 'findmnt {path}' what it is, unmount it, then run again"
+    )
+
+
+class CopyDiskNotOne(Refusal):
+    code = "AH168"
+    sentence = (
+        "the copy of state is made on the disk with UUID {uuid}, and {found} disks here have that UUID (wanted 1); "
+        "attach that disk, or detach what is a snapshot or a clone of it, then run again"
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from .layouts import is_below
-from .move_errors import MountLineMissing, MoveDiskAway, UuidTwice
+from .move_errors import MountLineMissing, MoveDiskAway, OtherDiskShown, UuidTwice
 from .move_status import COPY_BACK, PROMOTE, REMOUNT, MoveStatus
 
 
@@ -44,10 +44,20 @@ def may_show(status: MoveStatus) -> dict[str, str]:
     return {}
 
 
+def away(path: str, uuid: str, shown: str) -> MoveDiskAway:
+    """What to say of a disk that is not in its place.
+
+    uuid: its UUID; shown: the UUID of what is mounted there instead, empty where nothing is.
+    """
+    if shown:
+        return OtherDiskShown(path=path, uuid=uuid, found=f"another filesystem (UUID {shown})")
+    return MoveDiskAway(path=path, uuid=uuid, found="no disk")
+
+
 def late(status: MoveStatus, data_uuid: str, seen: Seen) -> list[tuple[str, str]]:
     """Mount point and UUID of each disk to be mounted before the move goes on, in order.
 
-    Raises MoveDiskAway, MountLineMissing or UuidTwice where that can't be.
+    Raises MoveDiskAway, OtherDiskShown, MountLineMissing or UuidTwice where that can't be.
     """
     found: list[tuple[str, str]] = []
     needed = must_show(status, data_uuid)
@@ -59,8 +69,7 @@ def late(status: MoveStatus, data_uuid: str, seen: Seen) -> list[tuple[str, str]
         needs = path in needed
         if path in seen.shown and seen.shown[path] != uuid:
             if needs:
-                what = f"filesystem {seen.shown[path] or 'without UUID'} there"
-                raise MoveDiskAway(path=path, uuid=uuid, found=what)
+                raise away(path, uuid, seen.shown[path] or "none")
             continue
         count = seen.attached.count(uuid)
         if count > 1:

@@ -26,7 +26,7 @@ from ..core.move_status import (
 )
 from ..core.move_steps import COMMIT, ELSEWHERE, order
 from ..core.plan_facts import hash_of
-from ..core.presence import must_show
+from ..core.presence import away, must_show
 from ..core.switch import switched_env
 from ..system import (
     devices,
@@ -128,7 +128,7 @@ class MoveContext:
         data, path = self.source.mounts["data"], self.source.state_dir
         device, uuid, root = moving.mount_at(data)
         if not device or uuid != self.intent["data_uuid"]:
-            raise MoveDiskAway(path=data, uuid=self.intent["data_uuid"], found=uuid or "no disk")
+            raise away(data, self.intent["data_uuid"], uuid)
         inside = os.path.normpath(os.path.join(root, os.path.relpath(path, data)))
         return Held(device, path, inside)
 
@@ -190,7 +190,7 @@ class MoveContext:
         data, uuid = self.source.mounts["data"], self.intent.get("data_uuid")
         found = moving.mount_at(data)[1] if uuid else uuid
         if found != uuid:
-            raise MoveDiskAway(path=data, uuid=uuid, found=found or "no disk")
+            raise away(data, str(uuid), str(found))
 
     def check_disks(self, status: MoveStatus, step: str) -> None:
         """Raise MoveDiskAway unless both disks are where ``step`` takes them to be, before it writes there."""
@@ -203,9 +203,7 @@ class MoveContext:
             return
         for path, uuid in must_show(status, "").items():
             if not status.mounted(path):
-                raise MoveDiskAway(
-                    path=path, uuid=uuid, found=moving.mount_at(path)[1] or "no disk"
-                )
+                raise away(path, uuid, moving.mount_at(path)[1])
 
     @property
     def was_started(self) -> bool:

@@ -16,8 +16,9 @@ from functools import partial
 from typing import Any
 
 from ..core.disks import RETIRED_DISK
-from ..core.move_errors import MoveDiskAway, OtherDeviceMounted
+from ..core.move_errors import OtherDeviceMounted
 from ..core.move_status import COPY_BACK
+from ..core.presence import away
 from ..core.retired import ASIDE
 from ..system import devices, durable, kernel, markers, moving, trees
 from ..system.moving import COPY_NAME, STAGE
@@ -41,7 +42,7 @@ def _check_data_disk(move: MoveContext, directory: int) -> None:
     data, uuid = move.target.mounts["data"], move.copy_uuid
     device, found, _root = moving.mount_at(data)
     if not device or found != uuid:
-        raise MoveDiskAway(path=data, uuid=uuid, found=found or "no disk")
+        raise away(data, uuid, found)
     shown = devices.maj_min_of(os.fstat(directory).st_dev)
     if shown != device:
         raise OtherDeviceMounted(path=f"{data}/{ASIDE}", found=shown, wanted=device)

@@ -19,15 +19,14 @@ from ..core.copy_errors import DatabaseUnreadable, SourceUnproved
 from ..core.copying import Progress, Proof
 from ..core.devices import NO_IDENTITY, identity_of
 from ..core.disks import COPY_TARGET
-from ..core.errors import NotBlank, Refusal
+from ..core.errors import NotBlank
 from ..core.facts import Device
 from ..core.move_errors import (
+    CopyDiskNotOne,
     CopyTargetForeign,
     MarkerForeign,
-    MoveDiskAway,
     OtherDeviceMounted,
     StateRetired,
-    UuidTwice,
 )
 from ..core.move_status import INCOMPLETE, RETIRED, SEALED
 from ..core.tree import MARKER
@@ -97,17 +96,11 @@ def check_source(move: MoveContext) -> None:
             raise StateRetired(path=path, new=move.target.state_dir)
 
 
-def not_one(uuid: str, count: int) -> Refusal:
-    """What to say where not one disk has the UUID of the one to copy to."""
-    if count:
-        return UuidTwice(path=STAGE, uuid=uuid, found=count)
-    return MoveDiskAway(path=STAGE, uuid=uuid, found="no such disk attached")
-
-
-def _device_with(uuid: str) -> Device:
+def device_with(uuid: str) -> Device:
+    """The one disk with this UUID, to which state is copied. Raises CopyDiskNotOne."""
     found = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
     if len(found) != 1:
-        raise not_one(uuid, len(found))
+        raise CopyDiskNotOne(uuid=uuid, found=len(found))
     return found[0]
 
 
@@ -136,7 +129,7 @@ def mount_stage(uuid: str) -> None:
         return
     unmount(STAGE)
     durable.make_directory(STAGE, 0o700)
-    device = _device_with(uuid)
+    device = device_with(uuid)
     command = ["mount", "-o", "noatime,nodev,nosuid", device["path"], STAGE]
     # Whoever looks at all disks has each of them open for a moment, and to itself.
     if not until(lambda: run(command, codes=(0, 32)).code == 0, _MOUNT_SECONDS):

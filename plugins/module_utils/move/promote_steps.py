@@ -16,7 +16,6 @@ from ..core.copy_errors import SourceUnproved
 from ..core.disks import COPY_TARGET
 from ..core.move_status import INCOMPLETE, SEALED
 from ..system import (
-    devices,
     durable,
     filesystems,
     formatting,
@@ -31,7 +30,7 @@ from ..system.moving import STAGE
 from . import places
 from .common import Act, unmount
 from .context import MoveContext
-from .copy_steps import mount_stage, not_one, precopy, set_role
+from .copy_steps import device_with, mount_stage, precopy, set_role
 
 
 def is_covered(move: MoveContext) -> bool:
@@ -119,12 +118,10 @@ def _aside(move: MoveContext) -> None:
     found = record.load()
     if (found["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid:
         return
-    known = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
-    if len(known) != 1:
-        raise not_one(uuid, len(known))
+    known = device_with(uuid)
     if (found["disks"].get("state") or {}).get("uuid") == uuid:
         del found["disks"]["state"]
-    disk = {**move.intent["disk"], "device": known[0]["path"], "maj_min": known[0]["maj_min"]}
+    disk = {**move.intent["disk"], "device": known["path"], "maj_min": known["maj_min"]}
     formatting.remember(found, {**disk, "uuid": uuid}, formatting.FORMATTED, COPY_TARGET)
 
 

@@ -21,15 +21,26 @@ from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_interrupted,
     plan_move,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.presence import Seen, late
 from ansible_collections.agnes.host.plugins.module_utils.core.state_on import (
     check_measured,
     check_not_retired,
     check_state_on,
 )
-from ansible_collections.agnes.host.plugins.module_utils.move import canary, places, steps
+from ansible_collections.agnes.host.plugins.module_utils.move import (
+    canary,
+    copy_steps,
+    places,
+    steps,
+)
 from ansible_collections.agnes.host.plugins.module_utils.move.project import Project
 from ansible_collections.agnes.host.plugins.module_utils.move.runner import Runner, StepFailed
-from ansible_collections.agnes.host.plugins.module_utils.system import ledger, markers, trees
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    devices,
+    ledger,
+    markers,
+    trees,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
 
 from .hosts import blank_disk_host, container, env, ext4, flat_host, nested_host
@@ -139,6 +150,18 @@ def image_gone(tmp: Path) -> object:
     project = SimpleNamespace(docker=str(docker), directory="/opt/agnes")
     move = SimpleNamespace(project=project, wanted=["app"])
     return steps._check_images(move, {"app": {"image": "agnes:1"}})  # type: ignore[arg-type]
+
+
+def no_copy_disk(_tmp: Path) -> object:
+    """Look for the disk to copy to where it has been detached."""
+    with patch.object(devices, "devices", list):
+        return copy_steps.device_with("u-copy")
+
+
+def other_shown(_tmp: Path) -> object:
+    """Go on with a move where another disk is mounted at /data."""
+    status = MoveStatus(NESTED, FLAT, "u-state", host_with(NESTED)["moving"])
+    return late(status, "u-data", Seen({"/data": "u-1"}, [], []))
 
 
 def not_alone(tmp: Path) -> object:
@@ -444,6 +467,17 @@ MOVED = [
         "(found no such disk attached), so nothing is written, mounted or started; attach the "
         "disk, then run again or 'systemctl start agnes-host-move': both mount it (by hand: "
         "'mount UUID=u-state /data/state')",
+    ),
+    Case(
+        errors.OtherDiskShown, other_shown,
+        "AH169: '/data' shows another filesystem (UUID u-1), and not the disk with UUID u-data, which this "
+        "move needs, so nothing is written, mounted or started; unmount it with 'umount /data', attach the "
+        "disk, then run again or 'systemctl start agnes-host-move'",
+    ),
+    Case(
+        errors.CopyDiskNotOne, no_copy_disk,
+        "AH168: the copy of state is made on the disk with UUID u-copy, and 0 disks here have that UUID "
+        "(wanted 1); attach that disk, or detach what is a snapshot or a clone of it, then run again",
     ),
     Case(
         errors.MountLineMissing, interrupted(mounts=[]),
