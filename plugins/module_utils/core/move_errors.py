@@ -113,8 +113,11 @@ class PlanStale(Refusal):
     code = "AH076"
     sentence = (
         "{plan} no longer holds, this host is not as it was when it was made ({found}), so it is not applied; "
-        "see what changed it, then plan anew with a check run"
+        "{todo}, then plan anew with a check run"
     )
+
+    def __init__(self, todo: str = "see what changed it", **facts: object) -> None:
+        super().__init__(todo=todo, **facts)
 
 
 class PlanDone(Refusal):

@@ -35,6 +35,10 @@ MADE = ("format", "mount")
 """Actions for which a plan of disks is worth a file."""
 
 
+_END_IT = "run once without a plan, which ends what was begun"
+"""What to do first where an earlier run was cut off."""
+
+
 @dataclass(frozen=True)
 class Given:
     """The plan that a run is to apply, and no other one."""
@@ -141,6 +145,8 @@ def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
         return
     name, target = f"the plan '{plan.path}'", plan.target
     if plan.of_disks:
+        if move and move["begun"]:
+            raise PlanStale(_END_IT, plan=name, found="a move has begun and not ended")
         if move:
             raise PlanStale(plan=name, found="there is state to move")
         return
@@ -152,7 +158,7 @@ def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
     if intent and intent.get("facts_hash") == plan.facts_hash and move["target"] == target:
         return
     if move["begun"]:
-        raise PlanStale(plan=name, found="a move began that is not this one")
+        raise PlanStale(_END_IT, plan=name, found="a move began that is not this one")
     found = changed(plan.content["facts"], facts_of(host))
     if not found:
         found = changed(_meant(plan.content), _meant(move))
@@ -175,6 +181,14 @@ def check_disks(plan: Given, host: Host, disks: Sequence[Mapping[str, Any]]) -> 
         {disk.get("role", ""): {key: disk.get(key) for key in (*_DISK, "size")} for disk in each}
         for each in (plan.content["disks"], disks)
     )
-    found += [f"the {role} disk" for role in now if then.get(role) != now[role]]
-    if found:
-        raise PlanStale(plan=name, found=f"changed: {', '.join(found)}")
+    differing = [role for role in now if then.get(role) != now[role]]
+    found += [f"the {role} disk" for role in differing]
+    if not found:
+        return
+    # A disk that was to be formatted and that this host's record knows by now.
+    known = host["record"].get("disks") or {}
+    begun = [r for r in differing if r in known and (then.get(r) or {}).get("action") == "format"]
+    if begun:
+        what = f"a run has begun to format the {' and the '.join(begun)} disk"
+        raise PlanStale(_END_IT, plan=name, found=what)
+    raise PlanStale(plan=name, found=f"changed: {', '.join(found)}")

@@ -37,6 +37,12 @@ def apply(
     return check_given(plan, observed, make_plan(observed, {"layout": plan.target})["move"])
 
 
+OTHER_MOVE = {
+    "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "services": ["app"],
+    "facts_hash": "of another plan",
+}  # fmt: skip
+
+
 def with_one_service_less() -> Any:
     """The host, a service of which has been stopped."""
     observed = host_with(NESTED)
@@ -80,6 +86,12 @@ PLAN_FILES = [
         "AH076: the plan 'p.json' no longer holds, this host is not as it was when it was made "
         "(changed: mounts, env), so it is not applied; see what changed it, then plan anew with a check "
         "run",
+    ),
+    Case(
+        errors.PlanStale, lambda tmp: apply(host_with(NESTED, intent=OTHER_MOVE)),
+        "AH076: the plan 'p.json' no longer holds, this host is not as it was when it was made (a move began "
+        "that is not this one), so it is not applied; run once without a plan, which ends what was begun, "
+        "then plan anew with a check run",
     ),
     Case(
         errors.PlanStale, lambda tmp: carried_out(with_one_service_less()),

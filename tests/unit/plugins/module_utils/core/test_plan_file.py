@@ -23,7 +23,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.pre_move import SH
 
 from .hosts import device, ext4, host, mount
 from .move_refusals import FLAT, NESTED, host_with, one_disk
-from .plan_refusals import apply, carried_out, file_for, with_one_service_less
+from .plan_refusals import OTHER_MOVE, apply, carried_out, file_for, with_one_service_less
 from .shadows import USED, shadow
 
 Change = Callable[[Any], object]
@@ -243,6 +243,7 @@ def test_an_interrupted_move_goes_on_with_the_plan_it_began_with_and_with_no_oth
     for other in ("of-another-plan", ""):
         said = refused("AH076", lambda: apply(_interrupted(other)))  # noqa: B023
         assert "a move began that is not this one" in said
+        assert "run once without a plan, which ends what was begun, then plan anew" in said
 
 
 def test_a_blank_host_has_no_state_to_which_a_plan_could_apply() -> None:
@@ -322,6 +323,12 @@ OTHER_DISKS: dict[str, Any] = {
         devices=[ext4("/dev/sdb", "u-1", serial="S1"), ext4("/dev/sdc", "u-2", serial="S2")],
         mounts=[mount("/data", "8:16", "u-1"), mount("/data-state", "8:32", "u-2")]), "AH077"),
     "state came up since": (host_with(NESTED), "there is state to move"),
+    "a move began": (
+        host_with(NESTED, intent=OTHER_MOVE), "(a move has begun and not ended), so it is not applied; run once"),
+    "a run was cut off": (
+        host(devices=[ext4("/dev/sdb", "u-1", serial="S1"), device("/dev/sdc", serial="S2")],
+             record={"format": 1, "disks": {"data": {"uuid": "u-1", "phase": "formatted"}}}),
+        "(a run has begun to format the data disk), so it is not applied; run once without a plan"),
 }  # fmt: skip
 
 
