@@ -435,6 +435,6 @@ class DryRunUnreadable(Refusal):
 class DryRunActed(Refusal):
     code = "AH144"
     sentence = (
-        "a dry run of Compose has changed containers ({found}), so this version can't be asked what it would do; "
-        "use another version of Compose"
+        "containers have changed while Compose was asked for a dry run ({found}): something else changed them at "
+        "that moment, or this version acts in a dry run; run again, and if it comes again use another version"
     )

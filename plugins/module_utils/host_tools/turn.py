@@ -13,10 +13,10 @@ from ..core import dotenv
 from ..core.host_tool_errors import HostDiskAway
 from ..core.host_tools import check_shown, layout_of, wanted_disks
 from ..core.layouts import Layout
-from ..system import durable, ledger, moving, record
+from ..system import durable, ledger, moving, record, upgrade
 
 PROJECT_DIR = "/opt/agnes"
-UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
+UPGRADE_LOCK = upgrade.LOCK
 """The product's own upgrade holds it while it works, and so does a move."""
 
 _POLL_SECONDS = 1.0

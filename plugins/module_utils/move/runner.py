@@ -18,7 +18,7 @@ from ..core.move_status import COPYING, Moving, points_to
 from ..core.move_steps import COMMIT, POINTS, STEPS, order, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
-from ..system import host, ledger, moving
+from ..system import host, ledger, moving, upgrade
 from ..system.commands import Failed, take_over
 from .context import BACK, FORWARD, MoveContext, new_intent
 from .copy_back_steps import is_gone, release
@@ -26,7 +26,7 @@ from .failpoints import reach
 from .late import BOOT_SECONDS, mount_late
 from .steps import ACTS, check_proved, leave_stopped, product_lock, start_again
 
-UPGRADE_LOCK = "/var/lock/agnes-auto-upgrade.lock"
+UPGRADE_LOCK = upgrade.LOCK
 """The product's own upgrade holds it while it works; holding it keeps the upgrade away."""
 
 TRIES = 3

@@ -19,7 +19,7 @@ from ..core.chain import SEPARATOR, split
 from ..core.errors import ComposeInvalid, DryRunActed, NotAsProved
 from ..core.overlay import cut, same, say
 from ..core.project import PRODUCT_NAME, check_name, check_sources, digest
-from . import durable
+from . import durable, upgrade
 from .commands import Done, last_line, run
 from .engine import PROJECT_LABEL
 
@@ -122,21 +122,30 @@ class Compose:
 
         Asked by a dry run: the hash that ``config --hash`` prints is not the one that ``up``
         compares for a service with an env_file. ``create`` waits for no service to be healthy.
+        It is asked again where an upgrade at work has changed containers meanwhile.
         services: those of the chain. Raises DryRunUnreadable, DryRunActed.
         """
-        before = self._listing()
-        done = self.call("--dry-run", "create", "--no-build")
-        after = self._listing()
-        if before.keys() - after.keys() or after.keys() - before.keys():
-            changed = before.keys() ^ after.keys()
-            names = sorted({(before | after)[each][0] for each in changed})
-            raise DryRunActed(found=", ".join(names))
+        upgraded = upgrade.at_work()
+        before, done, changed = self._dry_run()
+        if changed and (upgraded or upgrade.at_work()):
+            upgrade.wait_for()
+            before, done, changed = self._dry_run()
+        if changed:
+            raise DryRunActed(found=", ".join(changed))
         running = [
             name
             for name, state, service in before.values()
             if state == "running" and service in services
         ]
         return dry_run.recreated(done.err + "\n" + done.out, running)
+
+    def _dry_run(self) -> tuple[dict[str, tuple[str, str, str]], Done, list[str]]:
+        """The containers, what Compose would do with them, and names of those that changed meanwhile."""
+        before = self._listing()
+        done = self.call("--dry-run", "create", "--no-build")
+        after = self._listing()
+        changed = {(before | after)[each][0] for each in before.keys() ^ after.keys()}
+        return before, done, sorted(changed)
 
     def _listing(self) -> dict[str, tuple[str, str, str]]:
         """Id -> name, state and service of each container of the project that is no one-off."""

@@ -338,8 +338,9 @@ DONE = [
     Case(
         errors.DryRunActed,
         lambda tmp: Compose(docker(tmp, PRINTS.format("app-1", "app-2")), str(tmp)).recreated(["app"]),
-        "AH144: a dry run of Compose has changed containers (agnes-app-1, agnes-app-2), so this version can't be "
-        "asked what it would do; use another version of Compose",
+        "AH144: containers have changed while Compose was asked for a dry run (agnes-app-1, agnes-app-2): "
+        "something else changed them at that moment, or this version acts in a dry run; run again, and if it "
+        "comes again use another version",
     ),
     Case(
         errors.NotHealthy,

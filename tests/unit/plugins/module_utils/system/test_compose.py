@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
+    DryRunActed,
     NotAsProved,
     VolumeLeftOver,
 )
@@ -19,6 +23,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.overlay import cut
 from ansible_collections.agnes.host.plugins.module_utils.core.project import digest
 from ansible_collections.agnes.host.plugins.module_utils.move import steps
 from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
+from ansible_collections.agnes.host.plugins.module_utils.system import upgrade
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 
 APP = {"volumes": [{"type": "bind", "source": "/data", "target": "/data"}], "profiles": ["full"]}
@@ -194,3 +199,42 @@ def test_a_move_of_an_earlier_version_that_has_proved_nothing_goes_on(move: Move
     del move.intent["proved"]
     cast(Any, move).env = "A=2\n"
     steps.check_proved(move)
+
+
+CHANGES = r"""
+[ "$1" = ps ] || exit 0
+asked=$(cat "$0.asked" 2>/dev/null || echo 0); echo $((asked + 1)) > "$0.asked"
+[ $asked = 0 ] && name=old || name=new
+printf "id-$name\tagnes-app-1\texited\tapp\t\n"
+"""
+"""A docker that lists another container from the second time on, as after an upgrade."""
+
+
+@pytest.mark.parametrize("upgrading", [True, False])
+def test_containers_that_an_upgrade_changes_meanwhile_are_not_laid_to_the_dry_run(
+    tmp_path: Path, upgrading: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[str] = []
+    monkeypatch.setattr(upgrade, "at_work", lambda: upgrading)
+    monkeypatch.setattr(upgrade, "wait_for", lambda: waits.append("waited"))
+    compose = Compose(docker(tmp_path, CHANGES), str(tmp_path))
+    if upgrading:
+        assert compose.recreated(["app"]) == set()
+        assert waits == ["waited"]
+    else:
+        with pytest.raises(DryRunActed, match="agnes-app-1"):
+            compose.recreated(["app"])
+
+
+def test_an_upgrade_is_at_work_while_it_holds_its_lock(tmp_path: Path) -> None:
+    """Asked on a tmpfs, as /var/lock is: there the numbers of a file are those of its locks."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        assert not upgrade.at_work(file.name)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert upgrade.at_work(file.name)
+        began = time.monotonic()
+        upgrade.wait_for(file.name, 0.1)
+        assert time.monotonic() - began < 5
+        fcntl.flock(file, fcntl.LOCK_UN)
+        assert not upgrade.at_work(file.name)
+    assert not upgrade.at_work(str(tmp_path / "none"))

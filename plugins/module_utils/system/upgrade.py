@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an upgrade of the stack is at work: the product's own script, our tool in its place, or a move."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+
+LOCK = "/var/lock/agnes-auto-upgrade.lock"
+"""All of them hold it with flock while they work."""
+_LOCKS = "/proc/locks"
+_WAIT_SECONDS = 120.0
+_POLL_SECONDS = 1.0
+
+
+def at_work(path: str = LOCK) -> bool:
+    """Whether somebody holds the lock, which is not touched for that: a try could cost a tick its turn.
+
+    The kernel names who holds what by device and inode (proc(5), /proc/locks).
+    """
+    with suppress(OSError):
+        info = os.stat(path)
+        device = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}"
+        with open(_LOCKS, encoding="ascii") as file:
+            rows = [line.split() for line in file]
+        # Second column: the kind of lock, or an arrow for one who waits.
+        return any(row[1] == "FLOCK" and row[5] == f"{device}:{info.st_ino}" for row in rows)
+    return False
+
+
+def wait_for(path: str = LOCK, seconds: float = _WAIT_SECONDS) -> None:
+    """Wait until nobody holds it, for ``seconds`` at most."""
+    end = time.monotonic() + seconds
+    while at_work(path) and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
