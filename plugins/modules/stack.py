@@ -113,7 +113,10 @@ unproved:
   type: dict
 """
 
+from contextlib import nullcontext
+
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.host_tools import turn
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.parts import stack
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
@@ -141,7 +144,9 @@ def main() -> None:
     )
     actions = Actions(module.check_mode)
     try:
-        found = stack.run(module.params, actions)
+        # The host's upgrade starts containers, too; whoever comes second waits.
+        with nullcontext() if module.check_mode else turn.held(module.params["timeout"]):
+            found = stack.run(module.params, actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
     module.exit_json(**actions.result(**found))

@@ -56,6 +56,13 @@ options:
     type: list
     elements: str
     default: []
+  host_tools:
+    description:
+      - Whether the host has the tools of this collection with their units, in place of the product's; the part
+        C(host_tools) of the plan. Empty leaves it as it is.
+    type: str
+    choices: ["", install, remove]
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -90,6 +97,7 @@ def main() -> None:
             "certificate": {"type": "str", "default": ""},
             "private_key": {"type": "str", "default": "", "no_log": True},
             "profiles": {"type": "list", "elements": "str", "default": []},
+            "host_tools": {"type": "str", "default": "", "choices": ["", "install", "remove"]},
         },
         required_together=[("certificate", "private_key")],
         supports_check_mode=True,

@@ -44,7 +44,7 @@ class Certificates(TypedDict):
     caddyfile: str
     """Where the project's Caddyfile takes its certificate from: files, other, absent or unknown."""
     rotated: bool
-    """Whether the product's rotation is set up: TLS_FULLCHAIN_URL, and its script."""
+    """Whether a rotation is set up: TLS_FULLCHAIN_URL, and the product's script or our tool."""
     placed: dict[str, Placed]
     """STATE_DIR -> the pair there."""
 
@@ -134,7 +134,7 @@ def check_certificate(
         notes.append(f"the certificate in {path} has expired ({placed['until']})")
     if found["given"] and found["rotated"]:
         notes.append(
-            "the inventory and the product's rotation (TLS_FULLCHAIN_URL) both place the certificate: "
+            "the inventory and the rotation on the host (TLS_FULLCHAIN_URL) both place the certificate: "
             "take one of them out"
         )
     needs = TLS_PROFILE in profiles and not found["given"]

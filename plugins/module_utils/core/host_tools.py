@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .host_tool_errors import HostDiskAway, NotThisLayout, SourceUnknown
@@ -12,6 +12,9 @@ from .layouts import DISKS, Layout, layout_at, resolve_state_dir
 
 CHAIN_URL, KEY_URL = "TLS_FULLCHAIN_URL", "TLS_PRIVKEY_URL"
 """Keys of ``.env`` that say where the product's rotation fetches the pair; the second may be empty."""
+
+PROJECT_DIR = "/opt/agnes"
+"""The one project directory that the tools know, which is the product's."""
 
 SCHEMES = ("https://", "file:///")
 
@@ -69,3 +72,60 @@ def check_source(key: str, source: str, env_path: str) -> None:
     """Raise SourceUnknown for an address that nothing is fetched from: a key never goes over plain HTTP."""
     if not source.lower().startswith(SCHEMES):
         raise SourceUnknown(key=key, source=without_secrets(source), env_path=env_path)
+
+
+INSTALL, REMOVE, LEAVE = "install", "remove", ""
+"""What a run does with the tools that replace the product's."""
+
+KEPT = "host_tools"
+"""Key of the record: what the tools have replaced, and so whether they are on this host."""
+
+REPLACES: Mapping[str, str] = {
+    "auto-upgrade": "/usr/local/bin/agnes-auto-upgrade.sh",
+    "tls-rotate": "/usr/local/bin/agnes-tls-rotate.sh",
+}
+"""Command of ``agnes-host`` -> the product's script that it stands in for."""
+
+_OURS = "# Set aside by agnes.host: "
+_CALLS = re.compile(r"/agnes-(auto-upgrade|tls-rotate)(\.sh)?(?![\w.-])")
+
+
+def decide(setting: str, recorded: Mapping[str, Any], formats: bool, project_dir: str) -> str:
+    """What to do with the tools.
+
+    setting: agnes_compose_host_tools, ``auto`` for hosts that were provisioned here: whose data disk
+    this collection has formatted, or formats now (``formats``).
+    """
+    there, disk = KEPT in recorded, (recorded.get("disks") or {}).get("data") or {}
+    asked = setting.lower()
+    if asked == "false" or project_dir.rstrip("/") != PROJECT_DIR:
+        return REMOVE if there else LEAVE
+    ours = formats or disk.get("phase") in ("formatting", "formatted")
+    return INSTALL if asked == "true" or ours or there else LEAVE
+
+
+def sentences(decision: str, recorded: Mapping[str, Any], scripts: Sequence[str]) -> list[str]:
+    """What the plan says of it. scripts: those of the product that are on the host."""
+    there, names = KEPT in recorded, "agnes-auto-upgrade and agnes-tls-rotate"
+    if decision == INSTALL and not there:
+        instead = f", in place of {' and '.join(scripts)}, which are kept aside" if scripts else ""
+        return [f"install {names} with their timers{instead}"]
+    if decision == REMOVE:
+        return [f"remove {names}, and put back what they have replaced"]
+    return []
+
+
+def without_calls(crontab: str) -> str:
+    """A file of cron in which lines that start what we replace are comments of ours."""
+    return "".join(
+        f"{_OURS}{line}" if _CALLS.search(line) and not line.lstrip().startswith("#") else line
+        for line in crontab.splitlines(keepends=True)
+    )
+
+
+def with_calls(crontab: str) -> str:
+    """The same with those lines as they were."""
+    return "".join(
+        line[len(_OURS) :] if line.startswith(_OURS) else line
+        for line in crontab.splitlines(keepends=True)
+    )

@@ -11,6 +11,8 @@ from .boot import say as say_script
 from .certificates import NONE_PLACED, check_certificate
 from .disks import DiskPlan
 from .facts import Host
+from .host_tools import INSTALL, decide
+from .host_tools import sentences as say_tools
 from .keepers import keeper_notes
 from .layouts import CERTIFICATES, Layout
 from .state_secrets import app_runs, contradictions, fill, say
@@ -62,6 +64,17 @@ def _boot_note(host: Host, layout: Layout, given_keys: Sequence[Any]) -> list[st
     ]
 
 
+_REPLACED = ("upgrade", "TLS rotation")
+"""The keepers that the host's own tools replace."""
+
+
+def host_tools(host: Host, disks: Sequence[DiskPlan], request: Mapping[str, Any]) -> str:
+    """What to do with the tools of this collection; see core/host_tools.decide."""
+    formats = any(disk.role == "data" and disk.action == "format" for disk in disks)
+    setting = str(request.get("host_tools") or "auto")
+    return decide(setting, host["record"], formats, host["project"]["path"])
+
+
 def secrets_and_keepers(
     host: Host, now: Layout, layout: Layout, disks: Sequence[DiskPlan], request: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:
@@ -69,10 +82,18 @@ def secrets_and_keepers(
 
     now: the layout that the project is in until a move is made; layout: the one that is asked for.
     request: ``given_keys``, the keys that the inventory has for ``.env``; ``caddy_tls``, its
-    CADDY_TLS; ``profiles``.
+    CADDY_TLS; ``profiles``; ``host_tools``, whether to replace the product's tools.
     Raises SecretUnusable, VaultKeyContradicts, CertificateUnusable and NoCertificate.
     """
     sentences, notes = _secrets(host, now, disks, request)
     notes += _certificate(host, now, disks, request)
-    notes += keeper_notes(host["keepers"], layout)
+    decision, keepers = host_tools(host, disks, request), host["keepers"]
+    if decision == INSTALL:
+        scripts = [keepers[name] for name in _REPLACED if name in keepers]
+        there = [script["path"] for script in scripts if script["found"] != "absent"]
+        keepers = {name: keeper for name, keeper in keepers.items() if name not in _REPLACED}
+    else:
+        there = []
+    sentences += say_tools(decision, host["record"], there)
+    notes += keeper_notes(keepers, layout)
     return sentences, [*notes, *_boot_note(host, layout, request.get("given_keys") or [])]

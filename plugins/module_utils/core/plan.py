@@ -16,7 +16,8 @@ from .elsewhere import check_elsewhere
 from .engine import check_engine, check_selinux
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
-from .keeping import secrets_and_keepers
+from .host_tools import LEAVE
+from .keeping import host_tools, secrets_and_keepers
 from .layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
 from .plan_facts import facts_of
@@ -144,6 +145,7 @@ def _decided(
     notes, kept = [*_notes(host, layout, disks), *_beneath(host, move)], list[str]()
     notes += [order] if (order := order_note(current, chain)) else []
     notes += move.remarks if move else ()
+    tools = LEAVE
     if not (move and interrupted(host)):
         # In the middle of a move there may be state nowhere; what it does is decided already.
         left = [str(name) for name in request.get("left_behind") or []]
@@ -151,6 +153,7 @@ def _decided(
         now = current_layout(host) or layout
         kept, more = secrets_and_keepers(host, now, layout, disks, request)
         notes += more
+        tools = host_tools(host, disks, request)
     return {
         "layout": layout.name,
         "source": source,
@@ -162,6 +165,7 @@ def _decided(
         "facts": {} if part else facts_of(host),
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
         "chain": chain,
+        "host_tools": tools,
         "notes": notes,
         "sentences": [
             *(move.sentences() if move else ()),
@@ -214,7 +218,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
     ``min_gib``, ``adopt``, ``format``, ``state_on`` (see disks.Request), ``left_behind`` (see
     check_elsewhere), ``selinux_type``,
-    ``boot_script`` (see check_boot), ``profiles``; ``host``, its name, and ``authority`` (see
+    ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` (see host_tools.decide); ``host``, its name, and ``authority`` (see
     authority.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);
     ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None

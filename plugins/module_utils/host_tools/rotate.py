@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 from ..core.certificates import CHAIN_FILE, KEY_FILE, sites_of
 from ..core.host_tool_errors import FetchedUnusable, NotPlaced, SourceFailed
-from ..core.host_tools import CHAIN_URL, KEY_URL, check_source, without_secrets
+from ..core.host_tools import CHAIN_URL, KEY_URL, PROJECT_DIR, check_source, without_secrets
 from ..core.layouts import CERTIFICATES, Layout
 from ..core.project import PRODUCT_NAME
 from ..core.tree import wanted_tree
 from ..system import caddy, certificates, engine, trees
 from ..system.actions import Actions
 from . import fetch
-from .turn import PROJECT_DIR, UPGRADE_LOCK, environment, layout_here, turn
+from .turn import UPGRADE_LOCK, environment, layout_here, turn
 
 WAIT_SECONDS = 300.0
 """For an upgrade that is at work: a rotation comes once a day, and shall not be left out for it."""

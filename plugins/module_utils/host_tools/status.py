@@ -7,13 +7,13 @@ import os
 
 from ..core.certificates import NONE_PLACED
 from ..core.errors import Refusal
-from ..core.host_tools import wanted_disks
+from ..core.host_tools import PROJECT_DIR, wanted_disks
 from ..core.layouts import layout_at, resolve_state_dir
 from ..core.project import PRODUCT_NAME
 from ..core.status import FORMAT, Status, problems
 from ..system import certificates, engine, ledger, moving, record
 from ..system.commands import Failed
-from .turn import PROJECT_DIR, environment
+from .turn import environment
 
 
 def _move() -> str:

@@ -7,15 +7,15 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from ..core import dotenv
 from ..core.host_tool_errors import HostDiskAway
-from ..core.host_tools import check_shown, layout_of, wanted_disks
+from ..core.host_tools import PROJECT_DIR, check_shown, layout_of, wanted_disks
 from ..core.layouts import Layout
+from ..core.move_errors import LockHeld
 from ..system import durable, ledger, moving, record, upgrade
 
-PROJECT_DIR = "/opt/agnes"
 UPGRADE_LOCK = upgrade.LOCK
 """The product's own upgrade holds it while it works, and so does a move."""
 
@@ -27,11 +27,8 @@ class NotNow(Exception):
 
 
 @contextmanager
-def turn(seconds: float = 0.0, path: str = UPGRADE_LOCK) -> Iterator[None]:
-    """Hold the lock of the product's upgrade; raises NotNow when it is taken for longer than ``seconds``.
-
-    Also while a move is begun and not ended: who carries it out holds the lock only while it works.
-    """
+def held(seconds: float, path: str = UPGRADE_LOCK) -> Iterator[None]:
+    """Hold the lock of the product's upgrade; raises LockHeld when it is taken for longer than ``seconds``."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         end = time.monotonic() + seconds
@@ -41,15 +38,29 @@ def turn(seconds: float = 0.0, path: str = UPGRADE_LOCK) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= end:
-                    raise NotNow(
-                        f"another upgrade, rotation or move is at work (it holds {path}); nothing was done"
-                    ) from None
+                    found = "an upgrade, a rotation or a move at work"
+                    raise LockHeld(path=path, found=found, seconds=int(seconds)) from None
             time.sleep(_POLL_SECONDS)
-        if durable.read_stat(ledger.INTENT) is not None:
-            raise NotNow("a move of the state is not ended; nothing was done before it is")
         yield
     finally:
         os.close(fd)
+
+
+@contextmanager
+def turn(seconds: float = 0.0, path: str = UPGRADE_LOCK) -> Iterator[None]:
+    """Hold the same as a tool does; raises NotNow when it is taken for longer than ``seconds``.
+
+    Also while a move is begun and not ended: who carries it out holds the lock only while it works.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(seconds, path))
+        except LockHeld:
+            what = f"another upgrade, rotation or move is at work (it holds {path})"
+            raise NotNow(f"{what}; nothing was done") from None
+        if durable.read_stat(ledger.INTENT) is not None:
+            raise NotNow("a move of the state is not ended; nothing was done before it is")
+        yield
 
 
 def environment(project_dir: str = PROJECT_DIR) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from ..core.errors import NotHealthy, Refusal
 from ..core.host_tool_errors import ImageRejected, PullFailed, UpgradeGoneBack, UpgradeNoWayBack
-from ..core.host_tools import wanted_disks
+from ..core.host_tools import PROJECT_DIR, wanted_disks
 from ..core.layouts import Layout
 from ..core.stack import selected
 from ..core.stack_errors import NothingProved, NotUp
@@ -31,7 +31,7 @@ from ..system.actions import Actions
 from ..system.commands import Failed, last_line, run
 from ..system.compose import Compose
 from ..system.stacks import Stack
-from .turn import PROJECT_DIR, UPGRADE_LOCK, environment, layout_soon, turn
+from .turn import UPGRADE_LOCK, environment, layout_soon, turn
 
 MEMORY = f"{ledger.FOLDER}/upgrade.json"
 """What is being tried, and which images were tried in vain."""

@@ -25,6 +25,7 @@ from ..core.tree import (
     Entry,
     wanted_tree,
 )
+from ..host_tools import install
 from ..move import publish
 from ..system import (
     certificates,
@@ -107,4 +108,5 @@ def run(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     else:
         keep_tree(params, actions)
         publish.keep(actions)
+    install.keep(params["host_tools"], actions)
     return {}

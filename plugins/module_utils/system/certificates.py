@@ -32,7 +32,8 @@ from . import durable, trees
 from .actions import Actions
 from .commands import run, which
 
-ROTATION = "/usr/local/bin/agnes-tls-rotate.sh"
+ROTATIONS = ("/usr/local/bin/agnes-tls-rotate.sh", "/usr/local/sbin/agnes-tls-rotate")
+"""The product's rotation, and that of this collection."""
 _LIMIT = 1 << 20
 _ADDRESS = re.compile(r"\d+(\.\d+){3}|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:]*\]?")
 
@@ -155,7 +156,7 @@ def observe(project_dir: str, certificate: str, key: str) -> Certificates:
         "given": given,
         "trouble": pair_trouble(certificate, key) if given else "",
         "caddyfile": _source(project_dir),
-        "rotated": bool(env.get("TLS_FULLCHAIN_URL")) and os.path.exists(ROTATION),
+        "rotated": bool(env.get("TLS_FULLCHAIN_URL")) and any(map(os.path.exists, ROTATIONS)),
         "placed": {
             path: placed(path, certificate) for path in state_dirs() if not os.path.islink(path)
         },

@@ -106,8 +106,8 @@ def write(path: str, content: str, mode: int = 0o644, keep_owner: bool = True) -
         os.close(fd)
 
 
-def keep_aside(path: str, folder: str) -> None:
-    """Keep what a file is now below ``folder``, under its path and the hash of its content.
+def keep_aside(path: str, folder: str) -> str:
+    """Keep what a file is now below ``folder``, under its path and the hash of its content; returns where.
 
     For files that others made and that are about to be replaced: nothing of theirs
     is lost, and the same content is kept once. Root's only, since it may hold secrets.
@@ -118,6 +118,7 @@ def keep_aside(path: str, folder: str) -> None:
         make_directory(folder, 0o700)
         make_directory(os.path.dirname(kept), 0o700)
         write(kept, content.decode("utf-8", "surrogateescape"), 0o600)
+    return kept
 
 
 def read_stat(path: str) -> Optional[os.stat_result]:

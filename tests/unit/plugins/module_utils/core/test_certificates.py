@@ -161,7 +161,7 @@ TEST_PLANNED: list[Any] = [
     ),
     pytest.param(
         flat_host(certificates=certificates(given=True, rotated=True, **placed())), TLS, "",
-        ["the inventory and the product's rotation (TLS_FULLCHAIN_URL) both place the certificate: "
+        ["the inventory and the rotation on the host (TLS_FULLCHAIN_URL) both place the certificate: "
          "take one of them out"],
         id="two-that-place-it",
     ),

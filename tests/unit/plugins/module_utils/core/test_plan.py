@@ -15,6 +15,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.engine import (
     version_of,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.keepers import keeper_of
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
 from .hosts import (
@@ -70,6 +71,7 @@ def test_the_runs_own_choice_decides_an_undecided_host_only_with_the_override() 
     assert make_plan(host(), {**request, "override": True})["layout"] == "flat"
 
 
+TOOLS = "install agnes-auto-upgrade and agnes-tls-rotate with their timers"
 KERNEL_NAMES = [
     f"note: disks_{role}_device names '{named}', which may be another disk after the next boot; a link "
     "in /dev/disk/by-id does not change"
@@ -84,6 +86,7 @@ TEST_SENTENCES: list[Any] = [
             "format /dev/sdb (16 GiB, blank) as ext4 labelled agnes-data and mount it at /data",
             "format /dev/sdc (16 GiB, blank) as ext4 labelled agnes-state and mount it at "
             "/data-state",
+            TOOLS,
             *KERNEL_NAMES,
         ],
         id="fresh-flat",
@@ -95,6 +98,7 @@ TEST_SENTENCES: list[Any] = [
             "format /dev/sdb (16 GiB, blank) as xfs labelled agnes-data and mount it at /data",
             "format /dev/sdc (16 GiB, blank) as xfs labelled agnes-state and mount it at "
             "/data/state",
+            TOOLS,
             *KERNEL_NAMES,
         ],
         id="fresh-nested-xfs",
@@ -349,3 +353,25 @@ def test_containers_on_a_bare_mount_point_are_named_before_its_disk_is_mounted()
     )  # fmt: skip
     assert plan["refusal"] == ""
     assert any("before their disk was mounted" in note for note in plan["notes"])
+
+
+def test_the_products_tools_are_replaced_where_that_is_asked_for_and_their_faults_are_none() -> (
+    None
+):
+    keeper = keeper_of(
+        "/usr/local/bin/agnes-auto-upgrade.sh", "-f docker-compose.host-mount.yml", []
+    )
+    observed = {**flat_host(), "keepers": {"upgrade": keeper}}
+    kept = make_plan(observed, {"wanted": "flat"})
+    assert kept["host_tools"] == ""
+    assert "takes no COMPOSE_FILE from .env" in kept["sentences"][-1]
+    replaced = make_plan(observed, {"wanted": "flat", "host_tools": True})
+    assert replaced["host_tools"] == "install"
+    assert (
+        replaced["sentences"][-1] == f"{TOOLS}, in place of {keeper['path']}, which are kept aside"
+    )
+    formatted = {
+        **observed,
+        "record": {"format": 1, "disks": {"data": {"uuid": "u-data", "phase": "formatted"}}},
+    }
+    assert make_plan(formatted, {"wanted": "flat"})["host_tools"] == "install"

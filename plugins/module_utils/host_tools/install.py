@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Having the tools on the host with their units, in place of the product's; and taking them away again.
+
+What they replace is kept aside and recorded before it is replaced, so a run that is cut off goes on.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from functools import partial
+from typing import Any
+
+from ..core.host_tools import INSTALL, KEPT, REMOVE, REPLACES, with_calls, without_calls
+from ..core.retired import REPLACED
+from ..system import durable, record, units
+from ..system.actions import Actions
+from ..system.commands import run
+
+COMMAND = "/usr/local/sbin/agnes-host"
+UNITS = "/etc/systemd/system"
+CRON = ("/var/spool/cron/crontabs/root", "/var/spool/cron/root", "/etc/crontab", "/etc/cron.d/*")
+TIMERS = ("agnes-auto-upgrade.timer", "agnes-tls-rotate.timer")
+
+_LICENCE = "# SPDX-License-Identifier: GPL-3.0-or-later\n# Written by agnes.host.\n"
+_SCRIPT = "#!/bin/sh\n" + _LICENCE + 'exec {command} {name} "$@"\n'
+_SERVICE = (
+    _LICENCE
+    + """[Unit]
+Description={what}
+After=local-fs.target docker.service network-online.target
+Wants=network-online.target
+ConditionPathExists=/opt/agnes/.env
+
+[Service]
+Type=oneshot
+ExecStart={command} {name}
+SyslogIdentifier=agnes-{name}
+TimeoutStartSec=2h
+"""
+)
+_TIMER = (
+    _LICENCE
+    + """[Unit]
+Description={what}, from time to time
+
+[Timer]
+OnCalendar={when}
+RandomizedDelaySec={delay}
+Persistent={persistent}
+
+[Install]
+WantedBy=timers.target
+"""
+)
+_WHAT = {
+    "auto-upgrade": ("Upgrade the stack of Agnes", "*:0/5", "60", "false"),
+    "tls-rotate": ("Fetch the certificate of Agnes", "daily", "1h", "true"),
+}
+
+
+def texts() -> dict[str, tuple[str, int]]:
+    """Path -> text and mode of all that is written; the product's scripts only where they are."""
+    found = {}
+    for name, (what, when, delay, persistent) in _WHAT.items():
+        script = _SCRIPT.format(command=COMMAND, name=name)
+        found[f"/usr/local/sbin/agnes-{name}"] = (script, 0o755)
+        if durable.read_stat(REPLACES[name]) is not None:
+            found[REPLACES[name]] = (script, 0o755)
+        service = _SERVICE.format(what=what, command=COMMAND, name=name)
+        found[f"{UNITS}/agnes-{name}.service"] = (service, 0o644)
+        timer = _TIMER.format(what=what, when=when, delay=delay, persistent=persistent)
+        found[f"{UNITS}/agnes-{name}.timer"] = (timer, 0o644)
+    return found
+
+
+def _is_enabled(unit: str) -> bool:
+    return run(["systemctl", "is-enabled", "--quiet", unit], codes=()).code == 0
+
+
+def _systemd() -> bool:
+    return os.path.isdir("/run/systemd/system")
+
+
+def _say(path: str) -> str:
+    info = durable.read_stat(path)
+    if info is None:
+        return "absent"
+    return "a link" if stat.S_ISLNK(info.st_mode) else "another one"
+
+
+def _keep_aside(path: str) -> None:
+    """Record what is at a path before it is replaced; the first one counts."""
+    found = record.load()
+    kept: dict[str, Any] = found.setdefault(KEPT, {})
+    info = durable.read_stat(path)
+    if path not in kept:
+        if info is None:
+            kept[path] = {}
+        elif stat.S_ISLNK(info.st_mode):
+            kept[path] = {"link": os.readlink(path)}
+        else:
+            where = durable.keep_aside(path, REPLACED)
+            kept[path] = {"kept": where, "mode": stat.S_IMODE(info.st_mode)}
+        record.save(found)
+
+
+def _write(path: str, text: str, mode: int) -> None:
+    _keep_aside(path)
+    durable.make_directory(os.path.dirname(path))
+    # A link is replaced and not followed.
+    durable.write(path, text, mode, keep_owner=False)
+
+
+def _crontabs() -> list[str]:
+    return sorted(
+        path for pattern in CRON for path in glob.glob(pattern) if not os.path.islink(path)
+    )
+
+
+def _is_ours(path: str, text: str, mode: int) -> bool:
+    info = durable.read_stat(path)
+    regular = info is not None and stat.S_ISREG(info.st_mode)
+    return (
+        regular and durable.read_text(path) == text and stat.S_IMODE(os.stat(path).st_mode) == mode
+    )
+
+
+def _install(actions: Actions) -> None:
+    changed = False
+    for path, (text, mode) in texts().items():
+        if not _is_ours(path, text, mode):
+            changed = True
+            actions.take(path, _say(path), "of agnes-host", partial(_write, path, text, mode))
+    for path in _crontabs():
+        before = durable.read_text(path) or ""
+        after = without_calls(before)
+        if after != before:
+            actions.take(
+                path, "starts the product's tools", "does not",
+                partial(durable.write, path, after),
+            )  # fmt: skip
+    if not _systemd():
+        return
+    if changed and not actions.check:
+        units.reload()
+    for timer in TIMERS:
+        if not _is_enabled(timer):
+            enable = ["systemctl", "enable", "--quiet", "--now", timer]
+            actions.take(timer, "not enabled", "enabled", partial(run, enable))
+
+
+def _put_back(path: str, kept: dict[str, Any]) -> None:
+    if "link" in kept:
+        os.unlink(path)
+        os.symlink(kept["link"], path)
+        durable.fsync_directory(os.path.dirname(path))
+    elif "kept" in kept:
+        text = durable.read_text(kept["kept"], 64 * 1024 * 1024) or ""
+        durable.write(path, text, kept["mode"], keep_owner=False)
+    elif durable.read_stat(path) is not None:
+        os.unlink(path)
+        durable.fsync_directory(os.path.dirname(path))
+
+
+def _remove(actions: Actions) -> None:
+    kept = record.load().get(KEPT)
+    if kept is None:
+        return
+    ours = texts()
+    systemd = _systemd()
+    for timer in TIMERS:
+        if systemd and not (kept.get(f"{UNITS}/{timer}") or {}) and _is_enabled(timer):
+            disable = ["systemctl", "disable", "--quiet", "--now", timer]
+            actions.take(timer, "enabled", "not enabled", partial(run, disable))
+    for path, before in sorted(kept.items()):
+        text, mode = ours.get(path, ("", 0))
+        if _is_ours(path, text, mode):
+            after = "as it was" if before else "absent"
+            actions.take(path, "of agnes-host", after, partial(_put_back, path, before))
+    for path in _crontabs():
+        was = durable.read_text(path) or ""
+        after = with_calls(was)
+        if after != was:
+            actions.take(
+                path, "does not start the product's tools", "does",
+                partial(durable.write, path, after),
+            )  # fmt: skip
+    if actions.check:
+        return
+    if systemd:
+        units.reload()
+    found = record.load()
+    found.pop(KEPT, None)
+    record.save(found)
+
+
+def keep(decision: str, actions: Actions) -> None:
+    """Do what the plan has decided; see core/host_tools.decide."""
+    if decision == INSTALL:
+        _install(actions)
+    elif decision == REMOVE:
+        _remove(actions)

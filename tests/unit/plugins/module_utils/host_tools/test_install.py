@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tools take the place of the product's, and give it back as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core import host_tools as core
+from ansible_collections.agnes.host.plugins.module_utils.core.host_tools import (
+    INSTALL,
+    LEAVE,
+    REMOVE,
+    decide,
+    sentences,
+    with_calls,
+    without_calls,
+)
+from ansible_collections.agnes.host.plugins.module_utils.host_tools import install
+from ansible_collections.agnes.host.plugins.module_utils.system import durable, record
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+
+CRONTAB = """# m h dom mon dow command
+MAILTO=root
+*/5 * * * * /usr/local/bin/agnes-auto-upgrade.sh >> /var/log/agnes-auto-upgrade.log 2>&1
+#0 0 * * * /usr/local/bin/agnes-tls-rotate.sh
+0 3 * * * /usr/local/bin/agnes-db-backup.sh
+0 4 * * * /usr/local/bin/agnes-auto-upgrade.sh.old
+"""
+
+
+class Host:
+    """A host's root file system in a directory; systemd is not there."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+
+    def path(self, path: str) -> Path:
+        found = self.top / path.lstrip("/")
+        found.parent.mkdir(parents=True, exist_ok=True)
+        return found
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        self.path(path).write_text(text)
+        self.path(path).chmod(mode)
+
+    def tree(self) -> dict[str, tuple[str, int]]:
+        """Path -> text or target, and mode, of all but what runs keep for themselves."""
+        found = {}
+        for path in self.top.rglob("*"):
+            name = "/" + str(path.relative_to(self.top))
+            if name.startswith("/var/lib/"):
+                continue
+            if path.is_symlink():
+                found[name] = (f"-> {os.readlink(path)}", 0)
+            elif path.is_file():
+                found[name] = (path.read_text(), path.stat().st_mode & 0o777)
+        return found
+
+    def run(self, decision: str, check: bool = False) -> list[str]:
+        actions = Actions(check)
+        install.keep(decision, actions)
+        return [item["what"].removeprefix(str(self.top)) for item in actions.items]
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    found, root = Host(tmp_path), str(tmp_path)
+    texts = install.texts
+
+    monkeypatch.setattr(record, "PATH", f"{root}/var/lib/agnes-host/record.json")
+    monkeypatch.setattr(install, "REPLACED", f"{root}/var/lib/agnes-host/replaced")
+    monkeypatch.setattr(install, "REPLACES", {k: root + v for k, v in core.REPLACES.items()})
+    monkeypatch.setattr(install, "CRON", tuple(root + path for path in install.CRON))
+    monkeypatch.setattr(install, "_systemd", lambda: False)
+    # Paths of the product's scripts are below the root already.
+    monkeypatch.setattr(
+        install, "texts",
+        lambda: {p if p.startswith(root) else root + p: each for p, each in texts().items()},
+    )  # fmt: skip
+    found.write("/var/lib/agnes-host/record.json", json.dumps({"format": 1, "disks": {}}))
+    return found
+
+
+def field(host: Host) -> None:
+    """What the product's own set-up leaves."""
+    host.write("/usr/local/bin/agnes-auto-upgrade.sh", "#!/bin/bash\nupgrade\n", 0o755)
+    host.write("/etc/systemd/system/agnes-tls-rotate.timer", "[Timer]\nOnCalendar=weekly\n")
+    host.path("/etc/systemd/system/agnes-tls-rotate.service").symlink_to("/srv/rotate.service")
+    host.write("/var/spool/cron/crontabs/root", CRONTAB, 0o600)
+    host.write("/etc/cron.d/other", "* * * * * root true\n")
+
+
+def test_a_host_without_the_product_gets_commands_and_units(host: Host) -> None:
+    announced = host.run(INSTALL, check=True)
+    assert host.tree() == {}
+    assert host.run(INSTALL) == announced
+    assert sorted(host.tree()) == [
+        "/etc/systemd/system/agnes-auto-upgrade.service",
+        "/etc/systemd/system/agnes-auto-upgrade.timer",
+        "/etc/systemd/system/agnes-tls-rotate.service",
+        "/etc/systemd/system/agnes-tls-rotate.timer",
+        "/usr/local/sbin/agnes-auto-upgrade",
+        "/usr/local/sbin/agnes-tls-rotate",
+    ]
+    assert host.run(INSTALL) == []
+    host.run(REMOVE)
+    assert host.tree() == {}
+    assert core.KEPT not in record.load()
+
+
+def test_the_products_own_are_replaced_and_come_back_as_they_were(host: Host) -> None:
+    field(host)
+    before = host.tree()
+    announced = host.run(INSTALL, check=True)
+    assert host.tree() == before
+    assert host.run(INSTALL) == announced
+    now = host.tree()
+    # Whoever starts the product's script starts ours; a script that was not there is not made.
+    assert "agnes-host auto-upgrade" in now["/usr/local/bin/agnes-auto-upgrade.sh"][0]
+    assert now["/usr/local/bin/agnes-auto-upgrade.sh"][1] == 0o755
+    assert "/usr/local/bin/agnes-tls-rotate.sh" not in now
+    assert "-> " not in now["/etc/systemd/system/agnes-tls-rotate.service"][0]
+    assert now["/etc/cron.d/other"] == before["/etc/cron.d/other"]
+    assert host.run(INSTALL) == []
+    announced = host.run(REMOVE, check=True)
+    assert host.tree() == now
+    assert host.run(REMOVE) == announced
+    assert host.tree() == before
+
+
+def test_a_run_that_is_cut_off_loses_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    field(host)
+    before, write = host.tree(), durable.write
+    left = [3]
+
+    def cut_off(path: str, *arguments: Any, **more: Any) -> None:
+        if "/var/lib/" not in path:
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+        write(path, *arguments, **more)
+
+    monkeypatch.setattr(durable, "write", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        host.run(INSTALL)
+    host.run(INSTALL)
+    host.run(REMOVE)
+    assert host.tree() == before
+
+
+def test_what_somebody_has_written_since_stays(host: Host) -> None:
+    host.run(INSTALL)
+    host.write("/etc/systemd/system/agnes-auto-upgrade.timer", "mine")
+    host.run(REMOVE)
+    assert host.tree() == {"/etc/systemd/system/agnes-auto-upgrade.timer": ("mine", 0o644)}
+
+
+def test_only_lines_that_start_what_is_replaced_are_set_aside() -> None:
+    after = without_calls(CRONTAB)
+    changed = [
+        n
+        for n, pair in enumerate(zip(CRONTAB.split("\n"), after.split("\n")))
+        if pair[0] != pair[1]
+    ]
+    assert changed == [2]
+    assert without_calls(after) == after
+    assert with_calls(after) == CRONTAB
+
+
+MADE = {"disks": {"data": {"phase": "formatted"}}}
+ADOPTED = {"disks": {"data": {"phase": "adopted"}}}
+DECIDED: list[tuple[str, dict[str, Any], bool, str, str]] = [
+    ("auto", {}, True, "/opt/agnes", INSTALL),
+    ("auto", MADE, False, "/opt/agnes/", INSTALL),
+    ("auto", ADOPTED, False, "/opt/agnes", LEAVE),
+    ("auto", {**ADOPTED, core.KEPT: {}}, False, "/opt/agnes", INSTALL),
+    ("True", ADOPTED, False, "/opt/agnes", INSTALL),
+    ("False", MADE, True, "/opt/agnes", LEAVE),
+    ("False", {**MADE, core.KEPT: {}}, False, "/opt/agnes", REMOVE),
+    ("true", MADE, True, "/srv/agnes", LEAVE),
+]
+
+
+@pytest.mark.parametrize(("setting", "recorded", "formats", "directory", "decision"), DECIDED)
+def test_who_gets_the_tools(
+    setting: str, recorded: dict[str, Any], formats: bool, directory: str, decision: str
+) -> None:
+    assert decide(setting, recorded, formats, directory) == decision
+
+
+def test_the_plan_says_it_once() -> None:
+    assert sentences(INSTALL, {}, ["/a", "/b"]) == [
+        "install agnes-auto-upgrade and agnes-tls-rotate with their timers, in place of /a and /b, which are "
+        "kept aside"
+    ]
+    assert sentences(INSTALL, {core.KEPT: {}}, ["/a"]) == []
+    assert sentences(LEAVE, {}, ["/a"]) == []
+    assert sentences(REMOVE, {core.KEPT: {}}, []) == [
+        "remove agnes-auto-upgrade and agnes-tls-rotate, and put back what they have replaced"
+    ]
