@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much longer clients wait for a move of live state than for a bare `compose down` and `up`.
 

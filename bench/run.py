@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Our site.yml against the same host made with stock modules: seconds, and their ratio.
 

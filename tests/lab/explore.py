@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What to do with the demo host; said only after a request through Caddy has been answered."""
 

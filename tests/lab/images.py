@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build what the lab's hosts are made of, and keep it in a cache: image, stack, certificates.
 

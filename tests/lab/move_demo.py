@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The demo host moves from nested to flat under load, is killed in the middle, and is run again.
 

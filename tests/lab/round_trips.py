@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Round trips nested to flat to nested on a real test host under load, with kills at random.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the parts of the test suite, one more at once than there are processors, and count what ran.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the demo image as a tarball for `docker load`, without an engine or an image registry.
 

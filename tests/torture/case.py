@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One torture case: a move with failures planted, then plain runs, and what must hold after each.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A move under attack by uid 999, and another one after it: ``hostile.py FOLDER BEGINNING ATTACK SEED [STEP]``.
 

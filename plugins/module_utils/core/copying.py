@@ -31,7 +31,8 @@ _WILD = set("*?[]\\/")
 
 def excludes(rules: Rules) -> list[str]:
     """Options that leave out what a manifest leaves out, so that it is neither copied nor deleted."""
-    assert not any(_WILD & set(name) for name in rules.without)
+    if any(_WILD & set(name) for name in rules.without):
+        raise AssertionError(f"rsync would read one of these as a pattern: {rules.without}")
     names = [f"--exclude=/{name}" for name in rules.without]
     # With one rule about attributes, rsync drops its own: ACLs go by -A, not as attributes.
     attributes = ("system.*", *rules.attributes_without)

@@ -217,7 +217,8 @@ def differences(source: Iterable[Entry], target: Iterable[Entry]) -> Iterator[Di
     one, other = next(left, None), next(right, None)
     while one is not None or other is not None:
         if other is None or (one is not None and order(one.path) < order(other.path)):
-            assert one is not None
+            if one is None:
+                raise AssertionError("one of the two has an entry")
             yield Difference(one.path, "is missing in the copy")
             one = next(left, None)
         elif one is None or order(other.path) < order(one.path):

@@ -442,7 +442,8 @@ def plan_interrupted(host: Host, asked: str) -> MovePlan:
     Back is possible until the commit; after it, back is a move of its own.
     """
     found = interrupted(host)
-    assert found is not None
+    if found is None:
+        raise AssertionError("asked for a host without an interrupted move")
     source, target = found
     status = _scene(host, source, target, Request())
     if asked == source.name and status.committed and status.kind in COPYING:

@@ -206,7 +206,8 @@ def _layout_and_move(
         if current:
             _authority(host, current, request, moves=False)
         return chosen, source, None
-    assert current is not None
+    if current is None:
+        raise AssertionError("without a layout there is nothing to move")
     authority = _authority(host, current, request, moves=True)
     move = plan_move(host, current, chosen, wanted_disks, authority)
     return chosen, source, move

@@ -64,7 +64,8 @@ class Runner:
                 failed = error
                 if not error.committed and self.back(error.step, str(error.error)):
                     raise self._gone_back(error.step, error.error) from error
-        assert failed is not None
+        if failed is None:
+            raise AssertionError("no attempt was made")
         self._start_anyway()
         raise self._stuck(failed.step, failed.error) from failed
 
@@ -228,7 +229,8 @@ def carry_out(
             if intent is None and not points_to(facts["env"], LAYOUTS[request["target"]]):
                 check_unchanged(request)
             runner = Runner(MoveContext(new_intent(request, facts, intent or {})), say)
-        assert runner is not None  # there is a request, or an intent
+        if runner is None:
+            raise AssertionError("there is a request, or an intent")
         runner.forward()
         return _result(runner, runner.move.target.name)
 

@@ -123,7 +123,8 @@ def _check_line(move: MoveContext) -> None:
     if status.kind == COPY_BACK or status.mounted(status.new):
         return
     entry = fstab.at(_with_new_line(move), status.new)
-    assert entry is not None
+    if entry is None:
+        raise AssertionError("the new text has the new line")
     filesystems.try_mount(entry)
 
 

@@ -65,7 +65,8 @@ def _from_tar(data: bytes) -> dict[str, File]:
             if not member.isreg() or name.startswith(("..", "/")):
                 continue
             content = archive.extractfile(member)
-            assert content is not None
+            if content is None:
+                raise AssertionError("a regular member has content")
             files[name] = File(content.read(_LIMIT), bool(member.mode & 0o100))
     return files
 

@@ -162,7 +162,8 @@ class Copy:
 
     def _follow(self, process: subprocess.Popen[bytes]) -> str:
         """Pass progress on; returns everything else that rsync prints."""
-        assert process.stdout is not None
+        if process.stdout is None:
+            raise AssertionError("rsync was started with a pipe")
         rest, kept, said = b"", [], 0.0
         while True:
             self._await(process)
@@ -185,7 +186,8 @@ class Copy:
         It opens a file by the name that it found, and waits for ever if that has become a
         FIFO by then; its own timeout does not end that.
         """
-        assert process.stdout is not None
+        if process.stdout is None:
+            raise AssertionError("rsync was started with a pipe")
         before, since = work_of(process.pid), time.monotonic()
         while not select.select([process.stdout.fileno()], [], [], 1.0)[0]:
             now = work_of(process.pid)

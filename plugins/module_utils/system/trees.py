@@ -106,7 +106,8 @@ def _make(entry: Entry) -> None:
     parent, name = os.path.split(entry.path)
     with opened(parent) as fd:
         if entry.kind == "link":
-            assert entry.target is not None
+            if entry.target is None:
+                raise AssertionError("a link has a target")
             os.symlink(entry.target, name, dir_fd=fd)
         elif entry.kind == "file":
             content = (entry.content or "").encode()

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Record a whole move: every write and flush of every file system that it writes, in one log.
 

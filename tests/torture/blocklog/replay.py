@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Boot from states that a power cut can have left, let the runner recover, and say what holds.
 

@@ -318,8 +318,11 @@ MOVED = [
         "backup-agent-1); stop them first",
     ),
     Case(
-        errors.MountInside, planned({"points": [*host_with(NESTED)["moving"]["points"],
-                    {"target": "/data/state/certs", "uuid": "", "root": "/"}]}),
+        errors.MountInside,
+        planned({"points": [
+            *host_with(NESTED)["moving"]["points"],
+            {"target": "/data/state/certs", "uuid": "", "root": "/"},
+        ]}),
         "AH064: below '/data/state' other things are mounted (found /data/state/certs); unmount them "
         "first",
     ),

@@ -117,7 +117,10 @@ def test_differences_find_what_a_dictionary_finds(source: list[Entry], target: l
         found = manifest.entry_differences(left[path], right[path])
         wanted += [Difference(path, what) for what in found]
     found_all = list(manifest.differences(source, target))
-    key = lambda each: (manifest.order(each.path), each.what)  # noqa: E731
+
+    def key(each: Difference) -> tuple[tuple[bytes, ...], str]:
+        return manifest.order(each.path), each.what
+
     assert sorted(found_all, key=key) == sorted(wanted, key=key)
     count, shown = manifest.first_few(iter(found_all), 2)
     assert (count, len(shown)) == (len(wanted), min(2, len(wanted)))

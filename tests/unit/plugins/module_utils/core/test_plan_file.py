@@ -231,8 +231,10 @@ def test_after_this_run_has_applied_it_the_plan_only_names_the_layout() -> None:
 
 
 def _interrupted(facts_hash: str) -> Any:
-    intent = {"id": "m", "source": "nested", "target": "flat", "uuid": "u-state",
-             "services": ["app"], "facts_hash": facts_hash}  # fmt: skip
+    intent = {
+        "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "services": ["app"],
+        "facts_hash": facts_hash,
+    }  # fmt: skip
     return host_with(NESTED, intent=intent)
 
 
