@@ -61,6 +61,16 @@ def test_a_project_that_is_not_there_is_shown_all_the_same(tmp_path: Path) -> No
     assert not path.parent.exists()
 
 
+@pytest.mark.parametrize("name", ["a:b", "a,b=c", "a\\b", 'a "b"', "-o", "x:/etc,y"])
+def test_any_name_of_the_directory_is_shown(tmp_path: Path, name: str) -> None:
+    """Colon, comma and backslash mean something in the options of a mount."""
+    path = tmp_path / name / "agnes"
+    path.mkdir(parents=True)
+    (path / "theirs").write_text("")
+    stage = Stage("docker", str(path), FILES, "NEW=1\n")
+    assert seen(stage, "pwd; ls -A") == [str(path), ".env", "new.yml", "scripts", "theirs"]
+
+
 def test_nothing_can_be_written_to_a_stage(project: Path) -> None:
     stage = Stage("docker", str(project), FILES, "NEW=1\n")
     done = stage.launch(["sh", "-c", "echo x > made"], (), 30)
@@ -89,7 +99,7 @@ def test_a_kill_leaves_nothing(project: Path) -> None:
 def test_a_mount_that_the_kernel_refuses_is_told(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = stages._SHOWN.replace("mount -t overlay", "mount -t nosuchfs")
+    script = stages._SHOWN.replace("-t overlay", "-t nosuchfs")
     monkeypatch.setattr(stages, "_SHOWN", script)
     with pytest.raises(NoStage, match=r"wrong fs type|unknown filesystem"):
         seen(Stage("docker", str(project), FILES, ""), "true")

@@ -25,10 +25,12 @@ from .compose import Compose
 _FAILED = 97
 """Exit code of what goes before the command; Compose has none like it."""
 
-# /run is there on every host, and is given back before the command runs.
+# /run is there on every host, and is given back before the command runs; in a directory of it, since
+# umount leaves one of its own there. The project's directory is a dot in the options: there a colon,
+# a comma or a backslash of its name would mean something.
 _SHOWN = f"""
-mount -t tmpfs -o mode=0700 agnes-host /run && tar -x -f "$1" -C /run &&
-mount -t overlay overlay -o "lowerdir=/run:$2" "$2" && umount /run && cd "$3" || exit {_FAILED}
+mount -t tmpfs -o mode=0700 agnes-host /run && mkdir -m 0700 /run/stage && tar -x -f "$1" -C /run/stage &&
+cd "$2" && mount -t overlay overlay -o lowerdir=/run/stage:. "$2" && umount /run && cd "$3" || exit {_FAILED}
 shift 3 && exec "$@"
 """
 
