@@ -89,6 +89,8 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 
+ABSENT = "absent"
+
 
 class DisksManager:
     """Carries out the plan for each disk, in order."""
@@ -138,29 +140,43 @@ class DisksManager:
             shown = line.replace(uuid, "...")
             self.actions.take(
                 f"{filesystems.FSTAB} {point}",
-                "absent",
+                ABSENT,
                 shown,
                 lambda: filesystems.add_fstab_line(line),
             )
         if not os.path.isdir(point):
-            self.actions.take(point, "absent", "mount point", lambda: durable.make_directory(point))
+            self.actions.take(point, ABSENT, "mount point", lambda: durable.make_directory(point))
         self.actions.take(
             f"mount {point}",
-            "absent",
+            ABSENT,
             disk["device"],
-            lambda: self.mount_checked(disk),
+            lambda: self.mount_checked(disk, line),
         )
         if disk["action"] == "mount":
             self.keep_recorded(disk)
 
-    def mount_checked(self, disk: dict[str, Any]) -> None:
-        """Mount; what only its journal had is seen now, so its role is checked once more."""
+    def mount_checked(self, disk: dict[str, Any], line: str) -> None:
+        """Mount; what only its journal had is seen now, so its role is checked once more.
+
+        line: that of this run in fstab, which goes again when the disk is refused: the next boot
+        would mount it unasked.
+        """
         point = disk["mount_point"]
-        filesystems.mount(point, disk["maj_min"])
         try:
-            check_mounted_role(devices.look_at(point), disk["role"], point, disk["device"])
+            filesystems.mount(point, disk["maj_min"])
+            try:
+                check_mounted_role(devices.look_at(point), disk["role"], point, disk["device"])
+            except Refusal:
+                filesystems.unmount(point)
+                raise
         except Refusal:
-            filesystems.unmount(point)
+            if line:
+                self.actions.take(
+                    f"{filesystems.FSTAB} {point}",
+                    line,
+                    ABSENT,
+                    lambda: filesystems.drop_fstab_line(line),
+                )
             raise
 
     def adopt(self, disk: dict[str, Any]) -> None:
@@ -173,7 +189,7 @@ class DisksManager:
         if disk["role"] not in self.record["disks"]:
             self.actions.take(
                 f"{record.PATH} {disk['role']}",
-                "absent",
+                ABSENT,
                 disk["uuid"],
                 lambda: formatting.remember(self.record, disk, "adopted"),
             )

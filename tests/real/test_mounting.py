@@ -13,12 +13,19 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core import fstab
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import WrongRole
 from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import (
     OtherDeviceMounted,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system import filesystems
+from ansible_collections.agnes.host.plugins.module_utils.system import (
+    filesystems,
+    formatting,
+    record,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
+from ansible_collections.agnes.host.plugins.modules.disks import DisksManager
 
 from .conftest import Filesystem
 
@@ -89,6 +96,40 @@ def test_a_mount_that_fails_is_no_success_for_nofail(place: dict[str, Any]) -> N
     Path(filesystems.FSTAB).write_text(f"/dev/none {place['point']} ext4 nofail 0 2\n")
     with pytest.raises(Failed):
         filesystems.mount(str(place["point"]), "")
+
+
+@pytest.mark.parametrize("role", ["data", "state"])
+def test_a_disk_that_is_refused_once_it_is_mounted_leaves_no_line_in_fstab(
+    place: dict[str, Any], monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    """What only its journal had is seen after the mount: this is the state disk."""
+    (place["disk"] / "system.duckdb").write_text("rows")
+    theirs = "/dev/sr0 /media/cdrom iso9660 noauto 0 0"
+    Path(filesystems.FSTAB).write_text(theirs)
+    monkeypatch.setattr(record, "load", lambda: {"disks": {}, "instance_id": "i"})
+    monkeypatch.setattr(formatting, "remember", lambda *arguments: None)
+    known = subprocess.run(
+        ["findmnt", "--noheadings", "--output", "SOURCE,UUID", str(place["disk"])],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    # By its device: nothing here tells libblkid of a new UUID.
+    line = f"{known[0]} {place['point']} ext4 defaults 0 2"
+    monkeypatch.setattr(filesystems, "missing_fstab_line", lambda *arguments: line)
+    disk = {
+        "action": "mount", "role": role, "device": known[0], "uuid": known[1], "fstype": "ext4",
+        "mount_point": str(place["point"]), "maj_min": place["number"], "instance": "",
+    }  # fmt: skip
+    actions = Actions(check=False)
+    manager = DisksManager([disk], actions, "")
+    if role == "state":
+        manager.run()
+        assert line in Path(filesystems.FSTAB).read_text()
+        return
+    with pytest.raises(WrongRole):
+        manager.run()
+    assert not mounted_at(place["point"])
+    assert Path(filesystems.FSTAB).read_text() == theirs + "\n"
+    assert [item["after"] == "absent" for item in actions.items] == [False, True]
 
 
 def test_nothing_is_unmounted_through_a_link(place: dict[str, Any]) -> None:

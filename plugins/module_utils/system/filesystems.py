@@ -100,6 +100,15 @@ def add_fstab_line(line: str) -> None:
     units.reload()
 
 
+def drop_fstab_line(line: str) -> None:
+    """Take back what ``add_fstab_line`` has added; a line that was changed since stays."""
+    text = fstab_file.read(FSTAB)
+    kept = "".join(each for each in fstab.lines(text) if each.rstrip("\n") != line)
+    if kept != text:
+        durable.write(FSTAB, kept)
+        units.reload()
+
+
 def _uuid_of(maj_min: str) -> str:
     """The UUID of a device's filesystem, for a message."""
     known = [d for d in devices.devices() if d["maj_min"] == maj_min]
