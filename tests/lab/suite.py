@@ -2,7 +2,7 @@
 """Run the parts of the test suite, one more at once than there are processors, and count what ran.
 
 Each line of output has its part's name before it. What a part that failed said last comes
-again at the end, where it first said so comes once more beneath its counts, and the last line
+again at the end, what failed in it comes once more beneath its counts, and the last line
 has real counts: each test from the reports that pytest wrote, each lint tool and each scenario
 as one.
 """
@@ -31,6 +31,8 @@ REASON = re.compile(r"fatal: |\bFAILED\b(?! - RETRYING)|\bERROR\b|Error: |^E  ")
 """How pytest, Ansible, Molecule and a traceback begin to say what went wrong."""
 REASON_LINES = 6
 REASON_WIDTH = 120
+FAILED_LINES = 12
+MESSAGE_WIDTH = 300
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 LINTERS = (
@@ -138,6 +140,20 @@ def count_report(path: Path) -> Count:
     return found
 
 
+def failed_tests(path: Path) -> list[str]:
+    """The name of each test that failed, and how its message begins."""
+    if not path.exists():
+        return []
+    found = []
+    for case in ET.parse(path).getroot().iter("testcase"):
+        for bad in (*case.findall("failure"), *case.findall("error")):
+            message = " ".join((bad.get("message") or "").split())
+            # A message may be all that a playbook printed.
+            start = max(message.find("[ERROR]: "), 0)
+            found.append(f"{case.get('name')}: {message[start : start + MESSAGE_WIDTH]}")
+    return found[:FAILED_LINES]
+
+
 def run(job: Job) -> Result:
     """Run a job to its end, telling what it prints."""
     started, heard = time.monotonic(), Heard()
@@ -182,8 +198,9 @@ def main(parts: list[str]) -> int:
     for result in results:
         total.add(result.count)
         print(f"  {result.job.name:<20} {result.count}  ({result.seconds:.0f} s)")
-        for line in result.heard.reason if result.count.failed else ():
-            print(f"      {line}")
+        if result.count.failed:
+            lines = failed_tests(report_of(result.job.name)) or result.heard.reason
+            print("".join(f"      {line}\n" for line in lines), end="")
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0
 

@@ -50,3 +50,17 @@ def test_a_failed_part_says_so_again_at_the_end(
     assert bad.split()[:5] == ["bad", "0", "passed,", "1", "failed"]
     assert reason.strip() == "fatal: [agnes]: FAILED! => no such device"
     assert total == "1 passed, 1 failed"
+
+
+def test_each_test_that_failed_is_named_with_the_beginning_of_its_message(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(
+        "<testsuites><testsuite><testcase name='good'/>"
+        "<testcase name='bad'><failure message='assert 1 == 2'/></testcase>"
+        "<testcase name='play'><failure message='PLAY [x] TASK [y] [ERROR]: Task failed'/></testcase>"
+        "<testcase name='never'><error message='no fixture'/></testcase></testsuite></testsuites>"
+    )
+    assert suite.failed_tests(report) == [
+        "bad: assert 1 == 2", "play: [ERROR]: Task failed", "never: no fixture",
+    ]  # fmt: skip
+    assert suite.failed_tests(tmp_path / "none.xml") == []
