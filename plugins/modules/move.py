@@ -90,10 +90,15 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import (
+    MovePartUnreadable,
+    MoveUnderWay,
+)
 from ansible_collections.agnes.host.plugins.module_utils.move import publish
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger
@@ -113,59 +118,59 @@ def is_active() -> bool:
     return bool(job) or state in ("active", "activating", "reloading", "deactivating")
 
 
-def ask(params: dict[str, Any]) -> str:
+def planned_move(part: dict[str, Any]) -> MoveIntent:
+    """What a plan asks for. Raises MovePartUnreadable."""
+    try:
+        return MoveIntent.from_plan(part)
+    except ValueError as error:
+        raise MovePartUnreadable(found=error) from error
+
+
+def ask(planned: MoveIntent, params: dict[str, Any]) -> str:
     """Publish the runner if this version is not there, and start it; returns the request's id."""
-    move = params["move"]
     modules = publish.sources()
     if publish.missing(modules):
         publish.publish(modules)
-    request = {
-        "id": str(uuid.uuid4()),
-        "source": move["source"],
-        "target": move["target"],
-        "direction": move["direction"],
-        "uuid": move["uuid"],
-        "kind": move["kind"],
-        "disk": move["disk"],
-        "authority": move["authority"],
-        # A move that has begun has changed its facts itself.
-        "facts": move["facts"] if move["new"] else {},
-        "devices": {"data": params["data_device"], "state": params["state_device"]},
-        "project_dir": params["project_dir"].rstrip("/"),
-        "profiles": params["profiles"],
-        "canary_url": params["canary_url"],
-        "timeout": params["timeout"],
+    request = replace(
+        planned,
+        request=str(uuid.uuid4()),
+        devices={"data": params["data_device"], "state": params["state_device"]},
+        project_dir=params["project_dir"].rstrip("/"),
+        profiles=params["profiles"],
+        canary_url=params["canary_url"],
+        timeout=params["timeout"],
         # The unit has none of it: by it the runner reaches a registry as this run does.
-        "environment": passed(),
-    }
-    ledger.write(ledger.REQUEST, request)
+        environment=passed(),
+    )
+    ledger.write(ledger.REQUEST, request.to_dict())
     run(["systemctl", "reset-failed", publish.UNIT], codes=())
     run(["systemctl", "start", "--no-block", publish.UNIT])
-    return str(request["id"])
+    return request.request
 
 
-def attach(move: dict[str, Any]) -> str:
+def attach(target: str) -> str:
     """The request of the move that runs already, empty when it has just come to its end.
 
-    Raises MoveUnderWay when it goes elsewhere.
+    target: the layout that this run asks for. Raises MoveUnderWay when it goes elsewhere.
     """
-    found = ledger.read(ledger.INTENT) or ledger.read(ledger.REQUEST)
+    found = ledger.read_intent(ledger.INTENT) or ledger.read_intent(ledger.REQUEST)
     if found is None:
         return ""
-    if found.get("target") != move["target"]:
-        raise MoveUnderWay(found=f"to layout {found.get('target', 'unknown')}")
-    return str(found.get("request") or found.get("id"))
+    if found.target != target:
+        raise MoveUnderWay(found=f"to layout {found.target}")
+    return found.request
 
 
 def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, Any]:
     """Start the runner, or find it running, and wait for its result."""
     if not os.path.isdir("/run/systemd/system"):
         raise Failed("systemd does not run here, and the runner of a move is a unit of it")
-    request = attach(params["move"]) if is_active() else ""
+    planned = planned_move(params["move"])
+    request = attach(planned.target) if is_active() else ""
     if not request:
         # What is ending can't be started: that would be lost.
         publish.wait(is_active, _END_SECONDS, time.sleep)
-        request = ask(params)
+        request = ask(planned, params)
     said, looked = "", 0.0
     while os.path.exists(ledger.REQUEST) or is_active():
         # Seldom: while the stack is down, it and the runner need the machine.

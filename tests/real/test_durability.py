@@ -33,6 +33,7 @@ places.retire(sys.argv[1] + "/point", "", "now")
 
 
 HEAD = """
+from types import SimpleNamespace
 import os, sys
 from ansible_collections.agnes.host.plugins.module_utils.move import context, places
 from ansible_collections.agnes.host.plugins.module_utils.system import durable, filesystems, ledger
@@ -62,7 +63,7 @@ FLUSHED = {
     "settle_env": (
         "durable.write = fails; open(top + '/.env', 'w').close()\n"
         "found = context.MoveContext.__new__(context.MoveContext)\n"
-        "found.env_path, found.intent = top + '/.env', {'project_dir': top}; found.settle_env()",
+        "found.env_path, found.intent = top + '/.env', SimpleNamespace(project_dir=top); found.settle_env()",
         ["fsync top"],
     ),
     "remove": ("open(top + '/x', 'w').close(); ledger.remove(top + '/x')", ["fsync top"]),

@@ -16,6 +16,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ import troubles
 
 from ansible_collections.agnes.host.plugins.module_utils.core import shadow
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
@@ -75,6 +77,20 @@ def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
     return {"kind": "copy", "disk": disk, "uuid": disk["uuid"]}
 
 
+def intended(source: Layout, target: Layout, part: dict[str, Any], **more: Any) -> MoveIntent:
+    """A request for a move; part: what of it hangs on the kind of move."""
+    said = {"authority": "", "direction": "forward", "facts": {}, "timeout": 20, **part, **more}
+    return MoveIntent(source=source.name, target=target.name, **said)
+
+
+def undone(intent: MoveIntent) -> list[tuple[str, str]]:
+    """The steps that are left after a move that is on record."""
+    moved = moving.look(intent.project_dir)["moved"]
+    ended = context.MoveContext(replace(intent, id=moved, services=list(host.RUNNING)))
+    ended.fresh = {"start", "prove", "canary"}
+    return remaining(ended.look())
+
+
 def once(
     target: Layout,
     source: Layout,
@@ -88,13 +104,10 @@ def once(
     forget: no request, as after a reboot.
     """
     Path("/run/agnes-host").mkdir(mode=0o700, exist_ok=True)
-    request = {
-        "id": str(uuid.uuid4()), "source": source.name, "target": target.name,
-        "direction": "back" if how == "back" else "forward", **kind, "project_dir": "/opt/agnes",
-        "canary_url": "", "timeout": 20,
-    }  # fmt: skip
+    direction = "back" if how == "back" else "forward"
+    request = intended(source, target, kind, request=str(uuid.uuid4()), direction=direction)
     if not forget:
-        ledger.write(ledger.REQUEST, request)
+        ledger.write(ledger.REQUEST, request.to_dict())
     child = os.fork()
     if child == 0:
         log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -117,7 +130,7 @@ def once(
     status, result = os.waitstatus_to_exitcode(status), ledger.read(ledger.RESULT) or {}
     assert status != 70, Path(LOG).read_text()
     if status in (0, 1) and not forget and promises.UNTOLD not in Path(LOG).read_text():
-        promises.check_result(result, status, str(request["id"]), target)
+        promises.check_result(result, status, request.request, target)
     return status, result
 
 
@@ -373,13 +386,8 @@ def main() -> None:
             sys.exit(f"after '{armed}' ({status}, {result}): {error}\n{log}")
     if history[-1]["status"] == 0 and host.layout_named_by_env() is target:
         promises.check_ended(target, source, source_name, before)
-    status = context.MoveContext(
-        {"source": source.name, "target": target.name, **asked(source_name, devices), "uuid": host.state_uuid(source_name),
-         "project_dir": "/opt/agnes", "id": moving.look("/opt/agnes")["moved"],
-         "services": list(host.RUNNING)}
-    )  # fmt: skip
-    status.fresh = {"start", "prove", "canary"}
-    left = remaining(status.look())
+    part = {**asked(source_name, devices), "uuid": host.state_uuid(source_name)}
+    left = undone(intended(source, target, part))
     end = end_state(target)
     if source_name == host.COPY_BACK and host.layout_named_by_env() is target:
         end["left"] = left_behind(devices, before)

@@ -69,7 +69,7 @@ def env(path: str) -> dict:
 def same_on_the_way_back() -> bool:
     """Whether the disk is still at both places, its second mount not undone: the same files, whichever is read."""
     with open(INTENT) as file:
-        back = json.load(file)["phase"] == "back"
+        back = json.load(file)["direction"] == "back"
     return back and os.stat("/data/state").st_dev == os.stat("/data-state").st_dev
 
 

@@ -192,7 +192,8 @@ def intent_not_saved() -> None:
     write = ledger.write
 
     def full(path: str, value: dict[str, Any]) -> None:
-        if path == ledger.INTENT and value.get("data_owner", "") is None:
+        was = (ledger.read(ledger.INTENT) or {}).get("data_owner")
+        if path == ledger.INTENT and was and not value["data_owner"]:
             raise OSError(errno.ENOSPC, "no room for the intent")
         write(path, value)
 
@@ -204,7 +205,7 @@ def half_unmade() -> None:
     settle, seen = places._settle, Path("/run/half unmade")
 
     def killed(aside: int, name: str) -> None:
-        if not seen.exists() and (ledger.read(ledger.INTENT) or {}).get("phase") == "back":
+        if not seen.exists() and (ledger.read(ledger.INTENT) or {}).get("direction") == "back":
             seen.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         settle(aside, name)

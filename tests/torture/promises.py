@@ -70,7 +70,7 @@ def check_point(intent: dict[str, Any]) -> None:
     """From its making on, nothing can be written beneath the new mount."""
     path = LAYOUTS[intent["target"]].mounts["state"]
     made = intent["kind"] != "copy_back" and intent["point_was"] != "directory"
-    if made and intent["phase"] == "forward" and moving.bare(path)["kind"] == "directory":
+    if made and intent["direction"] == "forward" and moving.bare(path)["kind"] == "directory":
         assert _is_immutable(path), "the bare mount point can be written to"
 
 

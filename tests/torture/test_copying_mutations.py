@@ -82,7 +82,7 @@ MUTATIONS = [
     Mutation("flush_set_aside", "move/places.py", "            for fd in (folder, aside, directory):\n                os.fsync(fd)\n", "", "order_of_durable"),
     Mutation("flush_made_aside", "move/places.py", "            os.mkdir(name, 0o700, dir_fd=aside)\n            os.fsync(aside)\n", "            os.mkdir(name, 0o700, dir_fd=aside)\n", "order_of_durable"),
     Mutation("flush_unmake_point", "move/places.py", "            os.rmdir(name, dir_fd=parent)\n        os.fsync(parent)\n", "            os.rmdir(name, dir_fd=parent)\n", "order_of_durable"),
-    Mutation("flush_settle_env", "move/context.py", "            durable.fsync_directory(self.intent[\"project_dir\"])", "            pass", "order_of_durable"),
+    Mutation("flush_settle_env", "move/context.py", "            durable.fsync_directory(self.intent.project_dir)", "            pass", "order_of_durable"),
     Mutation("flush_remove", "system/ledger.py", "    durable.fsync_directory(os.path.dirname(path))\n", "", "order_of_durable"),
     Mutation("flush_note", "system/ledger.py", "        durable.fsync_directory(FOLDER)\n", "        pass\n", "order_of_durable"),
     Mutation("flush_make_directory", "system/durable.py", "    os.chmod(path, mode)\n    fsync_directory(parent)\n", "    os.chmod(path, mode)\n", "order_of_durable"),

@@ -288,7 +288,7 @@ def test_a_commit_that_stays_leads_on_also_after_a_boot(tmp_path: Path, begin: s
     armed = "commit.undo_before:eio,start.before:kill"
     found = play(tmp_path, begin, "flush fails once forward", armed)
     assert found["history"][0]["status"] == -9
-    assert found["end"]["intent"]["phase"] == "forward"
+    assert found["end"]["intent"]["direction"] == "forward"
 
 
 @pytest.mark.parametrize(

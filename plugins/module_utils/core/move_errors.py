@@ -310,3 +310,19 @@ class AsideForeign(Refusal):
         "'{path}', where moves keep what they take out of its place, must be a directory of root's with mode 0700, "
         "found {found}; uid 999 owns the directory that holds it: find out who made it, then move it aside"
     )
+
+
+class MovePartUnreadable(Refusal):
+    code = "AH160"
+    sentence = (
+        "the part 'move' of the plan can't be read ({found}); give the task the part that the filter "
+        "agnes.host.plan has made in this run, as it is"
+    )
+
+
+class IntentUnreadable(Refusal):
+    code = "AH161"
+    sentence = (
+        "a move has begun, and its intent in '{path}' is not one of this version of agnes.host ({found}); end the "
+        "move with the version that began it, then use this one"
+    )

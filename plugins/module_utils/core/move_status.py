@@ -14,7 +14,9 @@ from typing import Any, Optional, TypedDict
 
 from .authority import Shadow
 from .chain import split
+from .intent import INTENT_PATH, MoveIntent
 from .layouts import Layout, is_below, overlays, resolve_state_dir
+from .move_errors import IntentUnreadable
 from .shadow import is_harmless
 
 REMOUNT, COPY, COPY_BACK, PROMOTE = "remount", "copy", "copy_back", "promote"
@@ -66,9 +68,9 @@ class Moving(TypedDict):
     """What a move is about, as found on the host."""
 
     intent: Optional[dict[str, Any]]
-    """The intent of a move that has begun and not ended, or None."""
+    """The MoveIntent of a move that has begun and not ended, as plain data, or None."""
     open_units: list[str]
-    """The product's units that a intent would not hold back."""
+    """The product's units that the intent would not hold back."""
     held_units: list[str]
     """The product's units that have our drop-in."""
     env: dict[str, str]
@@ -150,8 +152,8 @@ class MoveStatus:
     @property
     def begun(self) -> bool:
         """Whether the intent that is written down is that of this move."""
-        intent = self.facts["intent"]
-        return intent is not None and intent.get("id") == self.move_id
+        intent = intent_in(self.facts)
+        return intent is not None and intent.id == self.move_id
 
     @property
     def committed(self) -> bool:
@@ -181,7 +183,8 @@ class MoveStatus:
         found, link = self.bare(self.new), self.source.links.get(self.new)
         # Where the disk itself still is, readers find the state all the same.
         linked = self.mounted(self.new) or (found["kind"], found["target"]) == ("link", link)
-        if (self.facts["intent"] or {}).get("point_was") == "link" and not linked:
+        intent = intent_in(self.facts)
+        if intent and intent.point_was == "link" and not linked:
             return False
         there = [point for point in self.facts["points"] if point["target"] == self.old]
         role = self.facts["roles"].get(self.old)
@@ -221,6 +224,16 @@ class MoveStatus:
         if wanted is None:
             return found["kind"] == "absent"
         return found["kind"] == "link" and found["target"] == wanted
+
+
+def intent_in(facts: Moving) -> Optional[MoveIntent]:
+    """The intent that was observed. Raises IntentUnreadable."""
+    if not facts["intent"]:
+        return None
+    try:
+        return MoveIntent.from_dict(facts["intent"])
+    except ValueError as error:
+        raise IntentUnreadable(path=INTENT_PATH, found=error) from error
 
 
 def uuid_after(kind: str, uuid: str, disk: Mapping[str, Any]) -> str:

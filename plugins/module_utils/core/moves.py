@@ -9,7 +9,8 @@ move_steps.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from . import fstab
@@ -19,6 +20,7 @@ from .copying import ROOM_FACTOR
 from .disks import COPY_TARGET, DIRECTORY, DiskPlan, Request, mounted_at, plan_disks
 from .errors import MoveNotSupported, NotBlank
 from .facts import Host
+from .intent import BACK, FORWARD, MoveIntent
 from .layouts import LAYOUTS, Layout
 from .move_errors import (
     BackendNotMovable,
@@ -43,11 +45,12 @@ from .move_status import (
     RETIRED,
     MoveStatus,
     inside,
+    intent_in,
     no_leftovers,
 )
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, say_bytes, undoable
 from .overlay import wanted_mounts
-from .plan_facts import facts_hash
+from .plan_facts import facts_of
 from .precopy import MAX_ROUNDS
 from .presence import Seen, late, say_late
 from .sight import remarks, told_of
@@ -69,7 +72,8 @@ class MovePlan:
     direction: str
     """forward, or back when a move that has not been committed is given up."""
     steps: tuple[tuple[str, str], ...]
-    facts_hash: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """The hashes that it hangs on; none for a move that has begun, which has changed them itself."""
     resting: tuple[str, ...] = ()
     """Services that do not run now, and will not after the move."""
     starts: tuple[str, ...] = ()
@@ -103,7 +107,7 @@ class MovePlan:
         """For people, before it is done."""
         status = self.status
         first = [say_late(path, uuid) for path, uuid in self.late]
-        if self.direction == "back":
+        if self.direction == BACK:
             return [
                 *first,
                 f"give up the move to layout {status.target.name}, which has not been committed: "
@@ -150,20 +154,23 @@ class MovePlan:
             f"{target}{status.disk['device']}, in up to {MAX_ROUNDS} rounds while the stack runs; {kept}"
         )
 
+    @property
+    def intent(self) -> MoveIntent:
+        """What a run asks for by it."""
+        status = self.status
+        return MoveIntent(
+            source=status.source.name, target=status.target.name, kind=status.kind, uuid=status.uuid,
+            disk=dict(status.disk), authority=status.authority, direction=self.direction,
+            facts=dict(self.facts),
+        )  # fmt: skip
+
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {
-            "source": self.status.source.name,
-            "target": self.status.target.name,
+            **self.intent.planned(),
             "now": (self.status.target if self.status.committed else self.status.source).name,
-            "direction": self.direction,
-            "kind": self.status.kind,
-            "disk": dict(self.status.disk),
-            "uuid": self.status.uuid,
             "bytes": self.status.facts["used"],
             "downtime": self.downtime,
-            "authority": self.status.authority,
-            "facts_hash": self.facts_hash,
             "resting": list(self.resting),
             "starts": list(self.starts),
             "steps": [
@@ -320,7 +327,7 @@ def _uncovered(host: Host, source: Layout, target: Layout, request: Request) -> 
 def _of_what(
     host: Host, source: Layout, target: Layout, request: Request, authority: str
 ) -> tuple[str, str, dict[str, Any]]:
-    """Kind of move, UUID of the state disk, and the disk to copy to, before the intent says them."""
+    """Kind of move, UUID of the state disk, and the disk to copy to, while no intent says them."""
     at = {p["target"]: p["uuid"] for p in host["moving"]["points"] if p["root"] == "/"}
     if source.mounts["state"] in at:
         if not at[source.mounts["state"]]:
@@ -337,25 +344,20 @@ def _of_what(
     return COPY, disk.uuid or "new", disk.as_dict()
 
 
-def _scene(
+def _status(
     host: Host, source: Layout, target: Layout, request: Request, authority: str = ""
 ) -> MoveStatus:
-    intent = host["moving"]["intent"]
+    intent = intent_in(host["moving"])
     if intent:
-        kind, uuid, disk = (
-            intent.get("kind", REMOUNT),
-            str(intent["uuid"]),
-            intent.get("disk") or {},
-        )
+        kind, uuid, disk, authority = intent.kind, intent.uuid, intent.disk, intent.authority
     else:
         kind, uuid, disk = _of_what(host, source, target, request, authority)
-        intent = {}
     return MoveStatus(
-        source, target, uuid, host["moving"], str(intent.get("id") or "new"),
+        source, target, uuid, host["moving"], intent.id if intent else "new",
         services=frozenset(by_service(host["containers"])),
         present=frozenset(c["name"] for c in host["containers"] if not c["one_off"]),
-        wanted=frozenset(intent.get("services") or ()), kind=kind, disk=disk,
-        authority=str(intent.get("authority") or authority),
+        wanted=frozenset(intent.services if intent else ()), kind=kind, disk=disk,
+        authority=authority,
     )  # fmt: skip
 
 
@@ -385,7 +387,7 @@ def plan_move(
     Also from every state in which an interrupted move can have left the host.
     authority: see core/authority.py.
     """
-    status = _scene(host, source, target, request or Request(), authority)
+    status = _status(host, source, target, request or Request(), authority)
     check_movable(status)
     said = () if status.committed else _check_services(host, source, target)
     running = {
@@ -396,7 +398,7 @@ def plan_move(
     resting = tuple(sorted(status.services - running - status.wanted))
     steps = tuple(remaining(status))
     starts = tuple(sorted(running | status.wanted))
-    return MovePlan(status, "forward", steps, facts_hash(host), resting, starts, said)
+    return MovePlan(status, FORWARD, steps, facts_of(host), resting, starts, said)
 
 
 def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
@@ -405,9 +407,9 @@ def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
     The intent says so; without one, the state disk mounted at two of the
     table's places does, and ``.env`` says which of them is meant.
     """
-    intent = host["moving"]["intent"]
+    intent = intent_in(host["moving"])
     if intent:
-        return LAYOUTS[str(intent["source"])], LAYOUTS[str(intent["target"])]
+        return LAYOUTS[intent.source], LAYOUTS[intent.target]
     layouts = list(LAYOUTS.values())
     for target in layouts:
         for source in layouts:
@@ -421,7 +423,8 @@ def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
 
 def _late(host: Host, status: MoveStatus) -> tuple[tuple[str, str], ...]:
     """What the runner mounts first. Raises what it would raise."""
-    data_uuid = str((host["moving"]["intent"] or {}).get("data_uuid") or "")
+    intent = intent_in(host["moving"])
+    data_uuid = intent.data_uuid if intent else ""
     data, attached = status.source.mounts["data"], [d["filesystem"] for d in host["devices"]]
     at_data = [mount for mount in host["mounts"] if mount["target"] == data]
     at_data_line = {line["mount_point"] for line in host["fstab"]} & {data}
@@ -445,15 +448,15 @@ def plan_interrupted(host: Host, asked: str) -> MovePlan:
     if found is None:
         raise AssertionError("asked for a host without an interrupted move")
     source, target = found
-    status = _scene(host, source, target, Request())
+    status = _status(host, source, target, Request())
     if asked == source.name and status.committed and status.kind in COPYING:
         # Half-way what was copied is still at its place, and it is no state any more.
         raise CopyMustEnd(target=target.name, asked=asked)
     first = _late(host, status)
     if asked == source.name and status.committed:
-        return replace(plan_move(host, target, source), late=first)
+        return replace(plan_move(host, target, source), late=first, facts={})
     if asked == source.name:
-        steps = tuple((step, "back") for step in undoable(status))
+        steps = tuple((step, BACK) for step in undoable(status))
         starts = tuple(sorted(status.wanted))
-        return MovePlan(status, "back", steps, facts_hash(host), starts=starts, late=first)
-    return replace(plan_move(host, source, target), late=first)
+        return MovePlan(status, BACK, steps, starts=starts, late=first)
+    return replace(plan_move(host, source, target), late=first, facts={})

@@ -114,7 +114,6 @@ def _move_part(host: Host, move: Optional[MovePlan], request: Mapping[str, Any])
         **move.as_dict(),
         "begun": begun,
         "new": move.direction == "forward" and not begun,
-        "facts": facts_of(host),
     }
     if part["disk"]:
         part["disk"].setdefault("selinux_type", str(request.get("selinux_type") or ""))

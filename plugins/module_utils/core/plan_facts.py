@@ -81,11 +81,6 @@ def hash_of(facts: Mapping[str, str]) -> str:
     return _hash(dict(facts))
 
 
-def facts_hash(host: Host) -> str:
-    """The hash over all facts that a plan hangs on."""
-    return hash_of(facts_of(host))
-
-
 def changed(then: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
     """The parts that differ."""
     return [part for part in now if then.get(part) != now[part]]

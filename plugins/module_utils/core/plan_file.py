@@ -10,16 +10,16 @@ from typing import Any, Optional
 
 from .choice import current_layout
 from .facts import Host
+from .intent import PLANNED, MoveIntent
 from .layouts import LAYOUTS
 from .move_errors import PlanDone, PlanForeign, PlanStale, PlanUnreadable
+from .move_status import intent_in
 from .plan_facts import changed, facts_of, hash_of
 
 FORMAT = 1
 """Format of the file; a change that a reader would misread raises it."""
 
-_SAID = (
-    "source", "target", "kind", "uuid", "disk", "authority", "bytes", "downtime", "steps", "facts",
-)  # fmt: skip
+_SAID = (*PLANNED, "bytes", "downtime", "steps")
 """What the file has of the part ``move`` of a plan; there is no secret in it."""
 
 DISKS_ONLY = "disks"
@@ -94,6 +94,11 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
     missing = {"host", "facts_hash", *(_SAID_OF_DISKS if of_disks else _SAID)} - set(content)
     if missing:
         raise PlanUnreadable(path=path, found=f"no {', '.join(sorted(missing))}")
+    if not of_disks:
+        try:
+            MoveIntent.from_plan(content)
+        except ValueError as error:
+            raise PlanUnreadable(path=path, found=error) from error
     parts = content["disks" if of_disks else "steps"]
     whole = isinstance(content["facts"], dict) and isinstance(parts, list)
     whole = whole and all(isinstance(part, dict) for part in parts)
@@ -154,8 +159,8 @@ def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
         raise PlanDone(plan=name, target=target)
     if not move:
         raise PlanStale(plan=name, found="there is no state to move")
-    intent = host["moving"]["intent"]
-    if intent and intent.get("facts_hash") == plan.facts_hash and move["target"] == target:
+    intent = intent_in(host["moving"])
+    if intent and hash_of(intent.facts) == plan.facts_hash and move["target"] == target:
         return
     if move["begun"]:
         raise PlanStale(_END_IT, plan=name, found="a move began that is not this one")

@@ -17,10 +17,10 @@ from .turn import environment
 
 
 def _move() -> str:
-    intent = ledger.read(ledger.INTENT)
+    intent = ledger.read_intent(ledger.INTENT)
     if intent is None:
         return ""
-    return f"a move from {intent['source']} to {intent['target']} is not ended"
+    return f"a move from {intent.source} to {intent.target} is not ended"
 
 
 def status(project_dir: str = PROJECT_DIR) -> Status:

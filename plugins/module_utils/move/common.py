@@ -50,13 +50,13 @@ def write_marker(directory: int, move: MoveContext, values: dict[str, Any]) -> N
 def remember_resting(move: MoveContext) -> None:
     """Record what does not run: with its container goes the last sign that somebody has stopped it."""
     found = record.load()
-    found["resting"] = move.intent["resting"]
+    found["resting"] = move.intent.resting
     record.save(found)
 
 
 def drop_line(move: MoveContext) -> None:
     """Take the line for the new place out of /etc/fstab, unless it was there before; a foreign one stays as a comment."""
-    if not move.intent["line_was"]:
+    if not move.intent.line_was:
         text = durable.read_text(filesystems.FSTAB) or ""
         old, new = move.source.mounts["state"], move.target.mounts["state"]
         after = switch.without_line(text, new, old)

@@ -33,7 +33,7 @@ def _is_copy(move: MoveContext, directory: int) -> bool:
 
     A marker alone anyone could write who can read ours: uid 999 can.
     """
-    inode = move.intent.get("copy_inode")
+    inode = move.intent.copy_inode
     return os.fstat(directory).st_ino == inode and is_unused_copy(markers.read_if_any(directory))
 
 
@@ -60,7 +60,7 @@ def _nest(move: MoveContext) -> None:
     try:
         _check_data_disk(move, directory)
         # Before it is ever shown, so that it is known again wherever it is then.
-        move.intent["copy_inode"] = os.fstat(directory).st_ino
+        move.intent.copy_inode = os.fstat(directory).st_ino
         move.save()
         kernel.bind(directory, STAGE)
     finally:
@@ -81,7 +81,7 @@ def _claim(move: MoveContext) -> None:
     with _data(move) as directory:
         info = os.fstat(directory)
         mode = stat.S_IMODE(info.st_mode)
-        move.intent["data_owner"] = [info.st_uid, info.st_gid, mode]
+        move.intent.data_owner = [info.st_uid, info.st_gid, mode]
         # First, so that whoever goes on from here knows what to give back.
         move.save()
         # Not flushed here: `put` does it, and before that nothing hangs on it.
@@ -91,14 +91,14 @@ def _claim(move: MoveContext) -> None:
 
 def release(move: MoveContext) -> None:
     """Give the data disk's directory back, where a move has taken it; before anything is started."""
-    if not move.intent.get("data_owner"):
+    if not move.intent.data_owner:
         return
-    uid, gid, mode = move.intent["data_owner"]
+    uid, gid, mode = move.intent.data_owner
     with _data(move) as directory:
         os.fchown(directory, uid, gid)
         os.fchmod(directory, mode)
         os.fsync(directory)
-    move.intent["data_owner"] = None
+    move.intent.data_owner = []
     # Given back twice, it is the same: no full disk may keep the stack down.
     with suppress(OSError):
         move.save()
@@ -120,7 +120,7 @@ def is_gone(move: MoveContext) -> bool:
         except FileNotFoundError:
             return True
         here = os.fstat(directory).st_dev
-    return found.st_dev == here and found.st_ino != move.intent["copy_inode"]
+    return found.st_dev == here and found.st_ino != move.intent.copy_inode
 
 
 def _put(move: MoveContext) -> None:
@@ -135,7 +135,7 @@ def _put_undo(move: MoveContext) -> None:
 def leave_disk(move: MoveContext, found: dict[str, Any]) -> None:
     """The record knows the disk as one that state was on: no run mounts it, formats it or misses it."""
     places.keep_under(move.target.state_dir, COPY_NAME, move.name_aside)
-    left = found["disks"].pop("state", {"uuid": move.intent["uuid"]})
+    left = found["disks"].pop("state", {"uuid": move.intent.uuid})
     found["disks"][RETIRED_DISK] = left
 
 

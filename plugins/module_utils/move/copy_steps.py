@@ -60,10 +60,10 @@ _MOUNT_SECONDS = 5.0
 
 def _same_disk(move: MoveContext) -> dict[str, Any]:
     """The disk of the intent as the kernel numbers it now, which a boot may have changed."""
-    disk = dict(move.intent["disk"])
+    disk = dict(move.intent.disk)
     known = devices.devices()
     if disk["identity"] == NO_IDENTITY:
-        if record.boot_id() != move.intent["boot_id"]:
+        if record.boot_id() != move.intent.boot_id:
             raise NotBlank(
                 device=disk["device"], mount_point=disk["mount_point"],
                 found="a boot since, and a disk without a serial",
@@ -77,7 +77,7 @@ def _same_disk(move: MoveContext) -> dict[str, Any]:
 
 
 def _format(move: MoveContext) -> None:
-    disk, found, uuid = _same_disk(move), record.load(), move.intent["uuid"]
+    disk, found, uuid = _same_disk(move), record.load(), move.intent.uuid
     begun = (found["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid
     disk["uuid"] = uuid if begun else ""
     formatting.make(found, disk, uuid, COPY_TARGET)
@@ -85,7 +85,7 @@ def _format(move: MoveContext) -> None:
 
 def _proof(move: MoveContext) -> Proof:
     """What the source must be: on its disk, a mount or none, and with the marker that it had."""
-    instance, held = move.intent["source_instance"], move.held()
+    instance, held = move.intent.source_instance, move.held()
     return Proof(held.maj_min, not held.path, {"instance_id": instance} if instance else {})
 
 
@@ -145,7 +145,7 @@ def set_role(move: MoveContext, role: str, **more: Any) -> None:
     if not found.get("instance_id"):
         found["instance_id"] = str(uuids.uuid4())
         record.save(found)
-    epoch = int(move.intent.get("epoch") or 0)
+    epoch = move.intent.epoch
     with trees.opened(STAGE) as directory:
         write_marker(directory, move, {"role": role, "move": move.id, "epoch": epoch, **more})
 
@@ -160,8 +160,8 @@ def _stage(move: MoveContext) -> None:
     unmount(move.target.mounts["state"])
     if move.look(containers=False).facts["lines"].get(move.target.mounts["state"]):
         drop_line(move)
-    mount_stage(move.intent["uuid"])
-    begin_copy(move, move.intent["disk"]["device"])
+    mount_stage(move.intent.uuid)
+    begin_copy(move, move.intent.disk["device"])
 
 
 def begin_copy(move: MoveContext, where: str) -> None:
@@ -204,13 +204,13 @@ def _copy(move: MoveContext, step: str) -> Iterator[Copy]:
 
 def precopy(move: MoveContext) -> None:
     """Rounds until the rest is small. What is there of an earlier try may all go: it is our own."""
-    if not move.intent["image"]:
+    if not move.intent.image:
         raise DatabaseUnreadable(
             path=move.source.state_dir, image="the product's image",
             found="no container of service app tells which one that is",
         )  # fmt: skip
     with _copy(move, "precopy") as copy:
-        duckdb_check.check_there(copy.source, move.source.state_dir, move.intent["image"])
+        duckdb_check.check_there(copy.source, move.source.state_dir, move.intent.image)
         totals = copy.check_room()
         copy.entries = max(totals.entries, 10 * measure(copy.target).entries)
         decision = copy.precopy(BUDGET_SECONDS)
@@ -244,7 +244,7 @@ def _verify(move: MoveContext) -> None:
     """
     durable.make_directory(MANIFESTS, 0o700)
     paths = (move.source.state_dir, STAGE)
-    docker, image = [move.project.docker], move.intent["image"]
+    docker, image = [move.project.docker], move.intent.image
     with _copy(move, "verify") as copy:
         copy.sync()
         with ThreadPoolExecutor(1) as pool:

@@ -8,8 +8,9 @@ from typing import Any, Optional
 
 from ..core import authority, fstab
 from ..core.disks import RETIRED_DISK
+from ..core.intent import FORWARD
 from ..core.layouts import DISKS, LAYOUTS, Layout, state_dirs
-from ..core.move_status import REMOUNT, MoveStatus, Moving, no_leftovers, points_to
+from ..core.move_status import MoveStatus, Moving, intent_in, no_leftovers, points_to
 from ..core.presence import must_show
 from ..core.project import PRODUCT_NAME
 from ..system import evidence, filesystems, fstab_file, ledger, moving, record
@@ -28,15 +29,14 @@ def _layout(facts: Moving) -> Optional[Layout]:
 
 def _wanted(facts: Moving, layout: Optional[Layout]) -> dict[str, tuple[str, str]]:
     """Mount point -> role and UUID of the disks that must be mounted now: by the move under way, else by the record."""
-    intent, disks = facts["intent"], record.read().get("disks") or {}
+    intent, disks = intent_in(facts), record.read().get("disks") or {}
     if intent:
-        source, target = LAYOUTS[intent["source"]], LAYOUTS[intent["target"]]
-        kind = str(intent.get("kind") or REMOUNT)
-        status = MoveStatus(source, target, intent["uuid"], facts, str(intent["id"]), kind=kind)
+        source, target = LAYOUTS[intent.source], LAYOUTS[intent.target]
+        status = MoveStatus(source, target, intent.uuid, facts, intent.id, kind=intent.kind)
         data = source.mounts["data"]
         return {
             path: ("data" if path == data else "state", uuid)
-            for path, uuid in must_show(status, str(intent.get("data_uuid") or "")).items()
+            for path, uuid in must_show(status, intent.data_uuid).items()
         }
     if layout is None:
         return {}
@@ -115,13 +115,13 @@ def _beneath(facts: Moving, project_dir: str) -> list[str]:
 
 
 def _next(facts: Moving, layout: Optional[Layout], result: dict[str, Any], project_dir: str) -> str:
-    intent = facts["intent"]
+    intent = intent_in(facts)
     mounts = [_command(path, uuid) for _role, path, uuid in _unmounted(facts, layout)]
     first = f"{', '.join(mounts)}; then: " if mounts else ""
     if intent:
-        way = "on" if intent["phase"] == "forward" else "back"
+        way = "on" if intent.direction == FORWARD else "back"
         return (
-            f"{first}a move from {intent['source']} to {intent['target']} is not ended: run site.yml again, or "
+            f"{first}a move from {intent.source} to {intent.target} is not ended: run site.yml again, or "
             f"'systemctl start agnes-host-move'; it goes {way} from where it is"
         )
     if layout is None:
@@ -161,7 +161,8 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
     ]
     if facts["held_units"]:
         lines.append(f"held back  {', '.join(facts['held_units'])}")
-    if (facts["intent"] or {}).get("data_owner"):
+    intent = intent_in(facts)
+    if intent and intent.data_owner:
         lines.append(
             f"taken      {layout.mounts['data'] if layout else '/data'} is root's until the start"
         )

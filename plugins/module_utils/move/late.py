@@ -39,7 +39,7 @@ def _devices(uuid: str) -> list[str]:
 
 
 def _to_mount(move: MoveContext, status: MoveStatus) -> list[tuple[str, str]]:
-    data_uuid = str(move.intent.get("data_uuid") or "")
+    data_uuid = move.intent.data_uuid
     wanted = {**must_show(status, data_uuid), **may_show(status)}
     shown = _shown(list(wanted))
     if all(shown.get(path) == uuid for path, uuid in wanted.items()):
@@ -65,7 +65,7 @@ def _clear(move: MoveContext) -> None:
 def _uncover(move: MoveContext, paths: list[str]) -> None:
     """Unmount the state disk where it is on a bare directory that a disk which belongs above it will cover."""
     for point in reversed(moving.points()):
-        target, is_state = point["target"], point["uuid"] == move.intent["uuid"]
+        target, is_state = point["target"], point["uuid"] == move.intent.uuid
         if is_state and any(is_below(target, path) and target != path for path in paths):
             filesystems.unmount(target)
 

@@ -56,14 +56,14 @@ def list_what_shows(move: MoveContext) -> bool:
     Written also where it reads right already: the write that made it so may never have been flushed.
     """
     old, new = move.source.mounts["state"], move.target.mounts["state"]
-    if move.intent.get("aside_begun") and is_covered(move):
+    if move.intent.aside_begun and is_covered(move):
         # Mounted again by somebody: what is on it is set aside by half, or half a copy.
         unmount(old)
     if not is_covered(move):
         _drop_old_line(move)
         return False
     text = durable.read_text(filesystems.FSTAB) or ""
-    after = switch.with_line_back(text, old, new, move.intent["old_line"])
+    after = switch.with_line_back(text, old, new, move.intent.old_line)
     durable.write(filesystems.FSTAB, after)
     return True
 
@@ -83,7 +83,7 @@ def _check_beneath(move: MoveContext) -> None:
     path = move.source.state_dir
     names = [entry["name"] for entry in moving.bare(path, all_of_it=True)["entries"]]
     instance = str(moving.bare_marker(path).get("instance_id") or "")
-    wanted = move.intent["source_instance"]
+    wanted = move.intent.source_instance
     if DATABASE not in names or instance != wanted:
         found = f"a marker of '{instance}'" if DATABASE in names else f"no {DATABASE}"
         raise SourceUnproved(path=f"{path} beneath its mount", found=found, wanted="state")
@@ -105,11 +105,11 @@ def _is_aside(move: MoveContext) -> bool:
 
 def _aside(move: MoveContext) -> None:
     """First all of it aside, then the marker, then the record: only by both is a disk copied to."""
-    uuid = move.intent["uuid"]
+    uuid = move.intent.uuid
     if move.look(containers=False).mounted(move.target.mounts["state"]):
         # An earlier process has shown its copy, and has been killed.
         unmount(move.target.mounts["state"])
-    move.intent["aside_begun"] = True
+    move.intent.aside_begun = True
     move.save()
     mount_stage(uuid)
     if not _is_aside(move):
@@ -121,7 +121,7 @@ def _aside(move: MoveContext) -> None:
     known = device_with(uuid)
     if (found["disks"].get("state") or {}).get("uuid") == uuid:
         del found["disks"]["state"]
-    disk = {**move.intent["disk"], "device": known["path"], "maj_min": known["maj_min"]}
+    disk = {**move.intent.disk, "device": known["path"], "maj_min": known["maj_min"]}
     formatting.remember(found, {**disk, "uuid": uuid}, formatting.FORMATTED, COPY_TARGET)
 
 

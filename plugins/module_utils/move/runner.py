@@ -7,11 +7,13 @@ after it, an error leads on: the move is tried again, and the next run goes on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Optional
 
 from ..core.errors import Refusal
+from ..core.intent import BACK, FORWARD, MoveIntent
 from ..core.layouts import LAYOUTS
 from ..core.move_errors import CopyGone, MoveGoneBack, MoveStuck, PlanStale
 from ..core.move_status import COPYING, Moving, points_to
@@ -20,7 +22,8 @@ from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
 from ..system import host, ledger, moving, upgrade
 from ..system.commands import Failed, take_over
-from .context import BACK, FORWARD, MoveContext, new_intent
+from .begin import new_intent
+from .context import MoveContext
 from .copy_back_steps import is_gone, release
 from .failpoints import reach
 from .late import BOOT_SECONDS, mount_late
@@ -75,7 +78,7 @@ class Runner:
         # What can't be looked at is not said to be gone.
         with suppress(*_ERRORS):
             if is_gone(move):
-                uuid = move.intent["uuid"]
+                uuid = move.intent.uuid
                 return CopyGone(target=name, step=step, found=error, path=path, uuid=uuid)
         return MoveStuck(target=name, step=step, found=error, path=path, uuid=move.copy_uuid)
 
@@ -125,10 +128,11 @@ class Runner:
         forward leads to one place.
         """
         move = self.move
-        move.intent.update(phase=BACK, because=because, stopped_at=step)
+        intent = move.intent
+        intent.direction, intent.because, intent.stopped_at = BACK, because, step
         with suppress(*_ERRORS):
             # Should even this fail, the way back goes on all the same.
-            if ledger.read(ledger.INTENT) is not None:
+            if os.path.lexists(ledger.INTENT):
                 move.save()
         self.say(f"going back: {because}")
         failed: list[tuple[str, Exception]] = []
@@ -160,7 +164,7 @@ class Runner:
         move.settle_env()
         committed = move.look(containers=False).committed
         if committed:
-            move.intent.update(phase=FORWARD)
+            move.intent.direction = FORWARD
             move.save()
         return committed
 
@@ -192,16 +196,17 @@ class Runner:
 
 
 def carry_out(
-    request: Optional[dict[str, Any]], say: Callable[[str], None] = lambda _text: None
+    request: Optional[MoveIntent], say: Callable[[str], None] = lambda _text: None
 ) -> dict[str, Any]:
     """Do what is asked, after ending what was interrupted. Returns what the result file holds.
 
     request: what a run asks for (see modules/move.py); None after a reboot.
     """
-    intent = ledger.read(ledger.INTENT)
+    intent = ledger.read_intent(ledger.INTENT)
     runner: Optional[Runner] = None
     # The newest run counts; after a boot it is that which has begun the move.
-    take_over((request or intent or {}).get("environment") or {})
+    newest = request or intent
+    take_over(newest.environment if newest else {})
     with product_lock(UPGRADE_LOCK):
         if intent is not None:
             # A disk that came too late for the boot comes first: everything else is judged by what it shows.
@@ -211,42 +216,39 @@ def carry_out(
             MoveContext(intent).settle_env()
         if intent is not None and _goes_back(intent, request):
             runner = Runner(MoveContext(intent), say)
-            runner.back(
-                str(intent.get("stopped_at") or "the request"), str(intent["because"] or "asked")
-            )
+            runner.back(intent.stopped_at or "the request", intent.because or "asked")
             intent = None
-            if request is None or request["direction"] == BACK:
+            if request is None or request.direction == BACK:
                 return _result(runner, runner.move.source.name)
-        if intent is not None and (request is None or request["target"] == intent["target"]):
+        if intent is not None and (request is None or request.target == intent.target):
             runner = Runner(MoveContext(intent), say)
-        elif request is not None and request["direction"] == BACK:
+        elif request is not None and request.direction == BACK:
             # It went back by itself since it was asked for.
-            return _nothing_done(request["source"])
+            return _nothing_done(request.source)
         elif request is not None:
-            facts = moving.look(request["project_dir"])
+            facts = moving.look(request.project_dir)
             if intent is None and _is_copied(request, facts):
-                return _nothing_done(request["target"])
-            if intent is None and not points_to(facts["env"], LAYOUTS[request["target"]]):
+                return _nothing_done(request.target)
+            if intent is None and not points_to(facts["env"], LAYOUTS[request.target]):
                 check_unchanged(request)
-            runner = Runner(MoveContext(new_intent(request, facts, intent or {})), say)
+            runner = Runner(MoveContext(new_intent(request, facts, intent)), say)
         if runner is None:
             raise AssertionError("there is a request, or an intent")
         runner.forward()
         return _result(runner, runner.move.target.name)
 
 
-def check_unchanged(request: dict[str, Any]) -> None:
+def check_unchanged(request: MoveIntent) -> None:
     """Raise PlanStale when the host has changed since the move was planned.
 
     Asked here, under the locks of this host and of the product, with the very observation that
     the plan was made from; the next thing to come is the intent.
     """
-    then = request.get("facts") or {}
-    if not then:
+    if not request.facts:
         return
-    devices = request["devices"]
-    now = facts_of(host.observe(devices["data"], devices["state"], request["project_dir"]))
-    found = changed(then, now)
+    devices = request.devices
+    now = facts_of(host.observe(devices["data"], devices["state"], request.project_dir))
+    found = changed(request.facts, now)
     if found:
         raise PlanStale(plan="this run's plan", found=f"changed: {', '.join(found)}")
 
@@ -255,17 +257,17 @@ def _nothing_done(layout: str) -> dict[str, Any]:
     return {"layout": layout, "move": "", "down_seconds": 0.0, "steps": []}
 
 
-def _is_copied(request: dict[str, Any], facts: Moving) -> bool:
+def _is_copied(request: MoveIntent, facts: Moving) -> bool:
     """Whether another run has ended the copying since this one was planned: a second one has no source."""
-    there = points_to(facts["env"], LAYOUTS[request["target"]])
-    return request.get("kind") in COPYING and there
+    there = points_to(facts["env"], LAYOUTS[request.target])
+    return request.kind in COPYING and there
 
 
-def _goes_back(intent: dict[str, Any], request: Optional[dict[str, Any]]) -> bool:
+def _goes_back(intent: MoveIntent, request: Optional[MoveIntent]) -> bool:
     """Whether a move that was interrupted is to be given up; once committed it never is."""
     if MoveContext(intent).look(containers=False).committed:
         return False
-    return intent["phase"] != FORWARD or bool(request and request["direction"] == BACK)
+    return intent.direction != FORWARD or bool(request and request.direction == BACK)
 
 
 def _result(runner: Runner, layout: str) -> dict[str, Any]:
@@ -286,31 +288,31 @@ def run_requested(say: Callable[[str], None]) -> int:
     good = True
     with ledger.locked("a move", waits_for=ledger.PURGE):
         while True:
-            request = ledger.read(ledger.REQUEST)
-            if request is None and ledger.read(ledger.INTENT) is None:
+            request = ledger.read_intent(ledger.REQUEST)
+            if request is None and ledger.read_intent(ledger.INTENT) is None:
                 # Killed after its last act: systemd starts it again without a look at conditions.
                 return 0 if good else 1
             if not _is_answered(request):
                 good = _answer(request, say)
-            left = ledger.read(ledger.REQUEST)
-            if left is not None and request is not None and left["id"] == request["id"]:
+            left = ledger.read_intent(ledger.REQUEST)
+            if left is not None and request is not None and left.request == request.request:
                 ledger.remove(ledger.REQUEST)
                 left = None
             if left is None:
                 return 0 if good else 1
 
 
-def _is_answered(request: Optional[dict[str, Any]]) -> bool:
+def _is_answered(request: Optional[MoveIntent]) -> bool:
     """Whether a process that was killed before it took the request away has left its result."""
     result = ledger.read(ledger.RESULT) or {}
-    return request is not None and result.get("request") == request["id"]
+    return request is not None and result.get("request") == request.request
 
 
-def _answer(request: Optional[dict[str, Any]], say: Callable[[str], None]) -> bool:
+def _answer(request: Optional[MoveIntent], say: Callable[[str], None]) -> bool:
     """Carry a request out, or go on with what a boot has interrupted, and leave the result."""
-    intent = ledger.read(ledger.INTENT) or {}
-    name = request["id"] if request is not None else intent.get("request") or ""
-    result: dict[str, Any] = {"request": str(name), "ok": True, "message": "", "code": ""}
+    asked = request or ledger.read_intent(ledger.INTENT)
+    name = asked.request if asked else ""
+    result: dict[str, Any] = {"request": name, "ok": True, "message": "", "code": ""}
     try:
         result.update(carry_out(request, say))
     except Refusal as refusal:

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
 from ..core import fstab, switch
-from ..core.backend import DUCKDB
 from ..core.disks import COPY_TARGET
 from ..core.errors import NotAsProved
 from ..core.move_errors import (
@@ -62,15 +61,14 @@ def _forget(move: MoveContext) -> None:
 
 
 def _overlay(move: MoveContext) -> None:
-    directory, name = move.intent["project_dir"], move.target.overlay
+    directory, name = move.intent.project_dir, move.target.overlay
     path = os.path.join(directory, name)
     found = switched(
         move.project.docker, directory, move.source, move.target, move.read_env(),
-        # An intent of an earlier version has neither.
-        move.intent.get("profiles") or (), move.intent.get("backend") or DUCKDB,
-        move.intent.get("chain") or (),
+        move.intent.profiles, move.intent.backend,
+        move.intent.chain,
     )  # fmt: skip
-    move.intent["chain"] = found.chain
+    move.intent.chain = found.chain
     _publish_overlay(path, found.overlay)
     durable.keep_aside(move.env_path, REPLACED)
     _remember_proved(move, found.config, found.env_text)
@@ -87,8 +85,8 @@ def _publish_overlay(path: str, overlay: bytes) -> None:
 
 def _remember_proved(move: MoveContext, config: Mapping[str, Any], env_text: str) -> None:
     """Keep of the project that was proved what tells it from another one."""
-    move.intent["proved"] = digest(config)
-    move.intent["files"] = move.files_hash(env_text)
+    move.intent.proved = digest(config)
+    move.intent.files = move.files_hash(env_text)
     move.save()
 
 
@@ -97,7 +95,7 @@ def _point(move: MoveContext) -> None:
 
 
 def _point_undo(move: MoveContext) -> None:
-    new, was = move.target.mounts["state"], move.intent["point_was"]
+    new, was = move.target.mounts["state"], move.intent.point_was
     if was != "directory":
         places.unmake_point(new, move.source.links.get(new, ""), move.name_aside)
         # A power cut between two of its calls, or of those that it undoes.
@@ -108,8 +106,8 @@ def _with_new_line(move: MoveContext) -> str:
     """/etc/fstab as it will be while both layouts are in play."""
     old, new = move.source.mounts["state"], move.target.mounts["state"]
     text = durable.read_text(filesystems.FSTAB) or ""
-    uuid, fstype = move.intent["uuid"], move.intent["fstype"]
-    selinux = (move.intent.get("disk") or {}).get("selinux_type", "")
+    uuid, fstype = move.intent.uuid, move.intent.fstype
+    selinux = move.intent.disk.get("selinux_type", "")
     return switch.with_state_line(text, uuid, old, new, fstype, selinux)
 
 
@@ -189,7 +187,7 @@ def _idle(move: MoveContext) -> None:
     # By the way that it will be sent after the commit: an address that is wrong is found now. A move
     # that goes on may find the stack down, or starting.
     if move.project.is_up(move.wanted):
-        covered = move.intent.get("kind") == PROMOTE and is_covered(move)
+        covered = move.intent.kind == PROMOTE and is_covered(move)
         # Containers that were started before the mount work with what lies beneath it.
         with moving.beneath(path) if covered else trees.opened(path) as directory:
             _send_canary(move, path, directory)
@@ -224,10 +222,10 @@ def _stop(move: MoveContext) -> None:
 def start_again(move: MoveContext) -> None:
     """Start what ran before; from here on, what is stopped has been stopped by somebody."""
     intent = move.intent
-    scale = intent.get("scale") or {}
-    move.project.up(move.wanted, intent["alone"], intent["timeout"], scale)
+    scale = intent.scale
+    move.project.up(move.wanted, intent.alone, intent.timeout, scale)
     move.came_up()
-    move.intent["started"] = record.boot_id()
+    move.intent.started = record.boot_id()
     # Not known, it is started again: no full disk may keep the stack down.
     with suppress(OSError):
         move.save()
@@ -246,8 +244,8 @@ def leave_stopped(move: MoveContext, say: Callable[[str], None]) -> None:
         stopped -= move.project.crashed()
     if not stopped:
         return
-    move.intent["services"] = sorted(set(move.wanted) - stopped)
-    move.intent["resting"] = sorted({*move.intent["resting"], *stopped})
+    move.intent.services = sorted(set(move.wanted) - stopped)
+    move.intent.resting = sorted({*move.intent.resting, *stopped})
     remember_resting(move)
     move.save()
     text = f"stopped by somebody after the move had started it, and left stopped: {', '.join(sorted(stopped))}"
@@ -257,7 +255,7 @@ def leave_stopped(move: MoveContext, say: Callable[[str], None]) -> None:
 
 def _stop_undo(move: MoveContext) -> None:
     """No start but on what is state now: the disk or directory of before, where it was before."""
-    if move.intent.get("kind") == PROMOTE:
+    if move.intent.kind == PROMOTE:
         try:
             list_what_shows(move)
         except OSError:
@@ -326,10 +324,10 @@ def check_proved(move: MoveContext) -> None:
     Compose is asked only where a file of it has changed since: the stack is down. Another one may
     be right too, such as the files of an upgrade: after the commit a move has to end with them.
     """
-    proved, text = move.intent.get("proved"), move.read_env()
-    if not proved or move.files_hash(text) == move.intent["files"]:
+    proved, text = move.intent.proved, move.read_env()
+    if not proved or move.files_hash(text) == move.intent.files:
         return
-    docker, directory = move.project.docker, move.intent["project_dir"]
+    docker, directory = move.project.docker, move.intent.project_dir
     try:
         Compose(docker, directory).check(proved)
     except NotAsProved as error:
@@ -344,11 +342,11 @@ def check_proved(move: MoveContext) -> None:
 
 
 def _prove(move: MoveContext) -> None:
-    move.project.wait(move.wanted, move.intent["timeout"], move.target)
+    move.project.wait(move.wanted, move.intent.timeout, move.target)
 
 
 def _send_canary(move: MoveContext, state_dir: str, directory: int) -> None:
-    url = move.intent["canary_url"]
+    url = move.intent.canary_url
     if url and move.wanted:
         canary.send(url, state_dir, directory, move.id)
 
@@ -374,16 +372,16 @@ def _record(move: MoveContext) -> None:
     for path in (move.source.mounts["state"], move.target.mounts["state"]):
         places.tidy(path, move.name_aside)
     found = record.load()
-    if move.intent.get("kind") == COPY_BACK:
+    if move.intent.kind == COPY_BACK:
         leave_disk(move, found)
-    elif move.intent["point_was"] != "directory":
+    elif move.intent.point_was != "directory":
         places.guard(move.target.mounts["state"])
     if COPY_TARGET in found["disks"]:
         # It holds the state now, and no other disk may take its place.
         found["disks"]["state"] = found["disks"].pop(COPY_TARGET)
     found["move"] = {
         "id": move.id, "source": move.source.name, "target": move.target.name,
-        "uuid": move.intent["uuid"], "at": ledger.now(),
+        "uuid": move.intent.uuid, "at": ledger.now(),
     }  # fmt: skip
     record.save(found)
 

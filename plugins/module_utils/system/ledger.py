@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from typing import Any, Optional
 
 from ..core.errors import NewerFormat, Unreadable
-from ..core.move_errors import MoveUnderWay
+from ..core.intent import INTENT_PATH, MoveIntent
+from ..core.move_errors import IntentUnreadable, MoveUnderWay
 from . import durable
 
 FOLDER = "/var/lib/agnes-host"
-INTENT = f"{FOLDER}/intent.json"
-"""The intent. While it is there, the product's timers are held back and a boot goes on with the move."""
+INTENT = INTENT_PATH
 JOURNAL = f"{FOLDER}/journal.jsonl"
 RESULT = f"{FOLDER}/result.json"
 REQUEST = "/run/agnes-host/move.json"
@@ -49,6 +49,18 @@ def read(path: str) -> Optional[dict[str, Any]]:
     if found.get("format") != FORMAT:
         raise NewerFormat(path=path, found=found.get("format"), known=FORMAT)
     return found
+
+
+def read_intent(path: str) -> Optional[MoveIntent]:
+    """The intent, or the request for one, or None. Raises a Refusal for one that can't be read whole."""
+    found = read(path)
+    if found is None:
+        return None
+    del found["format"]
+    try:
+        return MoveIntent.from_dict(found)
+    except ValueError as error:
+        raise IntentUnreadable(path=path, found=error) from error
 
 
 def write(path: str, value: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from ..core import dotenv, fstab, shadow
@@ -348,8 +348,8 @@ def _blocked(project_dir: str) -> dict[str, str]:
 
 def _intent() -> Optional[dict[str, Any]]:
     """The intent, without what only commands are given: the address of a proxy may have a password."""
-    found = ledger.read(ledger.INTENT)
-    return found and {key: value for key, value in found.items() if key != "environment"}
+    found = ledger.read_intent(ledger.INTENT)
+    return replace(found, environment={}).to_dict() if found else None
 
 
 def look(project_dir: str, docker: str = "", project: str = "", measured: bool = False) -> Moving:

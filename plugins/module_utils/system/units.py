@@ -50,7 +50,7 @@ def _drop_in(unit: str) -> str:
 
 
 def open_units() -> list[str]:
-    """Those that a intent would not hold back yet."""
+    """Those that the intent would not hold back yet."""
     return [unit for unit in product_units() if durable.read_text(_drop_in(unit)) != _TEXT]
 
 

@@ -15,6 +15,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core import authority, 
 from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
@@ -42,9 +43,10 @@ from ansible_collections.agnes.host.plugins.module_utils.system import (
     trees,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
+from ansible_collections.agnes.host.plugins.modules import move
 
 from .hosts import blank_disk_host, container, env, ext4, flat_host, nested_host
-from .moving import bare, leftover, moving_of
+from .moving import bare, intent, leftover, moving_of
 from .shadows import USED, shadow
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
@@ -105,8 +107,7 @@ def copied(observed: Any) -> Callable[[Path], object]:
 
 def half_way(tmp: Path) -> object:
     """Ask for the layout that a committed copy has left."""
-    intent = {"id": "m", "source": "nested", "target": "flat", "kind": "copy", "uuid": "u"}
-    return plan_interrupted(one_disk(intent=intent, env=FLAT.env()), "nested")
+    return plan_interrupted(one_disk(intent=intent(kind="copy"), env=FLAT.env()), "nested")
 
 
 def marker_as(tmp: Path, make: Callable[[Path], object]) -> object:
@@ -133,13 +134,18 @@ def swapped() -> Any:
 def interrupted(**differs: Any) -> Callable[[Path], object]:
     """Planning how a move ends that was interrupted before its commit, with what differs on the host."""
     made = host_with(NESTED)
-    made["moving"]["intent"] = {
-        "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
-        "services": ["app"],
-    }  # fmt: skip
+    made["moving"]["intent"] = intent()
     made["moving"]["points"] = []
     made.update(differs)
     return lambda tmp: plan_interrupted(made, "")
+
+
+def of_another_version(tmp: Path) -> object:
+    """Read an intent that lacks a field."""
+    said = intent()
+    del said["services"]
+    ledger.write(f"{tmp}/intent.json", said)
+    return ledger.read_intent(f"{tmp}/intent.json")
 
 
 def image_gone(tmp: Path) -> object:
@@ -148,8 +154,8 @@ def image_gone(tmp: Path) -> object:
     docker.write_text("#!/bin/sh\nexit 1\n")
     docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
     project = SimpleNamespace(docker=str(docker), directory="/opt/agnes")
-    move = SimpleNamespace(project=project, wanted=["app"])
-    return steps._check_images(move, {"app": {"image": "agnes:1"}})  # type: ignore[arg-type]
+    planned = SimpleNamespace(project=project, wanted=["app"])
+    return steps._check_images(planned, {"app": {"image": "agnes:1"}})  # type: ignore[arg-type]
 
 
 def no_copy_disk(_tmp: Path) -> object:
@@ -212,7 +218,7 @@ def two_copies(*decisions: str) -> Callable[[Path], object]:
 
 
 CONTEXT: Any = SimpleNamespace(
-    target=FLAT, source=NESTED, intent={"uuid": "u-state"}, copy_uuid="u-state",
+    target=FLAT, source=NESTED, intent=MoveIntent(**intent()), copy_uuid="u-state",
     all_held=lambda: [Held("8:32")],
 )  # fmt: skip
 
@@ -516,5 +522,15 @@ MOVED = [
         "AH125: '{tmp}/.agnes-host-aside', where moves keep what they take out of its place, must be a "
         "directory of root's with mode 0700, found a link or a file; uid 999 owns the directory that holds "
         "it: find out who made it, then move it aside",
+    ),
+    Case(
+        errors.MovePartUnreadable, lambda tmp: move.planned_move({**intent(), "uuid": None}),
+        "AH160: the part 'move' of the plan can't be read (field 'uuid' is None); give the task the part that "
+        "the filter agnes.host.plan has made in this run, as it is",
+    ),
+    Case(
+        errors.IntentUnreadable, of_another_version,
+        "AH161: a move has begun, and its intent in '{tmp}/intent.json' is not one of this version of agnes.host "
+        "(no field 'services'); end the move with the version that began it, then use this one",
     ),
 ]  # fmt: skip

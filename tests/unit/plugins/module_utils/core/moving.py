@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.chain import join, split
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import overlays
 from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import STEPS, remaining
@@ -18,6 +19,16 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import 
 def bare(kind: str = "directory", target: str = "", *entries: dict[str, Any]) -> dict[str, Any]:
     """What is at a path without its mount."""
     return {"kind": kind, "target": target, "entries": list(entries)}
+
+
+def intent(source: str = "nested", target: str = "flat", **differs: Any) -> dict[str, Any]:
+    """An intent as it is observed, of a move that has begun."""
+    made: dict[str, Any] = {
+        "source": source, "target": target, "kind": "remount", "uuid": "u-state", "disk": {},
+        "authority": "", "direction": "forward", "facts": {}, "id": "m", "services": ["app"],
+        "data_uuid": "u-data", "point_was": "absent",
+    }  # fmt: skip
+    return MoveIntent(**{**made, **differs}).to_dict()
 
 
 def leftover(name: str, kind: str = "file", size: int = 0, stub: bool = False) -> dict[str, Any]:
@@ -66,7 +77,8 @@ def applied(status: MoveStatus, step: str) -> MoveStatus:
     facts: Any = copy.deepcopy(status.facts)
     changes: dict[str, Any] = {"fresh": status.fresh | {step}}
     if step == "intent":
-        facts["intent"], facts["open_units"] = {"id": status.move_id}, []
+        said = intent(status.source.name, status.target.name, id=status.move_id, kind=status.kind)
+        facts["intent"], facts["open_units"] = said, []
     elif step == "point":
         facts["bare"][status.new] = bare()
     elif step == "fstab":

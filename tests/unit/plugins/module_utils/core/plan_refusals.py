@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.plan_facts import facts_of
 from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import (
@@ -19,6 +20,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.pre_move import ba
 from ansible_collections.agnes.host.plugins.module_utils.move import runner
 
 from .move_refusals import FLAT, NESTED, Case, host_with
+from .moving import intent
 
 
 def file_for(observed: Any, target: str = "flat") -> str:
@@ -37,10 +39,7 @@ def apply(
     return check_given(plan, observed, make_plan(observed, {"layout": plan.target})["move"])
 
 
-OTHER_MOVE = {
-    "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "services": ["app"],
-    "facts_hash": "of another plan",
-}  # fmt: skip
+OTHER_MOVE = intent(facts={"layout": "of another plan"})
 
 
 def with_one_service_less() -> Any:
@@ -50,13 +49,12 @@ def with_one_service_less() -> Any:
     return observed
 
 
-def carried_out(observed: Any, intent: Any = None) -> object:
+def carried_out(observed: Any) -> object:
     """What the runner does with a request that was planned on the host as it was before."""
-    request = {"facts": facts_of(host_with(NESTED)), "source": "nested", "target": "flat",
-               "kind": "remount", "direction": "forward", "project_dir": "/opt/agnes",
-               "devices": {"data": "/dev/sdb", "state": "/dev/sdc"}}  # fmt: skip
+    devices = {"data": "/dev/sdb", "state": "/dev/sdc"}
+    request = MoveIntent(**intent(facts=facts_of(host_with(NESTED)), devices=devices, id=""))
     with (
-        patch.object(runner.ledger, "read", return_value=intent),
+        patch.object(runner.ledger, "read_intent", return_value=None),
         patch.object(runner, "product_lock", return_value=nullcontext()),
         patch.object(runner.moving, "look", return_value=observed["moving"]),
         patch.object(runner.host, "observe", return_value=observed),

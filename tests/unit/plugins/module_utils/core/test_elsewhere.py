@@ -21,6 +21,7 @@ from .hosts import (
     place,
     volume,
 )
+from .moving import intent
 
 USED = ["agnes-app-1 (running)"]
 UNKNOWN = volume(
@@ -94,12 +95,7 @@ def test_what_lies_elsewhere(observed: Any, request_: dict[str, Any], expected: 
 
 def test_a_move_that_was_interrupted_goes_on_beside_an_old_volume() -> None:
     observed = nested_host(elsewhere=[volume()])
-    observed["moving"]["intent"] = {
-        "id": "m",
-        "source": "nested",
-        "target": "flat",
-        "uuid": "u-state",
-    }
+    observed["moving"]["intent"] = intent()
     assert make_plan(observed, {})["code"] not in ("AH012", "AH013", "AH014")
 
 

@@ -15,12 +15,9 @@ from ansible_collections.agnes.host.plugins.module_utils.move import command, ex
 from ansible_collections.agnes.host.plugins.module_utils.system import commands, durable
 
 from .hosts import flat_host, nested_host
+from .moving import intent
 
 RECORD = {"disks": {"data": {"uuid": "u-data"}, "state": {"uuid": "u-state"}}}
-INTENT = {
-    "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
-    "phase": "forward", "kind": "remount",
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -83,7 +80,7 @@ def test_both_are_named_and_the_data_disk_comes_first(screen: Any) -> None:
 
 def test_in_the_middle_of_a_move_the_move_says_which_disks(screen: Any) -> None:
     env = {**LAYOUTS["flat"].env()}
-    found = screen("nested", {"/data": "u-data"}, "u-data u-state", intent=INTENT, env=env)
+    found = screen("nested", {"/data": "u-data"}, "u-data u-state", intent=intent(), env=env)
     assert found["MISSING"].startswith("/data-state: the state disk")
     assert "a move from nested to flat is not ended" in found["next"]
 

@@ -18,7 +18,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move_status import
 
 from .hosts import mount
 from .move_refusals import host_with, one_disk
-from .moving import bare
+from .moving import bare, intent
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 OTHER = {**mount("/data/state", "8:64", "u-other"), "fstype": "ext4"}
@@ -34,8 +34,8 @@ def status(kind: str, back: Any = None, **facts: Any) -> MoveStatus:
     """A move of this kind, not committed; ``back`` is what the intent says of the new place."""
     from_flat = kind in (COPY_BACK, "late")
     observed = host_with(FLAT) if from_flat else one_disk() if kind == COPY else host_with(NESTED)
-    intent = {"id": "m", "point_was": back or "absent"}
-    made = {**observed["moving"], "intent": intent, **facts}
+    said = intent(point_was=back or "absent")
+    made = {**observed["moving"], "intent": said, **facts}
     ends = (FLAT, NESTED) if from_flat else (NESTED, FLAT)
     return MoveStatus(*ends, "u-state", made, "m", kind=REMOUNT if kind == "late" else kind)
 

@@ -25,7 +25,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_p
 
 from .hosts import container, holds
 from .move_refusals import host_with
-from .moving import bare, killed_anywhere, leftover, stepped
+from .moving import bare, intent, killed_anywhere, leftover, stepped
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED, id="to-nested")]
@@ -139,14 +139,13 @@ def test_killed_anywhere_it_leads_on_to_the_same_place_and_then_nothing_remains(
 def test_each_interrupted_state_is_planned_on_or_back(flat: bool, steps: int, asked: str) -> None:
     source, target = (NESTED, FLAT) if flat else (FLAT, NESTED)
     status = begun(source, target)
-    intent = {"id": "move-1", "source": source.name, "target": target.name, "uuid": "u-state",
-              "services": ["app"]}  # fmt: skip
+    said = intent(source.name, target.name, id="move-1")
     for step, _phase in remaining(status)[:steps]:
         status = stepped(status, step)
     if not status.facts["intent"]:
         return
     observed: Any = host_with(source)
-    observed["moving"] = {**status.facts, "intent": intent}
+    observed["moving"] = {**status.facts, "intent": said}
     plan = make_plan(observed, {"layout": asked})
     assert plan["refusal"] == ""
     assert plan["disks"] == []
@@ -178,7 +177,7 @@ def test_no_step_of_a_plan_formats_or_copies(source: Layout, target: Layout) -> 
 
 
 def test_a_plan_back_says_what_it_gives_up() -> None:
-    plan = MovePlan(begun(NESTED, FLAT), "back", (("intent", "back"),), "")
+    plan = MovePlan(begun(NESTED, FLAT), "back", (("intent", "back"),))
     assert plan.sentences() == [
         "give up the move to layout flat, which has not been committed: everything back to "
         "/data/state, and start what ran before"

@@ -22,7 +22,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_p
 
 from .hosts import device, ext4, place
 from .move_refusals import covered, one_disk
-from .moving import applied, bare, killed_anywhere
+from .moving import applied, bare, intent, killed_anywhere
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 PROOFS = {"overlay", "stage", "precopy", "idle", "quiet", "final", "verify", "seal"}
@@ -171,14 +171,13 @@ def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> N
 @given(st.integers(0, 24), st.sampled_from(["", "nested", "flat"]))
 def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str) -> None:
     status = begun()
-    intent = {"id": "move-1", "source": "nested", "target": "flat", "uuid": "u-new", "kind": "copy",
-              "disk": dict(status.disk), "services": ["app"]}  # fmt: skip
+    said = intent(id="move-1", uuid="u-new", kind="copy", disk=dict(status.disk), services=["app"])
     for step, _phase in remaining(status)[:steps]:
         status = applied(status, step)
     if not status.facts["intent"]:
         return
     observed: Any = one_disk()
-    observed["moving"] = {**status.facts, "intent": intent}
+    observed["moving"] = {**status.facts, "intent": said}
     plan = make_plan(observed, {"layout": asked})
     if asked == "nested" and status.committed:
         assert plan["code"] == "AH121"

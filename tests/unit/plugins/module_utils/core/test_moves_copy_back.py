@@ -24,7 +24,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_p
 
 from .hosts import device, env, ext4, host, place
 from .move_refusals import host_with, left_behind, one_disk
-from .moving import applied, bare, killed_anywhere, leftover
+from .moving import applied, bare, intent, killed_anywhere, leftover
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 ASKED = {"layout": "nested", "state_on": "directory"}
@@ -240,14 +240,21 @@ def test_killed_anywhere_it_leads_on_to_the_same_place(data: st.DataObject) -> N
 @given(st.integers(0, 23), st.sampled_from(["", "nested", "flat"]), st.booleans())
 def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str, boot: bool) -> None:
     status = begun()
-    intent = {"id": "move-1", "source": "flat", "target": "nested", "uuid": "u-state",
-              "kind": "copy_back", "disk": dict(status.disk), "services": ["app"]}  # fmt: skip
+    said = intent(
+        "flat",
+        "nested",
+        id="move-1",
+        uuid="u-state",
+        kind="copy_back",
+        disk=dict(status.disk),
+        services=["app"],
+    )
     for step, _phase in remaining(status)[:steps]:
         status = applied(status, step)
     if not status.facts["intent"]:
         return
     observed: Any = flat()
-    observed["moving"] = {**status.facts, "intent": intent}
+    observed["moving"] = {**status.facts, "intent": said}
     if boot:
         observed["moving"]["staged"] = ""
     plan = make_plan(observed, {"layout": asked})

@@ -16,13 +16,14 @@ from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refu
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.plan_facts import (
     changed,
-    facts_hash,
     facts_of,
+    hash_of,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.pre_move import SHOWN, backup_line
 
 from .hosts import device, ext4, host, mount
 from .move_refusals import FLAT, NESTED, host_with, one_disk
+from .moving import intent
 from .plan_refusals import OTHER_MOVE, apply, carried_out, file_for, with_one_service_less
 from .shadows import USED, shadow
 
@@ -116,7 +117,7 @@ def test_the_hash_does_not_hang_on_what_changes_by_itself(name: str) -> None:
 def test_the_hash_changes_with_what_a_plan_hangs_on_and_says_which_part(name: str) -> None:
     part, change = MEANINGFUL[name]
     assert part in changed(facts_of(A_HOST), facts_of(after(change)))
-    assert facts_hash(A_HOST) != facts_hash(after(change))
+    assert facts_of(A_HOST) != facts_of(after(change))
 
 
 def test_a_blank_disk_that_nothing_tells_from_others_is_known_until_the_next_boot() -> None:
@@ -147,7 +148,7 @@ def test_the_hash_is_stable_under_any_order_and_all_that_changes_by_itself_and_n
     odd = data.draw(st.sampled_from(["", *MEANINGFUL]))
     changes = [VOLATILE[name] for name in calm] + ([MEANINGFUL[odd][1]] if odd else [])
     observed = _shuffled(data.draw, after(*changes))
-    assert (facts_hash(observed) == facts_hash(A_HOST)) is (odd == "")
+    assert (facts_of(observed) == facts_of(A_HOST)) is (odd == "")
 
 
 def refused(code: str, act: Callable[[], object]) -> str:
@@ -168,7 +169,7 @@ def test_the_file_has_what_it_takes_and_no_secret() -> None:
     assert {key: content[key] for key in ("format", "host", "layout", "bytes", "kind")} == {
         "format": 1, "host": "agnes1", "layout": "flat", "bytes": 10 << 20, "kind": "remount",
     }  # fmt: skip
-    assert content["facts_hash"] == facts_hash(observed)
+    assert content["facts_hash"] == hash_of(facts_of(observed))
     assert content["downtime"].startswith("that of 'docker compose down'")
     assert "commit" in [step["id"] for step in content["steps"]]
     assert "JWT" not in file_for(observed)
@@ -219,7 +220,7 @@ def test_a_run_with_a_plan_needs_no_layout_and_has_the_plans_own(source: Any, ta
     }
     plan = make_plan(observed, request)
     assert (plan["refusal"], plan["layout"]) == ("", target.name)
-    assert plan["move"]["facts_hash"] == facts_hash(observed)
+    assert plan["move"]["facts"] == facts_of(observed)
     stopped = with_one_service_less() if source is NESTED else host_with(source, env_keys=[])
     assert make_plan(stopped, request)["code"] == "AH076"
 
@@ -230,19 +231,15 @@ def test_after_this_run_has_applied_it_the_plan_only_names_the_layout() -> None:
     assert (plan["refusal"], plan["layout"], plan["move"]) == ("", "flat", {})
 
 
-def _interrupted(facts_hash: str) -> Any:
-    intent = {
-        "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "services": ["app"],
-        "facts_hash": facts_hash,
-    }  # fmt: skip
-    return host_with(NESTED, intent=intent)
+def _interrupted(facts: dict[str, str]) -> Any:
+    return host_with(NESTED, intent=intent(facts=facts))
 
 
 def test_an_interrupted_move_goes_on_with_the_plan_it_began_with_and_with_no_other() -> None:
-    own = _interrupted(facts_hash(host_with(NESTED)))
+    own = _interrupted(facts_of(host_with(NESTED)))
     apply(own)
     assert "last verified backup" not in " ".join(make_plan(own, {"layout": "flat"})["sentences"])
-    for other in ("of-another-plan", ""):
+    for other in ({"layout": "of another plan"}, {}):
         said = refused("AH076", lambda: apply(_interrupted(other)))  # noqa: B023
         assert "a move began that is not this one" in said
         assert "run once without a plan, which ends what was begun, then plan anew" in said
@@ -285,7 +282,10 @@ def test_the_failure_of_the_command_stops_a_move_and_its_output_is_not_said(rc: 
     assert plan["code"] == "AH078"
     assert "s3cr3t" not in plan["refusal"]
     assert make_plan(host_with(NESTED), {"pre_move": asked})["refusal"] == ""
-    assert make_plan(_interrupted("x"), {"layout": "flat", "pre_move": asked})["refusal"] == ""
+    assert (
+        make_plan(_interrupted({"layout": "x"}), {"layout": "flat", "pre_move": asked})["refusal"]
+        == ""
+    )
 
 
 def two_blank(first: str = "S1", second: str = "S2", **differs: Any) -> Any:

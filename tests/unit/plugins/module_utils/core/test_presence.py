@@ -23,6 +23,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.presence import (
 )
 
 from .move_refusals import FLAT, NESTED, host_with
+from .moving import intent
 
 BOTH = {"/data": "u-data", "/data/state": "u-state"}
 
@@ -96,11 +97,7 @@ def test_the_plan_says_what_is_mounted_first() -> None:
         {"line": 1, "maj_min": "", "mount_point": path, "spec": f"UUID={uuid}"}
         for path, uuid in BOTH.items()
     ]
-    intent = {
-        "id": "m", "source": "nested", "target": "flat", "uuid": "u-state", "data_uuid": "u-data",
-        "services": ["app"],
-    }  # fmt: skip
-    observed["moving"].update(intent=intent, points=[], lines={"/data/state": "UUID=u-state"})
+    observed["moving"].update(intent=intent(), points=[], lines={"/data/state": "UUID=u-state"})
     plan = make_plan(observed)
     assert plan["refusal"] == ""
     assert plan["sentences"][:2] == [

@@ -12,12 +12,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from core.moving import intent
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
     DryRunActed,
     NotAsProved,
     VolumeLeftOver,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.overlay import cut
 from ansible_collections.agnes.host.plugins.module_utils.core.project import digest
@@ -133,12 +135,12 @@ def move(tmp_path: Path) -> MoveContext:
         (tmp_path / "agnes" / name).write_text(name)
     (tmp_path / "far.yml").write_text("far")
     chain = ["a.yml", "sub/b.yml", f"{tmp_path}/far.yml"]
-    intent = {"project_dir": f"{tmp_path}/agnes", "chain": chain, "proved": digest(PROVED)}
-    found = SimpleNamespace(intent=intent, env="A=1\n", read_env=lambda: found.env)
+    said = intent(project_dir=f"{tmp_path}/agnes", chain=chain, proved=digest(PROVED))
+    found = SimpleNamespace(intent=MoveIntent(**said), env="A=1\n", read_env=lambda: found.env)
     found.target, found.save = LAYOUTS["flat"], lambda: None
     found.project = SimpleNamespace(docker=docker(tmp_path, "exit 9"))
     found.files_hash = lambda text: MoveContext.files_hash(cast(MoveContext, found), text)
-    intent["files"] = found.files_hash("A=1\n")
+    found.intent.files = found.files_hash("A=1\n")
     return cast(MoveContext, found)
 
 
@@ -188,15 +190,15 @@ def test_another_project_that_passes_the_proof_is_started(
     monkeypatch.setattr(steps, "REPLACED", str(tmp_path / "replaced"))
     monkeypatch.setattr(steps, "proved_overlay", lambda *_arguments: (overlay, cut(config)))
     steps.check_proved(move)
-    assert move.intent["proved"] == digest(cut(config))
+    assert move.intent.proved == digest(cut(config))
     name = tmp_path / "agnes" / move.target.overlay
     assert (name.read_bytes() if overlay else b"") == overlay
     says(tmp_path, CONFIG)
     steps.check_proved(move)  # no file has changed since, so Compose is not asked
 
 
-def test_a_move_of_an_earlier_version_that_has_proved_nothing_goes_on(move: MoveContext) -> None:
-    del move.intent["proved"]
+def test_a_move_that_has_proved_nothing_yet_goes_on(move: MoveContext) -> None:
+    move.intent.proved = ""
     cast(Any, move).env = "A=2\n"
     steps.check_proved(move)
 

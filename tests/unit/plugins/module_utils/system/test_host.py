@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core.moving import intent
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host_errors import PlaceUnreadable
 from ansible_collections.agnes.host.plugins.module_utils.system import (
@@ -255,9 +256,10 @@ def test_the_address_of_a_proxy_is_no_part_of_what_is_observed(
 ) -> None:
     """It may have a password; the intent of a move keeps it for the commands that go on with it."""
     monkeypatch.setattr(ledger, "INTENT", f"{tmp_path}/intent")
-    ledger.write(ledger.INTENT, {"id": "m", "environment": {"https_proxy": "http://u:pass@proxy"}})
+    said = intent(environment={"https_proxy": "http://u:pass@proxy"})
+    ledger.write(ledger.INTENT, said)
     found = moving.look(str(tmp_path))
-    assert found["intent"] == {"format": 1, "id": "m"}
+    assert found["intent"] == {**said, "environment": {}}
     assert "pass@" not in str(found)
 
 

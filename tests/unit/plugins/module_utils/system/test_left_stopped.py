@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from core.moving import intent
 
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.move import project, steps
 from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
 
@@ -38,10 +40,10 @@ def test_what_has_failed_is_not_taken_for_stopped(
     monkeypatch.setattr(of_project, "unstarted", set[str])
     monkeypatch.setattr(steps, "remember_resting", lambda _world: None)
     monkeypatch.setattr(steps.ledger, "note", lambda *_said: None)
-    intent: dict[str, Any] = {"services": ["app", "bot"], "resting": []}
+    said = MoveIntent(**intent(services=["app", "bot"]))
     move = SimpleNamespace(
-        was_started=True, wanted=frozenset(("app", "bot")), project=of_project, intent=intent,
+        was_started=True, wanted=frozenset(("app", "bot")), project=of_project, intent=said,
         save=lambda: None, id="m",
     )  # fmt: skip
     steps.leave_stopped(cast(MoveContext, move), lambda _text: None)
-    assert intent["resting"] == left
+    assert said.resting == left

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
+from core.moving import intent
 
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
 from ansible_collections.agnes.host.plugins.module_utils.move import runner
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger
@@ -32,16 +34,16 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ledger, name, str(tmp_path / name))
 
 
-def asked(name: str) -> dict[str, str]:
-    return {"id": name, "target": "flat"}
+def asked(name: str) -> dict[str, Any]:
+    return intent(request=name, id="")
 
 
 def carry_out(monkeypatch: pytest.MonkeyPatch, meanwhile: list[Optional[str]]) -> list[Any]:
     """Let moves end well, and runs ask meanwhile; returns what is carried out."""
     seen: list[Any] = []
 
-    def one(request: Optional[dict[str, Any]], _say: Any) -> dict[str, Any]:
-        seen.append(request and request["id"])
+    def one(request: Optional[MoveIntent], _say: Any) -> dict[str, Any]:
+        seen.append(request and request.request)
         name = meanwhile.pop(0) if meanwhile else None
         if name:
             ledger.write(ledger.REQUEST, asked(name))
@@ -71,7 +73,7 @@ def test_each_request_is_carried_out_and_only_a_read_one_taken_away(
     if first:
         ledger.write(ledger.REQUEST, asked(first))
     else:
-        ledger.write(ledger.INTENT, {"target": "flat", "request": "before the boot"})
+        ledger.write(ledger.INTENT, intent(request="before the boot"))
     seen = carry_out(monkeypatch, list(meanwhile))
     assert runner.run_requested(lambda _text: None) == 0
     assert seen == carried_out
@@ -100,10 +102,10 @@ def test_a_request_that_was_answered_before_the_engine_was_killed_is_only_taken_
 
 
 def test_a_run_attaches_to_the_move_that_is_under_way() -> None:
-    ledger.write(ledger.INTENT, {"id": "m", "target": "flat", "request": "a"})
-    assert move.attach({"target": "flat"}) == "a"
+    ledger.write(ledger.INTENT, intent(request="a"))
+    assert move.attach("flat") == "a"
     with pytest.raises(MoveUnderWay, match="layout flat"):
-        move.attach({"target": "nested"})
+        move.attach("nested")
 
 
 def test_a_run_that_meets_the_engine_at_its_very_end_asks_for_itself(
@@ -111,7 +113,7 @@ def test_a_run_that_meets_the_engine_at_its_very_end_asks_for_itself(
 ) -> None:
     active = [True, True, False, False]
 
-    def ask(_params: dict[str, Any]) -> str:
+    def ask(_planned: MoveIntent, _params: dict[str, Any]) -> str:
         assert len(active) == 1, "the unit has not ended"
         ledger.write(ledger.RESULT, {"request": "new", "ok": True})
         return "new"
@@ -120,7 +122,7 @@ def test_a_run_that_meets_the_engine_at_its_very_end_asks_for_itself(
     monkeypatch.setattr(move, "ask", ask)
     monkeypatch.setattr(move.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(move.os.path, "isdir", lambda _path: True)
-    assert move.carry_out({"move": {"target": "flat"}}, lambda _text: None)["request"] == "new"
+    assert move.carry_out({"move": intent()}, lambda _text: None)["request"] == "new"
 
 
 @pytest.mark.parametrize(
@@ -146,8 +148,7 @@ def test_the_engine_is_told_the_profiles_by_which_the_run_after_it_makes_the_cha
     monkeypatch.setattr(move.publish, "sources", dict)
     monkeypatch.setattr(move.publish, "missing", lambda _modules: False)
     monkeypatch.setattr(move, "run", lambda _argv, codes=(0,): None)
-    plan = dict.fromkeys(("source", "target", "direction", "uuid", "kind", "authority"), "x")
-    told = {"devices": {}, "data_device": "", "state_device": "", "canary_url": "", "timeout": 9}
+    told = {"data_device": "", "state_device": "", "canary_url": "", "timeout": 9}
     params = {**told, "project_dir": "/p/", "profiles": ["tls"]}
-    move.ask({"move": {**plan, "disk": {}, "new": False}, **params})
+    move.ask(MoveIntent(**intent()), params)
     assert (ledger.read(ledger.REQUEST) or {})["profiles"] == ["tls"]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The intent of a move that begins: what a run asks for, who runs now, and what was there before."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Optional
+
+from ..core import switch
+from ..core.intent import FORWARD, MoveIntent
+from ..core.layouts import LAYOUTS, Layout
+from ..core.move_status import COPY, COPY_BACK, COPYING, PROMOTE, Moving
+from ..system import filesystems, fstab_file, ledger, markers, moving, record
+from ..system.commands import passed, run
+from .context import docker_path
+from .project import Project
+
+DATABASE_SERVICE = "app"
+"""The service whose image opens the database."""
+
+
+def _needs_all(project: Project, services: set[str]) -> bool:
+    """Whether all that the services depend on is among them."""
+    needed = [item.needs for item in project.listing() if item.service in services]
+    return set().union(*needed) <= services
+
+
+def _image_of(docker: str, project: Project) -> str:
+    """The image with which the product opens its database, by id; empty when no container tells it."""
+    names = [item.name for item in project.listing() if item.service == DATABASE_SERVICE]
+    if not names:
+        return ""
+    return run([docker, "inspect", "--format", "{{.Image}}", names[0]]).out.strip()
+
+
+def _with_copy(intent: MoveIntent, project: Project, turned: Optional[MoveIntent]) -> MoveIntent:
+    """The intent with what that of a copy has beside that of every move."""
+    if intent.kind not in COPYING:
+        return intent
+    source = LAYOUTS[intent.source]
+    old, path, kind = source.mounts["state"], source.state_dir, intent.kind
+    if kind == PROMOTE and moving.mount_at(old)[1] != intent.uuid:
+        # A move that has gone back since this one was planned has left a directory, and a disk to copy to.
+        kind = COPY
+    marker, beneath = moving.marker(path), moving.bare_marker(path)
+    intent = replace(
+        intent, kind=kind,
+        old_line=switch.line_at(fstab_file.read(filesystems.FSTAB), old),
+        epoch=max(markers.epoch(each) for each in (marker, beneath)),
+        source_instance=str((beneath if kind == PROMOTE else marker).get("instance_id") or ""),
+        image=_image_of(project.docker, project) or (turned.image if turned else ""),
+    )  # fmt: skip
+    if kind == COPY_BACK:
+        return intent
+    # The UUID is known before the filesystem is made, so that a run that was cut short knows its own work.
+    uuid = intent.disk["uuid"] or str(uuids.uuid4())
+    return replace(intent, uuid=uuid, fstype=intent.disk["fstype"], boot_id=record.boot_id())
+
+
+def _what_was(source: Layout, new: str, facts: Moving, turned_round: bool) -> dict[str, Any]:
+    """What going back leaves at the new place.
+
+    Of a move that is turned round the place may still be as before that one: going back ends it then.
+    """
+    if turned_round:
+        return {"point_was": "link" if new in source.links else "absent", "line_was": False}
+    return {"point_was": facts["bare"][new]["kind"], "line_was": new in facts["lines"]}
+
+
+def new_intent(request: MoveIntent, facts: Moving, turned: Optional[MoveIntent]) -> MoveIntent:
+    """The intent for a request: who ran, and what was at the new place before.
+
+    turned: the intent of a move that this one turns round; where the stack is down,
+    what ran before is known from there only.
+    """
+    project = Project(docker_path(), request.project_dir)
+    source, target = LAYOUTS[request.source], LAYOUTS[request.target]
+    found = project.listing()
+    services = project.running() | set(turned.services if turned else ())
+    several = Counter(item.service for item in found if not item.one_off)
+    known = {*(record.read().get("resting") or ()), *(turned.resting if turned else ())}
+    scale = {name: number for name, number in sorted(several.items()) if number > 1}
+    fstypes = [p["fstype"] for p in facts["points"] if p["uuid"] == request.uuid]
+    intent = replace(
+        request,
+        id=str(uuids.uuid4()),
+        direction=FORWARD,
+        began=ledger.now(),
+        environment=passed(),
+        fstype=fstypes[0] if fstypes else "ext4",
+        backend=facts["backend"],
+        data_uuid=moving.mount_at(source.mounts["data"])[1],
+        services=sorted(services),
+        resting=sorted((set(several) | known) - services),
+        alone=not _needs_all(project, services),
+        scale={**(turned.scale if turned else {}), **scale},
+        **_what_was(source, target.mounts["state"], facts, turned_round=turned is not None),
+    )
+    return _with_copy(intent, project, turned)
