@@ -9,7 +9,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup lab lab-torture artifact demo demo-move demo-clean test lint unit scenarios torture bench round-trips
+.PHONY: help setup lab lab-torture artifact demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips
 
 help:
 	@echo "make setup       the tools in .venv; all that your own hosts need, and it needs no root"
@@ -18,6 +18,7 @@ help:
 	@echo "make demo-move   that host, nested, moves to flat under load, is killed in the middle and run again"
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
+	@echo "make sanity      ansible-test sanity and units, on each release of ansible-core and each Python of a host that is here"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision')"
 	@echo "make artifact    what is published, built, and installed where nothing else is"
 	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind; round trips"
@@ -79,6 +80,9 @@ bench: lab
 
 lint unit: setup
 	@$(BIN)/python tests/lab/suite.py $@
+
+sanity: setup
+	@$(BIN)/python tests/lab/sanity.py
 
 scenarios: lab
 	@$(BIN)/python tests/lab/suite.py $(SCENARIOS)

@@ -40,6 +40,7 @@ LINTERS = (
     ["ruff", "format", "--check", "."],
     ["mypy"],
     ["ansible-lint", "--offline"],
+    ["python", "tests/lab/sanity.py", "quick"],
 )
 
 
