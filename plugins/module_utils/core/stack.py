@@ -22,6 +22,10 @@ SETTLED_AFTER_GROWTH = 30.0
 """The same for one that has been started again while we look."""
 HOPELESS_RESTARTS = 8
 """Restarts from which on one more is not waited out: the engine's pauses add up to half a minute."""
+SETTLED_AFTER_MANY = 90.0
+"""The same for one that has been started again that often: it may die each minute."""
+_LATELY_SECONDS = 600.0
+"""For how long the summary tells that a container was started again."""
 
 Container = Mapping[str, Any]
 """A container as system/engine.py cuts it."""
@@ -70,6 +74,8 @@ def is_looping(container: Container, grown: Collection[str] = ()) -> bool:
     if container["status"] == "restarting":
         return True
     settled = SETTLED_AFTER_GROWTH if container["name"] in grown else SETTLED_SECONDS
+    if container["restarts"] >= HOPELESS_RESTARTS:
+        settled = SETTLED_AFTER_MANY
     again = container["restarts"] > 0 or container["name"] in grown
     return container["status"] == "running" and again and container["up_seconds"] < settled
 
@@ -333,6 +339,14 @@ def _trouble(service: Mapping[str, Any], container: Container, grown: Collection
     return "" if health in ("", "healthy") else f"running, {health}"
 
 
+def _lately(container: Container) -> str:
+    """What to know of a container that was started again by its policy not long ago."""
+    times, ago = container["restarts"], container["up_seconds"]
+    if not times or ago >= _LATELY_SECONDS or container["status"] != "running":
+        return ""
+    return f", but started again {times} times so far, the last time {ago:.0f} s ago"
+
+
 def say_state(service: Mapping[str, Any], containers: Sequence[Container]) -> str:
     """The state of a service for the summary."""
     said = []
@@ -340,6 +354,6 @@ def say_state(service: Mapping[str, Any], containers: Sequence[Container]) -> st
         if each["status"] in _ENDED:
             said.append(f"ended with {each['exit_code']}")
         else:
-            said.append(each["health"] or f"{each['status']} (no health check)")
+            said.append((each["health"] or f"{each['status']} (no health check)") + _lately(each))
     counts = [f"{said.count(one)} {one}" for one in dict.fromkeys(said)]
     return (said[0] if len(said) == 1 else ", ".join(counts)) or "no container (scale 0)"

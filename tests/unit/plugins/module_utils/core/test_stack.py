@@ -245,6 +245,12 @@ TEST_SAY: list[tuple[list[dict[str, Any]], str]] = [
     ([app()], "running (no health check)"),
     ([app(), app(number=2), app("exited", 3)], "2 running (no health check), 1 ended with 0"),
     ([], "no container (scale 0)"),
+    ([app(health="healthy", restarts=3)], "healthy"),
+    ([app("exited", restarts=3, up_seconds=0.0)], "ended with 0"),
+    (
+        [app(health="healthy", restarts=3, up_seconds=41.0)],
+        "healthy, but started again 3 times so far, the last time 41 s ago",
+    ),
 ]
 
 

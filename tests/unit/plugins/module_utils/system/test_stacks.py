@@ -99,6 +99,16 @@ def test_what_starts_again_and_again_is_not_waited_for_to_the_end() -> None:
         healthy(looks(runs, ended), clock(0, 1, 2))
 
 
+def test_what_dies_each_minute_is_not_taken_for_well_in_between() -> None:
+    up = {"restarts": 57, "up_seconds": 31.0, "health": "healthy"}
+    later = {"restarts": 57, "up_seconds": 58.0, "health": "healthy"}
+    again = {"restarts": 58, "up_seconds": 1.0, "health": "starting"}
+    with pytest.raises(NotUp, match="app is started again 58 times, and up for 1 s only"):
+        healthy(looks(up, later, again), clock(0, 1, 28, 31))
+    well = {"restarts": 57, "up_seconds": 91.0}
+    assert healthy(looks(up, well), clock(0, 1, 61))["app"][0]["up_seconds"] == 91.0
+
+
 def test_what_is_started_again_a_few_times_is_waited_for() -> None:
     moments = [
         {"restarts": 0, "health": "starting"},
