@@ -101,9 +101,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import
 )
 from ansible_collections.agnes.host.plugins.module_utils.move import publish
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import ledger
+from ansible_collections.agnes.host.plugins.module_utils.system import engine, images, ledger
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, passed, run
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
 
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 2.0
@@ -189,6 +190,15 @@ def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, A
     return result
 
 
+def check(params: dict[str, Any]) -> None:
+    """In a check run: what a new move asks of the project before it stops the stack. Raises ImageGone."""
+    move = params["move"]
+    if move["new"]:
+        compose = Compose(engine.client(), params["project_dir"])
+        services = compose.config()["services"]
+        images.check_there(compose.docker, services, move["starts"], compose.directory)
+
+
 def progress(move_id: str) -> list[str]:
     """What the journal has of how a copy went: rounds, rates, what was proved."""
     entries = [e for e in ledger.tail(_JOURNAL_LINES) if e.get("move") == move_id and e.get("text")]
@@ -218,7 +228,9 @@ def main() -> None:
     actions = Actions(module.check_mode)
     steps, result = module.params["move"]["steps"], {}
     try:
-        if not module.check_mode:
+        if module.check_mode:
+            check(module.params)
+        else:
             result = carry_out(module.params, module.log)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())

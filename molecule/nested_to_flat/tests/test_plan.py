@@ -76,6 +76,19 @@ def test_a_check_run_shows_the_plan_and_writes_it_down(
     assert snapshot(host) == before
 
 
+def test_a_check_run_refuses_a_move_after_which_the_stack_could_not_start(
+    name: str, host: Any, run: Callable[..., Any]
+) -> None:
+    """The tag of the image has been taken away since the containers were made."""
+    host.check_output("docker tag agnes-demo:1 kept:1 && docker rmi agnes-demo:1")
+    try:
+        done = run("untagged", "--check", "-e", "layout=nested", agnes_compose_image="")
+        assert done.returncode != 0
+        assert refusal(name, "untagged").startswith("AH061: image 'agnes-demo:1' of service 'app'")
+    finally:
+        host.check_output("docker tag kept:1 agnes-demo:1 && docker rmi kept:1")
+
+
 def test_a_plan_that_has_gone_stale_is_refused_and_nothing_is_changed(
     name: str, host: Any, run: Callable[..., Any], folder: Path
 ) -> None:

@@ -13,7 +13,6 @@ from ..core import fstab, switch
 from ..core.disks import COPY_TARGET
 from ..core.errors import NotAsProved
 from ..core.move_errors import (
-    ImageGone,
     LockHeld,
     NotAsBefore,
     StateDiskHeld,
@@ -24,8 +23,17 @@ from ..core.move_status import ACTIVE, COPY_BACK, PROMOTE
 from ..core.move_steps import COMMIT
 from ..core.project import digest
 from ..core.retired import REPLACED
-from ..system import durable, filesystems, ledger, markers, moving, record, trees, units
-from ..system.commands import run
+from ..system import (
+    durable,
+    filesystems,
+    images,
+    ledger,
+    markers,
+    moving,
+    record,
+    trees,
+    units,
+)
 from ..system.compose import Compose
 from ..system.holders import holders
 from ..system.overlays import UNPROVED, proved_overlay
@@ -179,7 +187,7 @@ def _idle(move: MoveContext) -> None:
     for place in (move.source.mounts["state"], move.target.mounts["state"]):
         places.check_aside(os.path.dirname(place))
     _check_line(move)
-    _check_images(move, services)
+    images.check_there(move.project.docker, services, move.wanted, move.project.directory)
     shared = moving.others(move.project.docker, move.project.name, move.all_held())
     if shared:
         raise StateDiskShared(path=path, found=", ".join(shared))
@@ -191,15 +199,6 @@ def _idle(move: MoveContext) -> None:
         # Containers that were started before the mount work with what lies beneath it.
         with moving.beneath(path) if covered else trees.opened(path) as directory:
             _send_canary(move, path, directory)
-
-
-def _check_images(move: MoveContext, services: Mapping[str, Any]) -> None:
-    """Raise ImageGone for a service that could not be started again: its tag has been taken away since."""
-    for name in sorted(set(move.wanted) & set(services)):
-        image = services[name]["image"]
-        show = [move.project.docker, "image", "inspect", "--format", "{{.Id}}", image]
-        if image and run(show, codes=()).code:
-            raise ImageGone(image=image, service=name, project=move.project.directory)
 
 
 def _nobody(move: MoveContext, seconds: float, containers: bool) -> None:

@@ -38,6 +38,7 @@ from ansible_collections.agnes.host.plugins.module_utils.move.project import Pro
 from ansible_collections.agnes.host.plugins.module_utils.move.runner import Runner, StepFailed
 from ansible_collections.agnes.host.plugins.module_utils.system import (
     devices,
+    images,
     ledger,
     markers,
     trees,
@@ -151,11 +152,9 @@ def of_another_version(tmp: Path) -> object:
 def image_gone(tmp: Path) -> object:
     """Look for the images of what runs where one has been removed."""
     docker = tmp / "docker"
-    docker.write_text("#!/bin/sh\nexit 1\n")
+    docker.write_text("#!/bin/sh\necho >&2 'Error: No such image: agnes:1'; exit 1\n")
     docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
-    project = SimpleNamespace(docker=str(docker), directory="/opt/agnes")
-    planned = SimpleNamespace(project=project, wanted=["app"])
-    return steps._check_images(planned, {"app": {"image": "agnes:1"}})  # type: ignore[arg-type]
+    return images.check_there(str(docker), {"app": {"image": "agnes:1"}}, ["app"], "/opt/agnes")
 
 
 def no_copy_disk(_tmp: Path) -> object:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core import retired as core
-from ansible_collections.agnes.host.plugins.module_utils.system import moving, units
+from ansible_collections.agnes.host.plugins.module_utils.system import images, moving, units
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
 
@@ -119,6 +119,18 @@ def test_one_that_could_not_be_looked_at_is_not_gone(tmp_path: Path, holds: dict
     holds["11"] = PermissionError(13, "Permission denied")
     with pytest.raises(PermissionError):
         moving.others(docker(tmp_path, "echo id-1 11"), "agnes", HELD)
+
+
+def test_an_image_that_could_not_be_looked_for_is_not_gone(tmp_path: Path) -> None:
+    services = {"app": {"image": "agnes:1"}, "bot": {"image": "bot:1"}, "built": {"image": ""}}
+    path = tmp_path / "docker"
+    path.write_text("#!/bin/sh\necho >&2 'Cannot connect to the Docker daemon'; exit 1\n")
+    path.chmod(0o755)
+    with pytest.raises(Failed, match="image 'agnes:1' can't be looked for: Cannot connect"):
+        images.check_there(str(path), services, ["app", "built"], "/opt/agnes")
+    images.check_there(str(path), services, ["built", "other"], "/opt/agnes")
+    path.write_text("#!/bin/sh\n[ $5 = bot:1 ] && exit 0\necho >&2 'No such image'; exit 1\n")
+    images.check_there(str(path), services, ["bot"], "/opt/agnes")
 
 
 def test_the_units_of_the_product_and_those_that_are_held(
