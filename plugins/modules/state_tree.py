@@ -56,6 +56,10 @@ options:
     type: list
     elements: str
     default: []
+  keep_env:
+    description: Whether units of systemd put the layout's keys of C(.env) back when somebody writes it anew.
+    type: bool
+    default: false
   host_tools:
     description:
       - Whether the host has the tools of this collection with their units, in place of the product's; the part
@@ -97,6 +101,7 @@ def main() -> None:
             "certificate": {"type": "str", "default": ""},
             "private_key": {"type": "str", "default": "", "no_log": True},
             "profiles": {"type": "list", "elements": "str", "default": []},
+            "keep_env": {"type": "bool", "default": False},
             "host_tools": {"type": "str", "default": "", "choices": ["", "install", "remove"]},
         },
         required_together=[("certificate", "private_key")],

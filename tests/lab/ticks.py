@@ -76,9 +76,9 @@ class Host(upgrade.Tick):
 def installed(host: Host) -> Iterator[None]:
     """What a tick asks of a real host is answered by ``host``."""
     project = mock.Mock()
-    project.run.return_value = {"notes": [], "services": SERVICES}
+    project.return_value.run.return_value = {"notes": [], "services": SERVICES}
     patches: dict[str, Any] = {
-        "project": project,
+        "Project": project,
         "MEMORY": str(host.tmp / "memory.json"),
         "environment": lambda directory: {},
         "layout_soon": lambda *arguments: LAYOUTS["flat"],

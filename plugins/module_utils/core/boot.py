@@ -107,9 +107,12 @@ def say(script: BootScript) -> str:
     return f"{script['path']} (line{plural} {', '.join(map(str, script['lines']))})"
 
 
-def check_boot(host: Host, layout: Layout, boot_script: str = "") -> None:
-    """Raise when the layout hangs on keys of ``.env`` that a boot would take away."""
-    if host["boot_scripts"] and layout.env() and boot_script != HANDLED:
+def check_boot(host: Host, layout: Layout, boot_script: str = "", keep_env: bool = False) -> None:
+    """Raise when the layout hangs on keys of ``.env`` that a boot would take away.
+
+    keep_env: whether the host puts them back by itself.
+    """
+    if host["boot_scripts"] and layout.env() and boot_script != HANDLED and not keep_env:
         raise BootScriptRewrites(
             layout=layout.name,
             found=" and ".join(map(say, host["boot_scripts"])),

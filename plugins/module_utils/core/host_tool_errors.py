@@ -84,3 +84,12 @@ class PullFailed(Refusal):
         "the images of the stack can't be pulled ({found}); the stack runs with those that are on the host; see "
         "that the registry is reached and that root is logged in to it, then 'systemctl start agnes-auto-upgrade'"
     )
+
+
+class LayoutNotShown(Refusal):
+    code = "AH180"
+    sentence = (
+        "{env_path} can't be put right, because the disks of this host's record are in no one layout ({found}); "
+        "nothing was written or started; see 'agnes-host explain', mount what is missing, then "
+        "'systemctl start agnes-host-env'"
+    )

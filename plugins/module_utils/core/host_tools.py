@@ -104,6 +104,12 @@ def decide(setting: str, recorded: Mapping[str, Any], formats: bool, project_dir
     return INSTALL if asked == "true" or ours or there else LEAVE
 
 
+def keeps_env(request: Mapping[str, Any], project_dir: str) -> bool:
+    """Whether the host puts the keys of the layout in ``.env`` back: agnes_compose_keep_env."""
+    asked = str(request.get("keep_env") or "").lower() in ("true", "yes", "on", "1")
+    return asked and project_dir.rstrip("/") == PROJECT_DIR
+
+
 def sentences(decision: str, recorded: Mapping[str, Any], scripts: Sequence[str]) -> list[str]:
     """What the plan says of it. scripts: those of the product that are on the host."""
     there, names = KEPT in recorded, "agnes-auto-upgrade and agnes-tls-rotate"

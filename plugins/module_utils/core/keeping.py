@@ -11,7 +11,7 @@ from .boot import say as say_script
 from .certificates import NONE_PLACED, check_certificate
 from .disks import DiskPlan
 from .facts import Host
-from .host_tools import INSTALL, decide
+from .host_tools import INSTALL, decide, keeps_env
 from .host_tools import sentences as say_tools
 from .keepers import keeper_notes
 from .layouts import CERTIFICATES, Layout
@@ -54,11 +54,15 @@ def _certificate(
     )
 
 
-def _boot_note(host: Host, layout: Layout, given_keys: Sequence[Any]) -> list[str]:
+def _boot_note(host: Host, layout: Layout, given_keys: Sequence[Any], keeps: bool) -> list[str]:
     """What a boot takes away, where the layout itself outlives it; see also boot.check_boot."""
-    if not host["boot_scripts"] or layout.env() or not given_keys:
-        return []
     found = " and ".join(map(say_script, host["boot_scripts"]))
+    if found and keeps:
+        return [
+            f"{found} writes .env anew at each boot: agnes-host-env puts the keys of the layout back, and nothing else"
+        ]
+    if not found or layout.env() or not given_keys:
+        return []
     return [
         f"{found} writes .env anew at each boot: what the inventory adds to it is gone until the next run"
     ]
@@ -96,4 +100,12 @@ def secrets_and_keepers(
         there = []
     sentences += say_tools(decision, host["record"], there)
     notes += keeper_notes(keepers, layout)
-    return sentences, [*notes, *_boot_note(host, layout, request.get("given_keys") or [])]
+    return sentences, [
+        *notes,
+        *_boot_note(
+            host,
+            layout,
+            request.get("given_keys") or [],
+            keeps_env(request, host["project"]["path"]),
+        ),
+    ]

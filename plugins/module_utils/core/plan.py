@@ -16,7 +16,7 @@ from .elsewhere import check_elsewhere
 from .engine import check_engine, check_selinux
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
-from .host_tools import LEAVE
+from .host_tools import LEAVE, keeps_env
 from .keeping import host_tools, secrets_and_keepers
 from .layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
 from .moves import MovePlan, interrupted, plan_interrupted, plan_move
@@ -128,7 +128,8 @@ def _decided(
     if plan:
         check_given(plan, host, part)
     check_selinux(host, layout, str(request.get("selinux_type") or ""))
-    check_boot(host, layout, str(request.get("boot_script") or ""))
+    keeps = keeps_env(request, host["project"]["path"])
+    check_boot(host, layout, str(request.get("boot_script") or ""), keeps)
     disks = _disks(host, layout, request, move)
     if plan:
         check_disks(plan, host, [disk.as_dict() for disk in disks])
@@ -165,6 +166,7 @@ def _decided(
         "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
         "chain": chain,
         "host_tools": tools,
+        "keep_env": keeps,
         "notes": notes,
         "sentences": [
             *(move.sentences() if move else ()),
@@ -218,7 +220,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
     ``min_gib``, ``adopt``, ``format``, ``state_on`` (see disks.Request), ``left_behind`` (see
     check_elsewhere), ``selinux_type``,
-    ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` (see host_tools.decide); ``host``, its name, and ``authority`` (see
+    ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` and ``keep_env`` (see core/host_tools.py); ``host``, its name, and ``authority`` (see
     authority.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);
     ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None

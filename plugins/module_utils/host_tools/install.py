@@ -12,9 +12,17 @@ import stat
 from functools import partial
 from typing import Any
 
-from ..core.host_tools import INSTALL, KEPT, REMOVE, REPLACES, with_calls, without_calls
+from ..core.host_tools import (
+    INSTALL,
+    KEPT,
+    PROJECT_DIR,
+    REMOVE,
+    REPLACES,
+    with_calls,
+    without_calls,
+)
 from ..core.retired import REPLACED
-from ..system import durable, record, units
+from ..system import durable, ledger, record, units
 from ..system.actions import Actions
 from ..system.commands import run
 
@@ -58,6 +66,52 @@ _WHAT = {
     "auto-upgrade": ("Upgrade the stack of Agnes", "*:0/5", "60", "false"),
     "tls-rotate": ("Fetch the certificate of Agnes", "daily", "1h", "true"),
 }
+
+
+_ENV_SERVICE = (
+    _LICENCE
+    + """[Unit]
+Description=Keep the keys of Agnes's layout in .env
+Documentation=https://example.org/agnes/host
+After=local-fs.target docker.service
+# Whoever writes the file often must not end this.
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart={command} keep-env
+SyslogIdentifier=agnes-host-env
+TimeoutStartSec=1h
+
+[Install]
+WantedBy=multi-user.target
+"""
+)
+_ENV_PATH = (
+    _LICENCE
+    + """[Unit]
+Description=See that .env of Agnes is written
+
+[Path]
+PathChanged={env}
+# What was written during a move is judged at its end, when this file goes.
+PathChanged={intent}
+
+[Install]
+WantedBy=multi-user.target
+"""
+)
+ENV_UNITS = ("agnes-host-env.service", "agnes-host-env.path")
+
+
+def env_texts() -> dict[str, tuple[str, int]]:
+    """The same of the units that keep ``.env``."""
+    service, path = (f"{UNITS}/{name}" for name in ENV_UNITS)
+    env = os.path.join(PROJECT_DIR, ".env")
+    return {
+        service: (_ENV_SERVICE.format(command=COMMAND), 0o644),
+        path: (_ENV_PATH.format(env=env, intent=ledger.INTENT), 0o644),
+    }
 
 
 def texts() -> dict[str, tuple[str, int]]:
@@ -196,8 +250,49 @@ def _remove(actions: Actions) -> None:
     record.save(found)
 
 
-def keep(decision: str, actions: Actions) -> None:
-    """Do what the plan has decided; see core/host_tools.decide."""
+def _keep_env(wanted: bool, actions: Actions) -> None:
+    """Have the units that keep ``.env``, or not."""
+    there, changed = env_texts(), False
+    if not wanted and all(durable.read_stat(path) is None for path in there):
+        return
+    if not wanted and _systemd():
+        for unit in ENV_UNITS:
+            if _is_enabled(unit):
+                # The service may wait for this run: it is not stopped.
+                run_it = [
+                    "systemctl",
+                    "disable",
+                    "--quiet",
+                    *(["--now"] if unit.endswith(".path") else []),
+                    unit,
+                ]
+                actions.take(unit, "enabled", "not enabled", partial(run, run_it))
+    for path, (text, mode) in there.items():
+        if wanted and not _is_ours(path, text, mode):
+            changed = True
+            write = partial(durable.write, path, text, mode, keep_owner=False)
+            actions.take(path, _say(path), "of agnes-host", write)
+        elif not wanted and durable.read_stat(path) is not None:
+            changed = True
+            actions.take(path, "of agnes-host", "absent", partial(_put_back, path, {}))
+    if not _systemd():
+        return
+    if changed and not actions.check:
+        units.reload()
+    for unit in ENV_UNITS if wanted else ():
+        if not _is_enabled(unit):
+            now = ["--now"] if unit.endswith(".path") else []
+            actions.take(
+                unit,
+                "not enabled",
+                "enabled",
+                partial(run, ["systemctl", "enable", "--quiet", *now, unit]),
+            )
+
+
+def keep(decision: str, keeps_env: bool, actions: Actions) -> None:
+    """Do what the plan has decided; see core/host_tools.decide and keeps_env."""
+    _keep_env(keeps_env, actions)
     if decision == INSTALL:
         _install(actions)
     elif decision == REMOVE:

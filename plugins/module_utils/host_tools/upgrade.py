@@ -8,7 +8,7 @@ the ids of images and by Compose's own dry run, so a tick that finds nothing tou
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -25,7 +25,8 @@ from ..core.upgrade import (
     say_images,
     schema_is_as_before,
 )
-from ..parts import caddy, project, stack
+from ..parts import caddy, stack
+from ..parts.project import ProjectManager
 from ..system import certificates, durable, engine, ledger, moving, record, trees
 from ..system.actions import Actions
 from ..system.commands import Failed, last_line, run
@@ -39,6 +40,14 @@ PRE_MIGRATE = "system.duckdb.pre-migrate"
 DISK_SECONDS, PULL_SECONDS, UP_SECONDS = 60.0, 1800.0, 600
 _ILL = (NotHealthy, NotUp, NothingProved)
 """What the image may be the cause of; a wrong disk, for one, it is not."""
+
+
+class Project(ProjectManager):
+    """The project with the secrets that it has: a tool makes none, whoever took them out of ``.env``."""
+
+    def secrets(self, current: dict[str, str], given: dict[str, str]) -> dict[str, str]:
+        """None."""
+        return {}
 
 
 @dataclass
@@ -62,14 +71,10 @@ class Tick:
         if self.again and self.memory.get("rejected"):
             self.remember(rejected={})
         actions = Actions(check=False)
-        published = project.run(self._project(layout), actions)
-        for note in published["notes"]:
-            self.say(note)
+        published = self.project(layout, actions)
         compose = Compose(self.docker, self.directory)
         services, found = published["services"], Stack(self.docker, self.directory).by_service()
-        profiles = profiles_for(
-            services, found, self._has_pair(layout), bool(self.env.get("CADDY_TLS"))
-        )
+        profiles = self.profiles(layout, services, found)
         names = selected(services, profiles)
         not_pulled = self.pull(compose, names)
         ids = self.ids({services[name]["image"] for name in names})
@@ -92,11 +97,23 @@ class Tick:
         if not_pulled:
             raise PullFailed(found=not_pulled)
 
-    def _project(self, layout: Layout) -> dict[str, Any]:
-        return {
+    def project(self, layout: Layout, actions: Actions) -> dict[str, Any]:
+        """Prove the project in a layout, and publish what that needs: overlay and keys of ``.env``."""
+        params = {
             "layout": layout.name, "moves_to": "", "project_dir": self.directory, "image": "",
             "artifacts_dir": "", "profiles": [], "env": {}, "secrets": {}, "prove_only": False,
         }  # fmt: skip
+        published = Project(params, actions).run()
+        for note in published["notes"]:
+            self.say(note)
+        return published
+
+    def profiles(
+        self, layout: Layout, services: Mapping[str, Any], found: Mapping[str, Any]
+    ) -> list[str]:
+        """See profiles_for."""
+        own_issue = bool(self.env.get("CADDY_TLS"))
+        return profiles_for(services, found, self._has_pair(layout), own_issue)
 
     def _has_pair(self, layout: Layout) -> bool:
         """Whether Caddy has what it needs of files."""
@@ -213,6 +230,15 @@ class Tick:
             raise UpgradeNoWayBack(found=error, why=why, images=said) from second
         self.remember(trying={})
         raise UpgradeGoneBack(found=error, images=said) from error
+
+
+def bring_to(say: Callable[[str], None], directory: str, layout: Layout, actions: Actions) -> None:
+    """Publish the project in a layout, whatever ``.env`` names, and bring the stack to it."""
+    tick = Tick(say, directory, again=False)
+    services = tick.project(layout, actions)["services"]
+    tick.env, tick.docker = environment(directory), engine.client()
+    found = Stack(tick.docker, directory).by_service()
+    tick.bring_up(layout, tick.profiles(layout, services, found), actions)
 
 
 def upgrade(

@@ -9,6 +9,7 @@ import sys
 from ..core import status as core_status
 from ..core.errors import Refusal
 from ..core.text import clean, shown
+from ..host_tools.keep_env import keep_env
 from ..host_tools.rotate import rotate
 from ..host_tools.status import status
 from ..host_tools.turn import NotNow
@@ -17,7 +18,7 @@ from ..system.commands import Failed
 from .explain import by_subject, explain
 from .runner import run_requested
 
-USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again]"
+USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env"
 
 
 def _say(text: str) -> None:
@@ -42,6 +43,11 @@ def _rotate() -> int:
     return 0
 
 
+def _keep_env() -> int:
+    keep_env(_say)
+    return 0
+
+
 def _upgrade(again: bool) -> int:
     upgrade(_say, again)
     return 0
@@ -62,6 +68,8 @@ def main() -> int:
             return _rotate()
         if asked[:1] == ["auto-upgrade"] and asked[1:] in ([], ["--again"]):
             return _upgrade(bool(asked[1:]))
+        if asked == ["keep-env"]:
+            return _keep_env()
     except NotNow as error:
         _say(str(error))
         return 0

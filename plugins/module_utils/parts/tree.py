@@ -108,5 +108,5 @@ def run(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     else:
         keep_tree(params, actions)
         publish.keep(actions)
-    install.keep(params["host_tools"], actions)
+    install.keep(params["host_tools"], params["keep_env"], actions)
     return {}

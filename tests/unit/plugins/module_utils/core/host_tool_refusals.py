@@ -19,6 +19,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host_tools import 
     check_source,
     layout_of,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.keep_env import layout_shown
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import rotate, turn
 
@@ -113,6 +114,15 @@ HOST_TOOLS: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
         lambda tmp: layout_of({"STATE_DIR": "/srv/state"}, RECORD, ENV_PATH),
         "AH175: STATE_DIR is '/srv/state' by /opt/agnes/.env, and this host's record has disks for data, "
         "state, so nothing was started or written; find out what changed /opt/agnes/.env, then run site.yml",
+    ),
+    (
+        errors.LayoutNotShown,
+        lambda tmp: layout_shown(
+            RECORD, {**SHOWN, FLAT.state_dir: ("", "")}, {"/data/state": "nested"}, ENV_PATH
+        ),
+        "AH180: /opt/agnes/.env can't be put right, because the disks of this host's record are in no one "
+        "layout (mounted: u-data at /data; marker: nested in /data/state); nothing was written or started; see "
+        "'agnes-host explain', mount what is missing, then 'systemctl start agnes-host-env'",
     ),
     (
         errors.UpgradeGoneBack,

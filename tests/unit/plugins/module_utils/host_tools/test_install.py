@@ -61,16 +61,16 @@ class Host:
                 found[name] = (path.read_text(), path.stat().st_mode & 0o777)
         return found
 
-    def run(self, decision: str, check: bool = False) -> list[str]:
+    def run(self, decision: str, check: bool = False, keeps_env: bool = False) -> list[str]:
         actions = Actions(check)
-        install.keep(decision, actions)
+        install.keep(decision, keeps_env, actions)
         return [item["what"].removeprefix(str(self.top)) for item in actions.items]
 
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     found, root = Host(tmp_path), str(tmp_path)
-    texts = install.texts
+    texts, env_texts = install.texts, install.env_texts
 
     monkeypatch.setattr(record, "PATH", f"{root}/var/lib/agnes-host/record.json")
     monkeypatch.setattr(install, "REPLACED", f"{root}/var/lib/agnes-host/replaced")
@@ -82,6 +82,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         install, "texts",
         lambda: {p if p.startswith(root) else root + p: each for p, each in texts().items()},
     )  # fmt: skip
+    monkeypatch.setattr(
+        install, "env_texts", lambda: {root + path: each for path, each in env_texts().items()}
+    )
     found.write("/var/lib/agnes-host/record.json", json.dumps({"format": 1, "disks": {}}))
     return found
 
@@ -158,6 +161,22 @@ def test_what_somebody_has_written_since_stays(host: Host) -> None:
     host.write("/etc/systemd/system/agnes-auto-upgrade.timer", "mine")
     host.run(REMOVE)
     assert host.tree() == {"/etc/systemd/system/agnes-auto-upgrade.timer": ("mine", 0o644)}
+
+
+def test_the_units_that_keep_env_come_and_go_by_themselves(host: Host) -> None:
+    host.path("/etc/systemd/system/any")
+    announced = host.run(LEAVE, check=True, keeps_env=True)
+    assert host.tree() == {}
+    assert host.run(LEAVE, keeps_env=True) == announced
+    assert sorted(host.tree()) == [
+        "/etc/systemd/system/agnes-host-env.path",
+        "/etc/systemd/system/agnes-host-env.service",
+    ]
+    assert host.run(LEAVE, keeps_env=True) == []
+    announced = host.run(LEAVE, check=True)
+    assert len(host.tree()) == 2
+    assert host.run(LEAVE) == announced
+    assert host.tree() == {}
 
 
 def test_only_lines_that_start_what_is_replaced_are_set_aside() -> None:
