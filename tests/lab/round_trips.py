@@ -32,7 +32,7 @@ import strikes
 from play import play, prepared, start
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import order
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import remount
 
 HOST = "agnes-round-trips"
 VARIABLES = {
@@ -84,7 +84,7 @@ class Tally:
 
 def blows(chance: random.Random, source: str, target: str) -> Iterator[Blow]:
     """One or two; the second is for what goes on after the first, at its step or a later one."""
-    steps = [step for step, _phase in order(LAYOUTS[source], LAYOUTS[target])]
+    steps = remount(LAYOUTS[source], LAYOUTS[target]).steps
     kinds: tuple[str, ...] = strikes.KINDS
     for _number in range(2 if chance.random() < SECOND else 1):
         step = chance.choice(steps)

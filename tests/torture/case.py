@@ -32,6 +32,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refu
 from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS, remount
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
 from ansible_collections.agnes.host.plugins.module_utils.move import (
     context,
@@ -72,13 +73,17 @@ def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
         kind = "promote" if covered or host.layout_named_by_env().needs_state_disk else "copy"
         return {"kind": kind, "authority": "hidden", "disk": disk, "uuid": disk["uuid"]}
     if begin != host.COPY:
-        return {"kind": "remount", "disk": {}, "uuid": host.UUIDS["state"]}
+        kind = "late_remount" if begin == "flat" else "remount"
+        return {"kind": kind, "disk": {}, "uuid": host.UUIDS["state"]}
     disk = _disk(devices["state"])
     return {"kind": "copy", "disk": disk, "uuid": disk["uuid"]}
 
 
 def intended(source: Layout, target: Layout, part: dict[str, Any], **more: Any) -> MoveIntent:
     """A request for a move; part: what of it hangs on the kind of move."""
+    if not KINDS[part["kind"]].copies:
+        # Asked for the other way round, it is that other way's.
+        part = {**part, "kind": remount(source, target).name}
     said = {"authority": "", "direction": "forward", "facts": {}, "timeout": 20, **part, **more}
     return MoveIntent(source=source.name, target=target.name, **said)
 

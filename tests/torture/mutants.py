@@ -24,7 +24,7 @@ from test_failpoints import (
 Case = tuple[Callable[..., None], tuple[Any, ...]]
 """A test of the torture, and its arguments."""
 
-STEPS, ACTS = "core/move_steps.py", "move/steps.py"
+STEPS, ACTS, KINDS = "core/move_steps.py", "move/steps.py", "core/move_kinds.py"
 
 
 class Mutant(NamedTuple):
@@ -40,27 +40,29 @@ class Mutant(NamedTuple):
 
 
 BEGINS = {
-    "remount": "nested", "late": "flat", "copy": "copy", "copy_back": "copy_back", "promote": "promote",
+    "remount": "nested", "late_remount": "flat", "copy": "copy", "copy_back": "copy_back", "promote": "promote",
 }  # fmt: skip
-"""Row of ORDERS -> where state is at first in the cases that take it."""
+"""Kind of move -> where state is at first in the cases that take it."""
 
 _DROP = """
-ORDERS = {{
-    kind: tuple(tuple(s for s in phase if (kind, s) != ({kind!r}, {step!r})) for phase in phases)
-    for kind, phases in ORDERS.items()
-}}
+from dataclasses import replace
+_PHASES = ("before", "down", "after")
+_LEFT = {{p: tuple(s for s in getattr(KINDS[{kind!r}], p) if s != {step!r}) for p in _PHASES}}
+KINDS = {{**KINDS, {kind!r}: replace(KINDS[{kind!r}], **_LEFT)}}
 """
 _MOVE = """
-def _moved(phases: Any) -> Any:
-    found = [[s for s in phase if s != {step!r}] for phase in phases]
-    for phase in found:
+from dataclasses import replace
+
+
+def _moved(kind: Any) -> Any:
+    found = {{p: [s for s in getattr(kind, p) if s != {step!r}] for p in ("before", "down", "after")}}
+    for phase in found.values():
         if {anchor!r} in phase:
             phase.insert(phase.index({anchor!r}) + {after}, {step!r})
-    return tuple(tuple(phase) for phase in found)
+    return replace(kind, **{{p: tuple(phase) for p, phase in found.items()}})
 
 
-from typing import Any
-ORDERS = {{k: _moved(p) if k == {kind!r} else p for k, p in ORDERS.items()}}
+KINDS = {{**KINDS, {kind!r}: _moved(KINDS[{kind!r}])}}
 """
 _DONE = """
 from dataclasses import replace
@@ -132,7 +134,7 @@ def generated(orders: dict[str, list[str]], undone: list[str]) -> Iterator[Mutan
     for kind, each in orders.items():
         for step in [step for step in each if step not in UNSEEN]:
             text = _DROP.format(kind=kind, step=step)
-            yield Mutant(f"drop-{kind}-{step}", STEPS, "", text, see(step, BEGINS[kind]))
+            yield Mutant(f"drop-{kind}-{step}", KINDS, "", text, see(step, BEGINS[kind]))
     for step in steps:
         kind = next(kind for kind, each in orders.items() if step in each)
         for done in (True, False)[step in UNSEEN :]:
@@ -150,15 +152,15 @@ def generated(orders: dict[str, list[str]], undone: list[str]) -> Iterator[Mutan
 def _move(kind: str, step: str, anchor: str, after: int, tests: tuple[Case, ...]) -> Mutant:
     text = _MOVE.format(kind=kind, step=step, anchor=anchor, after=after)
     where = "after" if after else "before"
-    return Mutant(f"order-{kind}-{step}-{where}-{anchor}", STEPS, "", text, tests)
+    return Mutant(f"order-{kind}-{step}-{where}-{anchor}", KINDS, "", text, tests)
 
 
 ORDER = [
     _move("remount", "commit", "mount", 0, around("nested")),
     _move("remount", "commit", "quiet", 0, LINGERS["nested"]),
     _move("remount", "commit", "stop", 0, around("nested")),
-    _move("late", "commit", "mount", 0, around("flat")),
-    _move("late", "commit", "fstab", 0, around("flat")),
+    _move("late_remount", "commit", "mount", 0, around("flat")),
+    _move("late_remount", "commit", "fstab", 0, around("flat")),
     _move("copy", "commit", "expose", 0, around("copy")),
     _move("copy", "commit", "verify", 0, around("copy")),
     _move("copy", "commit", "seal", 0, around("copy")),
@@ -171,13 +173,13 @@ ORDER = [
     _move("copy", "retire", "commit", 0, around("copy")),
     _move("copy", "start", "retire", 0, around("copy")),
     _move("remount", "umount", "commit", 0, around("nested")),
-    _move("late", "umount", "commit", 0, around("flat")),
+    _move("late_remount", "umount", "commit", 0, around("flat")),
     _move("remount", "start", "place", 0, around("nested")),
     _move("remount", "start", "umount", 0, around("nested")),
-    _move("late", "start", "umount", 0, around("flat")),
+    _move("late_remount", "start", "umount", 0, around("flat")),
     _move("copy", "start", "place", 0, around("copy")),
     _move("remount", "intent", "stop", 1, around("nested")),
-    _move("late", "intent", "stop", 1, around("flat")),
+    _move("late_remount", "intent", "stop", 1, around("flat")),
     _move("copy", "intent", "stop", 1, around("copy")),
     _move("remount", "forget", "record", 0, around("nested")),
     _move("remount", "forget", "start", 0, around("nested")),
@@ -276,7 +278,7 @@ LOGIC = [
     Mutant("exposed_copy_is_unsealed", _COPY, "    if status.there or status.facts[\"staged\"] != status.copy_uuid:", "    if status.facts[\"staged\"] != status.copy_uuid:", ((going_back, ("copy", "expose", "undo_before", "eio")),)),
     Mutant("stage_is_not_cleared", _COPY, "    unmount(move.target.mounts[\"state\"])\n    if move.look", "    if move.look", ((twice, ("copy", "expose.after", "precopy.after")),)),
     Mutant("foreign_disk_is_taken", _COPY, "        check_ours(where, directory)\n", "        pass\n", ((copy_trouble.test_it_goes_back_and_the_stack_has_never_stopped, ("foreign", "AH120")),)),
-    Mutant("retired_is_anything", "core/move_status.py", "        if self.kind not in COPYING or self.facts[\"roles\"].get(self.old) == RETIRED:", "        if True:", plain("copy")),
+    Mutant("retired_is_anything", "core/move_status.py", "        return self.facts[\"roles\"].get(self.old) == RETIRED or self.kind.superseded(self)", "        return True", plain("copy")),
     Mutant("nothing_is_proved", _COPY, "totals = copy.prove(MANIFESTS, move.known or Known())", "totals = copy.check_room()", in_trouble("the_proof_sees_a_copy_that_differs")),
     Mutant("rows_are_not_compared", _COPY, "    duckdb_check.compare(source, target, paths)\n", "", in_trouble("rows_differ_and_the_copy_is_not_taken")),
     Mutant("last_pass_is_left_out", _COPY, "        copy.final()\n", "        pass\n", around("copy")),

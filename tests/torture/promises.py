@@ -15,7 +15,7 @@ from typing import Any
 import host
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import order
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import REPLACED
 from ansible_collections.agnes.host.plugins.module_utils.move import places
 from ansible_collections.agnes.host.plugins.module_utils.system import kernel, ledger, moving, units
@@ -164,7 +164,7 @@ def check_copy(begin: str, intent: dict[str, Any] | None, fired: list[str]) -> N
         return
     assert intent is not None, "given up, and yet the copy is sealed"
     step = fired[-1].split(".")[0]
-    steps = [s for s, _phase in order(LAYOUTS["nested"], LAYOUTS["flat"], begin)]
+    steps = KINDS[begin].steps
     assert steps.index(step) >= steps.index("seal"), f"sealed, and it has ended at {step}"
 
 

@@ -11,13 +11,13 @@ import test_failpoints
 from mutants import BEGINS, LOGIC, ORDER, Mutant, generated
 from test_failpoints import FULL, pytestmark  # noqa: F401
 
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import ORDERS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 
 ROOT = Path(__file__).resolve().parents[2]
 UTILS = "plugins/module_utils"
 
-STEPS_OF = {kind: [s for phase in ORDERS[kind] for s in phase] for kind in BEGINS}
+STEPS_OF = {kind: KINDS[kind].steps for kind in BEGINS}
 UNDONE = [step for step in ACTS if ACTS[step].undo is not None and step != "forget"]
 MUTANTS = [*generated(STEPS_OF, UNDONE), *ORDER, *LOGIC]
 SHOWN = (

@@ -19,13 +19,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import (
-    COPY,
-    COPY_BACK,
-    PROMOTE,
-)
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS, order
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS
 from ansible_collections.agnes.host.plugins.module_utils.move.failpoints import MODES
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 
@@ -33,11 +28,11 @@ HERE = Path(__file__).resolve().parent
 FULL = os.environ.get("TORTURE") == "full"
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--propagation", "private"]
 BEGINNINGS = {
-    "nested": order(LAYOUTS["nested"], LAYOUTS["flat"]),
-    "flat": order(LAYOUTS["flat"], LAYOUTS["nested"]),
-    "copy": order(LAYOUTS["nested"], LAYOUTS["flat"], COPY),
-    "copy_back": order(LAYOUTS["flat"], LAYOUTS["nested"], COPY_BACK),
-    "promote": order(LAYOUTS["nested"], LAYOUTS["flat"], PROMOTE),
+    "nested": KINDS["remount"].order,
+    "flat": KINDS["late_remount"].order,
+    "copy": KINDS["copy"].order,
+    "copy_back": KINDS["copy_back"].order,
+    "promote": KINDS["promote"].order,
 }
 """Where state is at first, and the steps from there: see host.py."""
 TREE: list[str] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional, TypedDict
+from typing import TYPE_CHECKING, Any, Optional, TypedDict
 
 from .authority import Shadow
 from .chain import split
@@ -19,13 +19,8 @@ from .layouts import Layout, is_below, overlays, resolve_state_dir
 from .move_errors import IntentUnreadable
 from .shadow import is_harmless
 
-REMOUNT, COPY, COPY_BACK, PROMOTE = "remount", "copy", "copy_back", "promote"
-"""Kinds of move: the state disk only changes its mount point, state is copied from a directory of the
-data disk to a state disk, from a state disk into such a directory, or from beneath the state disk's
-mount to that disk."""
-
-COPYING = (COPY, COPY_BACK, PROMOTE)
-"""Those that leave a second copy behind."""
+if TYPE_CHECKING:
+    from .move_kinds import Kind
 
 INCOMPLETE, SEALED, ACTIVE, RETIRED = "incomplete", "sealed", "active", "retired"
 """Roles of the marker: a copy in the making, one that is proved, state, and what state was copied from."""
@@ -124,6 +119,7 @@ class MoveStatus:
     uuid: str
     """Of the state disk."""
     facts: Moving
+    kind: Kind
     move_id: str = ""
     services: frozenset[str] = frozenset()
     """Services that have a container."""
@@ -133,7 +129,6 @@ class MoveStatus:
     """Services that ran when the move began."""
     fresh: frozenset[str] = field(default_factory=frozenset)
     """Steps that this very process has carried out: proofs that leave no trace on the host."""
-    kind: str = REMOUNT
     disk: Mapping[str, Any] = field(default_factory=dict)
     """What is copied to, as the part ``disks`` of a plan has it: the state disk, or the data disk."""
     authority: str = ""
@@ -163,16 +158,12 @@ class MoveStatus:
     @property
     def trusted(self) -> bool:
         """Whether what is on the state disk may be at the layout's place: a copy once it is proved."""
-        return self.kind not in COPYING or self.committed or "seal" in self.fresh
+        return not self.kind.copies or self.committed or "seal" in self.fresh
 
     @property
     def superseded(self) -> bool:
         """Whether what lies at the old place can't be taken for state any more, where state was copied."""
-        if self.kind not in COPYING or self.facts["roles"].get(self.old) == RETIRED:
-            return True
-        if self.kind == COPY_BACK:
-            return not self.mounted(self.old)
-        return self.bare(self.old)["kind"] != "directory"
+        return self.facts["roles"].get(self.old) == RETIRED or self.kind.superseded(self)
 
     @property
     def intact(self) -> bool:
@@ -186,28 +177,17 @@ class MoveStatus:
         intent = intent_in(self.facts)
         if intent and intent.point_was == "link" and not linked:
             return False
-        there = [point for point in self.facts["points"] if point["target"] == self.old]
-        role = self.facts["roles"].get(self.old)
-        if there:
-            # The last one is on top. A copy in the making would have been mounted over state since.
-            unused = self.kind == PROMOTE and role in (INCOMPLETE, SEALED)
-            return self.kind != COPY and is_disk(there[-1], self.old, self.uuid) and not unused
-        in_directory = self.kind in (COPY, PROMOTE) and self.bare(self.old)["kind"] == "directory"
-        return in_directory and role != RETIRED
+        return self.kind.intact(self)
 
     @property
     def there(self) -> bool:
         """Whether state, and where it was copied a proved copy, is at the new place."""
-        if self.kind != COPY_BACK:
-            return self.mounted(self.new)
-        covered = any(point["target"] == self.new for point in self.facts["points"])
-        proved = self.facts["roles"].get(self.new) in (SEALED, ACTIVE)
-        return proved and not covered and self.bare(self.new)["kind"] == "directory"
+        return self.kind.there(self)
 
     @property
     def copy_uuid(self) -> str:
         """UUID of the filesystem that state is on after the move."""
-        return uuid_after(self.kind, self.uuid, self.disk)
+        return self.kind.uuid_after(self.uuid, self.disk)
 
     def mounted(self, path: str) -> bool:
         """Whether the state disk itself, not another one or a part of it, is mounted at ``path``."""
@@ -234,11 +214,6 @@ def intent_in(facts: Moving) -> Optional[MoveIntent]:
         return MoveIntent.from_dict(facts["intent"])
     except ValueError as error:
         raise IntentUnreadable(path=INTENT_PATH, found=error) from error
-
-
-def uuid_after(kind: str, uuid: str, disk: Mapping[str, Any]) -> str:
-    """UUID of the filesystem that state is on after a move; ``uuid`` is the state disk's."""
-    return str(disk["uuid"]) if kind == COPY_BACK else uuid
 
 
 def is_disk(point: Point, path: str, uuid: str) -> bool:

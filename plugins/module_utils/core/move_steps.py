@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The registry of a move's steps, and which of them a kind of move has, in order.
+"""The registry of the steps of all moves: what each is for, and when it is done.
 
 Expand, flip, contract: first everything is made ready that both layouts
 tolerate, then one rename of ``.env`` decides, then what is left of the old
-layout goes. A kind of move is a row of ORDERS; there is one runner for all.
+layout goes. Which steps a kind of move has is in move_kinds.py; there is one runner for all.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .layouts import Layout
-from .move_status import ACTIVE, COPY, COPY_BACK, PROMOTE, REMOUNT, MoveStatus
+from .move_status import ACTIVE, MoveStatus
 from .precopy import MAX_ROUNDS
 
 GRACE_SECONDS = 90
@@ -251,68 +250,13 @@ STEPS: Mapping[str, Step] = {
 }  # fmt: skip
 """Every step there is, by id."""
 
-_CONTRACT = ("umount", "line", "place", "start")
-_AFTER = ("prove", "canary", "marker", "record", "forget")
-
-LATE = "late"
-"""REMOUNT where the target's mount point is a link of the source's, in use until the stop."""
-
-ORDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    REMOUNT: (
-        ("intent", "overlay", "point", "fstab", "mount", "idle"),
-        ("stop", "quiet", COMMIT, *_CONTRACT),
-        _AFTER,
-    ),
-    LATE: (
-        ("intent", "overlay", "idle"),
-        ("stop", "quiet", "point", "fstab", "mount", COMMIT, *_CONTRACT),
-        _AFTER,
-    ),
-    # The line in fstab comes after the seal: a boot must not show a half-made copy either.
-    COPY: (
-        ("intent", "overlay", "format", "stage", "precopy", "point", "idle"),
-        ("stop", "quiet", "final", "verify", "seal", "fstab", "expose", COMMIT,
-         "retire", "place", "start"),
-        ("unstage", *_AFTER),
-    ),
-    # The mirror of it: the copy is a directory, which one rename shows, and the disk goes.
-    COPY_BACK: (
-        ("intent", "overlay", "nest", "precopy", "idle"),
-        ("stop", "quiet", "final", "verify", "seal", "claim", "put", COMMIT, "retire",
-         *_CONTRACT),
-        ("unstage", *_AFTER),
-    ),
-    # Once the disk is unmounted the way back leads to the state beneath, and no boot may bring it back.
-    PROMOTE: (
-        ("intent", "overlay", "point", "idle", "unlist"),
-        ("stop", "quiet", "reveal", "aside", "stage", "whole", "final", "verify", "seal", "fstab",
-         "expose", COMMIT, "retire", "place", "start"),
-        ("unstage", *_AFTER),
-    ),
-}  # fmt: skip
-"""The steps before the stop, while the stack is down, and after the start, by kind of move.
-
-All that both layouts tolerate happens before the stop.
-"""
-
-
-def order(source: Layout, target: Layout, kind: str = REMOUNT) -> list[tuple[str, str]]:
-    """The steps of a move as (id, phase), in order."""
-    late = kind == REMOUNT and target.mounts["state"] in source.links
-    phases = zip((BEFORE, DOWN, AFTER), ORDERS[LATE if late else kind])
-    return [(step, phase) for phase, steps in phases for step in steps]
-
 
 def remaining(status: MoveStatus) -> list[tuple[str, str]]:
     """The steps that are not done, in order; facts decide, not the journal."""
-    return [
-        (step, phase)
-        for step, phase in order(status.source, status.target, status.kind)
-        if not STEPS[step].done(status)
-    ]
+    return [(step, phase) for step, phase in status.kind.order if not STEPS[step].done(status)]
 
 
 def undoable(status: MoveStatus) -> list[str]:
     """The steps up to the commit in the order in which they are undone."""
-    steps = [step for step, _phase in order(status.source, status.target, status.kind)]
+    steps = status.kind.steps
     return [step for step in reversed(steps[: steps.index(COMMIT) + 1]) if STEPS[step].undo]

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from .disks import DIRECTORY, DISK
 from .layouts import is_below
 from .move_errors import MountLineMissing, MoveDiskAway, OtherDiskShown, UuidTwice
-from .move_status import COPY_BACK, PROMOTE, REMOUNT, MoveStatus
+from .move_kinds import SHADOWED
+from .move_status import MoveStatus
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,18 @@ class Seen:
 def must_show(status: MoveStatus, data_uuid: str) -> dict[str, str]:
     """Mount point -> UUID of what must be there before anything is written below it."""
     found = {status.source.mounts["data"]: data_uuid} if data_uuid else {}
-    if status.committed and status.kind != COPY_BACK:
+    if status.committed and status.kind.state_goes == DISK:
         found[status.new] = status.uuid
-    elif not status.committed and status.kind in (REMOUNT, COPY_BACK):
+    elif not status.committed and status.kind.state_was == DISK:
         found[status.old] = status.uuid
     return found
 
 
 def may_show(status: MoveStatus) -> dict[str, str]:
     """The same of what is there as long as fstab says so: a disk that state goes to, or has left."""
-    if status.kind == (COPY_BACK if status.committed else PROMOTE):
-        return {status.old: status.uuid}
-    return {}
+    kind = status.kind
+    may = kind.state_goes == DIRECTORY if status.committed else kind.state_was == SHADOWED
+    return {status.old: status.uuid} if may else {}
 
 
 def away(path: str, uuid: str, shown: str) -> MoveDiskAway:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .disks import DiskPlan
 from .host_errors import ToolMissing
-from .move_status import COPYING
+from .move_kinds import KINDS
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for, whoever calls: the PATH that Debian gives to root."""
@@ -39,7 +39,7 @@ def needed(disks: Sequence[DiskPlan], move: Mapping[str, Any]) -> list[str]:
         made = move.get("disk") or {}
         if made and not made.get("uuid"):
             names.append(f"mkfs.{made['fstype']}")
-    if move.get("kind") in COPYING:
+    if move and KINDS[move["kind"]].copies:
         names.append("rsync")
     return [*ALWAYS, *names]
 

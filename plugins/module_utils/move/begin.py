@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from ..core import switch
+from ..core.disks import DIRECTORY
 from ..core.intent import FORWARD, MoveIntent
 from ..core.layouts import LAYOUTS, Layout
-from ..core.move_status import COPY, COPY_BACK, COPYING, PROMOTE, Moving
+from ..core.move_kinds import KINDS, SHADOWED, kind_of
+from ..core.move_status import Moving
 from ..system import filesystems, fstab_file, ledger, markers, moving, record
 from ..system.commands import passed, run
 from .context import docker_path
@@ -37,22 +39,23 @@ def _image_of(docker: str, project: Project) -> str:
 
 def _with_copy(intent: MoveIntent, project: Project, turned: Optional[MoveIntent]) -> MoveIntent:
     """The intent with what that of a copy has beside that of every move."""
-    if intent.kind not in COPYING:
+    kind = kind_of(intent)
+    if not kind.copies:
         return intent
     source = LAYOUTS[intent.source]
-    old, path, kind = source.mounts["state"], source.state_dir, intent.kind
-    if kind == PROMOTE and moving.mount_at(old)[1] != intent.uuid:
+    old, path = source.mounts["state"], source.state_dir
+    if kind.once_shown and moving.mount_at(old)[1] != intent.uuid:
         # A move that has gone back since this one was planned has left a directory, and a disk to copy to.
-        kind = COPY
+        kind = KINDS[kind.once_shown]
     marker, beneath = moving.marker(path), moving.bare_marker(path)
     intent = replace(
-        intent, kind=kind,
+        intent, kind=kind.name,
         old_line=switch.line_at(fstab_file.read(filesystems.FSTAB), old),
         epoch=max(markers.epoch(each) for each in (marker, beneath)),
-        source_instance=str((beneath if kind == PROMOTE else marker).get("instance_id") or ""),
+        source_instance=str((beneath if kind.state_was == SHADOWED else marker).get("instance_id") or ""),
         image=_image_of(project.docker, project) or (turned.image if turned else ""),
     )  # fmt: skip
-    if kind == COPY_BACK:
+    if kind.state_goes == DIRECTORY:
         return intent
     # The UUID is known before the filesystem is made, so that a run that was cut short knows its own work.
     uuid = intent.disk["uuid"] or str(uuids.uuid4())

@@ -9,16 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
+from ..core.disks import DISK
 from ..core.intent import MoveIntent
 from ..core.layouts import LAYOUTS, Layout
 from ..core.move_errors import MoveDiskAway
-from ..core.move_status import (
-    COPY,
-    PROMOTE,
-    MoveStatus,
-    uuid_after,
-)
-from ..core.move_steps import COMMIT, ELSEWHERE, order
+from ..core.move_kinds import SHADOWED, Kind, kind_of
+from ..core.move_status import MoveStatus
+from ..core.move_steps import COMMIT, ELSEWHERE
 from ..core.presence import away, must_show
 from ..core.switch import switched_env
 from ..system import (
@@ -41,6 +38,7 @@ class MoveContext:
         self.intent = intent
         self.source: Layout = LAYOUTS[intent.source]
         self.target: Layout = LAYOUTS[intent.target]
+        self.kind: Kind = kind_of(intent)
         self.project = Project(docker_path(), intent.project_dir)
         self.env_path = os.path.join(intent.project_dir, ".env")
         self.env_before: str = ""
@@ -74,11 +72,11 @@ class MoveContext:
         found = [each for each in self.project.listing() if not each.one_off] if containers else []
         return MoveStatus(
             self.source, self.target, self.intent.uuid,
-            moving.look(self.intent.project_dir), self.id,
+            moving.look(self.intent.project_dir), self.kind, self.id,
             services=frozenset(item.service for item in found),
             present=frozenset(item.name for item in found),
             wanted=frozenset(self.wanted), fresh=frozenset(self.fresh),
-            kind=self.intent.kind, disk=self.intent.disk,
+            disk=self.intent.disk,
             authority=self.intent.authority,
         )  # fmt: skip
 
@@ -86,14 +84,13 @@ class MoveContext:
     def copy_uuid(self) -> str:
         """UUID of the filesystem that state is on after the move."""
         intent = self.intent
-        return uuid_after(intent.kind, intent.uuid, intent.disk)
+        return self.kind.uuid_after(intent.uuid, intent.disk)
 
     def uuid_before(self) -> str:
         """UUID of the filesystem that state is on while the move is not committed."""
-        kind, uuid = self.intent.kind, self.intent.uuid
-        covered = kind == PROMOTE and moving.mount_at(self.source.mounts["state"])[1] == uuid
-        beneath = kind in (COPY, PROMOTE) and not covered
-        return self.intent.data_uuid if beneath else uuid
+        was, uuid = self.kind.state_was, self.intent.uuid
+        shadowed = was == SHADOWED and moving.mount_at(self.source.mounts["state"])[1] == uuid
+        return uuid if was == DISK or shadowed else self.intent.data_uuid
 
     def device(self) -> str:
         """MAJ:MIN of the state disk, from where it is mounted; empty when it is not."""
@@ -104,7 +101,7 @@ class MoveContext:
 
     def held(self) -> Held:
         """What must be this move's alone: the state disk, or state's directory of the data disk."""
-        if self.intent.kind not in (COPY, PROMOTE):
+        if self.kind.state_was == DISK:
             device = self.device()
             if not device:
                 uuid = self.intent.uuid
@@ -119,7 +116,7 @@ class MoveContext:
 
     def all_held(self) -> list[Held]:
         """The same, and the other one of two copies: the directory beneath the mount, or the disk."""
-        if self.intent.kind == PROMOTE:
+        if self.kind.state_was == SHADOWED:
             uuid = self.intent.uuid
             disks = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
             return [self.held(), *(Held(disk["maj_min"]) for disk in disks)]
@@ -182,7 +179,7 @@ class MoveContext:
         if step in ELSEWHERE:
             return
         self.check_data_disk()
-        steps = [name for name, _phase in order(status.source, status.target, status.kind)]
+        steps = status.kind.steps
         if status.committed and steps.index(step) < steps.index(COMMIT):
             # It makes ready what the commit has been for, and may be what brings the disk there.
             return

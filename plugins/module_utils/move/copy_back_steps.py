@@ -15,9 +15,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from ..core.disks import RETIRED_DISK
+from ..core.disks import DIRECTORY, RETIRED_DISK
 from ..core.move_errors import OtherDeviceMounted
-from ..core.move_status import COPY_BACK
 from ..core.presence import away
 from ..core.retired import ASIDE
 from ..system import devices, durable, kernel, markers, moving, trees
@@ -111,7 +110,7 @@ def is_gone(move: MoveContext) -> bool:
     Raises MoveDiskAway where the data disk is gone, with all that is on it.
     """
     status = move.look(containers=False)
-    if status.kind != COPY_BACK or not status.committed or status.there:
+    if status.kind.state_goes != DIRECTORY or not status.committed or status.there:
         return False
     with _data(move) as directory:
         try:

@@ -10,6 +10,7 @@ from ..core import authority, fstab
 from ..core.disks import RETIRED_DISK
 from ..core.intent import FORWARD
 from ..core.layouts import DISKS, LAYOUTS, Layout, state_dirs
+from ..core.move_kinds import kind_of
 from ..core.move_status import MoveStatus, Moving, intent_in, no_leftovers, points_to
 from ..core.presence import must_show
 from ..core.project import PRODUCT_NAME
@@ -32,7 +33,7 @@ def _wanted(facts: Moving, layout: Optional[Layout]) -> dict[str, tuple[str, str
     intent, disks = intent_in(facts), record.read().get("disks") or {}
     if intent:
         source, target = LAYOUTS[intent.source], LAYOUTS[intent.target]
-        status = MoveStatus(source, target, intent.uuid, facts, intent.id, kind=intent.kind)
+        status = MoveStatus(source, target, intent.uuid, facts, kind_of(intent), intent.id)
         data = source.mounts["data"]
         return {
             path: ("data" if path == data else "state", uuid)

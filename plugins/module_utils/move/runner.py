@@ -16,8 +16,9 @@ from ..core.errors import Refusal
 from ..core.intent import BACK, FORWARD, MoveIntent
 from ..core.layouts import LAYOUTS
 from ..core.move_errors import CopyGone, MoveGoneBack, MoveStuck, PlanStale
-from ..core.move_status import COPYING, Moving, points_to
-from ..core.move_steps import COMMIT, POINTS, STEPS, order, undoable
+from ..core.move_kinds import kind_of
+from ..core.move_status import Moving, points_to
+from ..core.move_steps import COMMIT, POINTS, STEPS, undoable
 from ..core.moves import check_movable
 from ..core.plan_facts import changed, facts_of
 from ..system import host, ledger, moving, upgrade
@@ -96,7 +97,7 @@ class Runner:
                 check_movable(status)
             except Refusal as refusal:
                 raise StepFailed("check", refusal, False) from refusal
-        for step, _phase in order(self.move.source, self.move.target, status.kind):
+        for step in status.kind.steps:
             try:
                 self._step(step)
             except _ERRORS as error:
@@ -260,7 +261,7 @@ def _nothing_done(layout: str) -> dict[str, Any]:
 def _is_copied(request: MoveIntent, facts: Moving) -> bool:
     """Whether another run has ended the copying since this one was planned: a second one has no source."""
     there = points_to(facts["env"], LAYOUTS[request.target])
-    return request.kind in COPYING and there
+    return kind_of(request).copies and there
 
 
 def _goes_back(intent: MoveIntent, request: Optional[MoveIntent]) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
 from ..core import fstab, switch
-from ..core.disks import COPY_TARGET
+from ..core.disks import COPY_TARGET, DIRECTORY
 from ..core.errors import NotAsProved
 from ..core.move_errors import (
     LockHeld,
@@ -19,7 +19,8 @@ from ..core.move_errors import (
     StateDiskShared,
     StateNotAlone,
 )
-from ..core.move_status import ACTIVE, COPY_BACK, PROMOTE
+from ..core.move_kinds import SHADOWED
+from ..core.move_status import ACTIVE
 from ..core.move_steps import COMMIT
 from ..core.project import digest
 from ..core.retired import REPLACED
@@ -126,7 +127,7 @@ def _fstab(move: MoveContext) -> None:
 def _check_line(move: MoveContext) -> None:
     """Raise Failed where the line that will mount the disk after the stop does not work."""
     status = move.look(containers=False)
-    if status.kind == COPY_BACK or status.mounted(status.new):
+    if "fstab" not in status.kind.steps or status.mounted(status.new):
         return
     entry = fstab.at(_with_new_line(move), status.new)
     if entry is None:
@@ -195,7 +196,7 @@ def _idle(move: MoveContext) -> None:
     # By the way that it will be sent after the commit: an address that is wrong is found now. A move
     # that goes on may find the stack down, or starting.
     if move.project.is_up(move.wanted):
-        covered = move.intent.kind == PROMOTE and is_covered(move)
+        covered = move.kind.state_was == SHADOWED and is_covered(move)
         # Containers that were started before the mount work with what lies beneath it.
         with moving.beneath(path) if covered else trees.opened(path) as directory:
             _send_canary(move, path, directory)
@@ -254,7 +255,7 @@ def leave_stopped(move: MoveContext, say: Callable[[str], None]) -> None:
 
 def _stop_undo(move: MoveContext) -> None:
     """No start but on what is state now: the disk or directory of before, where it was before."""
-    if move.intent.kind == PROMOTE:
+    if move.kind.state_was == SHADOWED:
         try:
             list_what_shows(move)
         except OSError:
@@ -371,7 +372,7 @@ def _record(move: MoveContext) -> None:
     for path in (move.source.mounts["state"], move.target.mounts["state"]):
         places.tidy(path, move.name_aside)
     found = record.load()
-    if move.intent.kind == COPY_BACK:
+    if move.kind.state_goes == DIRECTORY:
         leave_disk(move, found)
     elif move.intent.point_was != "directory":
         places.guard(move.target.mounts["state"])

@@ -23,11 +23,8 @@ import case
 import host
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
-    BEFORE,
-    COMMIT,
-    order,
-)
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import BEFORE, COMMIT
 from ansible_collections.agnes.host.plugins.module_utils.move import runner
 from blocklog import log, machine
 
@@ -151,7 +148,7 @@ def record(folder: Path, begin: str, back: bool, found: dict[str, Any]) -> dict[
     host.run("mount", "--all", "--types", "ext4")
     os.mkdir("/run/agnes-host", 0o700)
     asked = request(begin, devices)
-    steps = order(source, target, str(asked["kind"]))
+    steps = KINDS[str(asked["kind"])].order
     recorder = Recorder(kept, {step for step, phase in steps if phase == BEFORE})
     found["start"] = case.end_state(target)
     os.sync()

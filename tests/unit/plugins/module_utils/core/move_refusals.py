@@ -17,6 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.disks import Reque
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import REMOUNT
 from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
     plan_interrupted,
@@ -165,7 +166,7 @@ def no_copy_disk(_tmp: Path) -> object:
 
 def other_shown(_tmp: Path) -> object:
     """Go on with a move where another disk is mounted at /data."""
-    status = MoveStatus(NESTED, FLAT, "u-state", host_with(NESTED)["moving"])
+    status = MoveStatus(NESTED, FLAT, "u-state", host_with(NESTED)["moving"], REMOUNT)
     return late(status, "u-data", Seen({"/data": "u-1"}, [], []))
 
 
@@ -176,7 +177,9 @@ def not_alone(tmp: Path) -> object:
     ]
     moving = host_with(NESTED, points=points, env=FLAT.env())["moving"]
     return steps._start(
-        SimpleNamespace(look=lambda containers: MoveStatus(NESTED, FLAT, "u-state", moving))
+        SimpleNamespace(
+            look=lambda containers: MoveStatus(NESTED, FLAT, "u-state", moving, REMOUNT)
+        )
     )  # type: ignore[arg-type]
 
 
@@ -244,7 +247,9 @@ def gone_before(tmp: Path) -> object:
     """Go back where something else is mounted over the state disk."""
     points = [*host_with(NESTED)["moving"]["points"], {"target": "/data/state", "source": "/dev/sde",
               "uuid": "u-e", "root": "/", "maj_min": "8:64", "fstype": "ext4"}]  # fmt: skip
-    status = MoveStatus(NESTED, FLAT, "u-state", host_with(NESTED, points=points)["moving"])
+    status = MoveStatus(
+        NESTED, FLAT, "u-state", host_with(NESTED, points=points)["moving"], REMOUNT
+    )
     return steps._check_as_before(SimpleNamespace(look=lambda containers: status))  # type: ignore[arg-type]
 
 

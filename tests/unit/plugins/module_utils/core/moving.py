@@ -77,7 +77,9 @@ def applied(status: MoveStatus, step: str) -> MoveStatus:
     facts: Any = copy.deepcopy(status.facts)
     changes: dict[str, Any] = {"fresh": status.fresh | {step}}
     if step == "intent":
-        said = intent(status.source.name, status.target.name, id=status.move_id, kind=status.kind)
+        said = intent(
+            status.source.name, status.target.name, id=status.move_id, kind=status.kind.name
+        )
         facts["intent"], facts["open_units"] = said, []
     elif step == "point":
         facts["bare"][status.new] = bare()

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import (
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import (
     COPY,
     COPY_BACK,
+    LATE_REMOUNT,
     PROMOTE,
     REMOUNT,
-    MoveStatus,
+    Kind,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 
 from .hosts import mount
 from .move_refusals import host_with, one_disk
@@ -30,14 +32,14 @@ GONE = {"/data/state": bare("absent"), "/data-state": bare("absent")}
 SWAPPED = {"/data/state": bare("link", "/etc"), "/data-state": bare("absent")}
 
 
-def status(kind: str, back: Any = None, **facts: Any) -> MoveStatus:
+def status(kind: Kind, back: Any = None, **facts: Any) -> MoveStatus:
     """A move of this kind, not committed; ``back`` is what the intent says of the new place."""
-    from_flat = kind in (COPY_BACK, "late")
+    from_flat = kind in (COPY_BACK, LATE_REMOUNT)
     observed = host_with(FLAT) if from_flat else one_disk() if kind == COPY else host_with(NESTED)
     said = intent(point_was=back or "absent")
     made = {**observed["moving"], "intent": said, **facts}
     ends = (FLAT, NESTED) if from_flat else (NESTED, FLAT)
-    return MoveStatus(*ends, "u-state", made, "m", kind=REMOUNT if kind == "late" else kind)
+    return MoveStatus(*ends, "u-state", made, kind, "m")
 
 
 @pytest.mark.parametrize(
@@ -47,10 +49,10 @@ def status(kind: str, back: Any = None, **facts: Any) -> MoveStatus:
         (REMOUNT, "", {"points": []}, False),
         (REMOUNT, "", {"points": [OURS, OTHER]}, False),
         (REMOUNT, "", {"points": [OTHER, OURS]}, True),
-        ("late", "link", {"bare": LINK}, True),
-        ("late", "link", {"bare": MADE}, False),
-        ("late", "link", {"bare": MADE, "points": [FLAT_AT, OURS]}, True),
-        ("late", "absent", {"bare": MADE}, True),
+        (LATE_REMOUNT, "link", {"bare": LINK}, True),
+        (LATE_REMOUNT, "link", {"bare": MADE}, False),
+        (LATE_REMOUNT, "link", {"bare": MADE, "points": [FLAT_AT, OURS]}, True),
+        (LATE_REMOUNT, "absent", {"bare": MADE}, True),
         (COPY_BACK, "link", {"bare": LINK}, True),
         (COPY_BACK, "link", {"bare": MADE}, False),
         (COPY_BACK, "link", {"bare": LINK, "points": []}, False),
@@ -69,7 +71,7 @@ def status(kind: str, back: Any = None, **facts: Any) -> MoveStatus:
         (PROMOTE, "", {"points": [], "roles": {"/data/state": "retired"}}, False),
     ],
 )
-def test_intact(kind: str, back: str, facts: dict[str, Any], intact: bool) -> None:
+def test_intact(kind: Kind, back: str, facts: dict[str, Any], intact: bool) -> None:
     found = status(kind, back, **facts)
     assert not found.committed
     assert found.intact is intact

@@ -8,11 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import (
+    LATE_REMOUNT,
+    REMOUNT,
+    remount,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
     STEPS,
-    order,
     remaining,
     undoable,
 )
@@ -34,20 +38,20 @@ BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED
 def begun(source: Layout, target: Layout) -> MoveStatus:
     """The status at the beginning of a move whose intent is about to be written."""
     return MoveStatus(
-        source, target, "u-state", host_with(source)["moving"], "move-1",
+        source, target, "u-state", host_with(source)["moving"], remount(source, target), "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
         wanted=frozenset({"app"}),
     )  # fmt: skip
 
 
 def test_to_flat_all_but_the_flip_happens_before_the_stop() -> None:
-    assert [step for step, phase in order(NESTED, FLAT) if phase == "down"] == [
+    assert [step for step, phase in REMOUNT.order if phase == "down"] == [
         "stop", "quiet", "commit", "umount", "line", "place", "start",
     ]  # fmt: skip
 
 
 def test_to_nested_the_link_in_use_is_replaced_only_while_the_stack_is_down() -> None:
-    assert [step for step, phase in order(FLAT, NESTED) if phase == "down"] == [
+    assert [step for step, phase in LATE_REMOUNT.order if phase == "down"] == [
         "stop", "quiet", "point", "fstab", "mount", "commit", "umount", "line", "place", "start",
     ]  # fmt: skip
 
@@ -60,7 +64,7 @@ COPY_ONLY = {
 
 @pytest.mark.parametrize(("source", "target"), BOTH_WAYS)
 def test_every_step_of_the_order_is_in_the_registry_once(source: Layout, target: Layout) -> None:
-    steps = [step for step, _phase in order(source, target)]
+    steps = remount(source, target).steps
     assert len(set(steps)) == len(steps)
     assert set(steps) <= set(STEPS)
     assert set(STEPS) - set(steps) <= COPY_ONLY
@@ -81,7 +85,7 @@ def test_a_plan_says_its_steps_first_and_adopts_both_disks(source: Layout, targe
     plan = make_plan(host_with(source), {"layout": target.name})
     assert plan["refusal"] == ""
     assert plan["move"]["direction"] == "forward"
-    assert [step["id"] for step in plan["move"]["steps"]] == [s for s, _p in order(source, target)]
+    assert [step["id"] for step in plan["move"]["steps"]] == remount(source, target).steps
     assert [disk["action"] for disk in plan["disks"]] == ["adopt", "adopt"]
     assert plan["sentences"][0] == (
         f"move state from {source.mounts['state']} (layout {source.name}) to "

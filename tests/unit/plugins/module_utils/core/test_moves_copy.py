@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import COPY, MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import COPY
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
-    order,
     remaining,
     undoable,
 )
@@ -32,9 +32,9 @@ def begun() -> MoveStatus:
     """The status at the beginning, the intent about to be written."""
     disk = make_plan(one_disk(), {"layout": "flat"})["move"]["disk"]
     return MoveStatus(
-        NESTED, FLAT, "u-new", one_disk()["moving"], "move-1",
+        NESTED, FLAT, "u-new", one_disk()["moving"], COPY, "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
-        wanted=frozenset({"app"}), kind=COPY, disk=disk,
+        wanted=frozenset({"app"}), disk=disk,
     )  # fmt: skip
 
 
@@ -191,4 +191,4 @@ def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str) ->
 def test_an_interrupted_copy_has_the_order_of_a_copy() -> None:
     status = begun()
     plan = plan_move(one_disk(), NESTED, FLAT)
-    assert list(plan.steps) == order(NESTED, FLAT, COPY) == remaining(status)
+    assert list(plan.steps) == COPY.order == remaining(status)

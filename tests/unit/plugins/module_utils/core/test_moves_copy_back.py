@@ -10,13 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import (
-    COPY_BACK,
-    MoveStatus,
-)
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import COPY_BACK
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
-    order,
     remaining,
     undoable,
 )
@@ -39,9 +36,9 @@ def flat(**moving: Any) -> Any:
 def begun() -> MoveStatus:
     """The status at the beginning, the intent about to be written."""
     return MoveStatus(
-        FLAT, NESTED, "u-state", flat()["moving"], "move-1",
+        FLAT, NESTED, "u-state", flat()["moving"], COPY_BACK, "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
-        wanted=frozenset({"app"}), kind=COPY_BACK, disk=make_plan(flat(), ASKED)["move"]["disk"],
+        wanted=frozenset({"app"}), disk=make_plan(flat(), ASKED)["move"]["disk"],
     )  # fmt: skip
 
 
@@ -73,8 +70,11 @@ def test_the_plan_says_all_before() -> None:
 
 
 def test_without_being_asked_for_the_disk_goes_with_the_state() -> None:
-    assert make_plan(flat(), {"layout": "nested"})["move"]["kind"] == "remount"
-    assert make_plan(flat(), {"layout": "nested", "state_on": "disk"})["move"]["kind"] == "remount"
+    assert make_plan(flat(), {"layout": "nested"})["move"]["kind"] == "late_remount"
+    assert (
+        make_plan(flat(), {"layout": "nested", "state_on": "disk"})["move"]["kind"]
+        == "late_remount"
+    )
 
 
 def test_a_layout_that_is_not_named_moves_nothing_here_either() -> None:
@@ -269,7 +269,7 @@ def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str, bo
 
 
 def test_the_order_is_that_of_the_registry() -> None:
-    assert remaining(begun()) == order(FLAT, NESTED, COPY_BACK)
+    assert remaining(begun()) == COPY_BACK.order
 
 
 def test_env_names_one_place_only() -> None:

@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core import authority, switch
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import PROMOTE, MoveStatus
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
-    order,
-    undoable,
-)
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import PROMOTE
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import undoable
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
 from .move_refusals import HIDDEN, beneath, host_with
@@ -42,7 +40,7 @@ def test_the_plan_says_what_becomes_of_both_copies() -> None:
     assert (move["kind"], move["authority"], move["uuid"]) == ("promote", "hidden", "u-state")
     assert move["disk"]["uuid"] == "u-state"
     assert move["disk"]["mount_point"] == "/data-state"
-    assert [step["id"] for step in move["steps"]] == [s for s, _p in order(NESTED, FLAT, PROMOTE)]
+    assert [step["id"] for step in move["steps"]] == PROMOTE.steps
     assert "3.0 MiB beneath the mount are copied to" in plan["sentences"][0]
     assert any("the hidden copy of /data/state is the authority" in s for s in plan["sentences"])
     assert "to copy state whole" in move["downtime"]
@@ -70,14 +68,14 @@ def test_what_is_no_state_or_has_no_room_is_refused(
 
 def begun() -> MoveStatus:
     return MoveStatus(
-        NESTED, FLAT, "u-state", host_with(NESTED, bare=beneath(PATH, HIDDEN))["moving"], "move-1",
+        NESTED, FLAT, "u-state", host_with(NESTED, bare=beneath(PATH, HIDDEN))["moving"], PROMOTE, "move-1",
         services=frozenset({"app"}), present=frozenset({"agnes-app-1"}), wanted=frozenset({"app"}),
-        kind=PROMOTE, authority="hidden",
+        authority="hidden",
     )  # fmt: skip
 
 
 def test_from_the_stop_on_no_boot_shows_the_copy_that_does_not_count() -> None:
-    steps = [step for step, _phase in order(NESTED, FLAT, PROMOTE)]
+    steps = PROMOTE.steps
     assert steps.index("unlist") < steps.index("stop") < steps.index("reveal")
     assert (
         steps.index("quiet") < steps.index("reveal") < steps.index("aside") < steps.index("stage")

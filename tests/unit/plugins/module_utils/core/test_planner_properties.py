@@ -23,10 +23,8 @@ from ansible_collections.agnes.host.plugins.module_utils.core.devices import (
     not_blank_because,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, state_dirs
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import (
-    COPY_BACK,
-    MoveStatus,
-)
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
@@ -165,8 +163,8 @@ def _carried_out_move(observed: Any, move: dict[str, Any]) -> None:
     uuid = move["uuid"] if move["uuid"] != "new" else "u-new-state"
     target = LAYOUTS[move["target"]]
     status = MoveStatus(
-        LAYOUTS[move["source"]], target, uuid, observed["moving"], "move-1",
-        kind=move["kind"], disk=move["disk"],
+        LAYOUTS[move["source"]], target, uuid, observed["moving"], KINDS[move["kind"]], "move-1",
+        disk=move["disk"],
     )  # fmt: skip
     for step, _phase in remaining(status):
         status = applied(status, step)
@@ -175,7 +173,7 @@ def _carried_out_move(observed: Any, move: dict[str, Any]) -> None:
     kept = [m for m in observed["mounts"] if m["target"] not in observed["state"]]
     at = [p for p in status.facts["points"] if p["root"] == "/"]
     observed["mounts"] = kept + [mount(p["target"], p["maj_min"], p["uuid"]) for p in at]
-    if move["kind"] == COPY_BACK:
+    if move["kind"] == "copy_back":
         known = observed["record"]["disks"]
         known["retired"] = known.pop("state", {"uuid": uuid})
     elif move["disk"]:

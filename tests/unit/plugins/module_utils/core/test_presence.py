@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
     COMMIT,
@@ -32,7 +33,7 @@ def status(kind: str, committed: bool) -> MoveStatus:
     """A move from nested to flat; to copy back, the other way."""
     source, target = (FLAT, NESTED) if kind == "copy_back" else (NESTED, FLAT)
     moving = {**host_with(source)["moving"], "env": (target if committed else source).env()}
-    return MoveStatus(source, target, "u-state", moving, kind=kind)
+    return MoveStatus(source, target, "u-state", moving, KINDS[kind])
 
 
 @pytest.mark.parametrize(
