@@ -47,7 +47,9 @@ def main(path: str) -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with open(path, "a", buffering=1) as log:
-        threads = [threading.Thread(target=client, args=(log, context)) for _ in range(CLIENTS)]
+        threads = [
+            threading.Thread(target=client, args=(log, context)) for _client in range(CLIENTS)
+        ]
         for thread in threads:
             thread.start()
             time.sleep(PAUSE)

@@ -23,8 +23,8 @@ class Host(upgrade.Tick):
     """Its registry and engine are dictionaries."""
 
     def __init__(self, tmp: Path) -> None:
-        super().__init__(lambda text: self.said.append(text), str(tmp), False)
         self.said: list[str] = []
+        super().__init__(self.said.append, str(tmp), False)
         self.tmp = tmp
         self.published, self.running = OLD, OLD
         self.names = {IMAGE: OLD}

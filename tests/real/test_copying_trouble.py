@@ -114,7 +114,7 @@ def test_a_read_only_target_fails(filesystem: Filesystem) -> None:
     source, target = big_source(filesystem, 1), filesystem("ext4", "target", 32)
     subprocess.run(["mount", "-o", "remount,ro", str(target)], check=True)
     wanted = pytest.raises(errors.CopyFailed, match="Read-only file system")
-    with copy_of(source, target) as copy, wanted:
+    with wanted, copy_of(source, target) as copy:
         copy.final()
 
 

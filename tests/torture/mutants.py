@@ -128,6 +128,11 @@ def see(step: str, begin: str) -> tuple[Case, ...]:
     return SEEN_BY.get(step, around)(begin)
 
 
+def _first_with(step: str, orders: dict[str, list[str]]) -> str:
+    """The first kind of move that has a step."""
+    return next(kind for kind, each in orders.items() if step in each)
+
+
 def generated(orders: dict[str, list[str]], undone: list[str]) -> Iterator[Mutant]:
     """Each step taken out of each order, said to be done always or never, and each undo taken out."""
     steps = list(dict.fromkeys(step for each in orders.values() for step in each))
@@ -136,14 +141,14 @@ def generated(orders: dict[str, list[str]], undone: list[str]) -> Iterator[Mutan
             text = _DROP.format(kind=kind, step=step)
             yield Mutant(f"drop-{kind}-{step}", KINDS, "", text, see(step, BEGINS[kind]))
     for step in steps:
-        kind = next(kind for kind, each in orders.items() if step in each)
+        kind = _first_with(step, orders)
         for done in (True, False)[step in UNSEEN :]:
             text = _DONE.format(step=step, done=done)
             name = "always" if done else "never"
             tests = see(step, BEGINS[kind]) if done else plain(BEGINS[kind])
             yield Mutant(f"{name}-{step}", STEPS, "", text, tests)
     for step in undone:
-        kind = next(kind for kind, each in orders.items() if step in each)
+        kind = _first_with(step, orders)
         begin = BEGINS[kind]
         tests = failed(begin, f"{UNDONE_AFTER.get(step, step)}.after:eio", "commit.after:eio")
         yield Mutant(f"no-undo-{step}", ACTS, "", _NO_UNDO.format(step=step), tests)

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_failpoints import FULL, play, pytestmark  # noqa: F401
+import test_failpoints
+from test_failpoints import FULL, play
+
+pytestmark = test_failpoints.pytestmark
 
 
 def running(found: dict[str, Any]) -> list[str]:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import test_failpoints
 from mutants import BEGINS, LOGIC, ORDER, Mutant, generated
-from test_failpoints import FULL, pytestmark  # noqa: F401
+from test_failpoints import FULL
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
+
+pytestmark = test_failpoints.pytestmark
 
 ROOT = Path(__file__).resolve().parents[2]
 UTILS = "plugins/module_utils"

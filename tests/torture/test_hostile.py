@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import test_failpoints
 from attacks import ATTACKS
-from test_failpoints import FULL, play, pytestmark  # noqa: F401
+from test_failpoints import FULL, play
+
+pytestmark = test_failpoints.pytestmark
 
 STEPS = {
     "at once": "",

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import test_failpoints
 from test_failpoints import (
     AROUND,
     BEGINNINGS,
     FULL,
     play,
     points,
-    pytestmark,  # noqa: F401
     same_end,
 )
+
+pytestmark = test_failpoints.pytestmark
 
 LAYOUTS = {
     begin: ("flat", "nested") if begin in ("flat", "copy_back") else ("nested", "flat")

@@ -66,7 +66,7 @@ def check_moved(found: dict[str, Any], name: str, source: str, target: str) -> N
     assert f"{target}: move state from layout {source} (" in line_of(name, found["output"])
     planned = records.actions(found["all"], name, check=True)
     assert planned == records.actions(found["all"], name)
-    assert any(module == "agnes.host.move" for module, *_ in planned)
+    assert any(module == "agnes.host.move" for module, *_more in planned)
     own = [r for r in found["all"] if r["host"] == name]
     assert "Gate | Read the rows" in [r["task"] for r in own]
     said = [r["task"] for r in own if "Say what will be done" in r["task"]]

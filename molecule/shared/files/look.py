@@ -67,9 +67,10 @@ def mounts() -> list[dict[str, str]]:
 def block(device: str) -> dict[str, str]:
     """What a probe of the device finds, and the features of its ext4 filesystem; nothing without one."""
     probe = ["blkid", "--probe", "--output", "export", device]
-    lines = subprocess.run(probe, capture_output=True, text=True).stdout.splitlines()
+    lines = subprocess.run(probe, capture_output=True, text=True, check=False).stdout.splitlines()
     found = dict(line.split("=", 1) for line in lines)
-    features = subprocess.run(["dumpe2fs", "-h", device], capture_output=True, text=True)
+    header = ["dumpe2fs", "-h", device]
+    features = subprocess.run(header, capture_output=True, text=True, check=False)
     for line in features.stdout.splitlines():
         if line.startswith("Filesystem features"):
             found["features"] = line.partition(":")[2].strip()

@@ -82,7 +82,7 @@ class Caddy:
         lines = done.out.split()
         if not lines:
             return None
-        host, _, port = lines[0].rpartition(":")
+        host, _colon, port = lines[0].rpartition(":")
         host = host.strip("[]")
         return ("127.0.0.1" if host in ("0.0.0.0", "::", "") else host), int(port)
 

@@ -54,7 +54,9 @@ def _foreign(directory: int, found: str) -> MarkerForeign:
 def epoch(marker: dict[str, Any]) -> int:
     """The epoch that a marker names; zero for what is no epoch."""
     found = marker.get("epoch")
-    return found if type(found) is int and 0 <= found < _EPOCHS else 0
+    if isinstance(found, bool) or not isinstance(found, int):
+        return 0
+    return found if 0 <= found < _EPOCHS else 0
 
 
 def read_if_any(directory: int) -> dict[str, Any]:

@@ -414,7 +414,7 @@ DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES, *HOST_TOOLS]]
 def test_a_refusal_says_its_whole_sentence(case: Case, tmp_path: Path) -> None:
     with pytest.raises(case.cls) as refused:
         case.trigger(tmp_path)
-    assert type(refused.value) is case.cls
+    assert refused.type is case.cls
     assert str(refused.value) == case.message.replace("{tmp}", str(tmp_path))
 
 

@@ -33,7 +33,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_response(404 if kind == "missing" else 200)
         self.end_headers()
         if kind == "drip":
-            for _ in range(30):
+            for _time in range(30):
                 self.wfile.write(b"-")
                 self.wfile.flush()
                 time.sleep(0.1)

@@ -68,7 +68,7 @@ class Served:
     def serve(self, context: ssl.SSLContext) -> None:
         while True:
             try:
-                plain, _ = self.socket.accept()
+                plain = self.socket.accept()[0]
             except OSError:
                 return
             if (self.top / "reload").exists():

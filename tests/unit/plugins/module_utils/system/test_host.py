@@ -210,7 +210,7 @@ def failing(number: int) -> Any:
 
 
 LOOKS: list[Any] = [
-    ("os.listdir", lambda path: host._listing(path), []),
+    ("os.listdir", host._listing, []),
     ("os.lstat", lambda path: host.state_place(path, [])["kind"], "absent"),
     ("os.statvfs", moving._used, (0, 0)),
 ]

@@ -49,7 +49,7 @@ def test_one_that_no_copy_could_follow_says_why(
     monkeypatch.setattr(
         "ansible_collections.agnes.host.plugins.module_utils.system.manifest.MAX_DEPTH", 2
     )
-    (why,) = measured(str(tmp_path))[1].values()
+    (why,) = [*measured(str(tmp_path))[1].values()]
     assert "directories more than 2 deep" in why
 
 
