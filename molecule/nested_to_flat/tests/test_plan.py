@@ -116,12 +116,36 @@ def test_the_failure_of_the_command_before_a_move_stops_it_before_anything(
     assert snapshot(host) == before
 
 
+OWN_COMPOSE = """
+mkdir -p /srv/docker/cli-plugins
+cat > /srv/docker/cli-plugins/docker-compose <<'END'
+#!/bin/sh
+cat /proc/self/cgroup >> /srv/docker/called
+exec "$(ls /usr/libexec/docker/cli-plugins/docker-compose /usr/lib/docker/cli-plugins/docker-compose 2>/dev/null | head -n 1)" "$@"
+END
+cat > /srv/docker/python3 <<'END'
+#!/bin/sh
+DOCKER_CONFIG=/srv/docker exec /usr/bin/python3 "$@"
+END
+chmod +x /srv/docker/python3 /srv/docker/cli-plugins/docker-compose
+"""
+"""A DOCKER_CONFIG that brings a Compose of its own, which writes down whose child it is."""
+
+
 def test_the_plan_is_applied_once(
     name: str, host: Any, run: Callable[..., Any], folder: Path
 ) -> None:
+    """By a run with a Compose of its own: the unit that moves has the same one."""
     path = folder / f"agnes-plan-{name}.json"
-    done = run("applied", "-e", f"plan={path}", state_layout_pre_move_command=VERIFIED)
+    host.check_output(OWN_COMPOSE)
+    done = run(
+        "applied", "-e", f"plan={path}", state_layout_pre_move_command=VERIFIED,
+        ansible_python_interpreter="/srv/docker/python3",
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    called = host.check_output("cat /srv/docker/called").splitlines()
+    of_the_unit = [line for line in called if "agnes-host-move.service" in line]
+    assert 0 < len(of_the_unit) < len(called)
     assert "last verified backup: daily-7, verified" in done.stdout
     moved.check(host, LAYOUTS["nested"])
     before = snapshot(host)

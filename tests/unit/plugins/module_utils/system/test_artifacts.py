@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -101,6 +102,24 @@ def test_a_command_sees_one_environment_whoever_calls(monkeypatch: pytest.Monkey
     fixed = {"PATH": commands.PATH, "HOME": "/root", "LC_ALL": "C"}
     assert dict(line.split("=", 1) for line in run(["env"]).out.split()) == {**fixed, **PROXIES}
     assert commands.which("env") == "/usr/bin/env"
+
+
+def test_a_process_that_takes_over_a_run_has_the_environment_of_that_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the same Compose, too: DOCKER_CONFIG may have a plugin of its own."""
+    for name in commands.PASSED:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**HOSTILE, **PROXIES}.items():
+        monkeypatch.setenv(name, value)
+    given, of_the_run = json.loads(json.dumps(commands.passed())), commands.environment()
+    assert given == PROXIES
+    for name in {**HOSTILE, **PROXIES}:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("http_proxy", "http://of-another-run:3128")
+    monkeypatch.setenv("HOME", "/")
+    commands.take_over(given)
+    assert commands.environment() == of_the_run
 
 
 def test_any_exit_code_can_be_taken_and_there_is_no_input() -> None:
