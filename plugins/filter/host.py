@@ -3,64 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.agnes.host.plugins.module_utils.core import chain as chains
-from ansible_collections.agnes.host.plugins.module_utils.core import overlay as overlays
 from ansible_collections.agnes.host.plugins.module_utils.core import rollout as rollouts
-from ansible_collections.agnes.host.plugins.module_utils.core.choice import choose_layout
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal, UnknownLayout
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
-    LAYOUTS,
-    UNDECIDED,
-    Layout,
-    known_layouts,
-    resolve_state_dir,
-)
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import written
 from ansible_collections.agnes.host.plugins.module_utils.core.summary import summarise
-
-
-def _layout(name: str) -> Layout:
-    if name not in LAYOUTS:
-        raise UnknownLayout(asked=name, source="the filter's argument", known=known_layouts())
-    return LAYOUTS[name]
-
-
-def layout(host: Any, layout: str = "", wanted: str = "", override: bool = False) -> str:
-    """The name of the layout that the host shall have, or ``undecided``."""
-    chosen, _source = choose_layout(host, layout or "", wanted or "", override)
-    return chosen.name if chosen else UNDECIDED
-
-
-def mounts(name: str) -> dict[str, str]:
-    """The mount point of each disk in a layout."""
-    return dict(_layout(name).mounts)
-
-
-def state_dir(env: Mapping[str, str]) -> str:
-    """STATE_DIR of an environment."""
-    return resolve_state_dir(env)
-
-
-def overlay(config: Mapping[str, Any], name: str) -> str:
-    """The overlay's text for a resolved configuration and a layout."""
-    return overlays.render(overlays.cut(config), _layout(name))
-
-
-def chain(
-    current: Sequence[str],
-    name: str,
-    profiles: Sequence[str] = (),
-    available: Sequence[str] = (),
-) -> list[str]:
-    """The chain of compose files with this layout's overlay in it."""
-    return chains.chain_for(_layout(name), current, profiles, available)
-
 
 _RESULTS = (
     "__disks_done",
@@ -94,18 +43,6 @@ def rollout(hosts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"stages": rollouts.stages(planned), "lines": rollouts.lines(planned)}
 
 
-def _refusing(decide: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter raises its own kind of error; the sentence stays the same."""
-
-    def decided(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return decide(*args, **kwargs)
-        except Refusal as refusal:
-            raise AnsibleFilterError(str(refusal)) from refusal
-
-    return decided
-
-
 def plan(host: Any, request: Optional[Mapping[str, Any]] = None, **more: Any) -> dict[str, Any]:
     """What a run would do, or the refusal, as data."""
     return make_plan(host, {**(request or {}), **more})
@@ -122,11 +59,6 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name -> filter."""
         return {
-            "layout": _refusing(layout),
-            "mounts": _refusing(mounts),
-            "state_dir": state_dir,
-            "overlay": _refusing(overlay),
-            "chain": _refusing(chain),
             "plan": plan,
             "plan_file": plan_file,
             "rollout": rollout,

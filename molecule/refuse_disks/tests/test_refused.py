@@ -39,7 +39,7 @@ FOUND: dict[str, str] = {
 }
 """Disk -> what the sentence says that was found on it."""
 
-DISKS = r"(/dev/\S+ \(\d+ GiB[^)]*\)(, )?)+"
+DISKS = r"(/dev/\S+ \([\d.]+ [GM]iB[^)]*\)(, )?)+"
 
 WRONG: dict[str, tuple[dict[str, str], str]] = {
     "missing": (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which database backend the product's instance.yaml names; a target host has no YAML library."""
+"""What the product's instance.yaml says of the database; a target host has no YAML library."""
 
 from __future__ import annotations
 
@@ -53,3 +53,15 @@ def backend_of(text: str) -> str:
             return flow["name"]
         return DUCKDB if rest in ("~", "null", "{}") else UNKNOWN
     return DUCKDB
+
+
+def is_stub(text: str) -> bool:
+    """Whether it says that the backend is duckdb, and nothing else: the product makes that by itself."""
+    lines = [line for line in text.splitlines() if line.strip() not in ("", "---")]
+    said = [line for line in lines if not line.lstrip().startswith("#")]
+    if len(said) != 2:
+        return False
+    section, child = _SECTION.match(said[0]), _CHILD.match(said[1])
+    if section is None or child is None or _bare(section["rest"]):
+        return False
+    return child["key"] == "backend" and _bare(child["value"]) == DUCKDB

@@ -13,8 +13,8 @@ from .facts import Host
 from .layouts import Layout
 from .move_errors import CopyTargetForeign, MovePlaceInUse, StateRetired
 from .move_status import RETIRED, Point
-from .move_steps import say_bytes
 from .state_on import check_copy_back, check_measured, check_not_config_disk, not_retired
+from .text import say_size
 
 _USABLE = 0.9
 """What a new filesystem leaves of its disk, at least; the copy itself looks again at what it has."""
@@ -80,8 +80,8 @@ def blank_disk(asked: Asked) -> dict[str, Any]:
     wanted = int(host["moving"]["used"] * ROOM_FACTOR)
     if disk.size * _USABLE < wanted:
         raise NoRoom(
-            source=source.state_dir, target=disk.device, found=say_bytes(int(disk.size * _USABLE)),
-            wanted=f"{say_bytes(wanted)}: a tenth more than there is to copy",
+            source=source.state_dir, target=disk.device, found=say_size(int(disk.size * _USABLE)),
+            wanted=f"{say_size(wanted)}: a tenth more than there is to copy",
         )  # fmt: skip
     return disk.as_dict()
 
@@ -115,7 +115,7 @@ def disk_above(asked: Asked) -> dict[str, Any]:
     wanted = int(found["bytes"] * ROOM_FACTOR)
     if free < wanted:
         raise NoRoom(
-            source=old, target=disk.device, found=say_bytes(max(0, free)),
-            wanted=f"{say_bytes(wanted)}: a tenth more than there is to copy",
+            source=old, target=disk.device, found=say_size(max(0, free)),
+            wanted=f"{say_size(wanted)}: a tenth more than there is to copy",
         )  # fmt: skip
     return {**disk.as_dict(), "mount_point": target.mounts["state"]}

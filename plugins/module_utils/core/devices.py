@@ -10,6 +10,7 @@ from typing import Any
 
 from .facts import Device, Host
 from .fstab import names_uuid, tag_of
+from .text import say_size
 
 GIB = 1024**3
 
@@ -26,15 +27,10 @@ NO_IDENTITY = "none"
 """Identity of a disk that nothing tells from others: loop devices, plain virtio."""
 
 
-def say_size(size: int) -> str:
-    """Bytes for a message: rounded down, or a disk that is too small might read as if it were not."""
-    return f"{size * 10 // GIB / 10:.1f} GiB" if size >= GIB else f"{size * 1024 // GIB} MiB"
-
-
 def about(device: Device, known: Sequence[Device]) -> str:
     """What tells a person which disk it is: size, model, identity."""
     identity = identity_of(device, known)
-    parts = [f"{device['size'] / GIB:.0f} GiB", device["model"] or ""]
+    parts = [say_size(device["size"]), device["model"] or ""]
     return ", ".join([*filter(None, parts), *([identity] if identity != NO_IDENTITY else [])])
 
 

@@ -33,7 +33,6 @@ from .devices import (
     mounts_on,
     not_blank_because,
     only_ours,
-    say_size,
     traits_note,
     unprobed,
     was_spent,
@@ -60,6 +59,7 @@ from .errors import (
 )
 from .facts import Device, Host, Mount
 from .layouts import DISKS, Layout
+from .text import say_size
 
 DISK, DIRECTORY = "disk", "directory"
 """What state may be asked to be on: a disk of its own, or a directory of the data disk."""
@@ -381,7 +381,7 @@ def _plan_format(
     ]
     if device["size"] < COMFORTABLE_GIB * GIB:
         notes.append(
-            f"{device['path']} for {role} has {device['size'] / GIB:.0f} GiB, which is little "
+            f"{device['path']} for {role} has {say_size(device['size'])}, which is little "
             f"(under {COMFORTABLE_GIB})"
         )
     return DiskPlan(

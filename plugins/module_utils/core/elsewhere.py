@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from .choice import holding
-from .devices import say_size
 from .disks import DiskPlan, recorded_uuid
 from .errors import ContainersElsewhere, CouldNotLook, StateInVolume
 from .facts import Contents, Elsewhere, Host
+from .text import say_size
 from .tree import DATA_NAMES, OWN_NAMES, STATE_NAMES
 
 _SHOWN = 5

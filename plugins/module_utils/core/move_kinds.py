@@ -18,8 +18,9 @@ from .intent import INTENT_PATH, MoveIntent
 from .layouts import Layout
 from .move_errors import IntentUnreadable
 from .move_status import ACTIVE, INCOMPLETE, RETIRED, SEALED, MoveStatus, is_disk
-from .move_steps import AFTER, BEFORE, COMMIT, DOWN, say_bytes
+from .move_steps import AFTER, BEFORE, COMMIT, DOWN
 from .precopy import MAX_ROUNDS
+from .text import say_size
 
 SHADOWED = "shadowed"
 """State is in a directory of the data disk, and the state disk is mounted over it (see DISK, DIRECTORY)."""
@@ -117,13 +118,13 @@ def _copy_at_new(status: MoveStatus) -> bool:
 
 
 def _says_remount(status: MoveStatus) -> str:
-    used = say_bytes(status.facts["used"])
+    used = say_size(status.facts["used"])
     return f"{used} stay where they are on the state disk, only its mount point moves"
 
 
 def _says_copy(status: MoveStatus, source: str, target: str, kept: str) -> str:
     return (
-        f"{say_bytes(status.facts['used'])} in {status.facts['files']} files are copied from {source} to "
+        f"{say_size(status.facts['used'])} in {status.facts['files']} files are copied from {source} to "
         f"{target}{status.disk['device']}, in up to {MAX_ROUNDS} rounds while the stack runs; {kept}"
     )
 
@@ -136,7 +137,7 @@ def _shadowed_bytes(status: MoveStatus) -> int:
 
 def _says_promote(status: MoveStatus) -> str:
     return (
-        f"{say_bytes(_shadowed_bytes(status))} beneath the mount are copied to {status.disk['device']} while the "
+        f"{say_size(_shadowed_bytes(status))} beneath the mount are copied to {status.disk['device']} while the "
         "stack is down; what is on the disk now is renamed aside there, and the directory kept aside"
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from .move_status import ACTIVE, MoveStatus
 from .precopy import MAX_ROUNDS
+from .text import say_size
 
 GRACE_SECONDS = 90
 """How long a container may take to stop: the app's own grace is 60 s."""
@@ -46,7 +47,7 @@ class Step:
             source=status.source.name, overlay=status.target.overlay,
             place=_say_place(status), device=status.disk.get("device", "the state disk"),
             fstype=status.disk.get("fstype", ""), lost=_say_lost(status),
-            size=say_bytes(int(status.disk.get("size") or 0)),
+            size=say_size(int(status.disk.get("size") or 0)),
             rounds=MAX_ROUNDS,
         )  # fmt: skip
 
@@ -59,14 +60,6 @@ def _say_place(status: MoveStatus) -> str:
 def _say_lost(status: MoveStatus) -> str:
     lost = status.disk.get("lost")
     return f"LOSING {lost}, by consent" if lost else "blank"
-
-
-def say_bytes(number: int) -> str:
-    """A number of bytes, for people."""
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number} bytes"
 
 
 def _proved(step: str) -> Callable[[MoveStatus], bool]:

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from .errors import NotRetired
 from .layouts import LAYOUTS
-from .text import shown
+from .text import say_size, shown
 
 ASIDE = ".agnes-host-aside"
 """Directory of what a move took out of its place: beside a mount point, or at the top of the disk there."""
@@ -57,6 +57,5 @@ def check_named(named: Sequence[str], found: Sequence[Retired]) -> list[str]:
 
 def say(item: Retired) -> str:
     """For people."""
-    mib = item["bytes"] / 1024**2
     newest = f", newest of {item['newest']}" if item["newest"] else ""
-    return f"{item['path']} ({item['files']} files, {mib:.1f} MiB{newest})"
+    return f"{item['path']} ({item['files']} files, {say_size(item['bytes'])}{newest})"

@@ -8,7 +8,6 @@ decides: see authority.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +20,6 @@ STUB = "instance.yaml"
 STUB_MAX = 4096
 TICK = "agnes-state-applier.tick"
 _EMPTY_DIRECTORIES = ("certs", "db-jobs", "lost+found")
-_PLAIN = re.compile(
-    r"""^(\s*)([A-Za-z_]+):\s*(?:"([^"]*)"|'([^']*)'|([^\s#"'][^#]*?))?\s*(?:#.*)?$"""
-)
 
 
 @dataclass(frozen=True)
@@ -48,20 +44,6 @@ class Found:
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {**vars(self), "path": show(self.path)[1:-1]}
-
-
-def is_stub(text: str) -> bool:
-    """Whether an instance.yaml says that the backend is duckdb, and nothing else."""
-    said = []
-    for line in text.splitlines():
-        if not line.strip() or line.lstrip().startswith("#") or line.strip() == "---":
-            continue
-        found = _PLAIN.match(line)
-        if not found:
-            return False
-        indent, key, *values = found.groups()
-        said.append((bool(indent), key, next((v for v in values if v is not None), "")))
-    return said == [(False, "database", ""), (True, "backend", "duckdb")]
 
 
 def is_harmless(name: str, kind: str, size: int, stub: bool) -> bool:

@@ -24,7 +24,7 @@ from .move_errors import (
     StateRetired,
 )
 from .move_status import INCOMPLETE, RETIRED, SEALED
-from .move_steps import say_bytes
+from .text import say_size
 
 CONFIG_DISK = "/dev/disk/by-id/google-config-disk"
 """The name by which the product's upgrade looks for a disk to mount at STATE_DIR by itself."""
@@ -86,8 +86,8 @@ def check_copy_back(host: Host, source: Layout, target: Layout) -> None:
     check_measured(host, data)
     if facts["free"] < wanted:
         raise NoRoom(
-            source=source.state_dir, target=data, found=say_bytes(facts["free"]),
-            wanted=f"{say_bytes(wanted)}: a tenth more than there is to copy",
+            source=source.state_dir, target=data, found=say_size(facts["free"]),
+            wanted=f"{say_size(wanted)}: a tenth more than there is to copy",
         )  # fmt: skip
     if 0 <= facts["free_inodes"] < facts["files"]:
         raise NoRoom(

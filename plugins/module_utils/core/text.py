@@ -34,6 +34,14 @@ def shown(text: str) -> str:
     return _ODD.sub(_escape, text)
 
 
+def say_size(number: int) -> str:
+    """A number of bytes, for people: rounded down, or a disk that is too small might read as if it were not."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if number >= size:
+            return f"{number * 10 // size / 10:g} {unit}"
+    return f"{number} bytes"
+
+
 def clean(value: Any) -> Any:
     """A value of plain data with ``shown`` for every text in it, keys too."""
     if isinstance(value, str):

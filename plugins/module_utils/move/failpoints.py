@@ -15,7 +15,6 @@ VARIABLE = "AGNES_HOST_FAILPOINT"
 FILE = "/run/agnes-host/failpoint"
 FIRED = "/run/agnes-host/failpoint.fired"
 
-WHENS = ("before", "after", "undo_before", "undo_after")
 ERRORS = {"eio": errno.EIO, "enospc": errno.ENOSPC, "erofs": errno.EROFS}
 MODES = ("kill", *ERRORS)
 HANG = "hang"

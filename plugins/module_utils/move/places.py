@@ -72,10 +72,9 @@ def check_aside(parent: str) -> None:
 
 def _kind(parent: int, name: str) -> str:
     try:
-        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        return trees.kind_of(os.stat(name, dir_fd=parent, follow_symlinks=False))
     except FileNotFoundError:
         return "absent"
-    return "link" if stat.S_ISLNK(mode) else "directory" if stat.S_ISDIR(mode) else "file"
 
 
 def _immutable(parent: int, name: str, wanted: bool) -> None:

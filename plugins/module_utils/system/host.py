@@ -36,7 +36,7 @@ from . import (
     state_secrets,
 )
 from .commands import which
-from .trees import looking
+from .trees import kind_of, looking
 
 _LOST_AND_FOUND = "lost+found"
 _NAMES_SHOWN = 20
@@ -79,12 +79,10 @@ def state_place(path: str, mounts: list[Mount]) -> StatePlace:
         info = os.lstat(path)
     if info is None:
         return place
-    if stat.S_ISLNK(info.st_mode):
-        place["kind"], place["target"] = "link", os.readlink(path)
-    elif not stat.S_ISDIR(info.st_mode):
-        place["kind"] = "other"
-    else:
-        place["kind"] = "directory"
+    place["kind"] = kind_of(info)
+    if place["kind"] == "link":
+        place["target"] = os.readlink(path)
+    elif place["kind"] == "directory":
         place["mounted"] = any(mount["target"] == path for mount in mounts)
         place["names"] = _listing(path)
         with looking(path):

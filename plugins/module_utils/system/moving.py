@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from ..core import dotenv, fstab, shadow
-from ..core.backend import UNKNOWN, backend_of
+from ..core.backend import UNKNOWN, backend_of, is_stub
 from ..core.disks import COPY_TARGET
 from ..core.errors import Refusal
 from ..core.layouts import is_below, resolve_data_dir, resolve_state_dir, state_dirs
@@ -139,19 +138,16 @@ def beneath(path: str) -> Iterator[int]:
 
 def _leftover(directory: int, name: str) -> Leftover:
     info = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    found: Leftover = {"name": name, "kind": "other", "size": info.st_size, "stub": False}
-    if stat.S_ISLNK(info.st_mode):
-        found["kind"] = "link"
-    elif stat.S_ISDIR(info.st_mode):
+    kind = trees.kind_of(info)
+    found: Leftover = {"name": name, "kind": kind, "size": info.st_size, "stub": False}
+    if kind == "directory":
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
         try:
-            found["kind"], found["size"] = "directory", len(os.listdir(fd))
+            found["size"] = len(os.listdir(fd))
         finally:
             os.close(fd)
-    elif stat.S_ISREG(info.st_mode):
-        found["kind"] = "file"
-        if name == shadow.STUB:
-            found["stub"] = has_stub(directory)
+    elif kind == "file" and name == shadow.STUB:
+        found["stub"] = has_stub(directory)
     return found
 
 
@@ -173,10 +169,10 @@ def bare(path: str, all_of_it: bool = False) -> Bare:
 
 def _bare_in(parent: int, name: str, found: Bare, shown: Optional[int]) -> Bare:
     info = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    if stat.S_ISLNK(info.st_mode):
-        found["kind"], found["target"] = "link", os.readlink(name, dir_fd=parent)
-    elif stat.S_ISDIR(info.st_mode):
-        found["kind"] = "directory"
+    found["kind"] = trees.kind_of(info)
+    if found["kind"] == "link":
+        found["target"] = os.readlink(name, dir_fd=parent)
+    elif found["kind"] == "directory":
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         try:
             entries = [_leftover(fd, each) for each in sorted(os.listdir(fd))]
@@ -185,8 +181,6 @@ def _bare_in(parent: int, name: str, found: Bare, shown: Optional[int]) -> Bare:
         # However many leftovers there are, none hides anything else.
         stand = set(no_leftovers({**found, "entries": entries}))
         found["entries"] = sorted(entries, key=lambda e: e["name"] not in stand)[:shown]
-    else:
-        found["kind"] = "other"
     return found
 
 
@@ -199,7 +193,7 @@ def _instance_in(directory: int) -> str:
 def has_stub(directory: int) -> bool:
     """Whether the instance.yaml in an open directory is the one that the product makes by itself."""
     try:
-        return shadow.is_stub(_instance_in(directory))
+        return is_stub(_instance_in(directory))
     except OSError:
         return False
 

@@ -8,7 +8,6 @@ to list; each container of each service is looked at, and what could not be prov
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -20,7 +19,7 @@ from ..core.shadow import is_harmless
 from ..core.sight import Need, needs, needs_of
 from ..core.stack import Containers, has_ended_well
 from ..core.stack_errors import NothingProved, StaleHolds
-from . import inside, moving
+from . import inside, moving, trees
 from .devices import maj_min_of
 
 _SHOWN = 5
@@ -211,8 +210,7 @@ def files_beneath(point: str) -> list[str]:
                 for name in sorted(names):
                     info = os.stat(name, dir_fd=fd, follow_symlinks=False)
                     stub = name == "instance.yaml" and moving.has_stub(fd)
-                    kind = "file" if stat.S_ISREG(info.st_mode) else "other"
-                    if not is_harmless(name, kind, info.st_size, stub):
+                    if not is_harmless(name, trees.kind_of(info), info.st_size, stub):
                         found.append(os.path.relpath(os.path.join(where, name), top))
                 if len(found) >= _SHOWN:
                     break

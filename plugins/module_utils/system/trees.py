@@ -135,7 +135,8 @@ def _chown(entry: Entry) -> None:
         os.fchown(fd, entry.uid, entry.gid)
 
 
-def _kind(info: os.stat_result) -> str:
+def kind_of(info: os.stat_result) -> str:
+    """What a name is, never followed: link, directory, file, or special file (a socket, pipe or device)."""
     if stat.S_ISLNK(info.st_mode):
         return "link"
     if stat.S_ISDIR(info.st_mode):
@@ -160,9 +161,9 @@ def announce_fresh(entry: Entry, actions: Actions, is_mount_point: bool) -> None
 def _checked(entry: Entry) -> Optional[os.stat_result]:
     """What has the entry's name. Raises StateLinkForeign when that is of another kind."""
     info = _stat(entry)
-    if info is not None and _kind(info) != entry.kind:
+    if info is not None and kind_of(info) != entry.kind:
         wanted = f"a link to '{entry.target}'" if entry.kind == "link" else f"a {entry.kind}"
-        raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a {_kind(info)}")
+        raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a {kind_of(info)}")
     return info
 
 

@@ -188,7 +188,7 @@ PLANNED = [
     ),
     Planned(
         errors.TooSmall, host(), {**FLAT, "min_gib": {"data": 10, "state": 20}},
-        "AH025: '/dev/sdc' for /data-state is too small (found 16.0 GiB, wanted at least 20 GiB); "
+        "AH025: '/dev/sdc' for /data-state is too small (found 16 GiB, wanted at least 20 GiB); "
         "attach a larger disk, or lower disks_state_min_gib",
     ),
     Planned(
@@ -240,7 +240,7 @@ PLANNED = [
         errors.DiskMissing,
         host(record={"format": 1, "disks": {"data": {"uuid": "u-1", "phase": "adopted", "size": 16 * GIB}}}),
         {"layout": "flat"},
-        "AH035: this host's data disk (UUID u-1, 16.0 GiB) is not on this host, so nothing is made or "
+        "AH035: this host's data disk (UUID u-1, 16 GiB) is not on this host, so nothing is made or "
         "mounted in its place at /data; attach it again, or, if it is lost for good, move "
         "/var/lib/agnes-host/record.json aside and clear /etc/fstab of it",
     ),

@@ -169,7 +169,7 @@ TEST_REFUSALS: list[Any] = [
     ),
     pytest.param(
         with_data(device(size=8 * GIB)), "flat",
-        "AH025: '/dev/sdb' for /data is too small (found 8.0 GiB, wanted at least 10 GiB); attach a "
+        "AH025: '/dev/sdb' for /data is too small (found 8 GiB, wanted at least 10 GiB); attach a "
         "larger disk, or lower disks_data_min_gib", id="too-small",
     ),
     pytest.param(
@@ -272,7 +272,7 @@ UNMOUNTED = {"/data/state": place("link", target="/data-state"), "/data-state": 
 TEST_MISSING: list[Any] = [
     pytest.param(
         host(record=GONE, state=UNMOUNTED),
-        "AH035: this host's state disk (UUID u-gone, 8.0 GiB) is not on this host, so nothing is made "
+        "AH035: this host's state disk (UUID u-gone, 8 GiB) is not on this host, so nothing is made "
         "or mounted in its place at /data-state; attach it again, or, if it is lost for good, move "
         "/var/lib/agnes-host/record.json aside and clear /etc/fstab of it", id="a-blank-one-has-its-name",
     ),
@@ -281,7 +281,7 @@ TEST_MISSING: list[Any] = [
             record=GONE, state=UNMOUNTED,
             devices=[device("/dev/sdb"), ext4("/dev/sdc", "u-gone"), ext4("/dev/sdd", "u-gone")],
         ),
-        "AH035: this host's state disk (UUID u-gone, 8.0 GiB) is on 2 devices (/dev/sdc, /dev/sdd), so "
+        "AH035: this host's state disk (UUID u-gone, 8 GiB) is on 2 devices (/dev/sdc, /dev/sdd), so "
         "nothing is made or mounted in its place at /data-state; attach it again, or, if it is lost for "
         "good, move /var/lib/agnes-host/record.json aside and clear /etc/fstab of it", id="cloned",
     ),

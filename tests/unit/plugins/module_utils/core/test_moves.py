@@ -89,7 +89,7 @@ def test_a_plan_says_its_steps_first_and_adopts_both_disks(source: Layout, targe
     assert [disk["action"] for disk in plan["disks"]] == ["adopt", "adopt"]
     assert plan["sentences"][0] == (
         f"move state from {source.mounts['state']} (layout {source.name}) to "
-        f"{target.mounts['state']} (layout {target.name}): 10.0 MiB stay where they are on the "
+        f"{target.mounts['state']} (layout {target.name}): 10 MiB stay where they are on the "
         "state disk, only its mount point moves"
     )
     assert plan["sentences"][-5].startswith("expected downtime: that of 'docker compose down'")

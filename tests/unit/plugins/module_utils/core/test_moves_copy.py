@@ -54,12 +54,12 @@ def test_the_plan_says_all_before() -> None:
     ]  # fmt: skip
     assert [disk["action"] for disk in plan["disks"]] == ["adopt", "directory"]
     assert plan["sentences"][0] == (
-        "move state from /data/state (layout nested) to /data-state (layout flat): 10.0 MiB in 12 "
+        "move state from /data/state (layout nested) to /data-state (layout flat): 10 MiB in 12 "
         "files are copied from the data disk to /dev/sdc, in up to 5 rounds while the stack runs; the "
         "old directory is kept aside"
     )
     said = "\n".join(plan["sentences"])
-    assert "format /dev/sdc (16.0 GiB, blank) as ext4 labelled agnes-state" in said
+    assert "format /dev/sdc (16 GiB, blank) as ext4 labelled agnes-state" in said
     assert "copy state to it while the stack runs, in up to 5 rounds" in said
     assert (
         "expected downtime: that of 'docker compose down' and 'up' (up to 90 s for a container that "

@@ -59,7 +59,7 @@ def test_the_plan_says_all_before() -> None:
     ]  # fmt: skip
     assert [disk["action"] for disk in plan["disks"]] == ["adopt", "adopt"]
     assert plan["sentences"][0] == (
-        "move state from /data-state (layout flat) to /data/state (layout nested): 10.0 MiB in 12 files "
+        "move state from /data-state (layout flat) to /data/state (layout nested): 10 MiB in 12 files "
         "are copied from the state disk to a directory of the data disk, /dev/sdX, in up to 5 rounds "
         "while the stack runs; the state disk is unmounted, and keeps what it has"
     )

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core import shadow
+from ansible_collections.agnes.host.plugins.module_utils.core.backend import is_stub
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 
 STUBS = [
@@ -25,7 +26,7 @@ STUBS = [
 
 @pytest.mark.parametrize(("text", "wanted"), STUBS)
 def test_is_stub(text: str, wanted: bool) -> None:
-    assert shadow.is_stub(text) is wanted
+    assert is_stub(text) is wanted
 
 
 def file(path: bytes, content: str = "aa", size: int = 1) -> Entry:

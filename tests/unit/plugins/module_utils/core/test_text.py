@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotRetired
 from ansible_collections.agnes.host.plugins.module_utils.core.retired import Retired, check_named
-from ansible_collections.agnes.host.plugins.module_utils.core.text import clean, shown
+from ansible_collections.agnes.host.plugins.module_utils.core.text import clean, say_size, shown
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 
 SHOWN = [
@@ -82,3 +82,14 @@ def test_a_name_that_two_things_are_listed_as_is_the_one_that_has_it() -> None:
     assert check_named([r"/aside/\xff"], aside("/aside/\udcff", r"/aside/\xff")) == [r"/aside/\xff"]
     with pytest.raises(NotRetired):
         check_named([r"/aside/\xff"], aside("/aside/a"))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB"), (10 << 20, "10 MiB"),
+        ((10 << 20) - 1, "9.9 MiB"), ((10 << 30) - 1, "9.9 GiB"), (16 << 30, "16 GiB"), (3 << 41, "6144 GiB"),
+    ],
+)  # fmt: skip
+def test_a_size_is_never_said_larger_than_it_is(number: int, said: str) -> None:
+    assert say_size(number) == said

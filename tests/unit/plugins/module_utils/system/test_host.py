@@ -26,7 +26,7 @@ def test_what_is_at_a_state_dir(tmp_path: Path) -> None:
     nothing = host.state_place(f"{tmp_path}/none", [])
     assert (nothing["kind"], nothing["names"], nothing["marker"]) == ("absent", [], None)
     (tmp_path / "file").write_text("")
-    assert host.state_place(f"{tmp_path}/file", [])["kind"] == "other"
+    assert host.state_place(f"{tmp_path}/file", [])["kind"] == "file"
     assert host.state_place(f"{tmp_path}/file/below", [])["kind"] == "absent"
 
 

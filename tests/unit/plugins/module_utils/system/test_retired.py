@@ -40,7 +40,7 @@ def test_the_list_says_how_much_and_how_old(aside: Path) -> None:
         {"path": f"{aside}/old", "bytes": 6, "files": 1, "newest": "1970-01-01 00:00"},
     ]
     assert core.say(retired.find()[1]) == (
-        f"{aside}/old (1 files, 0.0 MiB, newest of 1970-01-01 00:00)"
+        f"{aside}/old (1 files, 6 bytes, newest of 1970-01-01 00:00)"
     )
 
 
