@@ -32,7 +32,9 @@ def told_first(path: str) -> None:
     """In place of ledger.remove: a run takes the request's end for that of its move, and reads the result then."""
     if path == ledger.REQUEST and UNTOLD not in Path(host.LOG).read_text():
         request, result = (ledger.read(each) or {} for each in (path, ledger.RESULT))
-        assert result.get("request") == request["request"], "the request goes before its result is there"
+        assert result.get("request") == request["request"], (
+            "the request goes before its result is there"
+        )
     _remove(path)
 
 

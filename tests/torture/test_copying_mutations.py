@@ -62,7 +62,7 @@ MUTATIONS = [
     Mutation("room", "core/copying.py", "    if lacks:\n        raise NoRoom", "    if False:\n        raise NoRoom", "room_and_inodes"),
     Mutation("dies_with_parent", "system/copying.py", "_LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)", "pass", "orphan"),
     Mutation("covered", "system/kernel.py", "_OPEN_TREE_CLONE = 1", "_OPEN_TREE_CLONE = 0", "told_from_state"),
-    Mutation("follows_links_beneath", "system/beneath.py", "os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC", "os.O_DIRECTORY | os.O_CLOEXEC", "hidden_directory_that_is_a_link"),
+    Mutation("follows_links_beneath", "system/moving.py", "os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC", "os.O_DIRECTORY | os.O_CLOEXEC", "hidden_directory_that_is_a_link"),
     Mutation("aside_is_open", "move/places.py", "os.fchmod(fd, 0o700)", "pass", "goes_aside_is_whole"),
     Mutation("marker_first", "move/places.py", "key=lambda n: n == MARKER", "key=lambda n: n != MARKER", "set_aside_whole"),
     Mutation("cut_off_marker", "move/places.py", "            durable.sweep(directory, MARKER)\n", "", "set_aside_whole"),

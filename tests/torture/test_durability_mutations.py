@@ -121,8 +121,8 @@ REPLACED = [
         "commit umount line",
     ),
     Replaced(
-        "fstab", "move/steps.py", "durable.write(filesystems.FSTAB, switch.with_state_line",
-        "open(filesystems.FSTAB, 'w').write(switch.with_state_line", "nested", "mount idle stop commit umount",
+        "fstab", "move/steps.py", "durable.write(filesystems.FSTAB, _with_new_line(move))",
+        "open(filesystems.FSTAB, 'w').write(_with_new_line(move))", "nested", "mount idle stop commit umount",
     ),
     Replaced(
         "line", "move/steps.py", "durable.write(filesystems.FSTAB, switch.without_line",
