@@ -14,8 +14,9 @@ from ansible_collections.agnes.host.plugins.module_utils.core.summary import sum
 _RESULTS = (
     "__disks_done",
     "__state_layout_done",
-    "__agnes_compose_project",
-    "__agnes_compose_stack",
+    "__agnes_compose_kept",
+    "__agnes_compose_started",
+    "__agnes_compose_served",
 )
 """Where the roles leave what their modules did, in the order of the run; a move is in the plan."""
 

@@ -47,6 +47,54 @@ options:
     description: Its private key, PEM.
     type: str
     default: ""
+  parts:
+    description:
+      - Whether to ask M(agnes.host.state_tree), M(agnes.host.project), M(agnes.host.stack) and M(agnes.host.caddy), in this
+        same call and in check mode, what they would do on the host as it is. A host that has no state yet
+        is only asked for its project. The options below are theirs.
+    type: bool
+    default: false
+  layout:
+    description: For a host that has no state yet, the layout that the run asks for.
+    type: str
+    default: ""
+  wanted:
+    description: Likewise, the layout that the inventory asks for.
+    type: str
+    default: ""
+  override:
+    description: Let O(layout) win over O(wanted).
+    type: bool
+    default: false
+  image:
+    description: Image that has the product's files. It is only looked into if it is on the host.
+    type: str
+    default: ""
+  artifacts_dir:
+    description: Directory on the host that has the product's files, in place of O(image).
+    type: str
+    default: ""
+  profiles:
+    description: Compose profiles that shall run.
+    type: list
+    elements: str
+    default: []
+  env:
+    description: Keys for C(.env) that may be shown.
+    type: dict
+    default: {}
+  secrets:
+    description: Keys for C(.env) that are secret.
+    type: dict
+    default: {}
+  host_tools:
+    description: Whether this collection's tools replace the product's, as role agnes_compose has it.
+    type: str
+    default: auto
+  keep_env:
+    description: Whether the host puts the layout's keys of C(.env) back, as role agnes_compose has it.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -74,8 +122,13 @@ check_mode:
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
+from ansible_collections.agnes.host.plugins.module_utils.parts.look import look
 from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.host import observe
+from ansible_collections.agnes.host.plugins.module_utils.system.remembered import remembered
+
+OF_THE_HOST = ("data_device", "state_device", "project_dir", "certificate", "private_key")
+"""The options that are about the host itself."""
 
 
 def main() -> None:
@@ -87,14 +140,29 @@ def main() -> None:
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "certificate": {"type": "str", "default": ""},
             "private_key": {"type": "str", "default": "", "no_log": True},
+            "parts": {"type": "bool", "default": False},
+            "layout": {"type": "str", "default": ""},
+            "wanted": {"type": "str", "default": ""},
+            "override": {"type": "bool", "default": False},
+            "image": {"type": "str", "default": ""},
+            "artifacts_dir": {"type": "str", "default": ""},
+            "profiles": {"type": "list", "elements": "str", "default": []},
+            "env": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "host_tools": {"type": "str", "default": "auto"},
+            "keep_env": {"type": "bool", "default": False},
         },
+        mutually_exclusive=[("image", "artifacts_dir")],
         supports_check_mode=True,
     )
     try:
-        host = observe(**module.params)
+        with remembered():
+            host = observe(**{key: module.params[key] for key in OF_THE_HOST})
+            if module.params["parts"]:
+                host["parts"] = look(host, module.params)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, host=host, check_mode=module.check_mode)
+    module.exit_plain(changed=False, host=host, check_mode=module.check_mode)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def main() -> None:
         module.fail_json(msg=str(error), **actions.result())
     if prove_only:
         actions.items.clear()
-    module.exit_json(**actions.result(**found))
+    module.exit_plain(**actions.result(**found))
 
 
 if __name__ == "__main__":

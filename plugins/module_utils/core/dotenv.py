@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from .errors import EnvUnreadable, EnvValueUnsafe
+from .text import HIDDEN, hide
 
 _ASSIGNMENT = re.compile(
     r"^\s*(export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.\-\[\]]*)\s*[=:](?P<value>.*)$", re.DOTALL
@@ -43,9 +44,6 @@ PLAIN_KEYS = (
     "SERVER_URL",
 )
 """Keys whose values may be shown; every other value is treated as a secret."""
-
-HIDDEN = "(hidden)"
-"""What is shown in place of a secret's value."""
 
 
 def _unquote(value: str) -> str:
@@ -226,7 +224,5 @@ def shown(text: str) -> str:
 
 def redacted(text: str, env_text: str) -> str:
     """``text`` without the values of an ``.env`` that may be secrets."""
-    for _number, key, value in assignments(env_text):
-        if key not in PLAIN_KEYS and len(value) >= 4:
-            text = text.replace(value, HIDDEN)
-    return text
+    found = assignments(env_text)
+    return hide(text, [value for _number, key, value in found if key not in PLAIN_KEYS])

@@ -239,5 +239,7 @@ class Host(TypedDict):
     selinux_enforcing: bool
     record: dict[str, Any]
     moving: Moving
+    parts: dict[str, Any]
+    """What each part of a run says that it would do, see parts.py; empty where none was asked."""
     tools: dict[str, str]
     """Program -> path, of those in tools.PACKAGES; empty for one that is not there."""

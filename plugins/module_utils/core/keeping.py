@@ -75,8 +75,14 @@ _REPLACED = ("upgrade", "TLS rotation")
 def host_tools(host: Host, disks: Sequence[DiskPlan], request: Mapping[str, Any]) -> str:
     """What to do with the tools of this collection; see core/host_tools.decide."""
     formats = any(disk.role == "data" and disk.action == "format" for disk in disks)
-    setting = str(request.get("host_tools") or "auto")
-    return decide(setting, host["record"], formats, host["project"]["path"])
+    setting = request.get("host_tools")
+    # A YAML false is an answer, too.
+    return decide(
+        "auto" if setting in (None, "") else str(setting),
+        host["record"],
+        formats,
+        host["project"]["path"],
+    )
 
 
 def secrets_and_keepers(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from . import fstab
+from . import parts as run_parts
 from .authority import decide, note
 from .boot import check_boot
 from .chain import chain_for, chain_now, layout_overlays, order_note, split
@@ -120,6 +121,13 @@ def _move_part(host: Host, move: Optional[MovePlan], request: Mapping[str, Any])
     return part
 
 
+def _moves_to(move: Mapping[str, Any]) -> str:
+    """The layout to which a move that has not been committed brings project and stack; else empty."""
+    if move.get("direction") != "forward" or move["now"] == move["target"]:
+        return ""
+    return str(move["target"])
+
+
 def _decided(
     host: Host, layout: Layout, source: str, request: Mapping[str, Any], move: Optional[MovePlan],
     plan: Optional[Given],
@@ -154,8 +162,16 @@ def _decided(
         kept, more = secrets_and_keepers(host, now, layout, disks, request)
         notes += more
         tools = host_tools(host, disks, request)
+    mounted = [disk.mount_point for disk in disks if disk.action != "directory"]
+    parts = run_parts.asked(host, layout, mounted)
+    needs = run_parts.needed(host, disks, part, parts)
     return {
         "layout": layout.name,
+        "now": str(part.get("now") or layout.name),
+        "moves_to": _moves_to(part),
+        "needs": needs,
+        "parts": parts,
+        "refused": {} if part else run_parts.refused(host, layout, needs, parts),
         "source": source,
         "state_dir": layout.state_dir,
         "overlay": layout.overlay,
@@ -163,7 +179,7 @@ def _decided(
         "disks": [disk.as_dict() for disk in disks],
         "touches_disks": any(disk.action in MADE for disk in disks),
         "facts": {} if part else facts_of(host),
-        "mounted": [disk.mount_point for disk in disks if disk.action != "directory"],
+        "mounted": mounted,
         "chain": chain,
         "host_tools": tools,
         "keep_env": keeps,
@@ -224,10 +240,13 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     authority.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);
     ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None
-    when undecided or refused) and, when there is a layout, what _decided gives.
+    when undecided or refused), ``needs``, the parts whose tasks are to run, and, when there is a
+    layout, what _decided gives.
     """
     request = request or {}
-    plan: dict[str, Any] = {"refusal": "", "code": "", "layout": None, "sentences": [], "disks": []}
+    plan: dict[str, Any] = {
+        "refusal": "", "code": "", "layout": None, "sentences": [], "disks": [], "needs": [], "move": {},
+    }  # fmt: skip
     try:
         if host["format"] != FORMAT:
             raise NewerFormat(path="the observation", found=host["format"], known=FORMAT)
@@ -243,7 +262,13 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
             return plan
         check_engine(host)
         check_project(host)
-        plan.update(_decided(host, layout, source, request, move, approved))
+        decided = _decided(host, layout, source, request, move, approved)
+        refused = decided.pop("refused")
+        if not refused:
+            plan.update(decided)
+            return plan
+        plan["refusal"], plan["code"] = refused["refusal"], refused["code"]
+        plan["sentences"] = [refused["refusal"]]
     except Refusal as refusal:
         plan["refusal"], plan["code"] = str(refusal), refusal.code
         plan["sentences"] = [str(refusal)]

@@ -8,7 +8,7 @@ it came. No JSON may hold one: Ansible can't read the answer of a module that do
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _ODD = re.compile(
@@ -51,3 +51,17 @@ def clean(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [clean(each) for each in value]
     return value
+
+
+HIDDEN = "(hidden)"
+"""What is shown in place of a secret's value."""
+_SHORTEST = 4
+"""Of fewer characters there is nothing to guard, and hiding them would make holes in words."""
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """``text`` without any of ``secrets``; the longest first, because one may be in another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, HIDDEN)
+    return text

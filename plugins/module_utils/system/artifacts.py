@@ -31,6 +31,11 @@ class File(NamedTuple):
         return 0o755 if self.executable else 0o644
 
 
+def is_here(docker: str, image: str) -> bool:
+    """Whether the engine has an image, so that looking into it fetches nothing."""
+    return run([docker, "image", "inspect", "--format", "{{.Id}}", image], codes=()).code == 0
+
+
 def from_image(docker: str, image: str) -> dict[str, File]:
     """The files below /opt/agnes-host of ``image``, which is pulled if the engine lacks it.
 

@@ -22,6 +22,7 @@ from ..core.project import PRODUCT_NAME, check_name, check_sources, digest
 from . import durable, upgrade
 from .commands import Done, last_line, run
 from .engine import PROJECT_LABEL
+from .remembered import answer
 
 _NO_DIFFERENCE = ("build", "pull_policy", "scale", "depends_on", "profiles", "develop")
 """Keys of a service for which Compose makes no container anew."""
@@ -43,6 +44,10 @@ class Compose:
         """``.env`` as Compose reads it; empty when there is none."""
         return durable.read_text(os.path.join(self.directory, ".env")) or ""
 
+    def differs(self) -> bytes:
+        """What this project has otherwise than the one that is published: nothing, unless it is a stage."""
+        return b""
+
     def launch(self, argv: Sequence[str], codes: Sequence[int], seconds: float) -> Done:
         """Run a command where the project is; see commands.run."""
         return run(argv, codes, cwd=self.directory, seconds=seconds)
@@ -56,7 +61,8 @@ class Compose:
         """All that Compose resolves, secrets included. files: named in the call, and not by ``.env``."""
         named = [word for name in files for word in ("--file", name)]
         argv = [self.docker, "compose", "--profile", "*", *named, "config", "--format", "json"]
-        done = self.launch(argv, (), 120)
+        question = (*argv, self.directory, self.differs())
+        done = answer(question, lambda: self.launch(argv, (), 120))
         if done.code:
             raise self._invalid(last_line(done.err))
         try:

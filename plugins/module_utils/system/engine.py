@@ -15,8 +15,9 @@ from ..core.facts import Engine, Volume
 from ..core.layouts import is_at_a_place
 from ..core.overlay import DATA_VOLUME
 from . import inside
-from .commands import Failed, Hung, last_line, run, which
+from .commands import Done, Failed, Hung, last_line, run, which
 from .devices import maj_min_of
+from .remembered import answer
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
@@ -159,15 +160,21 @@ def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def containers(docker: str, project: str) -> list[dict[str, Any]]:
-    """The project's containers, running or not, sorted by name."""
+def _inspected(docker: str, project: str) -> Done:
+    """``docker inspect`` of the project's containers; empty where there is none. Raises Failed."""
     listing = [docker, "ps", "--all", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}"]
     ids = run(listing, seconds=PATIENCE).out.split()
     if not ids:
-        return []
+        return Done(0, "", "")
     # A container that goes away in between makes inspect exit 1 and still print the others.
     done = run([docker, "inspect", *ids], codes=(0, 1), seconds=PATIENCE)
     if done.code and "no such" not in done.err.lower():
         raise Failed(f"the containers can't be looked at: {last_line(done.err)}")
+    return done
+
+
+def containers(docker: str, project: str) -> list[dict[str, Any]]:
+    """The project's containers, running or not, sorted by name."""
+    done = answer(("containers", docker, project), lambda: _inspected(docker, project))
     inspected = json.loads(done.out or "[]")
     return sorted(map(_cut_container, inspected), key=lambda item: str(item["name"]))

@@ -252,6 +252,7 @@ def observe(
         "selinux_enforcing": selinux_enforcing(),
         "record": recorded,
         "moving": moves,
+        "parts": {},
         "tools": tools,
     }
     # Here, and not only on the way out: the engine of a move compares it with what a plan has.

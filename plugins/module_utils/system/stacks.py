@@ -126,21 +126,17 @@ class Stack:
                 for each in every
                 if each["restarts"] > first.setdefault(each["name"], each["restarts"])
             }
-            waiting = {
-                name: why
-                for name in sorted(names)
-                if (why := trouble_with(services[name], found.get(name, []), grown))
-            }
-            if not waiting:
+            waits = waiting(services, names, found, grown)
+            if not waits:
                 return found
             hopeless = any(
                 is_hopeless(services[name], each, grown)
-                for name in waiting
+                for name in waits
                 for each in found.get(name, ())
             )
             now = clock()
             if hopeless or now > began + seconds:
-                self._give_up(services, found, waiting, grown, now - began)
+                self._give_up(services, found, waits, grown, now - began)
             time.sleep(poll_seconds)
 
     def _give_up(
@@ -180,6 +176,17 @@ class Stack:
         lines = [" ".join(line.split()) for line in text.splitlines()]
         shown = ["".join(c if c.isprintable() else "?" for c in line) for line in lines if line]
         return " | ".join(line[:_LINE_LENGTH] for line in shown[-_LOG_LINES:]) or "nothing"
+
+
+def waiting(
+    services: Mapping[str, Any], names: Collection[str], found: Containers,
+    grown: Collection[str] = (),
+) -> dict[str, str]:  # fmt: skip
+    """Service -> what it is, for those of ``names`` that are not as they must be."""
+    said = {
+        name: trouble_with(services[name], found.get(name, []), grown) for name in sorted(names)
+    }
+    return {name: why for name, why in said.items() if why}
 
 
 def missing_files(services: Mapping[str, Any], name: str) -> list[str]:

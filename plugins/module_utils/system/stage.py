@@ -13,7 +13,7 @@ import io
 import os
 import tarfile
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from ..core import dotenv
 from ..core.chain import join
@@ -78,6 +78,19 @@ class Stage(Compose):
             return self.config()
         finally:
             self._env = before
+
+    def differs(self) -> bytes:
+        """The files, ``.env`` among them, that are not published just so; empty where all are."""
+        contents = {**self._files, ".env": self._env.encode("utf-8", "surrogateescape")}
+        other = {name: text for name, text in contents.items() if self._published(name) != text}
+        return repr(sorted(other.items())).encode() if other else b""
+
+    def _published(self, name: str) -> Optional[bytes]:
+        try:
+            with open(os.path.join(self.directory, name), "rb") as file:
+                return file.read()
+        except OSError:
+            return None
 
     def launch(self, argv: Sequence[str], codes: Sequence[int], seconds: float) -> Done:
         """Run a command that sees the stage where the project is. Raises NoStage."""

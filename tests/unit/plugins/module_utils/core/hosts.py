@@ -182,6 +182,7 @@ def host(**differs: Any) -> Host:
         "boot_scripts": [],
         "selinux_enforcing": False,
         "record": {"format": 1, "disks": {}},
+        "parts": {},
         "tools": {name: f"/usr/bin/{name}" for name in PACKAGES},
     }
     made.update(differs)

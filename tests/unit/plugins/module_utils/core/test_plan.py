@@ -43,6 +43,8 @@ def test_a_refusal_is_data_and_leaves_nothing_to_be_done(case: Planned) -> None:
         "layout": None,
         "sentences": [case.message],
         "disks": [],
+        "needs": [],
+        "move": {},
     }
 
 
@@ -62,6 +64,8 @@ def test_undecided_is_no_refusal_and_no_plan(observed: Any) -> None:
         "layout": None,
         "sentences": ["layout undecided (state_layout_wanted): observe and report, change nothing"],
         "disks": [],
+        "needs": [],
+        "move": {},
     }
 
 
@@ -375,3 +379,5 @@ def test_the_products_tools_are_replaced_where_that_is_asked_for_and_their_fault
         "record": {"format": 1, "disks": {"data": {"uuid": "u-data", "phase": "formatted"}}},
     }
     assert make_plan(formatted, {"wanted": "flat"})["host_tools"] == "install"
+    # A YAML false is an answer, and not a setting that is missing.
+    assert make_plan(formatted, {"wanted": "flat", "host_tools": False})["host_tools"] == ""

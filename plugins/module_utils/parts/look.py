@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking each part what it would do on the host as it is, by the very code that does it.
+
+Read-only. It saves a host that is right the calls that would each find out that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from ..core.choice import choose_layout, current_layout
+from ..core.errors import Refusal
+from ..core.facts import Host
+from ..core.host_tools import keeps_env
+from ..core.keeping import host_tools
+from ..core.layouts import Layout
+from ..core.moves import interrupted
+from ..core.parts import CADDY, PROJECT, STACK, TREE, is_calm, is_known, said
+from ..core.text import hide
+from ..system import artifacts
+from ..system.actions import Actions
+from ..system.commands import Failed
+from . import caddy, project, stack, tree
+
+Ask = Callable[[dict[str, Any], Actions], dict[str, Any]]
+
+
+def _layout_of(host: Host, settings: Mapping[str, Any]) -> tuple[Optional[Layout], bool]:
+    """The layout that the host has, or else will have, and which of both it is. Raises a Refusal."""
+    if host["engine"]["error"] or host["project"]["link"] or interrupted(host):
+        return None, False
+    current = current_layout(host)
+    if current:
+        return current, True
+    keys = ("layout", "wanted", "override")
+    return choose_layout(host, *(settings[key] for key in keys))[0], False
+
+
+def _ask(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """What a part says in check mode. Nothing of it, errors included, has a secret of the inventory."""
+    actions = Actions(True)
+    secrets = [str(value) for value in settings["secrets"].values()] + [settings["private_key"]]
+    try:
+        found = part(params, actions)
+    except Refusal as refusal:
+        return said(actions.items, refusal=hide(str(refusal), secrets), code=refusal.code)
+    except (Failed, OSError) as error:
+        return said(actions.items, unknown=hide(str(error), secrets))
+    return said(actions.items, **found)
+
+
+def _project(
+    docker: str, settings: Mapping[str, Any], layout: Layout, common: Mapping[str, Any]
+) -> dict[str, Any]:
+    image = settings["image"]
+    if image and not settings["artifacts_dir"] and not artifacts.is_here(docker, image):
+        return said(
+            unknown=f"image '{image}' is not on this host, and is not fetched to look at it"
+        )
+    keys = ("image", "artifacts_dir", "env", "secrets")
+    given = {key: settings[key] for key in keys}
+    params = {**common, **given, "layout": layout.name, "moves_to": ""}
+    return _ask(project.run, settings, params)
+
+
+def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What each part says, the layout and mount points for which, and whether the project could be proved first.
+
+    settings: options of M(agnes.host.observe). A host that has no layout yet, or whose disks are not
+    mounted, is only asked for its project; one in the middle of a move for nothing.
+    """
+    given = bool(settings["image"] or settings["artifacts_dir"])
+    found: dict[str, Any] = {"layout": "", "mounted": [], "proof": given}
+    try:
+        layout, has_it = _layout_of(host, settings)
+    except Refusal:
+        # The plan refuses by itself, with the same sentence.
+        return found
+    if layout is None or not (has_it or given):
+        return found
+    targets = {mount["target"] for mount in host["mounts"]}
+    mounted = sorted(point for point in set(layout.mounts.values()) if point in targets)
+    found.update(layout=layout.name, mounted=mounted)
+    docker = host["engine"]["docker"]
+    common = {"project_dir": settings["project_dir"], "profiles": settings["profiles"]}
+    found[PROJECT] = _project(docker, settings, layout, common)
+    if not has_it or layout.mounts["data"] not in targets:
+        return found
+    placed = {"layout": layout.name, "mounted": mounted, "moves_to": ""}
+    pair = {"certificate": settings["certificate"], "private_key": settings["private_key"]}
+    if bool(pair["certificate"]) == bool(pair["private_key"]):
+        tools = {
+            "host_tools": host_tools(host, [], settings),
+            "keep_env": keeps_env(settings, host["project"]["path"]),
+        }
+        found[TREE] = _ask(tree.run, settings, {**placed, **common, **pair, **tools})
+    if not is_known(found[PROJECT]) or found[PROJECT]["refusal"]:
+        return found
+    params = {
+        **common, **placed, "services": found[PROJECT]["services"],
+        "recreates": found[PROJECT]["recreates"], "proved": found[PROJECT]["proved"],
+        "resting": [], "moves": False, "starts": [], "start": True, "timeout": 0,
+    }  # fmt: skip
+    found[STACK] = _ask(stack.run, settings, params)
+    # Caddy answers only where it is up; what will be started anew is not asked.
+    if is_calm(found[PROJECT]) and is_calm(found[STACK]):
+        params = {
+            **common,
+            **placed,
+            "certificate": pair["certificate"],
+            "announced": [],
+            "moves": False,
+        }
+        found[CADDY] = _ask(caddy.run, settings, params)
+    return found
