@@ -15,7 +15,7 @@ from ansible_collections.agnes.host.plugins.module_utils.host_tools import upgra
 from ansible_collections.agnes.host.plugins.module_utils.system import certificates, engine, moving
 
 IMAGE = "agnes:stable"
-SERVICES = {"app": {"image": IMAGE, "profiles": []}}
+SERVICES = {"app": {"image": IMAGE, "profiles": [], "restart": "unless-stopped"}}
 OLD, NEW, NEWER = (f"sha256:{digit * 64}" for digit in "123")
 
 
@@ -33,6 +33,7 @@ class Host(upgrade.Tick):
         self.schema, self.error = 1, ""
         self.started: list[str] = []
         self.killed = False
+        self.status, self.given = "running", list[str]()
 
     def tick(self, again: bool = False) -> list[str]:
         self.said.clear()
@@ -56,10 +57,16 @@ class Host(upgrade.Tick):
         return [self.schema, 0, 0]
 
     def by_service(self) -> dict[str, Any]:
-        return {"app": [{"name": "agnes-app-1", "image": self.running}]}
+        item = {
+            "name": "agnes-app-1",
+            "image": self.running,
+            "status": self.status,
+            "exit_code": 137,
+        }
+        return {"app": [item]}
 
     def bring_up(self, layout: Any, profiles: list[str], actions: Any) -> None:
-        wanted = self.names[IMAGE]
+        wanted, self.given = self.names[IMAGE], self.stopped
         if wanted != self.running:
             self.running = wanted
             self.started.append(wanted)

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
 from .backend import DUCKDB
 from .chain import TLS_PROFILE
+from .stack import UP, starts_again
 
 FORMAT = 1
 
@@ -49,6 +50,25 @@ def new_images(
             if wanted and container["image"] != wanted:
                 differ[image] = (str(container["image"]), wanted)
     return differ
+
+
+def stopped_by_hand(
+    services: Mapping[str, Any], found: Mapping[str, Sequence[Any]], tried: Collection[str]
+) -> list[str]:
+    """Services that somebody has stopped: the engine itself would have kept their containers running.
+
+    tried: images that an upgrade is trying; their containers may be down because of that.
+    """
+    return sorted(
+        name
+        for name, service in services.items()
+        if found.get(name)
+        and service["image"] not in tried
+        and all(
+            each["status"] not in (*UP, "created") and starts_again(service, each["exit_code"])
+            for each in found[name]
+        )
+    )
 
 
 def schema_is_as_before(backend: str, before: Sign, after: Sign) -> bool:

@@ -24,6 +24,7 @@ from ..core.upgrade import (
     profiles_for,
     say_images,
     schema_is_as_before,
+    stopped_by_hand,
 )
 from ..parts import caddy, stack
 from ..parts.project import ProjectManager
@@ -61,6 +62,8 @@ class Tick:
     memory: dict[str, Any] = field(default_factory=dict)
     docker: str = ""
     layout: Optional[Layout] = None
+    stopped: list[str] = field(default_factory=list)
+    """Services that somebody has stopped: they stay so."""
 
     def run(self) -> None:
         """All of it. Raises a Refusal, Failed or OSError."""
@@ -75,7 +78,9 @@ class Tick:
         compose = Compose(self.docker, self.directory)
         services, found = published["services"], Stack(self.docker, self.directory).by_service()
         profiles = self.profiles(layout, services, found)
-        names = selected(services, profiles)
+        tried = (self.memory.get("trying") or {}).get("images") or {}
+        self.stopped = stopped_by_hand(services, found, tried)
+        names = [name for name in selected(services, profiles) if name not in self.stopped]
         not_pulled = self.pull(compose, names)
         ids = self.ids({services[name]["image"] for name in names})
         images = new_images(services, names, found, ids)
@@ -84,6 +89,8 @@ class Tick:
         self.start(layout, profiles, images, actions)
         for item in actions.items:
             self.say(f"{item['what']}: {item['before']} -> {item['after']}")
+        if self.stopped:
+            self.say(f"left stopped, as somebody has stopped them: {', '.join(self.stopped)}")
         if images:
             self.say(f"upgraded {say_images(images)}")
         elif not actions.items:
@@ -193,7 +200,7 @@ class Tick:
         stack.run(
             {
                 "layout": layout.name, "mounted": mounted, "services": {}, "profiles": profiles,
-                "project_dir": self.directory, "recreates": [], "resting": [], "moves": False,
+                "project_dir": self.directory, "recreates": [], "resting": self.stopped, "moves": False,
                 "starts": [], "proved": "", "start": True, "timeout": UP_SECONDS,
             },
             actions,
@@ -238,6 +245,7 @@ def bring_to(say: Callable[[str], None], directory: str, layout: Layout, actions
     services = tick.project(layout, actions)["services"]
     tick.env, tick.docker = environment(directory), engine.client()
     found = Stack(tick.docker, directory).by_service()
+    tick.stopped = stopped_by_hand(services, found, ())
     tick.bring_up(layout, tick.profiles(layout, services, found), actions)
 
 

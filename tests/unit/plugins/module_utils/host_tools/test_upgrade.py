@@ -21,6 +21,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.upgrade import (
     new_images,
     profiles_for,
     schema_is_as_before,
+    stopped_by_hand,
 )
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import upgrade
 
@@ -163,3 +164,32 @@ def test_images_differ_by_their_ids() -> None:
     ids = {"a:1": "y"}
     assert new_images(CHAIN, ["app", "bot", "caddy"], found, ids) == {"a:1": ("x", "y")}
     assert new_images(CHAIN, ["app"], found, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "policy", "tried", "stopped"),
+    [
+        ("exited", "unless-stopped", (), ["bot"]),
+        ("exited", "always", (), ["bot"]),
+        ("running", "always", (), []),
+        ("restarting", "always", (), []),
+        ("created", "always", (), []),
+        # The engine leaves these down after a boot, and the tick is what starts them.
+        ("exited", "no", (), []),
+        # Down because of the image that is being tried.
+        ("exited", "always", ("agnes:stable",), []),
+    ],
+)
+def test_what_somebody_has_stopped_stays_so(
+    status: str, policy: str, tried: tuple[str, ...], stopped: list[str]
+) -> None:
+    services = {"bot": {"image": "agnes:stable", "restart": policy, "profiles": []}, "app": {}}
+    found = {"bot": [{"status": status, "exit_code": 137}]}
+    assert stopped_by_hand(services, found, tried) == stopped
+
+
+def test_a_tick_says_what_it_leaves_stopped(host: Host) -> None:
+    host.status, host.published = "exited", NEW
+    said = host.tick()
+    assert "left stopped, as somebody has stopped them: app" in said
+    assert host.given == ["app"]
