@@ -181,7 +181,11 @@ def _is_ours(path: str, text: str, mode: int) -> bool:
     )
 
 
-def _install(actions: Actions) -> None:
+def place(actions: Actions) -> None:
+    """Have commands and units on the host, and no line of cron that starts the product's.
+
+    Also what each upgrade begins with: a startup script may bring the product's back at a boot.
+    """
     changed = False
     for path, (text, mode) in texts().items():
         if not _is_ours(path, text, mode):
@@ -195,11 +199,13 @@ def _install(actions: Actions) -> None:
                 path, "starts the product's tools", "does not",
                 partial(durable.write, path, after),
             )  # fmt: skip
-    if not _systemd():
-        return
     if changed and not actions.check:
         units.reload()
-    for timer in TIMERS:
+
+
+def _install(actions: Actions) -> None:
+    place(actions)
+    for timer in TIMERS if _systemd() else ():
         if not _is_enabled(timer):
             enable = ["systemctl", "enable", "--quiet", "--now", timer]
             actions.take(timer, "not enabled", "enabled", partial(run, enable))

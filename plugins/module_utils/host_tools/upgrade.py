@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from ..core.errors import NotHealthy, Refusal
 from ..core.host_tool_errors import ImageRejected, PullFailed, UpgradeGoneBack, UpgradeNoWayBack
-from ..core.host_tools import PROJECT_DIR, wanted_disks
+from ..core.host_tools import KEPT, PROJECT_DIR, wanted_disks
 from ..core.layouts import Layout
 from ..core.stack import selected
 from ..core.stack_errors import NothingProved, NotUp
@@ -33,6 +33,7 @@ from ..system.actions import Actions
 from ..system.commands import Failed, last_line, run
 from ..system.compose import Compose
 from ..system.stacks import Stack
+from . import install
 from .turn import UPGRADE_LOCK, environment, layout_soon, turn
 
 MEMORY = f"{ledger.FOLDER}/upgrade.json"
@@ -257,4 +258,9 @@ def upgrade(
 ) -> None:
     """One tick. again: also images that were tried in vain. Raises NotNow, a Refusal, Failed or OSError."""
     with turn(0.0, lock):
+        if KEPT in record.load():
+            put_back = Actions(check=False)
+            install.place(put_back)
+            for item in put_back.items:
+                say(f"{item['what']} {item['before']}: put back, of agnes-host")
         Tick(say, project_dir, again).run()

@@ -136,6 +136,22 @@ def test_the_products_own_are_replaced_and_come_back_as_they_were(host: Host) ->
     assert host.tree() == before
 
 
+def test_what_a_startup_script_brings_back_is_replaced_again(host: Host) -> None:
+    field(host)
+    before = host.tree()
+    host.run(INSTALL)
+    now = host.tree()
+    field_again = "#!/bin/bash\nnewer\n"
+    host.write("/usr/local/bin/agnes-auto-upgrade.sh", field_again, 0o755)
+    host.write("/var/spool/cron/crontabs/root", CRONTAB, 0o600)
+    actions = Actions(False)
+    install.place(actions)
+    assert len(actions.items) == 2
+    assert host.tree() == now
+    host.run(REMOVE)
+    assert host.tree() == before
+
+
 def test_a_run_that_is_cut_off_loses_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     field(host)
     before, write = host.tree(), durable.write
