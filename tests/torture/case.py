@@ -25,6 +25,7 @@ import between
 import host
 import patches
 import promises
+import quick
 import troubles
 
 from ansible_collections.agnes.host.plugins.module_utils.core import shadow
@@ -339,6 +340,7 @@ def main() -> None:
     """
     folder, source_name, leftovers, *runs = sys.argv[1:]
     signal.alarm(400)
+    quick.in_place()
     source = LAYOUTS[host.SOURCES.get(source_name, source_name)]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
     devices = host.enter(Path(folder), source_name)

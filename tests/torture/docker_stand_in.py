@@ -12,10 +12,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import stat
 import struct
-import subprocess
 import sys
 import time
 
@@ -49,7 +47,7 @@ def save(store: dict) -> None:
 
 def write(directory: int, store: dict) -> None:
     """A row of the app's, acknowledged when it can't be lost any more."""
-    row = secrets.token_hex(4)
+    row = os.urandom(4).hex()
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     with open(os.open("rows.log", flags, 0o644, dir_fd=directory), "a") as file:
         file.write(f"{row}\n")
@@ -139,7 +137,7 @@ def stale_unit() -> None:
         read, lines = json.load(view)["fstab"], file.read()
     for line in read.splitlines():
         if line not in lines and " /data-state " in line:
-            subprocess.run(["umount", "/data-state"], capture_output=True, check=False)
+            os.system("umount /data-state 2>/dev/null")
 
 
 def linger() -> None:
@@ -286,7 +284,7 @@ def down() -> None:
     if os.path.exists("/run/stuck"):
         # The commit is still to come, and nothing can take the old line out after it.
         os.rename("/run/stuck", "/run/was stuck")
-        subprocess.run(["chattr", "+i", "/etc/fstab"], check=True)
+        assert os.system("chattr +i /etc/fstab") == 0
     save(store)
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import case
 import host
+import quick
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
 from ansible_collections.agnes.host.plugins.module_utils.system import ledger, moving
-from blocklog import log, machine, quick
+from blocklog import log, machine
 from blocklog.record import request
 
 SECONDS = 100
