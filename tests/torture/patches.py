@@ -192,8 +192,8 @@ def intent_not_saved() -> None:
     write = ledger.write
 
     def full(path: str, value: dict[str, Any]) -> None:
-        was = (ledger.read(ledger.INTENT) or {}).get("data_owner")
-        if path == ledger.INTENT and was and not value["data_owner"]:
+        taken = (ledger.read(ledger.INTENT) or {}).get("data_taken")
+        if path == ledger.INTENT and taken and not value["data_taken"]:
             raise OSError(errno.ENOSPC, "no room for the intent")
         write(path, value)
 

@@ -71,7 +71,7 @@ def check_intent(intent: dict[str, Any] | None) -> None:
 def check_point(intent: dict[str, Any]) -> None:
     """From its making on, nothing can be written beneath the new mount."""
     path = LAYOUTS[intent["target"]].mounts["state"]
-    made = intent["kind"] != "copy_back" and intent["point_was"] != "directory"
+    made = intent["kind"] != "copy_back" and intent["before"]["point"] in ("absent", "link")
     if made and intent["direction"] == "forward" and moving.bare(path)["kind"] == "directory":
         assert _is_immutable(path), "the bare mount point can be written to"
 
@@ -100,7 +100,7 @@ def check_owner(intent: dict[str, Any] | None, named: Layout, begin: str) -> Non
         return
     if begin == host.COPY_BACK and not named.needs_state_disk and not started:
         assert found == (0, host.DATA_OWNER[1], 0o755), f"others can rename state: {found}"
-    elif not (intent or {}).get("data_owner"):
+    elif not (intent or {}).get("data_taken"):
         assert found == host.DATA_OWNER, found
 
 

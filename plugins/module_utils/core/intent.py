@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Optional, Union, get_args, get_origin, get_type_hints
 
 from .backend import DUCKDB
 from .layouts import LAYOUTS
@@ -21,6 +21,25 @@ INTENT_PATH = "/var/lib/agnes-host/intent.json"
 boot goes on with the move."""
 
 FORWARD, BACK = "forward", "back"
+
+
+@dataclass
+class Before:
+    """The undo record: what was there before a step, so that going back leaves it so.
+
+    Each is written once, before the first step that changes it (move/undo.py), and never again.
+    None: no step has begun that changes it, so there is nothing to undo. ``.env`` is not in it: it has
+    secrets, and only the process whose commit has failed writes it back.
+    """
+
+    point: Optional[str] = None
+    """What was at the new mount point, without a mount: absent, directory or link."""
+    new_line: Optional[str] = None
+    """The line of /etc/fstab for the new mount point; empty when there was none."""
+    old_line: Optional[str] = None
+    """The line for the old one."""
+    data_owner: Optional[list[int]] = None
+    """User, group and mode of the data disk's directory."""
 
 
 @dataclass
@@ -78,12 +97,7 @@ class MoveIntent:
     boot_id: str = ""
     """Of the boot in which a disk that nothing tells from others was chosen."""
 
-    point_was: str = ""
-    """What was at the new mount point: absent, directory or link."""
-    line_was: bool = False
-    """Whether /etc/fstab had a line for it."""
-    old_line: str = ""
-    """The line for the old mount point."""
+    before: Before = field(default_factory=Before)
 
     because: str = ""
     """Why the move is given up."""
@@ -99,8 +113,8 @@ class MoveIntent:
     """The boot in which the move has started the stack again."""
     copy_inode: int = 0
     """Inode of the directory of the data disk that state is copied to."""
-    data_owner: list[int] = field(default_factory=list)
-    """User, group and mode that the data disk's directory gets back; empty while it is its owner's."""
+    data_taken: bool = False
+    """Whether the data disk's directory is root's, until the start."""
     aside_begun: bool = False
     """Whether what is on the state disk is being set aside, to copy to it."""
 
@@ -121,13 +135,8 @@ class MoveIntent:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> MoveIntent:
         """The intent from plain data. Raises ValueError, for people, for what can't be read."""
-        hints = _hints()
-        odd = sorted(set(value) ^ set(hints))
-        if odd:
-            raise ValueError(f"{'no' if odd[0] in hints else 'unknown'} field '{odd[0]}'")
-        for name, hint in hints.items():
-            if not _is(value[name], hint):
-                raise ValueError(f"field '{name}' is {value[name]!r:.60}")
+        _check(MoveIntent, value)
+        _check(Before, value["before"])
         for name, known in (
             ("source", LAYOUTS),
             ("target", LAYOUTS),
@@ -135,7 +144,7 @@ class MoveIntent:
         ):
             if value[name] not in known:
                 raise ValueError(f"unknown {name} '{value[name]:.60}'")
-        return cls(**value)
+        return cls(**{**value, "before": Before(**value["before"])})
 
 
 PLANNED = tuple(
@@ -148,16 +157,24 @@ PLANNED = tuple(
 
 def _defaults() -> dict[str, Any]:
     """All other fields, each with its default."""
-    return {
-        each.name: each.default if each.default_factory is MISSING else each.default_factory()
-        for each in fields(MoveIntent)
-        if each.name not in PLANNED
-    }
+    made = MoveIntent(**dict.fromkeys(PLANNED))  # type: ignore[arg-type]
+    return {name: value for name, value in made.to_dict().items() if name not in PLANNED}
 
 
 @cache
-def _hints() -> dict[str, Any]:
-    return get_type_hints(MoveIntent)
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+def _check(cls: type, value: Mapping[str, Any]) -> None:
+    """Raise ValueError unless there is each field of a class, of its type, and no other one."""
+    hints = _hints(cls)
+    odd = sorted(set(value) ^ set(hints))
+    if odd:
+        raise ValueError(f"{'no' if odd[0] in hints else 'unknown'} field '{odd[0]}'")
+    for name, hint in hints.items():
+        if not _is(value[name], hint):
+            raise ValueError(f"field '{name}' is {value[name]!r:.60}")
 
 
 def _is(value: Any, hint: Any) -> bool:
@@ -165,6 +182,10 @@ def _is(value: Any, hint: Any) -> bool:
     kind, of = get_origin(hint) or hint, get_args(hint)
     if kind is Any:
         return True
+    if kind is Union:
+        return any(_is(value, each) for each in of)
+    if kind is Before:
+        return isinstance(value, dict)
     if kind is list:
         return isinstance(value, list) and all(_is(each, of[0]) for each in value)
     if kind is dict:

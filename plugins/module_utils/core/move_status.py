@@ -175,7 +175,7 @@ class MoveStatus:
         # Where the disk itself still is, readers find the state all the same.
         linked = self.mounted(self.new) or (found["kind"], found["target"]) == ("link", link)
         intent = intent_in(self.facts)
-        if intent and intent.point_was == "link" and not linked:
+        if intent and intent.before.point == "link" and not linked:
             return False
         return self.kind.intact(self)
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 import uuid as uuids
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Optional
 
-from ..core import switch
 from ..core.disks import DIRECTORY
-from ..core.intent import FORWARD, MoveIntent
+from ..core.intent import FORWARD, Before, MoveIntent
 from ..core.layouts import LAYOUTS, Layout
 from ..core.move_kinds import KINDS, SHADOWED, kind_of
 from ..core.move_status import Moving
-from ..system import filesystems, fstab_file, ledger, markers, moving, record
+from ..system import ledger, markers, moving, record
 from ..system.commands import passed, run
 from .context import docker_path
 from .project import Project
@@ -50,7 +49,6 @@ def _with_copy(intent: MoveIntent, project: Project, turned: Optional[MoveIntent
     marker, beneath = moving.marker(path), moving.bare_marker(path)
     intent = replace(
         intent, kind=kind.name,
-        old_line=switch.line_at(fstab_file.read(filesystems.FSTAB), old),
         epoch=max(markers.epoch(each) for each in (marker, beneath)),
         source_instance=str((beneath if kind.state_was == SHADOWED else marker).get("instance_id") or ""),
         image=_image_of(project.docker, project) or (turned.image if turned else ""),
@@ -62,14 +60,13 @@ def _with_copy(intent: MoveIntent, project: Project, turned: Optional[MoveIntent
     return replace(intent, uuid=uuid, fstype=intent.disk["fstype"], boot_id=record.boot_id())
 
 
-def _what_was(source: Layout, new: str, facts: Moving, turned_round: bool) -> dict[str, Any]:
-    """What going back leaves at the new place.
+def turned_before(source: Layout, target: Layout) -> Before:
+    """The undo record of a move that turns another one round.
 
-    Of a move that is turned round the place may still be as before that one: going back ends it then.
+    The new place may still be as before that one: going back ends it then.
     """
-    if turned_round:
-        return {"point_was": "link" if new in source.links else "absent", "line_was": False}
-    return {"point_was": facts["bare"][new]["kind"], "line_was": new in facts["lines"]}
+    was_link = target.mounts["state"] in source.links
+    return Before(point="link" if was_link else "absent", new_line="")
 
 
 def new_intent(request: MoveIntent, facts: Moving, turned: Optional[MoveIntent]) -> MoveIntent:
@@ -99,6 +96,6 @@ def new_intent(request: MoveIntent, facts: Moving, turned: Optional[MoveIntent])
         resting=sorted((set(several) | known) - services),
         alone=not _needs_all(project, services),
         scale={**(turned.scale if turned else {}), **scale},
-        **_what_was(source, target.mounts["state"], facts, turned_round=turned is not None),
+        before=turned_before(source, target) if turned else Before(),
     )
     return _with_copy(intent, project, turned)

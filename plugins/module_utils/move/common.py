@@ -25,6 +25,8 @@ class Act:
 
     act: Callable[[MoveContext], None]
     undo: Optional[Callable[[MoveContext], None]] = None
+    changes: tuple[str, ...] = ()
+    """Fields of the undo record (core/intent.py) for what it changes: kept before it begins."""
 
 
 def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS) -> bool:
@@ -56,7 +58,7 @@ def remember_resting(move: MoveContext) -> None:
 
 def drop_line(move: MoveContext) -> None:
     """Take the line for the new place out of /etc/fstab, unless it was there before; a foreign one stays as a comment."""
-    if not move.intent.line_was:
+    if move.intent.before.new_line == "":
         text = durable.read_text(filesystems.FSTAB) or ""
         old, new = move.source.mounts["state"], move.target.mounts["state"]
         after = switch.without_line(text, new, old)

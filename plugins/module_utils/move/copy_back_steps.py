@@ -51,7 +51,6 @@ def _nest(move: MoveContext) -> None:
     """As ``stage`` does it for a disk: whatever an earlier process has shown is taken back first."""
     check_source(move)
     _put_undo(move)
-    release(move)
     unmount(STAGE)
     durable.make_directory(STAGE, 0o700)
     data = move.target.mounts["data"]
@@ -78,10 +77,9 @@ def _data(move: MoveContext) -> Iterator[int]:
 def _claim(move: MoveContext) -> None:
     """State's place is a name in a directory of uid 999's: while the stack is down, it is root's."""
     with _data(move) as directory:
-        info = os.fstat(directory)
-        mode = stat.S_IMODE(info.st_mode)
-        move.intent.data_owner = [info.st_uid, info.st_gid, mode]
-        # First, so that whoever goes on from here knows what to give back.
+        mode = stat.S_IMODE(os.fstat(directory).st_mode)
+        move.intent.data_taken = True
+        # First, so that whoever goes on from here knows that it is to be given back.
         move.save()
         # Not flushed here: `put` does it, and before that nothing hangs on it.
         os.fchown(directory, 0, -1)
@@ -90,14 +88,15 @@ def _claim(move: MoveContext) -> None:
 
 def release(move: MoveContext) -> None:
     """Give the data disk's directory back, where a move has taken it; before anything is started."""
-    if not move.intent.data_owner:
+    owner = move.intent.before.data_owner
+    if not move.intent.data_taken or owner is None:
         return
-    uid, gid, mode = move.intent.data_owner
+    uid, gid, mode = owner
     with _data(move) as directory:
         os.fchown(directory, uid, gid)
         os.fchmod(directory, mode)
         os.fsync(directory)
-    move.intent.data_owner = []
+    move.intent.data_taken = False
     # Given back twice, it is the same: no full disk may keep the stack down.
     with suppress(OSError):
         move.save()
@@ -140,6 +139,6 @@ def leave_disk(move: MoveContext, found: dict[str, Any]) -> None:
 
 COPY_BACK_ACTS: Mapping[str, Act] = {
     "nest": Act(_nest, unstage),
-    "claim": Act(_claim, release),
-    "put": Act(_put, _put_undo),
+    "claim": Act(_claim, release, ("data_owner",)),
+    "put": Act(_put, _put_undo, ("point",)),
 }

@@ -163,7 +163,7 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
     if facts["held_units"]:
         lines.append(f"held back  {', '.join(facts['held_units'])}")
     intent = intent_in(facts)
-    if intent and intent.data_owner:
+    if intent and intent.data_taken:
         lines.append(
             f"taken      {layout.mounts['data'] if layout else '/data'} is root's until the start"
         )

@@ -63,7 +63,7 @@ def list_what_shows(move: MoveContext) -> bool:
         _drop_old_line(move)
         return False
     text = durable.read_text(filesystems.FSTAB) or ""
-    after = switch.with_line_back(text, old, new, move.intent.old_line)
+    after = switch.with_line_back(text, old, new, move.intent.before.old_line or "")
     durable.write(filesystems.FSTAB, after)
     return True
 
@@ -126,7 +126,7 @@ def _aside(move: MoveContext) -> None:
 
 
 PROMOTE_ACTS: Mapping[str, Act] = {
-    "unlist": Act(_unlist, _unlist_undo),
+    "unlist": Act(_unlist, _unlist_undo, ("old_line",)),
     "reveal": Act(_reveal),
     "aside": Act(_aside),
     "whole": Act(precopy),

@@ -29,6 +29,7 @@ from .copy_back_steps import is_gone, release
 from .failpoints import reach
 from .late import BOOT_SECONDS, mount_late
 from .steps import ACTS, check_proved, leave_stopped, product_lock, start_again
+from .undo import keep
 
 UPGRADE_LOCK = upgrade.LOCK
 """The product's own upgrade holds it while it works; holding it keeps the upgrade away."""
@@ -115,6 +116,7 @@ class Runner:
         self.say(STEPS[step].says(status))
         ledger.note(move.id, step, "begin", flush=False)
         reach(step, "before")
+        keep(move, step, ACTS)
         ACTS[step].act(move)
         reach(step, "after")
         move.fresh.add(step)

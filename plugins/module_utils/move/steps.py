@@ -104,8 +104,8 @@ def _point(move: MoveContext) -> None:
 
 
 def _point_undo(move: MoveContext) -> None:
-    new, was = move.target.mounts["state"], move.intent.point_was
-    if was != "directory":
+    new = move.target.mounts["state"]
+    if move.intent.before.point in ("absent", "link"):
         places.unmake_point(new, move.source.links.get(new, ""), move.name_aside)
         # A power cut between two of its calls, or of those that it undoes.
         places.tidy(new, move.name_aside)
@@ -374,7 +374,7 @@ def _record(move: MoveContext) -> None:
     found = record.load()
     if move.kind.state_goes == DIRECTORY:
         leave_disk(move, found)
-    elif move.intent.point_was != "directory":
+    elif move.intent.before.point in ("absent", "link"):
         places.guard(move.target.mounts["state"])
     if COPY_TARGET in found["disks"]:
         # It holds the state now, and no other disk may take its place.
@@ -389,8 +389,8 @@ def _record(move: MoveContext) -> None:
 ACTS: Mapping[str, Act] = {
     "intent": Act(_intent, _forget),
     "overlay": Act(_overlay),
-    "point": Act(_point, _point_undo),
-    "fstab": Act(_fstab, drop_line),
+    "point": Act(_point, _point_undo, ("point",)),
+    "fstab": Act(_fstab, drop_line, ("new_line",)),
     **COPY_ACTS,
     **COPY_BACK_ACTS,
     **PROMOTE_ACTS,

@@ -220,7 +220,7 @@ def two_copies(*decisions: str) -> Callable[[Path], object]:
 
 
 CONTEXT: Any = SimpleNamespace(
-    target=FLAT, source=NESTED, intent=MoveIntent(**intent()), copy_uuid="u-state",
+    target=FLAT, source=NESTED, intent=MoveIntent.from_dict(intent()), copy_uuid="u-state",
     all_held=lambda: [Held("8:32")],
 )  # fmt: skip
 

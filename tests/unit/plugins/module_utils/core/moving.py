@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.chain import join, split
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import Before, MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import overlays
 from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import STEPS, remaining
@@ -26,7 +26,7 @@ def intent(source: str = "nested", target: str = "flat", **differs: Any) -> dict
     made: dict[str, Any] = {
         "source": source, "target": target, "kind": "remount", "uuid": "u-state", "disk": {},
         "authority": "", "direction": "forward", "facts": {}, "id": "m", "services": ["app"],
-        "data_uuid": "u-data", "point_was": "absent",
+        "data_uuid": "u-data", "before": Before(point="absent"),
     }  # fmt: skip
     return MoveIntent(**{**made, **differs}).to_dict()
 

@@ -52,7 +52,9 @@ def with_one_service_less() -> Any:
 def carried_out(observed: Any) -> object:
     """What the runner does with a request that was planned on the host as it was before."""
     devices = {"data": "/dev/sdb", "state": "/dev/sdc"}
-    request = MoveIntent(**intent(facts=facts_of(host_with(NESTED)), devices=devices, id=""))
+    request = MoveIntent.from_dict(
+        intent(facts=facts_of(host_with(NESTED)), devices=devices, id="")
+    )
     with (
         patch.object(runner.ledger, "read_intent", return_value=None),
         patch.object(runner, "product_lock", return_value=nullcontext()),

@@ -4,23 +4,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import PLANNED, MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import (
+    PLANNED,
+    Before,
+    MoveIntent,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
 from .move_refusals import host_with
 from .moving import intent
 
+BEFORE = asdict(Before())
 NAMES = [each.name for each in fields(MoveIntent)]
 
 
 def test_what_was_written_is_read_again() -> None:
-    written = intent(disk={"uuid": "u", "size": 1}, scale={"app": 2}, facts={"layout": "x"})
+    before = Before(point="link", data_owner=[999, 999, 493])
+    written = intent(disk={"uuid": "u"}, scale={"app": 2}, facts={"layout": "x"}, before=before)
     assert MoveIntent.from_dict(json.loads(json.dumps(written))).to_dict() == written
 
 
@@ -44,6 +50,9 @@ def test_a_field_of_another_type_is_refused(name: str) -> None:
         ({"timeout": True}, "field 'timeout' is True"),
         ({"services": ["app", 1]}, "field 'services' is "),
         ({"scale": {"app": "2"}}, "field 'scale' is "),
+        ({"before": {"point": None}}, "no field 'data_owner'"),
+        ({"before": {**BEFORE, "point": 1}}, "field 'point' is 1"),
+        ({"before": {**BEFORE, "data_owner": ["0"]}}, "field 'data_owner' is "),
         ({"later": 1}, "unknown field 'later'"),
         ({"source": "deep"}, "unknown source 'deep'"),
         ({"target": ""}, "unknown target ''"),

@@ -66,4 +66,4 @@ def test_the_kind_follows_from_what_is_mounted_and_asked(asked: Asked, wanted: s
 
 def test_a_kind_that_nobody_knows_is_refused() -> None:
     with pytest.raises(IntentUnreadable, match="unknown kind 'sideways'"):
-        kind_of(MoveIntent(**intent(kind="sideways")))
+        kind_of(MoveIntent.from_dict(intent(kind="sideways")))

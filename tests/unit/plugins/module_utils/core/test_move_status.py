@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.agnes.host.plugins.module_utils.core.intent import Before
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import (
     COPY,
@@ -36,7 +37,7 @@ def status(kind: Kind, back: Any = None, **facts: Any) -> MoveStatus:
     """A move of this kind, not committed; ``back`` is what the intent says of the new place."""
     from_flat = kind in (COPY_BACK, LATE_REMOUNT)
     observed = host_with(FLAT) if from_flat else one_disk() if kind == COPY else host_with(NESTED)
-    said = intent(point_was=back or "absent")
+    said = intent(before=Before(point=back or None))
     made = {**observed["moving"], "intent": said, **facts}
     ends = (FLAT, NESTED) if from_flat else (NESTED, FLAT)
     return MoveStatus(*ends, "u-state", made, kind, "m")

@@ -136,7 +136,9 @@ def move(tmp_path: Path) -> MoveContext:
     (tmp_path / "far.yml").write_text("far")
     chain = ["a.yml", "sub/b.yml", f"{tmp_path}/far.yml"]
     said = intent(project_dir=f"{tmp_path}/agnes", chain=chain, proved=digest(PROVED))
-    found = SimpleNamespace(intent=MoveIntent(**said), env="A=1\n", read_env=lambda: found.env)
+    found = SimpleNamespace(
+        intent=MoveIntent.from_dict(said), env="A=1\n", read_env=lambda: found.env
+    )
     found.target, found.save = LAYOUTS["flat"], lambda: None
     found.project = SimpleNamespace(docker=docker(tmp_path, "exit 9"))
     found.files_hash = lambda text: MoveContext.files_hash(cast(MoveContext, found), text)

@@ -40,7 +40,7 @@ def test_what_has_failed_is_not_taken_for_stopped(
     monkeypatch.setattr(of_project, "unstarted", set[str])
     monkeypatch.setattr(steps, "remember_resting", lambda _world: None)
     monkeypatch.setattr(steps.ledger, "note", lambda *_said: None)
-    said = MoveIntent(**intent(services=["app", "bot"]))
+    said = MoveIntent.from_dict(intent(services=["app", "bot"]))
     move = SimpleNamespace(
         was_started=True, wanted=frozenset(("app", "bot")), project=of_project, intent=said,
         save=lambda: None, id="m",

@@ -150,5 +150,5 @@ def test_the_engine_is_told_the_profiles_by_which_the_run_after_it_makes_the_cha
     monkeypatch.setattr(move, "run", lambda _argv, codes=(0,): None)
     told = {"data_device": "", "state_device": "", "canary_url": "", "timeout": 9}
     params = {**told, "project_dir": "/p/", "profiles": ["tls"]}
-    move.ask(MoveIntent(**intent()), params)
+    move.ask(MoveIntent.from_dict(intent()), params)
     assert (ledger.read(ledger.REQUEST) or {})["profiles"] == ["tls"]
