@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +116,17 @@ def move(
     layout: str,
     *arguments: str,
     playbook: Path = ROOT / "site.yml",
+    noted: Sequence[str] | None = None,
 ) -> set[Action]:
-    """A run that moves state to ``layout``, or with --check says what it would do; its actions."""
+    """A run that moves state to ``layout``, or with --check says what it would do; its actions.
+
+    noted: the product's keepers that the plan must have a note of, and no others.
+    """
     step = f"{name}-{layout}"
     hosts = {name: {**facts, "layout": layout}}
     done = play(step, hosts, "--diff", *arguments, playbook=playbook)
     assert done.returncode == 0, done.stdout + done.stderr
+    if noted is not None:
+        found = re.findall(r"note: the product's ([A-Za-z ]+) \(", done.stdout)
+        assert sorted(found) == sorted(noted), done.stdout
     return actions(read(step, playbook.stem), name, check="--check" in arguments)

@@ -30,11 +30,13 @@ def test_it_was_adopted_and_its_ticks_change_nothing(
     field.calm(name, "drifted", facts, "nested")
 
 
-@pytest.mark.parametrize("layout", ["flat", "nested"])
+@pytest.mark.parametrize(
+    ("layout", "noted"), [("flat", ["TLS rotation", "state applier", "watchdog"]), ("nested", [])]
+)
 def test_it_moves_and_its_ticks_leave_it_there(
-    name: str, host: Any, facts: dict[str, Any], layout: str
+    name: str, host: Any, facts: dict[str, Any], layout: str, noted: list[str]
 ) -> None:
-    field.move(name, facts, layout)
+    field.move(name, facts, layout, noted=noted)
     field.check(name, host, LAYOUTS[layout])
     field.drift(host)
     field.check(name, host, LAYOUTS[layout])

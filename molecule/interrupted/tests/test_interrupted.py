@@ -140,4 +140,11 @@ def test_disks_that_came_too_late_for_the_boot_are_mounted_by_the_next_run(
     assert done.returncode == 0, done.stdout + done.stderr
     assert " at /data by its line in /etc/fstab: it is attached" in " ".join(done.stdout.split())
     assert host.check_output("findmnt --noheadings /data || echo none") == "none"
+    host.check_output("cp -a /etc/fstab /srv/ && sed -i '/ \\/data /d' /etc/fstab")
+    unlisted = play(f"{name}-unlisted", variables(name, "flat"))
+    assert unlisted.returncode != 0
+    assert "AH136" in unlisted.stdout, unlisted.stdout
+    assert host.check_output("ls -A /data") == ""
+    assert moved.services(host) == set()
+    host.check_output("cp -a /srv/fstab /etc/")
     ends_well("flat", runs=2)

@@ -43,6 +43,12 @@ def test_the_move_wrote_the_chain_that_the_run_after_it_would_write(host: Any, n
         assert not modules & {"agnes.host.project", "agnes.host.stack"}, sorted(told)
 
 
+def test_one_line_of_fstab_names_the_state_disk_however_it_was_written(host: Any) -> None:
+    uuid = host.check_output("blkid --probe --output value --match-tag UUID /dev/sdc")
+    lines = host.check_output("grep -v '^#' /etc/fstab").splitlines()
+    assert [line.split()[1] for line in lines if uuid in line] == ["/data-state"], lines
+
+
 def test_what_lay_beneath_the_mount_was_renamed_aside(host: Any) -> None:
     found = host.check_output("find /data/.agnes-host-aside -type f -printf '%f\\n' | sort")
     assert found.split() == ["agnes-state-applier.tick", "db-state-applier.lock"]

@@ -52,3 +52,14 @@ def test_a_purge_lists_it_escaped_and_takes_the_escaped_name(
     done = play(f"{name}-text-purge", {name: facts}, "-e", argument, playbook=PURGE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert host.run(f"ls -d {ASIDE}/old*").rc != 0
+
+
+def test_explain_names_a_state_disk_that_is_not_mounted_and_how_to_mount_it(host: Any) -> None:
+    host.check_output("docker stop $(docker ps --quiet) && umount /data/state")
+    try:
+        said = host.check_output("agnes-host explain")
+    finally:
+        host.check_output("mount /data/state")
+    assert "MISSING    /data/state: the state disk" in said
+    assert "'mount /data/state', then run site.yml" in said.splitlines()[-1]
+    assert "a plain directory" not in said
