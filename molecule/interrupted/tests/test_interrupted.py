@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import moved
@@ -113,14 +114,22 @@ def test_the_run_dies_and_its_connection_drops_and_the_next_run_picks_up_what_ca
 
 
 def test_asking_for_the_other_layout_before_the_commit_gives_the_move_up(
-    name: str, host: Any, hung_at: Any, ends_well: Any
+    name: str, host: Any, hung_at: Any, ends_well: Any, variables: Any, tmp_path: Path
 ) -> None:
+    """And a plan that was made before is refused with the way to go on: what was begun comes first."""
     before = host.check_output("sha256sum /opt/agnes/.env /etc/fstab")
+    shown = variables(name, "flat")
+    shown[name]["state_layout_plan_out"] = str(tmp_path)
+    assert play(f"{name}-shown", shown, "--check").returncode == 0
     run = hung_at("flat", "quiet.after")
     strikes.kill(run)
     host.check_output(f"systemctl stop {UNIT}")
     assert host.check_output("docker ps --quiet") == ""
     assert "is not ended" in host.check_output("agnes-host explain")
+    done = play(f"{name}-planned", variables(name, "flat"), "-e", f"plan={tmp_path}")
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "run once without a plan, which ends what was begun, then plan anew" in said
     ends_well("nested", runs=2)
     assert host.check_output("sha256sum /opt/agnes/.env /etc/fstab") == before
 
