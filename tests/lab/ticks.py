@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotHealthy
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotHealthy, Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import upgrade
 from ansible_collections.agnes.host.plugins.module_utils.system import certificates, engine, moving
@@ -29,6 +29,9 @@ class Host(upgrade.Tick):
         self.published, self.running = OLD, OLD
         self.names = {IMAGE: OLD}
         self.ill: set[str] = set()
+        self.trouble: Refusal = NotHealthy(
+            service="app", found="unhealthy", seconds=9, project="/opt/agnes"
+        )
         self.migrates: set[str] = set()
         self.schema, self.error = 1, ""
         self.started: list[str] = []
@@ -76,7 +79,7 @@ class Host(upgrade.Tick):
         if self.killed:
             raise KeyboardInterrupt
         if self.running in self.ill:
-            raise NotHealthy(service="app", found="unhealthy", seconds=9, project="/opt/agnes")
+            raise self.trouble
 
 
 @contextmanager

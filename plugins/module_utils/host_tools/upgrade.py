@@ -17,7 +17,7 @@ from ..core.host_tool_errors import ImageRejected, PullFailed, UpgradeGoneBack, 
 from ..core.host_tools import KEPT, PROJECT_DIR, wanted_disks
 from ..core.layouts import Layout
 from ..core.stack import selected
-from ..core.stack_errors import NothingProved, NotUp
+from ..core.stack_errors import CaddySilent, NothingProved, NotUp
 from ..core.upgrade import (
     Sign,
     new_images,
@@ -40,7 +40,7 @@ MEMORY = f"{ledger.FOLDER}/upgrade.json"
 """What is being tried, and which images were tried in vain."""
 PRE_MIGRATE = "system.duckdb.pre-migrate"
 DISK_SECONDS, PULL_SECONDS, UP_SECONDS = 60.0, 1800.0, 600
-_ILL = (NotHealthy, NotUp, NothingProved)
+_ILL = (NotHealthy, NotUp, NothingProved, CaddySilent)
 """What the image may be the cause of; a wrong disk, for one, it is not."""
 
 

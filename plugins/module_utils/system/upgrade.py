@@ -15,7 +15,7 @@ _POLL_SECONDS = 1.0
 
 
 def at_work(path: str = LOCK) -> bool:
-    """Whether somebody holds the lock, which is not touched for that: a try could cost a tick its turn.
+    """Whether another process holds the lock, which is not touched for that: a try could cost a tick its turn.
 
     The kernel names who holds what by device and inode (proc(5), /proc/locks).
     """
@@ -24,13 +24,14 @@ def at_work(path: str = LOCK) -> bool:
         device = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}"
         with open(_LOCKS, encoding="ascii") as file:
             rows = [line.split() for line in file]
-        # Second column: the kind of lock, or an arrow for one who waits.
-        return any(row[1] == "FLOCK" and row[5] == f"{device}:{info.st_ino}" for row in rows)
+        # Second column: the kind of lock, or an arrow for one who waits. Fifth: whose it is.
+        held = [row[4] for row in rows if row[1] == "FLOCK" and row[5] == f"{device}:{info.st_ino}"]
+        return any(pid != str(os.getpid()) for pid in held)
     return False
 
 
 def wait_for(path: str = LOCK, seconds: float = _WAIT_SECONDS) -> None:
-    """Wait until nobody holds it, for ``seconds`` at most."""
+    """Wait until no other process holds it, for ``seconds`` at most."""
     end = time.monotonic() + seconds
     while at_work(path) and time.monotonic() < end:
         time.sleep(_POLL_SECONDS)

@@ -17,6 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host_tool_errors i
     UpgradeNoWayBack,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import CaddySilent
 from ansible_collections.agnes.host.plugins.module_utils.core.upgrade import (
     new_images,
     profiles_for,
@@ -59,6 +60,14 @@ def test_one_that_does_not_come_up_gives_way_and_is_not_tried_again(host: Host) 
     host.published = NEWER
     host.tick()
     assert host.running == NEWER
+
+
+def test_a_new_caddy_that_does_not_answer_gives_way(host: Host) -> None:
+    host.published, host.ill = NEW, {NEW}
+    host.trouble = CaddySilent(service="caddy", address="127.0.0.1:443", found="reset", seconds=60)
+    with pytest.raises(UpgradeGoneBack, match="AH165"):
+        host.tick()
+    assert host.running == OLD
 
 
 def test_one_that_was_tried_in_vain_is_tried_when_that_is_asked_for(host: Host) -> None:

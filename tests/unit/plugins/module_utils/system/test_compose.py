@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -232,13 +234,21 @@ def test_containers_that_an_upgrade_changes_meanwhile_are_not_laid_to_the_dry_ru
 
 def test_an_upgrade_is_at_work_while_it_holds_its_lock(tmp_path: Path) -> None:
     """Asked on a tmpfs, as /var/lock is: there the numbers of a file are those of its locks."""
+    hold = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
-        assert not upgrade.at_work(file.name)
+        # One's own is no one else's: the upgrade itself asks Compose, too.
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert upgrade.at_work(file.name)
-        began = time.monotonic()
-        upgrade.wait_for(file.name, 0.1)
-        assert time.monotonic() - began < 5
+        assert not upgrade.at_work(file.name)
         fcntl.flock(file, fcntl.LOCK_UN)
+        with subprocess.Popen(
+            [sys.executable, "-c", hold, file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdin and other.stdout
+            other.stdout.readline()
+            assert upgrade.at_work(file.name)
+            began = time.monotonic()
+            upgrade.wait_for(file.name, 0.1)
+            assert time.monotonic() - began < 5
+            other.stdin.close()
         assert not upgrade.at_work(file.name)
     assert not upgrade.at_work(str(tmp_path / "none"))
