@@ -16,4 +16,8 @@ attributes:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
   idempotent:
     description: When run twice in a row outside check mode with the same arguments, the second run changes nothing.
+  platform:
+    description: Target OS families that the module can run on.
+    platforms: linux
+    support: full
 """

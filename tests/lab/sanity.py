@@ -3,9 +3,10 @@
 
 With each release of ansible-core that the collection is for, and the unit tests of what runs on
 hosts with each Python of a host; the last lines say which ran. A Python that this machine lacks
-is named, and skipped. Works in a copy of the tree, without a container engine:
+is named, and skipped. Then what is published: changelog, documentation, and the artifact as
+galaxy-importer sees it. Works in a copy of the tree, without a container engine:
 
-    python tests/lab/sanity.py [RELEASE | quick]...
+    python tests/lab/sanity.py [RELEASE | publish]... | quick
 
 ``quick`` is a part that takes seconds, with the ansible-core of this environment.
 """
@@ -47,6 +48,21 @@ QUICK = (
     "shebang",
 )
 
+PUBLISH = "publish"
+PUBLISHED = (
+    ("ansible-galaxy", "collection", "build"),
+    ("python", "-m", "galaxy_importer.main", "{artifact}"),
+    (
+        "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs",
+        "dependent", "--disallow-unknown-collection-refs", ".",
+    ),
+    ("antsibull-changelog", "lint"),
+    ("antsibull-changelog", "release"),
+)  # fmt: skip
+"""What is run in a copy of the tree; the release of the changelog is tried there."""
+OBJECTED = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
+"""How galaxy-importer reports a finding; it ends well all the same."""
+
 PIP = """\
 # Stands in for the download of get-pip: ansible-test makes environments without pip.
 import ensurepip
@@ -82,9 +98,16 @@ def interpreters(path: str, home: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in [*map(Path, path.split(os.pathsep)), *folders]:
         for version in {*TARGETS, *(v for known in RELEASES.values() for v in known)}:
-            if os.access(folder / f"python{version}", os.X_OK):
-                found.setdefault(version, folder)
+            if version not in found and answers(folder / f"python{version}"):
+                found[version] = folder
     return found
+
+
+def answers(python: Path) -> bool:
+    """Whether a command is a Python that starts: a shim of pyenv is there for each version that it knows."""
+    if not os.access(python, os.X_OK):
+        return False
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def plan(releases: Sequence[str], here: Sequence[str]) -> tuple[list[Run], list[str]]:
@@ -150,9 +173,9 @@ def copied_tree() -> Iterator[Path]:
         yield tree
 
 
-def tools(release: str, python: Path) -> Path:
-    """The folder of a release's commands, installed once into ``CACHE``."""
-    folder, wanted = CACHE / release / "venv", ROOT / "requirements" / f"sanity-{release}.txt"
+def tools(name: str, wanted: Path, python: Path) -> Path:
+    """The folder of the commands that ``wanted`` lists, installed once into ``CACHE``."""
+    folder = CACHE / name / "venv"
     stamp = folder / "stamp"
     if not stamp.exists() or stamp.read_text() != f"{python}\n{wanted.read_text()}":
         shutil.rmtree(folder, ignore_errors=True)
@@ -205,27 +228,50 @@ def environment(home: Path, commands: Path, pythons: Mapping[str, Path]) -> dict
 def carry_out(runs: Sequence[Run], pythons: Mapping[str, Path]) -> list[Result]:
     """Run all that one release does, in order, in a copy of its own."""
     release, python = runs[0].release, runs[0].controller
-    commands = tools(release, pythons[python] / f"python{python}")
+    wanted = ROOT / "requirements" / f"sanity-{release}.txt"
+    commands = tools(release, wanted, pythons[python] / f"python{python}")
     env = environment(CACHE / release / "home", commands, pythons)
-    results = []
+    results: list[Result] = []
     with copied_tree() as tree:
         for run in runs:
             started = time.monotonic()
-            good = tell(["ansible-test", *run.arguments], tree, env, release)
+            good, _said = tell(["ansible-test", *run.arguments], tree, env, release)
             results.append(Result(run.title, good, time.monotonic() - started))
     return results
 
 
-def tell(command: Sequence[str], tree: Path, env: Mapping[str, str], name: str) -> bool:
-    """Run a command with ``name`` before each of its lines; returns whether it ended well."""
+def tell(
+    command: Sequence[str], tree: Path, env: Mapping[str, str], name: str
+) -> tuple[bool, list[str]]:
+    """Run a command with ``name`` before each of its lines; returns whether it ended well, and the lines."""
+    said = []
     print(f"{name} | --- {' '.join(command)}", flush=True)
     with subprocess.Popen(
         command, cwd=tree, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace",
     ) as process:  # fmt: skip
         for line in process.stdout or ():
+            said.append(line)
             print(f"{name} | {line}", end="", flush=True)
-    return process.returncode == 0
+    return process.returncode == 0, said
+
+
+def publish() -> list[Result]:
+    """Check what is published with the tools of those who publish it."""
+    commands = tools(PUBLISH, ROOT / "requirements" / "publish.txt", Path(sys.executable))
+    env = environment(CACHE / PUBLISH / "home", commands, {})
+    results = []
+    with copied_tree() as tree:
+        env["ANSIBLE_COLLECTIONS_PATH"] = str(tree.parents[2])
+        for command in PUBLISHED:
+            started = time.monotonic()
+            artifact = next((path.name for path in tree.glob("*.tar.gz")), "no artifact")
+            words = [word.format(artifact=artifact) for word in command]
+            good, said = tell(words, tree, env, PUBLISH)
+            objected = "galaxy_importer.main" in command and any(map(OBJECTED.search, said))
+            title = f"{PUBLISH}: {' '.join(command[:3])}"
+            results.append(Result(title, good and not objected, time.monotonic() - started))
+    return results
 
 
 def quick() -> int:
@@ -236,7 +282,7 @@ def quick() -> int:
     chosen = [word for test in QUICK for word in ("--test", test)]
     with copied_tree() as tree:
         command = ["ansible-test", "sanity", "--local", "--python", python, *chosen]
-        return 0 if tell(command, tree, env, "sanity") else 1
+        return 0 if tell(command, tree, env, "sanity")[0] else 1
 
 
 def main(wanted: Sequence[str]) -> int:
@@ -244,11 +290,14 @@ def main(wanted: Sequence[str]) -> int:
     if wanted == ["quick"]:
         return quick()
     pythons = interpreters(os.environ["PATH"], Path.home())
-    runs, skipped = plan(wanted or [*RELEASES], [*pythons])
+    releases = [release for release in RELEASES if not wanted or release in wanted]
+    runs, skipped = plan(releases, [*pythons])
     by_release = [[run for run in runs if run.release == r] for r in RELEASES]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         done = pool.map(lambda each: carry_out(each, pythons), filter(None, by_release))
         results = [result for each in done for result in each]
+    if not wanted or PUBLISH in wanted:
+        results += publish()
     results += [Result(what, None) for what in skipped]
     print("\nWhat ran:")
     for result in results:

@@ -51,10 +51,12 @@ def test_interpreters_are_found_on_the_path_and_in_pyenv(
 ) -> None:
     monkeypatch.delenv("PYENV_ROOT", raising=False)
     known = {"3.9": tmp_path / ".pyenv/versions/3.9.1/bin", "3.12": tmp_path / "bin"}
-    for version, folder in known.items():
+    shims = tmp_path / "shims"
+    for folder, version, status in [*((f, v, 0) for v, f in known.items()), (shims, "3.9", 127)]:
         folder.mkdir(parents=True)
-        (folder / f"python{version}").touch(mode=0o755)
-    assert sanity.interpreters(str(tmp_path / "bin"), tmp_path) == known
+        (folder / f"python{version}").write_text(f"#!/bin/sh\nexit {status}\n")
+        (folder / f"python{version}").chmod(0o755)
+    assert sanity.interpreters(f"{shims}:{tmp_path / 'bin'}", tmp_path) == known
 
 
 def test_each_release_has_its_ignores_and_its_requirements() -> None:

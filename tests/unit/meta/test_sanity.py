@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+from pathlib import PurePath
+from typing import Any
 
 import pytest
 
-from .repo import files, load, read
+from .repo import ROOT, below, files, load, read
 
 IGNORED = sorted(name for name in files() if name.startswith("tests/sanity/ignore-"))
 ROW = re.compile(r"(\S+) (\S+) # (\S.+)")
@@ -41,3 +46,39 @@ def test_packages_of_tests_are_empty_files() -> None:
 def test_an_assertion_in_the_collection_is_raised_and_holds_without_asserts_too() -> None:
     code = [name for name in files() if name.startswith("plugins/") and name.endswith(".py")]
     assert [name for name in code if re.search(r"^\s*assert\b", read(name), re.MULTILINE)] == []
+
+
+def documented() -> dict[str, Any]:
+    """What ansible-doc shows of the collection, by the kind of plugin."""
+    done = subprocess.run(
+        ["ansible-doc", "--metadata-dump", "agnes.host"], capture_output=True, text=True, check=True,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")},
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)["all"]
+    return found
+
+
+def named(folder: str, suffix: str) -> set[str]:
+    """The full names of what a folder has a file for."""
+    return {f"agnes.host.{PurePath(n).stem}" for n in below(folder) if n.endswith(suffix)}
+
+
+def test_ansible_doc_shows_each_plugin_with_its_examples_and_results() -> None:
+    shown = documented()
+    assert {*shown["module"]} == named("plugins/modules", ".py")
+    assert {*shown["filter"]} == named("plugins/filter", ".yml")
+    roles = {PurePath(name).parts[1] for name in below("roles")}
+    assert {*shown["role"]} == {f"agnes.host.{role}" for role in roles}
+    for kind in ("module", "filter"):
+        for name, plugin in shown[kind].items():
+            assert plugin["doc"]["description"] and plugin["examples"] and plugin["return"], name
+    for role in shown["role"].values():
+        assert all(point["description"] for point in role["entry_points"].values())
+
+
+def test_each_module_says_what_it_supports_and_why_where_that_is_not_all() -> None:
+    for name, module in documented()["module"].items():
+        attributes = module["doc"]["attributes"]
+        assert {*attributes} == {"check_mode", "diff_mode", "idempotent", "platform"}, name
+        for attribute in attributes.values():
+            assert attribute["support"] in ("full", "N/A") or attribute["details"], name
