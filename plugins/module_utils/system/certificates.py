@@ -8,10 +8,9 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ..core import dotenv
 from ..core.certificates import (
     CHAIN_FILE,
     INVENTORY,
@@ -148,9 +147,8 @@ def _source(project_dir: str) -> str:
     return "absent" if caddyfile is None else source_of(caddyfile, "")
 
 
-def observe(project_dir: str, certificate: str, key: str) -> Certificates:
-    """What there is of certificates, and whether the pair of the inventory can be served."""
-    env = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
+def observe(project_dir: str, env: Mapping[str, str], certificate: str, key: str) -> Certificates:
+    """What there is of certificates, and whether the pair of the inventory can be served. env: ``.env``."""
     given = bool(certificate or key)
     return {
         "given": given,

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Optional, cast
 
 from ..core import dotenv, fstab
-from ..core.errors import ComposeInvalid, Unreadable
+from ..core.errors import ComposeInvalid
 from ..core.facts import FORMAT, Accounts, Device, Env, Host, Mount, Project, StatePlace
 from ..core.host_errors import NotRoot
 from ..core.layouts import DISKS, mount_points, state_dirs
@@ -25,6 +25,7 @@ from . import (
     certificates,
     compose,
     devices,
+    dotenv_file,
     durable,
     elsewhere,
     engine,
@@ -91,13 +92,8 @@ def state_place(path: str, mounts: list[Mount]) -> StatePlace:
     return place
 
 
-def read_env(path: str) -> Env:
-    """The project's .env without its secrets."""
-    try:
-        text = durable.read_text(path)
-    except OSError as error:
-        # A link, for one: it is followed by some readers and replaced by others.
-        raise Unreadable(path=path, found=error.strerror or str(error)) from error
+def env_of(path: str, text: Optional[str]) -> Env:
+    """The project's .env without its secrets. text: None where there is none."""
     return {
         "path": path,
         "exists": text is not None,
@@ -214,7 +210,8 @@ def observe(
     asked = {role: devices.resolve(named, known) for role, named in names}
     devices.prove_blank(known, asked)
     mounts = devices.mounts(known)
-    recorded = record.read()
+    read = moving.files_of(project_dir)
+    recorded, env = dict(read.record), dotenv.read(read.env or "")
     targets = {mount["target"] for mount in mounts}
     points = mount_points()
     found, project = engine.observe_engine(), PRODUCT_NAME
@@ -223,7 +220,7 @@ def observe(
     # disk may be copied the other way.
     measured = bool(asked["state"]["maj_min"]) or bool(targets & set(state_dirs()))
     containers = engine.containers(docker, project) if docker else []
-    moves = moving.look(project_dir, docker, project, measured)
+    moves = moving.look(project_dir, docker, project, measured, read)
     moves["shadows"] = evidence.shadows(moves, docker, containers)
     observed: Host = {
         "format": FORMAT,
@@ -232,11 +229,11 @@ def observe(
         "asked": asked,
         "mounts": mounts,
         "inside": devices.look_inside(known, mounts, asked, points, _uuids(recorded)),
-        "fstab": fstab_lines(fstab_file.read(), known),
+        "fstab": fstab_lines(read.fstab, known),
         "fstab_fixed": fstab_file.fixed(),
-        "env": read_env(os.path.join(project_dir, ".env")),
-        "secrets": state_secrets.observe(os.path.join(project_dir, ".env")),
-        "certificates": certificates.observe(project_dir, certificate, private_key),
+        "env": env_of(dotenv_file.path_in(project_dir), read.env),
+        "secrets": state_secrets.observe(env),
+        "certificates": certificates.observe(project_dir, env, certificate, private_key),
         "keepers": keepers.observe(),
         "state": {path: state_place(path, mounts) for path in state_dirs()},
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},

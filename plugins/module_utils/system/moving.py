@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ..core import dotenv, fstab, shadow
 from ..core.backend import UNKNOWN, backend_of, is_stub
@@ -20,6 +20,7 @@ from ..core.move_status import Bare, Leftover, Moving, Point, no_leftovers
 from ..core.retired import ASIDE
 from ..core.state_on import CONFIG_DISK
 from . import (
+    dotenv_file,
     durable,
     fstab_file,
     kernel,
@@ -243,9 +244,23 @@ def mount_at(path: str) -> tuple[str, str, str]:
     )
 
 
-def _formatted() -> str:
+class Files(NamedTuple):
+    """What a host says of itself; read once, so that all of an observation goes by the same."""
+
+    env: Optional[str]
+    """The text of ``.env``, None where there is none."""
+    fstab: str
+    record: Mapping[str, Any]
+
+
+def files_of(project_dir: str) -> Files:
+    """Read them. Raises Unreadable."""
+    return Files(dotenv_file.read(project_dir), fstab_file.read(), record.read())
+
+
+def _formatted(recorded: Mapping[str, Any]) -> str:
     """UUID of the disk that the record says we have formatted to copy state to, or empty."""
-    disk = (record.read().get("disks") or {}).get(COPY_TARGET) or {}
+    disk = (recorded.get("disks") or {}).get(COPY_TARGET) or {}
     return str(disk.get("uuid") or "") if disk.get("phase") == FORMATTED else ""
 
 
@@ -346,13 +361,18 @@ def _intent() -> Optional[dict[str, Any]]:
     return replace(found, environment={}).to_dict() if found else None
 
 
-def look(project_dir: str, docker: str = "", project: str = "", measured: bool = False) -> Moving:
+def look(
+    project_dir: str, docker: str = "", project: str = "", measured: bool = False,
+    read: Optional[Files] = None,
+) -> Moving:  # fmt: skip
     """All of it. With ``docker``, containers of other projects are looked for too.
 
     measured: also add up state that is in a plain directory, and what is free for one.
+    read: what was read already. Raises Unreadable.
     """
-    values = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
-    entries = fstab.entries(fstab_file.read())
+    read = read or files_of(project_dir)
+    values = dotenv.read(read.env or "")
+    entries = fstab.entries(read.fstab)
     found = points()
     state_dir = resolve_state_dir(values)
     # By the table's path, never through a link.
@@ -380,8 +400,8 @@ def look(project_dir: str, docker: str = "", project: str = "", measured: bool =
         "blocked": _blocked(project_dir),
         "kernel_users": sorted({use for disk in disks for use in kernel_users(disk)}),
         "staged": mount_at(STAGE)[1],
-        "formatted": _formatted(),
-        "moved": str((record.read().get("move") or {}).get("id") or ""),
+        "formatted": _formatted(read.record),
+        "moved": str((read.record.get("move") or {}).get("id") or ""),
         "others": others(docker, project, [Held(disk) for disk in disks])
         if docker and disks
         else [],

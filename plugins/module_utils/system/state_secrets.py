@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 
-from ..core import dotenv
 from ..core.facts import Secrets
 from ..core.layouts import state_dirs
 from ..core.state_secrets import GENERATED, IN_STATE, LIMIT, Secret, secret_of
-from . import durable
 from .trees import opened
 
 
@@ -46,9 +45,11 @@ def read(state_dir: str) -> dict[str, Secret]:
         return {key: Secret(path, "unknown", why) for key, path in paths.items()}
 
 
-def observe(env_path: str) -> Secrets:
-    """Which secrets ``.env`` and each STATE_DIR have; one that is a link is that of another layout."""
-    current = dotenv.read(durable.read_text(env_path) or "")
+def observe(current: Mapping[str, str]) -> Secrets:
+    """Which secrets ``.env`` and each STATE_DIR have; one that is a link is that of another layout.
+
+    current: the keys of ``.env``.
+    """
     keys = dict.fromkeys([*GENERATED, *IN_STATE])
     found = {path: read(path) for path in state_dirs() if not os.path.islink(path)}
     return {

@@ -140,16 +140,18 @@ def test_what_is_observed(
     (tmp_path / "linked" / "certs").symlink_to(state / "certs")
     places = [str(state), f"{tmp_path}/none", f"{tmp_path}/linked"]
     monkeypatch.setattr(certificates, "state_dirs", lambda: places)
-    assert certificates.observe(str(tmp_path), "", "")["placed"][str(state)]["found"] == "absent"
+    assert (
+        certificates.observe(str(tmp_path), {}, "", "")["placed"][str(state)]["found"] == "absent"
+    )
     keep(state / "certs", pair)
-    seen = certificates.observe(str(tmp_path), *pair)
+    seen = certificates.observe(str(tmp_path), {}, *pair)
     assert (seen["given"], seen["trouble"], seen["caddyfile"]) == (True, "", "absent")
     assert [seen["placed"][path]["found"] for path in places] == ["found", "absent", "unknown"]
     assert seen["placed"][str(state)]["same"]
     assert seen["placed"][str(state)]["until"].endswith("GMT")
     assert pair.key.splitlines()[1] not in repr(seen)
     (tmp_path / "Caddyfile").write_text("tls /certs/fullchain.pem /certs/privkey.pem\n")
-    seen = certificates.observe(str(tmp_path), *other)
+    seen = certificates.observe(str(tmp_path), {}, *other)
     assert (seen["placed"][str(state)]["same"], seen["caddyfile"]) == (False, "files")
     (state / "certs" / "privkey.pem").write_text("")
-    assert certificates.observe(str(tmp_path), *pair)["placed"][str(state)]["found"] == "absent"
+    assert certificates.observe(str(tmp_path), {}, *pair)["placed"][str(state)]["found"] == "absent"

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from core.moving import intent
 
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import Unreadable
 from ansible_collections.agnes.host.plugins.module_utils.core.host_errors import PlaceUnreadable
 from ansible_collections.agnes.host.plugins.module_utils.system import (
+    dotenv_file,
     engine,
     host,
     ledger,
@@ -69,25 +71,23 @@ def test_a_marker_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 def test_env_is_observed_without_its_secrets(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_bytes(b"STATE_DIR=/x\r\nJWT_SECRET_KEY=topsecret\nFOREIGN=\xff\nDOMAIN=a\n")
-    found = host.read_env(str(path))
+    found = host.env_of(str(path), dotenv_file.read(str(tmp_path)))
     assert found["exists"]
     assert found["values"] == {"STATE_DIR": "/x", "DOMAIN": "a"}
     assert [line for line, _what in found["trouble"]] == [1]
     assert "topsecret" not in repr(found)
-    assert host.read_env(f"{tmp_path}/none") == {
-        "path": f"{tmp_path}/none", "exists": False, "values": {}, "trouble": [],
+    none = str(tmp_path / "none")
+    assert host.env_of(none, dotenv_file.read(none)) == {
+        "path": none, "exists": False, "values": {}, "trouble": [],
     }  # fmt: skip
 
 
-def test_an_env_that_is_a_link_is_observed_or_refused(tmp_path: Path) -> None:
+def test_an_env_that_is_a_link_is_refused_wherever_it_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("STATE_DIR=/x\n")
     (tmp_path / ".env").symlink_to("real")
-    try:
-        host.read_env(f"{tmp_path}/.env")
-    except OSError as error:
-        raise AssertionError from error
-    except Exception as refusal:
-        assert str(refusal).startswith("AH")
+    for look in (dotenv_file.read, moving.files_of, moving.look):
+        with pytest.raises(Unreadable, match=rf"AH010: '{tmp_path}/.env' can't be read"):
+            look(str(tmp_path))
 
 
 INSPECTED = {

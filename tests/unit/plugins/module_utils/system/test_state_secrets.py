@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
 from ansible_collections.agnes.host.plugins.module_utils.system import state_secrets
 
 JWT = "JWT_SECRET_KEY"
@@ -57,7 +58,7 @@ def test_the_observation_has_no_value(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     (tmp_path / "link").symlink_to(state)
     monkeypatch.setattr(state_secrets, "state_dirs", lambda: [str(state), f"{tmp_path}/link"])
-    seen = state_secrets.observe(f"{tmp_path}/.env")
+    seen = state_secrets.observe(dotenv.read((tmp_path / ".env").read_text()))
     assert seen["in_env"] == [JWT, "SESSION_SECRET"]
     assert list(seen["in_state"]) == [str(state)]
     same = {key: item["same"] for key, item in seen["in_state"][str(state)].items()}
