@@ -176,7 +176,7 @@ def unstage(_world: MoveContext) -> None:
     unmount(STAGE)
 
 
-class _Teller:
+class _ProgressLog:
     """Tells how far a copy is: to the log each time, to the journal every few seconds."""
 
     def __init__(self, move: MoveContext, step: str) -> None:
@@ -196,8 +196,8 @@ class _Teller:
 
 @contextmanager
 def _copy(move: MoveContext, step: str) -> Iterator[Copy]:
-    teller = _Teller(move, step)
-    with opened_copy(move.source.state_dir, STAGE, _proof(move), say=teller) as copy:
+    progress_log = _ProgressLog(move, step)
+    with opened_copy(move.source.state_dir, STAGE, _proof(move), say=progress_log) as copy:
         copy.entries = move.entries
         yield copy
 

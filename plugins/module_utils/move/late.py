@@ -62,7 +62,7 @@ def _clear(move: MoveContext) -> None:
     move.project.down()
 
 
-def _uncover(move: MoveContext, paths: list[str]) -> None:
+def _unmount_below(move: MoveContext, paths: list[str]) -> None:
     """Unmount the state disk where it is on a bare directory that a disk which belongs above it will cover."""
     for point in reversed(moving.points()):
         target, is_state = point["target"], point["uuid"] == move.intent.uuid
@@ -102,7 +102,7 @@ def mount_late(move: MoveContext, seconds: float = 0.0, say: Callable[[str], Non
         raise away[0]
     if found:
         _clear(move)
-        _uncover(move, [path for path, _uuid in found])
+        _unmount_below(move, [path for path, _uuid in found])
     for path, uuid in found:
         _say_beneath(move, path)
         say(f"mount {uuid} at {path}: it is attached, but not mounted")

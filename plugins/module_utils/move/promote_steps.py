@@ -33,7 +33,7 @@ from .context import MoveContext
 from .copy_steps import device_with, mount_stage, precopy, set_role
 
 
-def is_covered(move: MoveContext) -> bool:
+def is_shadowed(move: MoveContext) -> bool:
     """Whether the disk is still mounted over the state."""
     return move.look(containers=False).mounted(move.source.mounts["state"])
 
@@ -56,10 +56,10 @@ def list_what_shows(move: MoveContext) -> bool:
     Written also where it reads right already: the write that made it so may never have been flushed.
     """
     old, new = move.source.mounts["state"], move.target.mounts["state"]
-    if move.intent.aside_begun and is_covered(move):
+    if move.intent.aside_begun and is_shadowed(move):
         # Mounted again by somebody: what is on it is set aside by half, or half a copy.
         unmount(old)
-    if not is_covered(move):
+    if not is_shadowed(move):
         _drop_old_line(move)
         return False
     text = durable.read_text(filesystems.FSTAB) or ""
@@ -91,7 +91,7 @@ def _check_beneath(move: MoveContext) -> None:
 
 def _reveal(move: MoveContext) -> None:
     """Take the disk off the state."""
-    if is_covered(move):
+    if is_shadowed(move):
         _check_beneath(move)
         unmount(move.source.mounts["state"])
 

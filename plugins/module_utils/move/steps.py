@@ -45,7 +45,7 @@ from .common import Act, drop_line, remember_resting, unmount, until, write_mark
 from .context import MoveContext
 from .copy_back_steps import COPY_BACK_ACTS, leave_disk, release
 from .copy_steps import COPY_ACTS
-from .promote_steps import PROMOTE_ACTS, is_covered, list_what_shows
+from .promote_steps import PROMOTE_ACTS, is_shadowed, list_what_shows
 
 IDLE_SECONDS = 30.0
 """How long a process of the host may still use the state disk before the stop."""
@@ -196,7 +196,7 @@ def _idle(move: MoveContext) -> None:
     # By the way that it will be sent after the commit: an address that is wrong is found now. A move
     # that goes on may find the stack down, or starting.
     if move.project.is_up(move.wanted):
-        covered = move.kind.state_was == SHADOWED and is_covered(move)
+        covered = move.kind.state_was == SHADOWED and is_shadowed(move)
         # Containers that were started before the mount work with what lies beneath it.
         with moving.beneath(path) if covered else trees.opened(path) as directory:
             _send_canary(move, path, directory)
@@ -260,7 +260,7 @@ def _stop_undo(move: MoveContext) -> None:
             list_what_shows(move)
         except OSError:
             # Where all is still as before the stack shall run; what undoes unlist tries again, and tells.
-            if not is_covered(move):
+            if not is_shadowed(move):
                 raise
     if not set(move.wanted) <= move.project.running():
         _check_as_before(move)
