@@ -259,7 +259,7 @@ LOGIC = [
     Mutant("owner_of_data_is_forgotten", _COPY_BACK, "        move.save()\n        # Not flushed", "        # Not flushed", failed("copy_back", "commit.after:kill")),
     Mutant("mode_of_data_is_forgotten", _COPY_BACK, "        os.fchmod(directory, mode)\n", "", plain("copy_back")),
     Mutant("undo_record_is_written_twice", "move/undo.py", "if getattr(before, n) is None}", "if True}", failed("copy_back", "put.before:kill")),
-    Mutant("undo_record_is_not_saved", "move/undo.py", "    if new:\n        move.save()\n", "", failed("copy_back", "commit.after:kill")),
+    Mutant("undo_record_is_not_saved", "move/undo.py", "    if new:\n        move.save()\n", "", in_trouble("given_up_after_a_kill", "nested", "stop.after")),
     Mutant("point_is_not_kept", ACTS, "Act(_point, _point_undo, (\"point\",))", "Act(_point, _point_undo)", failed("nested", "commit.after:eio")),
     Mutant("line_is_not_kept", ACTS, "Act(_fstab, drop_line, (\"new_line\",))", "Act(_fstab, drop_line)", failed("nested", "commit.after:eio")),
     Mutant("old_line_is_not_kept", "move/promote_steps.py", "Act(_unlist, _unlist_undo, (\"old_line\",))", "Act(_unlist, _unlist_undo)", failed("promote", "unlist.after:eio")),
