@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What contributors and the forge's CI are told to run is there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .repo import files, load, read
+
+VERBS = set(re.findall(r"^([a-z][a-z -]*):", read("Makefile"), re.MULTILINE))
+VERBS = {verb for rule in VERBS for verb in rule.split()}
+TOLD = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *(name for name in files() if re.fullmatch(r"docs/.*\.md", name)),
+]
+WORKFLOWS = [name for name in files() if name.startswith(".github/workflows/")]
+
+
+def verbs(text: str) -> set[str]:
+    """The verbs of make in commands of a text, by line and in backticks."""
+    found = re.findall(r"(?:^ {4}|`)make ((?:[a-z-]+ ?)+)", text, re.MULTILINE)
+    return {verb for words in found for verb in words.split()}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_each_verb_of_make_that_a_document_names_is_there(name: str) -> None:
+    assert verbs(read(name)) <= VERBS
+
+
+def test_verbs_are_found() -> None:
+    assert verbs("    make lint unit    # two\n`make demo-move`, make a cup") == {
+        "lint",
+        "unit",
+        "demo-move",
+    }
+    assert {"setup", "lint", "unit", "sanity", "test"} <= verbs(read("CONTRIBUTING.md")) <= VERBS
+
+
+def test_ci_of_the_forge_runs_what_a_developer_runs_and_nothing_else() -> None:
+    runs = [
+        step["run"]
+        for name in WORKFLOWS
+        for job in load(name)["jobs"].values()
+        for step in job["steps"]
+        if "run" in step
+    ]
+    called = [
+        re.fullmatch(r"(?:sudo --preserve-env=CI env \"PATH=\$PATH\" )?make ([a-z-]+)", run)
+        for run in runs
+    ]
+    assert all(called), runs
+    assert {"test", "sanity", "artifact"} == {match[1] for match in called if match} <= VERBS
+
+
+def test_the_hooks_before_a_commit_are_tools_of_make_setup() -> None:
+    hooks = [hook for repo in load(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+    pinned = read("requirements/dev.txt")
+    for hook in hooks:
+        tool = hook["entry"].split()[0].removeprefix(".venv/bin/")
+        assert re.search(rf"^{tool}==", pinned, re.MULTILINE), tool
+
+
+def test_each_path_of_the_map_is_there() -> None:
+    paths = re.findall(r"`([a-z_.]+/[a-z_./]*)`", read("CONTRIBUTING.md"))
+    folders = {parent for name in files() for parent in (name.rpartition("/")[0], name)}
+    for path in paths:
+        known = [f for f in folders if f"/{f}/".find(f"/{path.rstrip('/')}/") >= 0]
+        assert known, path
+    assert len(paths) > 15
