@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
 from ansible_collections.agnes.host.plugins.module_utils.core import rollout as rollouts
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import written
 from ansible_collections.agnes.host.plugins.module_utils.core.summary import summarise
 
 _RESULTS = (
@@ -46,11 +44,20 @@ def rollout(hosts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def plan(host: Any, request: Optional[Mapping[str, Any]] = None, **more: Any) -> dict[str, Any]:
     """What a run would do, or the refusal, as data."""
+    # Here: each task that uses any of the filters loads this file anew, and the planner is most of the core.
+    from ansible_collections.agnes.host.plugins.module_utils.core.plan import (
+        make_plan,
+    )
+
     return make_plan(host, {**(request or {}), **more})
 
 
 def plan_file(plan: Mapping[str, Any], host: str) -> str:
     """The text of the file from which a later run applies this plan."""
+    from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import (
+        written,
+    )
+
     return written(plan, host)
 
 

@@ -13,6 +13,7 @@ from play import play
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
 
+MOST_CALLS = 6
 FAILPOINT = "/run/agnes-host/failpoint"
 
 
@@ -47,6 +48,13 @@ def test_one_line_of_fstab_names_the_state_disk_however_it_was_written(host: Any
     uuid = host.check_output("blkid --probe --output value --match-tag UUID /dev/sdc")
     lines = host.check_output("grep -v '^#' /etc/fstab").splitlines()
     assert [line.split()[1] for line in lines if uuid in line] == ["/data-state"], lines
+
+
+def test_a_move_makes_few_calls_and_is_looked_at_once_after_it(name: str) -> None:
+    calls = records.calls(records.read("nested_to_flat", "converge"), name)
+    assert calls.count("agnes.host.move") == 1
+    assert calls.count("agnes.host.observe") == 2
+    assert len(calls) <= MOST_CALLS, calls
 
 
 def test_what_lay_beneath_the_mount_was_renamed_aside(host: Any) -> None:

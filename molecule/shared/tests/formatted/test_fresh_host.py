@@ -4,10 +4,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
+import records
+
 from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+
+MOST_CALLS = 6
+"""Observation, disks, tree, project, stack and Caddy; the project is proved in the observation."""
+
+
+def test_a_host_that_was_blank_is_made_in_few_calls(name: str) -> None:
+    calls = records.calls(records.read(os.environ["MOLECULE_SCENARIO_NAME"], "converge"), name)
+    assert "agnes.host.disks" in calls
+    assert len(calls) <= MOST_CALLS, calls
 
 
 def test_each_disk_is_mounted_where_the_layout_has_it_by_uuid(
