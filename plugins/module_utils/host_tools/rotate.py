@@ -14,11 +14,14 @@ from ..core.host_tool_errors import FetchedUnusable, NotPlaced, SourceFailed
 from ..core.host_tools import CHAIN_URL, KEY_URL, PROJECT_DIR, check_source, without_secrets
 from ..core.layouts import CERTIFICATES, Layout
 from ..core.project import PRODUCT_NAME
-from ..core.tree import wanted_tree
-from ..system import caddy, certificates, engine, trees
+from ..core.tree import Entry, wanted_tree
+from ..system import caddy, certificates, durable, engine, trees
 from ..system.actions import Actions
 from . import fetch
 from .turn import UPGRADE_LOCK, environment, layout_here, turn
+
+REQUEST_FILE, SUBJECT = "cert.csr", "TLS_CSR_SUBJECT"
+"""A request for a certificate, and the key of ``.env`` that asks for one; the product's names, too."""
 
 WAIT_SECONDS = 300.0
 """For an upgrade that is at work: a rotation comes once a day, and shall not be left out for it."""
@@ -34,13 +37,47 @@ def _fetched(key: str, source: str, folder: str, env_path: str) -> str:
         ) from error
 
 
-def _private_key(env: dict[str, str], layout: Layout, folder: str, env_path: str) -> str:
-    """The key of the new certificate: from its own source, else the one that is placed."""
+def _names(env: dict[str, str]) -> list[str]:
+    """The names of the sites."""
+    return [*sites_of(env.get("DOMAIN", "")), *sites_of(env.get("DOMAIN_ALIAS", ""))]
+
+
+def _keep_request(folder: str, key: str, request: str) -> None:
+    """Place a key that was made here, and what is to be signed; raises NotPlaced."""
+    files = ((KEY_FILE, key, 0o600), (REQUEST_FILE, request, 0o644))
+    try:
+        trees.keep(Entry(folder, "directory", mode=0o700), Actions(check=False))
+        with trees.opened(folder) as directory:
+            for name, text, mode in files:
+                durable.write_at(directory, name, text.encode(), mode)
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise NotPlaced(source=SUBJECT, path=folder, found=found) from error
+
+
+def _private_key(
+    say: Callable[[str], None], env: dict[str, str], layout: Layout, folder: str, env_path: str
+) -> str:
+    """The key of the new certificate: from its own source, else the one that is placed.
+
+    On a host that has none yet, TLS_CSR_SUBJECT asks for one that never leaves the host.
+    """
     if env.get(KEY_URL):
         return _fetched(KEY_URL, env[KEY_URL], folder, env_path)
     try:
-        return certificates.placed_text(layout.state_dir, KEY_FILE)
+        key = certificates.placed_text(layout.state_dir, KEY_FILE)
+        if key.strip():
+            return key
+        # A key that is empty was never one: writing it was cut off.
+        raise FileNotFoundError
     except FileNotFoundError:
+        if env.get(SUBJECT):
+            key, request = certificates.make_request(env[SUBJECT], _names(env))
+            _keep_request(folder, key, request)
+            say(
+                f"made a key, and {folder}/{REQUEST_FILE}: have it signed, and published at {CHAIN_URL}"
+            )
+            return key
         found = f"{folder} has no {KEY_FILE}, and {KEY_URL} names no source for it"
     except OSError as error:
         found = f"the key in {folder} can't be read ({error.strerror or error})"
@@ -90,12 +127,11 @@ def rotate(
             return
         layout = layout_here(env, project_dir)
         folder = os.path.join(layout.state_dir, CERTIFICATES)
+        key = _private_key(say, env, layout, folder, env_path)
         certificate = _fetched(CHAIN_URL, source, folder, env_path)
-        key = _private_key(env, layout, folder, env_path)
         shown = without_secrets(source)
-        names = [*sites_of(env.get("DOMAIN", "")), *sites_of(env.get("DOMAIN_ALIAS", ""))]
         trouble = certificates.pair_trouble(certificate, key, ("it", "the key"))
-        trouble = trouble or certificates.name_trouble(certificate, names)
+        trouble = trouble or certificates.name_trouble(certificate, _names(env))
         if trouble:
             raise FetchedUnusable(source=shown, found=trouble, path=folder)
         actions = Actions(check=False)

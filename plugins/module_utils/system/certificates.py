@@ -29,11 +29,12 @@ from ..core.secret_errors import CertificateUnusable
 from ..core.tree import Entry
 from . import durable, trees
 from .actions import Actions
-from .commands import run, which
+from .commands import Failed, run, which
 
 ROTATIONS = ("/usr/local/bin/agnes-tls-rotate.sh", "/usr/local/sbin/agnes-tls-rotate")
 """The product's rotation, and that of this collection."""
 _LIMIT = 1 << 20
+_PEM = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.*?-----END (?P=label)-----", re.DOTALL)
 _ADDRESS = re.compile(r"\d+(\.\d+){3}|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:]*\]?")
 
 
@@ -81,6 +82,25 @@ def name_trouble(certificate: str, names: Sequence[str]) -> str:
             if "does match" not in run([*ask, option, name], codes=(), seconds=30).out:
                 return f"it is not for {name}"
     return ""
+
+
+def make_request(subject: str, names: Sequence[str]) -> tuple[str, str]:
+    """A new RSA key, and the request for a certificate with it, both PEM. Raises Failed.
+
+    subject: as ``openssl req -subj`` has it, /CN=...; names: of the sites.
+    """
+    kinds = [f"{'IP' if _ADDRESS.fullmatch(name) else 'DNS'}:{name}" for name in names]
+    said = ["-addext", f"subjectAltName={','.join(kinds)}"] if kinds else []
+    ask = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", subject, *said]
+    # The key is never in a file but in its place.
+    out = run([*ask, "-keyout", "/dev/stdout", "-out", "/dev/stdout"], seconds=60).out
+    key, request = (
+        "".join(match[0] + "\n" for match in _PEM.finditer(out) if match["label"].endswith(kind))
+        for kind in ("PRIVATE KEY", "REQUEST")
+    )
+    if not key or not request:
+        raise Failed("openssl has made no key and request")
+    return key, request
 
 
 def pair_trouble(certificate: str, key: str, names: tuple[str, str] = INVENTORY) -> str:

@@ -84,7 +84,10 @@ HOST_TOOLS: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
     ),
     (
         errors.SourceFailed,
-        lambda tmp: rotated(tmp, f"TLS_FULLCHAIN_URL=file://{tmp}/none.pem\n"),
+        lambda tmp: rotated(
+            tmp,
+            f"TLS_FULLCHAIN_URL=file://{tmp}/none.pem\nTLS_PRIVKEY_URL=file://{tmp}/agnes/.env\n",
+        ),
         "AH171: TLS_FULLCHAIN_URL gives nothing that can be used (file://{tmp}/none.pem: No such file or "
         "directory); the certificate in {tmp}/state/certs stays as it is; correct the source, then "
         "'systemctl start agnes-tls-rotate'",

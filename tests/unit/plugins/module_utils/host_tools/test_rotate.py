@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,29 @@ def test_a_move_that_is_not_ended_comes_first(
     with pytest.raises(turn.NotNow, match="a move of the state is not ended"):
         host.run()
     assert not host.certs.exists()
+
+
+def test_a_key_that_is_made_here_waits_for_its_certificate(
+    host: Rotation, make: Callable[..., pairs.Pair]
+) -> None:
+    source = host.top / "new.pem"
+    values = {"TLS_FULLCHAIN_URL": f"file://{source}", "DOMAIN": "agnes.test, 10.0.0.1"}
+    host.env({**values, "TLS_CSR_SUBJECT": "/O=Agnes/CN=agnes.test"})
+    with pytest.raises(SourceFailed, match="No such file"):
+        host.run()
+    assert host.said == [
+        f"made a key, and {host.certs}/cert.csr: have it signed, and published at TLS_FULLCHAIN_URL"
+    ]
+    key = (host.certs / "privkey.pem").read_text()
+    assert (host.certs / "privkey.pem").stat().st_mode & 0o777 == 0o600
+    signed = subprocess.run(
+        ["openssl", "x509", "-req", "-in", f"{host.certs}/cert.csr", "-copy_extensions", "copyall",
+         "-signkey", f"{host.certs}/privkey.pem", "-days", "9", "-out", f"{source}"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    assert signed.returncode == 0
+    host.run()
+    assert host.placed() == pairs.Pair(source.read_text(), key)
 
 
 def test_without_a_source_nothing_is_done(host: Rotation) -> None:
