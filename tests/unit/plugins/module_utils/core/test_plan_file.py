@@ -245,6 +245,12 @@ def test_an_interrupted_move_goes_on_with_the_plan_it_began_with_and_with_no_oth
         assert "run once without a plan, which ends what was begun, then plan anew" in said
 
 
+def test_a_move_that_hangs_on_no_facts_is_no_plans_own() -> None:
+    empty = _edited(facts={}, facts_hash=hash_of({}))
+    said = refused("AH076", lambda: apply(_interrupted({}), empty))
+    assert "a move began that is not this one" in said
+
+
 def test_a_blank_host_has_no_state_to_which_a_plan_could_apply() -> None:
     assert "no state to move" in refused("AH076", lambda: apply(host()))
 
