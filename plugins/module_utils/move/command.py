@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TextIO
 
 from ..core import status as core_status
 from ..core.errors import Refusal
@@ -21,8 +22,13 @@ from .runner import run_requested
 USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env"
 
 
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(f"{shown(text)}\n")
+    stream.flush()
+
+
 def _say(text: str) -> None:
-    print(shown(text), flush=True)
+    _write(sys.stdout, text)
 
 
 def _status(as_json: bool) -> int:
@@ -74,7 +80,7 @@ def main() -> int:
         _say(str(error))
         return 0
     except (Refusal, Failed, OSError) as error:
-        print(shown(f"agnes-host: {error}"), file=sys.stderr)
+        _write(sys.stderr, f"agnes-host: {error}")
         return 1
-    print(USAGE, file=sys.stderr)
+    _write(sys.stderr, USAGE)
     return 2

@@ -205,7 +205,8 @@ def put(path: str, name: str, made: os.stat_result) -> None:
 
     made: what that directory must be; uid 999 owns the one that both are in.
     """
-    with _parent(path) as (parent, last), _aside(parent) as aside:
+    with _parent(path) as place, _aside(place[0]) as aside:
+        parent, last = place
         found = os.stat(name, dir_fd=aside, follow_symlinks=False)
         if (found.st_dev, found.st_ino) != (made.st_dev, made.st_ino):
             raise MovePlaceInUse(path=path, found=f"another directory than the copy as '{name}'")
@@ -238,7 +239,7 @@ def take_back(path: str, name: str, is_ours: Callable[[int], bool]) -> None:
 
 def keep_under(path: str, name: str, name_aside: str) -> None:
     """What ``put`` has taken out of its place: a link of ours goes, anything else keeps the move's name."""
-    with _parent(path) as (parent, _last), _aside(parent) as aside:
+    with _parent(path) as place, _aside(place[0]) as aside:
         if _is_ours(aside, name):
             os.unlink(name, dir_fd=aside)
         elif _kind(aside, name) != "absent":

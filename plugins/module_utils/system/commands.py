@@ -81,7 +81,8 @@ def run(
     """
     env = {**environment(), **({"PWD": cwd} if cwd else {})}
     try:
-        process = subprocess.Popen(
+        # What runs commands where there is no module.
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             list(argv), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace", pass_fds=fds,
         )  # fmt: skip
