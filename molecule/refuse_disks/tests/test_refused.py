@@ -93,6 +93,7 @@ READ_ONLY = {
     "ansible.builtin.validate_argument_spec",
     "agnes.host.observe",
     "ansible.builtin.assert",
+    "ansible.builtin.set_fact",
 }
 
 
