@@ -16,6 +16,10 @@ from .repo import Loader, below, files, read
 
 UTILS = [name for name in below("plugins/module_utils") if name.endswith(".py")]
 ON_TARGETS = UTILS + [name for name in below("plugins/modules") if name.endswith(".py")]
+TESTED_ON_TARGETS = [
+    name for name in below("tests/unit/plugins/module_utils") if name.endswith(".py")
+]
+"""Unit tests that ansible-test runs on each Python of a host."""
 
 NAMED_IN = re.compile(
     r"README\.md|CHANGELOG\.md|docs/.*|tests/.*|molecule/[^/]+/(tests|files)/.*"
@@ -95,7 +99,7 @@ def test_the_core_does_no_input_or_output_and_knows_no_system(name: str) -> None
     assert not {f.id for f in calls if isinstance(f, ast.Name)} & {"open", "print", "input", "exec"}
 
 
-@pytest.mark.parametrize("name", ON_TARGETS)
+@pytest.mark.parametrize("name", ON_TARGETS + TESTED_ON_TARGETS)
 def test_what_runs_on_targets_is_python_3_9(name: str) -> None:
     text = read(name)
     tree = ast.parse(text, name, feature_version=(3, 9))

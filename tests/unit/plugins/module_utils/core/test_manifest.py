@@ -19,9 +19,7 @@ FILE = Entry(
 PARTS = st.binary(min_size=1, max_size=6).filter(lambda part: not set(part) & {0, 0x2F})
 PATHS = st.lists(PARTS, max_size=4).map(b"/".join)
 SEGMENTS = st.lists(st.integers(0, 40), unique=True, max_size=8).map(
-    lambda points: tuple(
-        zip(sorted(points)[::2][: len(points) // 2], sorted(points)[1::2], strict=True)
-    )
+    lambda points: tuple(zip(sorted(points)[::2][: len(points) // 2], sorted(points)[1::2]))
 )
 ENTRIES = st.builds(
     Entry, PATHS, st.sampled_from(["file", "directory", "link", "fifo"]),
