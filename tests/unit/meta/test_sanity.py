@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .repo import ROOT, below, files, load, read
+from .repo import COLLECTIONS, below, files, load, read
 
 IGNORED = sorted(name for name in files() if name.startswith("tests/sanity/ignore-"))
 ROW = re.compile(r"(\S+) (\S+) # (\S.+)")
@@ -52,7 +52,7 @@ def documented() -> dict[str, Any]:
     """What ansible-doc shows of the collection, by the kind of plugin."""
     done = subprocess.run(
         ["ansible-doc", "--metadata-dump", "agnes.host"], capture_output=True, text=True, check=True,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")},
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
     )  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout)["all"]
     return found
