@@ -36,11 +36,11 @@ def needed(disks: Sequence[DiskPlan], move: Mapping[str, Any]) -> list[str]:
     names = [f"mkfs.{disk.fstype}" for disk in disks if disk.action == "format"]
     if move:
         names.append("systemctl")
-        made = move.get("disk") or {}
-        if made and not made.get("uuid"):
+        made = move["disk"]
+        if made and not made["uuid"]:
             names.append(f"mkfs.{made['fstype']}")
-    if move and KINDS[move["kind"]].copies:
-        names.append("rsync")
+        if KINDS[move["kind"]].copies:
+            names.append("rsync")
     return [*ALWAYS, *names]
 
 
