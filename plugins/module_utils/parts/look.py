@@ -45,7 +45,7 @@ def _ask(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict
         found = part(params, actions)
     except Refusal as refusal:
         return said(actions.items, refusal=hide(str(refusal), secrets), code=refusal.code)
-    except (Failed, OSError) as error:
+    except (Failed, OSError, ValueError) as error:
         return said(actions.items, unknown=hide(str(error), secrets))
     return said(actions.items, **found)
 

@@ -14,7 +14,9 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import _SAID
 
-from .repo import ROOT, below, load
+from .repo import ROOT, below, load, read
+
+ROLES = ("disks", "state_layout", "agnes_compose")
 
 
 def run_playbook(inventory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -100,3 +102,37 @@ def test_a_plan_file_is_written_by_whoever_runs_ansible(tmp_path: Path) -> None:
         written = tmp_path / f"agnes-plan-{name}.json"
         assert json.loads(written.read_text())["host"] == host
         assert written.stat().st_mode & 0o777 == 0o600
+
+
+def test_each_role_begins_with_the_one_preflight_that_runs_once_in_a_play() -> None:
+    first = [load(f"roles/{role}/tasks/main.yml")[0] for role in ROLES]
+    assert [task["ansible.builtin.import_role"] for task in first] == [
+        {"name": "agnes.host.disks", "tasks_from": "preflight", "allow_duplicates": False}
+    ] * len(ROLES)
+
+
+def test_no_role_includes_another_one_that_includes_it() -> None:
+    """Role disks is included by the others, and includes none; so there is no circle."""
+    words = ("ansible.builtin.include_role", "ansible.builtin.import_role")
+    included = {
+        role: {
+            task[word]["name"].rpartition(".")[2]
+            for name in below(f"roles/{role}/tasks")
+            for task in plays_and_tasks(load(name))
+            for word in words
+            if word in task
+        }
+        for role in ROLES
+    }
+    assert included["disks"] == {"disks"}
+    assert {frozenset(found) for found in included.values()} == {frozenset({"disks"})}
+
+
+def test_the_plan_is_made_at_one_place() -> None:
+    """As a fact: a variable would be made anew by each task that names it."""
+    made = [
+        name
+        for name in below("roles", "playbooks")
+        if name.endswith(".yml") and "agnes.host.plan(" in read(name)
+    ]
+    assert made == ["roles/disks/tasks/decide.yml"]
