@@ -163,6 +163,7 @@ def _decided(
         notes += more
         tools = host_tools(host, disks, request)
     mounted = [disk.mount_point for disk in disks if disk.action != "directory"]
+    touches = any(disk.action in MADE for disk in disks)
     parts = run_parts.asked(host, layout, mounted)
     needs = run_parts.needed(host, disks, part, parts)
     return {
@@ -177,7 +178,9 @@ def _decided(
         "overlay": layout.overlay,
         "move": part,
         "disks": [disk.as_dict() for disk in disks],
-        "touches_disks": any(disk.action in MADE for disk in disks),
+        "touches_disks": touches,
+        # A move that has begun goes on by what its own intent says.
+        "worth_a_file": bool(part.get("new")) or (touches and not part),
         "facts": {} if part else facts_of(host),
         "mounted": mounted,
         "chain": chain,

@@ -20,3 +20,9 @@ def test_every_file_that_a_measurement_names_is_there(name: str) -> None:
     named += ["/".join(re.findall(r'"([\w.]+)"', part)) for part in parts]
     assert named
     assert [each for each in named if not (ROOT / each).is_file()] == []
+
+
+def test_the_other_side_uses_nothing_of_ours() -> None:
+    """A filter of ours that goes would break it, and no other test runs it."""
+    text = (ROOT / "bench" / "stock.yml").read_text("utf-8")
+    assert "agnes.host." not in text

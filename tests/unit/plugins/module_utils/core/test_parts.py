@@ -34,6 +34,7 @@ def needs(observed: Any, **request: Any) -> list[str]:
 
 def test_a_host_that_is_right_needs_no_task() -> None:
     assert needs(flat_host(record=RECORD, parts=parts())) == []
+    assert not make_plan(flat_host(record=RECORD, parts=parts()), {})["worth_a_file"]
 
 
 WITH: list[Any] = [
@@ -98,6 +99,7 @@ def test_a_project_that_is_refused_stops_a_run_before_a_disk_is_touched() -> Non
 def test_a_project_that_was_proved_in_the_observation_is_not_proved_again() -> None:
     proved = {**FRESH, "project": said([ACTION])}
     assert needs(host(parts=proved), layout="flat") == ["disks", *ALL]
+    assert make_plan(host(parts=proved), {"layout": "flat"})["worth_a_file"]
     unknown = {**FRESH, "project": said(unknown="the image is not here")}
     assert needs(host(parts=unknown), layout="flat") == ["proof", "disks", *ALL]
 
