@@ -101,16 +101,20 @@ actions:
   elements: dict
 services:
   description: Each service with its state for people.
-  returned: success, outside check mode
+  returned: success, in check mode only if nothing is to be started or waited for
   type: dict
 proved:
   description: Each running container with the paths in it that are proved to be on their disks.
-  returned: success, outside check mode
+  returned: success, in check mode only if nothing is to be started or waited for
   type: dict
 unproved:
   description: Containers that must see a disk but could not be checked, with the reason.
-  returned: success, outside check mode
+  returned: success, in check mode only if nothing is to be started or waited for
   type: dict
+unknown:
+  description: Why it is not known what a run would find, for example that a service is still starting.
+  returned: success, in check mode
+  type: str
 """
 
 from contextlib import nullcontext

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the observation says of a stack that runs: the proof, or why it can't be had without waiting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.errors import WrongDiskInContainer
+from ansible_collections.agnes.host.plugins.module_utils.core.stack import by_service
+from ansible_collections.agnes.host.plugins.module_utils.parts import stack
+from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.proof import Proof
+
+from .hosts import container
+
+SERVICES = {
+    "app": {"profiles": [], "volumes": [], "scale": 1, "restart": "always", "one_shot": False},
+}  # fmt: skip
+PARAMS: dict[str, Any] = {
+    "layout": "flat", "mounted": [], "services": SERVICES, "profiles": [], "project_dir": "/opt/agnes",
+    "recreates": [], "resting": [], "moves": False, "starts": [], "proved": "", "start": True, "timeout": 0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the host shows; a test changes it."""
+    shown: dict[str, Any] = {"containers": [container("app", health="healthy")], "record": {}}
+    monkeypatch.setattr(stack, "client", lambda: "docker")
+    monkeypatch.setattr(
+        stack.stacks.Stack, "by_service", lambda _self: by_service(shown["containers"])
+    )
+    monkeypatch.setattr(stack.Bringer, "recreates", lambda _self: set())
+    monkeypatch.setattr(stack.record, "read", lambda: shown["record"])
+    monkeypatch.setattr(stack.proof, "stale", lambda *_facts: {})
+
+    def prove(*_facts: Any) -> Proof:
+        if "wrong" in shown:
+            raise WrongDiskInContainer(found=shown["wrong"])
+        return Proof(proved={"agnes-app-1": ["/data"]})
+
+    monkeypatch.setattr(stack.proof, "prove", prove)
+    return shown
+
+
+def asked() -> dict[str, Any]:
+    actions = Actions(True)
+    found = stack.run(PARAMS, actions)
+    return {**found, "actions": actions.items}
+
+
+def test_a_stack_that_is_up_is_proved_at_once(known: dict[str, Any]) -> None:
+    found = asked()
+    assert (found["unknown"], found["actions"]) == ("", [])
+    assert found["proved"] == {"agnes-app-1": ["/data"]}
+    assert found["services"] == {"app": "healthy"}
+
+
+def test_one_that_is_still_starting_is_not_known(known: dict[str, Any]) -> None:
+    known["containers"] = [container("app", health="starting")]
+    found = asked()
+    assert found == {"unknown": "service 'app' is running, starting", "actions": []}
+
+
+def test_a_wrong_disk_is_refused(known: dict[str, Any]) -> None:
+    known["wrong"] = "'agnes-app-1' has '/data' on device 8:1"
+    with pytest.raises(WrongDiskInContainer):
+        asked()
+
+
+def test_what_is_to_be_recorded_needs_the_task(known: dict[str, Any]) -> None:
+    known["record"] = {"resting": ["app"]}
+    assert "left stopped runs again" in asked()["unknown"]
+
+
+def test_what_is_to_be_started_is_announced_and_not_proved(known: dict[str, Any]) -> None:
+    known["containers"] = []
+    known["wrong"] = "nobody asks"
+    found = asked()
+    assert [action["what"] for action in found["actions"]] == ["service app"]
+    assert "proved" not in found
