@@ -70,3 +70,14 @@ def test_each_path_of_the_map_is_there() -> None:
         known = [f for f in folders if f"/{f}/".find(f"/{path.rstrip('/')}/") >= 0]
         assert known, path
     assert len(paths) > 15
+
+
+def test_ci_of_the_forge_takes_each_bundle_of_ansible_that_is_pinned() -> None:
+    bundles = re.findall(
+        r"^ansible==\S+ ; python_full_version (<|>=) '3\.12'",
+        read("requirements/dev.txt"),
+        re.MULTILINE,
+    )
+    pythons = load(".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+    below = {"<" if int(version.partition(".")[2]) < 12 else ">=" for version in pythons}
+    assert below == {*bundles} == {"<", ">="}
