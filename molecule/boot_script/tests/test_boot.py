@@ -95,3 +95,49 @@ def test_a_script_that_was_not_changed_is_met_after_the_next_boot_and_state_is_n
     ], done.stdout + done.stderr
     assert host.file("/data-state/system.duckdb").is_file
     assert host.check_output("readlink /data/state") == "/data-state"
+
+
+def wait_for(host: Any, question: str) -> None:
+    """Until a shell's answer on the host is yes."""
+    done = host.run(f"timeout 120 sh -c 'until {question}; do sleep 0.5; done'")
+    assert done.rc == 0, host.check_output("journalctl --no-pager --unit agnes-host-env")
+
+
+def put_right(host: Any) -> int:
+    """How often the host has put .env right so far."""
+    journal = host.check_output("journalctl --no-pager --output cat --unit agnes-host-env")
+    return int(journal.count("it is put right"))
+
+
+def test_a_host_that_keeps_env_stays_flat_with_the_script_as_it_is(
+    name: str, facts: dict[str, Any], host: Any
+) -> None:
+    # As AH004 has said.
+    host.check_output("echo STATE_DIR=/data-state >> /opt/agnes/.env")
+    keeps = {key: value for key, value in facts.items() if key != "state_layout_boot_script"}
+    keeps["agnes_compose_keep_env"] = True
+    done = play("boot_script-keeps", {name: keeps})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "agnes-host-env puts the keys of the layout back" in " ".join(done.stdout.split())
+    before_boots = put_right(host)
+    state = host.check_output("stat -c %d /data-state")
+    for boot in (1, 2, 3):
+        restart(name, host)
+        wait_for(host, "grep -q ^STATE_DIR=/data-state /opt/agnes/.env")
+        wait_for(host, "systemctl show -p ActiveState --value agnes-host-env | grep -qx inactive")
+        lines = env(host)
+        assert len([line for line in lines if line.startswith("COMPOSE_FILE=")]) == 1
+        assert "AGNES_TLS_FULLCHAIN_PATH=/data-state/certs/fullchain.pem" in lines
+        assert "SESSION_SECRET=session-of-the-script-0123456789abcdef01" in lines
+        assert put_right(host) == before_boots + boot
+        assert host.check_output("docker exec agnes-app-1 stat -c %d /data-state") == state
+    # Written while the host runs.
+    before = host.check_output("docker ps --quiet --no-trunc")
+    host.check_output(SCRIPT)
+    wait_for(host, "grep -q ^STATE_DIR=/data-state /opt/agnes/.env")
+    wait_for(host, "systemctl show -p ActiveState --value agnes-host-env | grep -qx inactive")
+    assert put_right(host) == before_boots + 4
+    assert host.check_output("docker ps --quiet --no-trunc") == before
+    done = play("boot_script-kept", {name: keeps})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert records.actions(records.read("boot_script-kept", "site"), name) == set()
