@@ -41,6 +41,8 @@ class Status(TypedDict):
     disks: Sequence[Disk]
     move: str
     """The move that is not ended, for people; empty for none."""
+    upgrade: str
+    """What upgrades have left to be known, for people; see core/upgrade.unfinished."""
     engine: str
     """Why the containers are not known; empty where they are."""
     containers: Sequence[Service]
@@ -66,6 +68,8 @@ def problems(found: Status) -> list[str]:
             )
     if found["move"]:
         wrong.append(found["move"])
+    if found["upgrade"]:
+        wrong.append(found["upgrade"])
     if found["engine"]:
         wrong.append(f"the containers are not known: {found['engine']}")
     elif not any(each["state"] == "running" for each in found["containers"]):

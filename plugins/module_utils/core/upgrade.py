@@ -77,6 +77,21 @@ def schema_is_as_before(backend: str, before: Sign, after: Sign) -> bool:
     return backend == DUCKDB and known and list(before or ()) == list(after or ())
 
 
+def unfinished(memory: Mapping[str, Any]) -> str:
+    """What upgrades have left to be known, for people; empty where all is well.
+
+    memory: ``trying``, images that are being tried, and ``rejected``, those that were tried in vain.
+    """
+    if memory.get("trying"):
+        return "an upgrade is at work, or was cut off: the next one ends it"
+    reasons = list((memory.get("rejected") or {}).values())
+    return (
+        f"the newest image did not come up, and the one before it runs: {reasons[-1]}"
+        if reasons
+        else ""
+    )
+
+
 def short(image_id: str) -> str:
     """For people."""
     return image_id.partition(":")[2][:_DIGITS] or image_id[:_DIGITS]

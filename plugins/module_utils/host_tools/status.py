@@ -11,9 +11,11 @@ from ..core.host_tools import PROJECT_DIR, wanted_disks
 from ..core.layouts import layout_at, resolve_state_dir
 from ..core.project import PRODUCT_NAME
 from ..core.status import FORMAT, Status, problems
+from ..core.upgrade import unfinished
 from ..system import certificates, engine, ledger, moving, record
 from ..system.commands import Failed
 from .turn import environment
+from .upgrade import MEMORY
 
 
 def _move() -> str:
@@ -46,6 +48,7 @@ def status(project_dir: str = PROJECT_DIR) -> Status:
             for path, (role, uuid) in disks.items()
         ],
         "move": _move(),
+        "upgrade": unfinished(ledger.read(MEMORY) or {}),
         "engine": docker_says,
         "containers": [
             {

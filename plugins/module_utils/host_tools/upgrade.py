@@ -93,6 +93,9 @@ class Tick:
         if self.stopped:
             self.say(f"left stopped, as somebody has stopped them: {', '.join(self.stopped)}")
         if images:
+            if not rejected:
+                # What was in vain before it is past.
+                self.remember(rejected={})
             self.say(f"upgraded {say_images(images)}")
         elif not actions.items:
             self.say(

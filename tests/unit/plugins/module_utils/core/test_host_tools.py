@@ -78,7 +78,7 @@ def status(**differs: Any) -> Status:
     found: dict[str, Any] = {
         "format": FORMAT, "host": "h", "layout": "nested", "state_dir": "/data/state",
         "disks": [{"role": "data", "path": "/data", "uuid": "d", "right": True}],
-        "move": "", "engine": "", "problems": [],
+        "move": "", "upgrade": "", "engine": "", "problems": [],
         "containers": [{"name": "a", "service": "app", "state": "running", "health": "healthy"}],
         "certificate": {"found": "found", "until": "then", "expired": False},
     }  # fmt: skip
@@ -96,6 +96,7 @@ ILL: list[tuple[dict[str, Any], str]] = [
         "the data disk (UUID d) is not mounted at /data",
     ),
     ({"move": "a move from a to b is not ended"}, "a move from a to b is not ended"),
+    ({"upgrade": "an upgrade is at work"}, "an upgrade is at work"),
     ({"engine": "no answer", "containers": []}, "the containers are not known: no answer"),
     ({"containers": []}, "no container of the project runs"),
     (

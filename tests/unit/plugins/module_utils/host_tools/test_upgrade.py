@@ -23,6 +23,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.upgrade import (
     profiles_for,
     schema_is_as_before,
     stopped_by_hand,
+    unfinished,
 )
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import upgrade
 
@@ -57,9 +58,11 @@ def test_one_that_does_not_come_up_gives_way_and_is_not_tried_again(host: Host) 
         with pytest.raises(ImageRejected):
             host.tick()
         assert (host.started, host.running) == ([], OLD)
+    assert unfinished(host.memory).startswith("the newest image did not come up")
     host.published = NEWER
     host.tick()
     assert host.running == NEWER
+    assert unfinished(host.memory) == ""
 
 
 def test_a_new_caddy_that_does_not_answer_gives_way(host: Host) -> None:
@@ -91,6 +94,7 @@ def test_a_tick_that_is_killed_has_its_way_back_in_the_next(host: Host) -> None:
     with pytest.raises(KeyboardInterrupt):
         host.tick()
     assert host.running == NEW
+    assert "was cut off" in unfinished(host.memory)
     host.killed = False
     with pytest.raises(UpgradeGoneBack):
         host.tick()
