@@ -18,6 +18,7 @@ from ..core.layouts import Layout
 from ..core.moves import interrupted
 from ..core.parts import CADDY, PROJECT, STACK, TREE, is_calm, is_known, said
 from ..core.text import hide
+from ..host_tools import turn
 from ..system import artifacts
 from ..system.actions import Actions
 from ..system.commands import Failed
@@ -35,6 +36,15 @@ def _layout_of(host: Host, settings: Mapping[str, Any]) -> tuple[Optional[Layout
         return current, True
     keys = ("layout", "wanted", "override")
     return choose_layout(host, *(settings[key] for key in keys))[0], False
+
+
+def _ask_in_peace(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """The same of a part that an upgrade changes while it is looked at: then a refusal proves nothing."""
+    taken = turn.is_taken()
+    found = _ask(part, settings, params)
+    if found["refusal"] and (taken or turn.is_taken()):
+        return said(found["actions"], unknown=f"an upgrade is at work ({found['refusal']})")
+    return found
 
 
 def _ask(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +71,7 @@ def _project(
     keys = ("image", "artifacts_dir", "env", "secrets")
     given = {key: settings[key] for key in keys}
     params = {**common, **given, "layout": layout.name, "moves_to": ""}
-    return _ask(project.run, settings, params)
+    return _ask_in_peace(project.run, settings, params)
 
 
 def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +112,7 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
         "recreates": found[PROJECT]["recreates"], "proved": found[PROJECT]["proved"],
         "resting": [], "moves": False, "starts": [], "start": True, "timeout": 0,
     }  # fmt: skip
-    found[STACK] = _ask(stack.run, settings, params)
+    found[STACK] = _ask_in_peace(stack.run, settings, params)
     # Caddy answers only where it is up; what will be started anew is not asked.
     if is_calm(found[PROJECT]) and is_calm(found[STACK]):
         params = {
@@ -112,5 +122,5 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
             "announced": [],
             "moves": False,
         }
-        found[CADDY] = _ask(caddy.run, settings, params)
+        found[CADDY] = _ask_in_peace(caddy.run, settings, params)
     return found

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +139,30 @@ def test_what_could_not_be_asked_says_why_without_a_secret(
     assert "s3cret" not in said
     assert bool(found["refusal"]) == isinstance(error, NoArtifacts)
     assert [*asked] == ["tree"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_an_upgrade_changes_meanwhile_is_not_known_and_no_refusal(
+    when: str, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    taken = [lock.open()]
+    monkeypatch.setattr(look.turn, "is_taken", partial(look.turn.is_taken, str(lock)))
+
+    def run(_params: Any, _actions: Actions) -> dict[str, Any]:
+        if when == "after":
+            fcntl.flock(taken[0], fcntl.LOCK_EX)
+        raise NoArtifacts(found="half written")
+
+    if when == "before":
+        fcntl.flock(taken[0], fcntl.LOCK_EX)
+    monkeypatch.setattr(project, "run", run)
+    found = look.look(flat_host(), SETTINGS)["project"]
+    assert (found["refusal"], found["code"]) == ("", "")
+    assert "half written" in found["unknown"]
+    taken[0].close()
+    assert not look.turn.is_taken()
 
 
 def test_caddy_is_not_asked_while_the_stack_is_to_be_started(
