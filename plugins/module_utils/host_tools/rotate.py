@@ -64,6 +64,7 @@ def _private_key(
     """
     if env.get(KEY_URL):
         return _fetched(KEY_URL, env[KEY_URL], folder, env_path)
+    found = f"{folder} has no {KEY_FILE}, and {KEY_URL} names no source for it"
     try:
         key = certificates.placed_text(layout.state_dir, KEY_FILE)
         if key.strip():
@@ -78,7 +79,6 @@ def _private_key(
                 f"made a key, and {folder}/{REQUEST_FILE}: have it signed, and published at {CHAIN_URL}"
             )
             return key
-        found = f"{folder} has no {KEY_FILE}, and {KEY_URL} names no source for it"
     except OSError as error:
         found = f"the key in {folder} can't be read ({error.strerror or error})"
     source = without_secrets(env[CHAIN_URL])

@@ -105,6 +105,8 @@ def mount_late(move: MoveContext, seconds: float = 0.0, say: Callable[[str], Non
         _unmount_below(move, [path for path, _uuid in found])
     for path, uuid in found:
         _say_beneath(move, path)
-        say(f"mount {uuid} at {path}: it is attached, but not mounted")
+        # A program of a unit: what it prints goes to the journal.
+        said = f"mount {uuid} at {path}: it is attached, but not mounted"
+        say(said)  # pylint: disable=ansible-bad-function
         filesystems.mount(path, *_devices(uuid))
         ledger.note(move.id, "late", "mounted", f"{uuid} at {path}")

@@ -31,10 +31,8 @@ def test_what_is_ignored_is_there_is_no_plugin_and_has_its_reason(row: str) -> N
     parts = ROW.fullmatch(row)
     assert parts, row
     assert parts[1] in files()
-    assert not parts[1].startswith(("roles/", "playbooks/", "meta/")), row
-    # What runs outside modules can't call a module's helpers.
-    published = ("plugins/", "plugins/module_utils/")
-    assert parts[1].startswith(published[0]) <= parts[1].startswith(published[1]), row
+    # ansible-lint accepts none for a plugin: that says so at the line itself.
+    assert not parts[1].startswith(("plugins/", "roles/", "playbooks/", "meta/")), row
 
 
 def test_packages_of_tests_are_empty_files() -> None:
