@@ -71,7 +71,7 @@ def check_moved(found: dict[str, Any], name: str, source: str, target: str) -> N
     assert "Gate | Read the rows" in [r["task"] for r in own]
     said = [r["task"] for r in own if "Say what will be done" in r["task"]]
     # Once in the plan and once in the run; the move does not say it again.
-    assert said == ["agnes.host.disks : Say what will be done"] * 2
+    assert said == ["agnes.host.disks : Preflight | Say what will be done"] * 2
     moved.check(host_of(name), LAYOUTS[target])
 
 
