@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOAD = ROOT / "molecule" / "shared" / "files" / "load.py"
 ANSWERS = "/srv/load.jsonl"
 KILL_AFTER = "commit"
-"""The step after which the engine is killed: .env names the new layout, nothing else is done yet."""
+"""The step after which the runner of the move is killed: .env names the new layout, nothing else is done yet."""
 
 
 def on_host(command: str) -> str:
@@ -48,7 +48,7 @@ def start_load() -> None:
 
 
 def kill_in_the_middle(run: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the engine on the host and to the run here, right after KILL_AFTER."""
+    """SIGKILL to the runner on the host and to the run here, right after KILL_AFTER."""
     while (KILL_AFTER, "done") not in journal():
         if run.poll() is not None:
             sys.exit("demo-move: the move ended before it could be killed; run it again")
@@ -75,7 +75,9 @@ def main() -> None:
     move = ["ansible-playbook", "site.yml", "-e", "layout=flat"]
     run = subprocess.Popen(move, cwd=ROOT, stdout=subprocess.DEVNULL)
     kill_in_the_middle(run)
-    say(f"KILLED with SIGKILL after step '{KILL_AFTER}': the engine on the host, and the run here")
+    say(
+        f"KILLED with SIGKILL after step '{KILL_AFTER}': the move's runner on the host, and the run here"
+    )
     say("the same command again:")
     subprocess.run(move, cwd=ROOT, check=True)
     print()
