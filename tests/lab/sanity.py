@@ -140,18 +140,14 @@ def plan(releases: Sequence[str], here: Sequence[str]) -> tuple[list[Run], list[
         if release == list(controllers)[-1]:
             targets += [version for version in left if version in here]
         for target in targets:
-            on = ("--controller", f"origin:python={python}", "--target-python", f"venv/{target}")
-            runs.append(Run(release, python, ("units", *on), f"{said}: units on Python {target}"))
+            on = ("--controller", f"origin:python={python}", "--target-python")
+            tests = ("units", *on, f"venv/{target}")
+            runs.append(Run(release, python, tests, f"{said}: units on Python {target}"))
             if target != python:
-                compiled = ("sanity", "--test", "compile", "--test", "import", *on)
-                runs.append(
-                    Run(
-                        release,
-                        python,
-                        compiled,
-                        f"{said}: compiled and imported by Python {target}",
-                    )
-                )
+                # Sanity makes its own environments, and takes no venv/.
+                compiled = ("sanity", "--test", "compile", "--test", "import", *on, target)
+                title = f"{said}: compiled and imported by Python {target}"
+                runs.append(Run(release, python, compiled, title))
     return runs, skipped
 
 

@@ -26,6 +26,10 @@ def test_each_release_and_each_python_of_a_host_is_checked_once() -> None:
     whole = [run.arguments for run in runs if run.arguments[:2] == ("sanity", "--local")]
     assert [arguments[-1] for arguments in whole] == ["3.11", "3.12", "3.13"]
     assert skipped == []
+    compiled = [run.arguments for run in runs if "compile" in run.arguments]
+    assert [arguments[-2:] for arguments in compiled] == [
+        ("--target-python", "3.9"), ("--target-python", "3.10"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
