@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-PLACES = (ROOT / ".collections", ROOT.parents[2])
+PLACES = (ROOT / ".collections", *ROOT.parents[2:3])
 COLLECTIONS = next(path for path in PLACES if (path / "ansible_collections/agnes/host").is_dir())
 """Where Ansible finds this collection: a checkout is linked, a copy for ansible-test is in its place."""
 

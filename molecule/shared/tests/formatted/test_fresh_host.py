@@ -17,9 +17,12 @@ MOST_CALLS = 6
 
 
 def test_a_host_that_was_blank_is_made_in_few_calls(name: str) -> None:
-    calls = records.calls(records.read(os.environ["MOLECULE_SCENARIO_NAME"], "converge"), name)
-    assert "agnes.host.disks" in calls
-    assert len(calls) <= MOST_CALLS, calls
+    scenario = os.environ["MOLECULE_SCENARIO_NAME"]
+    steps = [records.calls(records.read(scenario, step), name) for step in ("prepare", "converge")]
+    runs = [[call for call in calls if call.startswith("agnes.host.")] for calls in steps]
+    # In some scenarios the host is made before.
+    made = next((calls for calls in runs if "agnes.host.disks" in calls), [])
+    assert 0 < len(made) <= MOST_CALLS, made
 
 
 def test_each_disk_is_mounted_where_the_layout_has_it_by_uuid(
