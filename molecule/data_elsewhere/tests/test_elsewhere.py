@@ -11,7 +11,7 @@ import pytest
 from play import play
 
 HOST = "agnes-data-elsewhere"
-VOLUME = r"volume 'agnes_data' \(/var/lib/docker/volumes/agnes_data/_data; [\d.]+ [MG]iB; newest file of \S+ \S+; "
+VOLUME = r"volume 'agnes_data' \(/var/lib/docker/volumes/agnes_data/_data; [\d.]+ [KMG]iB; newest file of \S+ \S+; "
 DOWN = "cd /opt/agnes && docker compose --profile '*' down --timeout 90"
 
 # The commands of docs/bring-over.md.
