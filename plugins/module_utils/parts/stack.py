@@ -6,9 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..core.errors import (
-    NotHealthy,
-)
+from ..core.errors import NotHealthy
 from ..core.layouts import LAYOUTS
 from ..core.stack import (
     Containers,
@@ -21,6 +19,7 @@ from ..core.stack import (
     unknown_profiles,
     unmounted,
 )
+from ..core.stack_errors import NothingProved
 from ..system import proof, record, stacks
 from ..system.actions import Actions
 from ..system.compose import check_proved
@@ -129,7 +128,11 @@ class Bringer:
         """In check mode, where nothing is to be started: the proof at once, if there is nothing to wait for."""
         waits = stacks.waiting(self.services, names, self.found)
         if not waits and all(os.path.ismount(path) for path in self.params["mounted"]):
-            return {**self.told(wanted, names, self.found), "unknown": self.unknown}
+            try:
+                return {**self.told(wanted, names, self.found), "unknown": self.unknown}
+            except NothingProved as error:
+                # One that was to end may have done so while it was looked at: the run waits, and looks again.
+                return {"unknown": str(error)}
         service = next(iter(waits), "")
         return {
             "unknown": f"service '{service}' is {waits[service]}"
@@ -140,7 +143,12 @@ class Bringer:
     def result(self, wanted: list[str], names: list[str]) -> dict[str, Any]:
         """Wait, prove, and say."""
         found = self.stack.wait(self.services, names, self.params["timeout"])
-        return self.told(wanted, names, found)
+        try:
+            return self.told(wanted, names, found)
+        except NothingProved:
+            # One that was to end may have done so while it was looked at.
+            found = self.stack.wait(self.services, names, self.params["timeout"])
+            return self.told(wanted, names, found)
 
     def told(self, wanted: list[str], names: list[str], found: Containers) -> dict[str, Any]:
         """Prove, and say."""

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.errors import WrongDiskInContainer
 from ansible_collections.agnes.host.plugins.module_utils.core.stack import by_service
+from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import NothingProved
 from ansible_collections.agnes.host.plugins.module_utils.parts import stack
 from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
 from ansible_collections.agnes.host.plugins.module_utils.system.proof import Proof
@@ -37,6 +38,9 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(stack.proof, "stale", lambda *_facts: {})
 
     def prove(*_facts: Any) -> Proof:
+        if shown.get("ended", 0):
+            shown["ended"] -= 1
+            raise NothingProved(found="'app'", project="/opt/agnes")
         if "wrong" in shown:
             raise WrongDiskInContainer(found=shown["wrong"])
         return Proof(proved={"agnes-app-1": ["/data"]})
@@ -62,6 +66,23 @@ def test_one_that_is_still_starting_is_not_known(known: dict[str, Any]) -> None:
     known["containers"] = [container("app", health="starting")]
     found = asked()
     assert found == {"unknown": "service 'app' is running, starting", "actions": []}
+
+
+def test_one_that_ended_while_it_was_looked_at_is_not_known(known: dict[str, Any]) -> None:
+    known["ended"] = 1
+    assert asked()["unknown"].startswith("AH055: these services must see")
+
+
+def test_a_run_looks_again_where_one_ended_while_it_was_looked_at(
+    known: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bringer = stack.Bringer(PARAMS, Actions(True))
+    monkeypatch.setattr(bringer.stack, "wait", lambda *_facts: bringer.found)
+    known["ended"] = 1
+    assert bringer.result(["app"], ["app"])["proved"] == {"agnes-app-1": ["/data"]}
+    known["ended"] = 2
+    with pytest.raises(NothingProved):
+        bringer.result(["app"], ["app"])
 
 
 def test_a_wrong_disk_is_refused(known: dict[str, Any]) -> None:
