@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Pair(NamedTuple):
@@ -35,3 +35,18 @@ def expired(folder: Path) -> Pair:
     ]  # fmt: skip
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return Pair((folder / "e.pem").read_text(), made.key)
+
+
+def fingerprint(pair: Pair) -> str:
+    """Of the certificate, as openssl prints it."""
+    done = subprocess.run(
+        ["openssl", "x509", "-noout", "-fingerprint", "-sha256"],
+        input=pair.certificate, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def served(host: Any) -> str:
+    """Of the certificate that Caddy serves on a test host, likewise."""
+    ask = "openssl s_client -connect 127.0.0.1:443 -servername agnes.test </dev/null 2>/dev/null"
+    return str(host.check_output(f"{ask} | openssl x509 -noout -fingerprint -sha256"))

@@ -49,20 +49,6 @@ def changed(printed: str, name: str) -> int:
     return int(found[1])
 
 
-def served(host: Any) -> str:
-    """The certificate that Caddy serves, as openssl prints it."""
-    ask = "openssl s_client -connect 127.0.0.1:443 -servername agnes.test </dev/null 2>/dev/null"
-    return str(host.check_output(f"{ask} | openssl x509 -noout -fingerprint -sha256"))
-
-
-def fingerprint(pair: pairs.Pair) -> str:
-    done = subprocess.run(
-        ["openssl", "x509", "-noout", "-fingerprint", "-sha256"],
-        input=pair.certificate, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return done.stdout.strip()
-
-
 def started(host: Any) -> str:
     return str(host.check_output("docker inspect --format '{{.State.StartedAt}}' agnes-caddy-1"))
 
@@ -80,14 +66,14 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> pairs.Pair:
 def test_another_certificate_is_announced_placed_and_served_without_a_restart(
     name: str, host: Any, first: pairs.Pair
 ) -> None:
-    before, since = served(host), started(host)
+    before, since = pairs.served(host), started(host)
     printed = run(name, "--check", pair=first)
     assert "certificate that is served: sha256:" in printed
     announced = actions(name, check=True)
-    assert served(host) == before
+    assert pairs.served(host) == before
     run(name, pair=first)
     assert actions(name) == announced
-    assert served(host) == fingerprint(first) != before
+    assert pairs.served(host) == pairs.fingerprint(first) != before
     assert started(host) == since
     assert host.check_output(
         f"find /var/lib/agnes-host/replaced{CERTS} -name 'privkey.pem.*' -perm 0600"
@@ -101,10 +87,10 @@ def test_one_that_others_placed_and_nobody_serves_is_served_by_the_next_run(
     for file, text in (("privkey.pem", second.key), ("fullchain.pem", second.certificate)):
         write = ["docker", "exec", "--interactive", name, "sh", "-c", f"cat > {CERTS}/{file}"]
         subprocess.run(write, input=text, text=True, check=True)
-    assert served(host) != fingerprint(second)
+    assert pairs.served(host) != pairs.fingerprint(second)
     printed = run(name, pair=NONE)
     assert "certificate that is served" in printed
-    assert served(host) == fingerprint(second)
+    assert pairs.served(host) == pairs.fingerprint(second)
 
 
 def test_a_caddy_that_does_not_answer_is_said_and_never_restarted(name: str, host: Any) -> None:

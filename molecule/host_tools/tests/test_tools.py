@@ -28,19 +28,6 @@ def write(name: str, path: str, text: str) -> None:
     subprocess.run(command, input=text, text=True, check=True)
 
 
-def served(host: Any) -> str:
-    ask = "openssl s_client -connect 127.0.0.1:443 -servername agnes.test </dev/null 2>/dev/null"
-    return str(host.check_output(f"{ask} | openssl x509 -noout -fingerprint -sha256"))
-
-
-def fingerprint(pair: pairs.Pair) -> str:
-    done = subprocess.run(
-        ["openssl", "x509", "-noout", "-fingerprint", "-sha256"],
-        input=pair.certificate, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return done.stdout.strip()
-
-
 def ids(host: Any) -> dict[str, str]:
     """Container -> its id and the id of its image."""
     form = "{{.Name}} {{.Id}} {{.Image}}"
@@ -133,7 +120,7 @@ def test_a_certificate_from_a_server_is_placed_and_served_without_a_restart(
     said = start(host, "agnes-tls-rotate")
     assert f"placed {CERTS}/privkey.pem, {CERTS}/fullchain.pem from" in said
     assert "topsecret" not in said
-    assert served(host) == fingerprint(pair)
+    assert pairs.served(host) == pairs.fingerprint(pair)
     assert ids(host) == before
     assert host.check_output(f"stat -c '%u:%g %a' {CERTS} {CERTS}/privkey.pem").splitlines() == [
         "999:999 700",
@@ -146,7 +133,7 @@ def test_a_certificate_from_a_server_is_placed_and_served_without_a_restart(
 def test_what_is_bad_is_said_and_the_old_one_is_served(
     name: str, host: Any, source: Path, tmp_path: Path
 ) -> None:
-    before, placed = served(host), host.check_output(f"sha256sum {CERTS}/*")
+    before, placed = pairs.served(host), host.check_output(f"sha256sum {CERTS}/*")
     good = pairs.make(tmp_path)
     (tmp_path / "other").mkdir()
     other = pairs.make(tmp_path / "other", "other.test")
@@ -175,7 +162,7 @@ def test_what_is_bad_is_said_and_the_old_one_is_served(
     assert "AH173: " in said
     assert "No space left on device" in said
     assert host.check_output(f"sha256sum {CERTS}/*") == placed
-    assert served(host) == before
+    assert pairs.served(host) == before
     env(host, "TLS_FULLCHAIN_URL", "")
 
 
