@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -181,6 +182,15 @@ def _is_ours(path: str, text: str, mode: int) -> bool:
     )
 
 
+def _keep_crontabs(change: Callable[[str], str], before: str, after: str, actions: Actions) -> None:
+    """Have each crontab as ``change`` makes it; before, after: what is told of one that differs."""
+    for path in _crontabs():
+        was = durable.read_text(path) or ""
+        text = change(was)
+        if text != was:
+            actions.take(path, before, after, partial(durable.write, path, text))
+
+
 def place(actions: Actions) -> None:
     """Have commands and units on the host, and no line of cron that starts the product's.
 
@@ -191,14 +201,7 @@ def place(actions: Actions) -> None:
         if not _is_ours(path, text, mode):
             changed = True
             actions.take(path, _say(path), "of agnes-host", partial(_write, path, text, mode))
-    for path in _crontabs():
-        before = durable.read_text(path) or ""
-        after = without_calls(before)
-        if after != before:
-            actions.take(
-                path, "starts the product's tools", "does not",
-                partial(durable.write, path, after),
-            )  # fmt: skip
+    _keep_crontabs(without_calls, "starts the product's tools", "does not", actions)
     if changed and not actions.check:
         units.reload()
 
@@ -239,14 +242,7 @@ def _remove(actions: Actions) -> None:
         if _is_ours(path, text, mode):
             after = "as it was" if before else "absent"
             actions.take(path, "of agnes-host", after, partial(_put_back, path, before))
-    for path in _crontabs():
-        was = durable.read_text(path) or ""
-        after = with_calls(was)
-        if after != was:
-            actions.take(
-                path, "does not start the product's tools", "does",
-                partial(durable.write, path, after),
-            )  # fmt: skip
+    _keep_crontabs(with_calls, "does not start the product's tools", "does", actions)
     if actions.check:
         return
     if systemd:

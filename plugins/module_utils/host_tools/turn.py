@@ -46,21 +46,6 @@ def held(seconds: float, path: str = UPGRADE_LOCK) -> Iterator[None]:
         os.close(fd)
 
 
-def is_taken(path: str = UPGRADE_LOCK) -> bool:
-    """Whether somebody else works just now. It holds nothing, so that nobody's turn is lost by looking."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
 @contextmanager
 def turn(seconds: float = 0.0, path: str = UPGRADE_LOCK) -> Iterator[None]:
     """Hold the same as a tool does; raises NotNow when it is taken for longer than ``seconds``.

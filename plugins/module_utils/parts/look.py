@@ -18,8 +18,7 @@ from ..core.layouts import Layout
 from ..core.moves import interrupted
 from ..core.parts import CADDY, PROJECT, STACK, TREE, is_calm, is_known, said
 from ..core.text import hide
-from ..host_tools import turn
-from ..system import artifacts
+from ..system import artifacts, upgrade
 from ..system.actions import Actions
 from ..system.commands import Failed
 from . import caddy, project, stack, tree
@@ -40,9 +39,9 @@ def _layout_of(host: Host, settings: Mapping[str, Any]) -> tuple[Optional[Layout
 
 def _ask_in_peace(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """The same of a part that an upgrade changes while it is looked at: then a refusal proves nothing."""
-    taken = turn.is_taken()
+    taken = upgrade.at_work()
     found = _ask(part, settings, params)
-    if found["refusal"] and (taken or turn.is_taken()):
+    if found["refusal"] and (taken or upgrade.at_work()):
         return said(found["actions"], unknown=f"an upgrade is at work ({found['refusal']})")
     return found
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,28 +142,41 @@ def test_what_could_not_be_asked_says_why_without_a_secret(
     assert [*asked] == ["tree"]
 
 
+@pytest.fixture
+def lock() -> Iterator[str]:
+    """On a tmpfs, as /var/lock is: there the numbers of a file are those of its locks."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        yield file.name
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_an_upgrade_changes_meanwhile_is_not_known_and_no_refusal(
-    when: str, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    when: str, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, lock: str
 ) -> None:
-    lock = tmp_path / "lock"
-    lock.touch()
-    taken = [lock.open()]
-    monkeypatch.setattr(look.turn, "is_taken", partial(look.turn.is_taken, str(lock)))
+    monkeypatch.setattr(look.upgrade, "at_work", partial(look.upgrade.at_work, lock))
+    held: list[subprocess.Popen[str]] = []
+
+    def take() -> None:
+        command = ["flock", lock, "sh", "-c", "echo held; exec cat"]
+        held.append(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        assert held[0].stdout
+        assert held[0].stdout.readline() == "held\n"
 
     def run(_params: Any, _actions: Actions) -> dict[str, Any]:
         if when == "after":
-            fcntl.flock(taken[0], fcntl.LOCK_EX)
+            take()
         raise NoArtifacts(found="half written")
 
     if when == "before":
-        fcntl.flock(taken[0], fcntl.LOCK_EX)
+        take()
     monkeypatch.setattr(project, "run", run)
     found = look.look(flat_host(), SETTINGS)["project"]
     assert (found["refusal"], found["code"]) == ("", "")
     assert "half written" in found["unknown"]
-    taken[0].close()
-    assert not look.turn.is_taken()
+    held[0].communicate()
+    assert not look.upgrade.at_work()
 
 
 def test_caddy_is_not_asked_while_the_stack_is_to_be_started(
