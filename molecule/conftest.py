@@ -14,7 +14,7 @@ import testinfra
 import yaml
 from looks import look
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import (
     LAYOUTS,
     Layout,
     state_dirs,

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
-from ansible_collections.agnes.host.plugins.module_utils.core import rollout as rollouts
-from ansible_collections.agnes.host.plugins.module_utils.core.summary import summarise
+from ansible_collections.agnes.host.plugins.module_utils.core.host import rollout as rollouts
+from ansible_collections.agnes.host.plugins.module_utils.core.host.summary import summarise
 
 _RESULTS = (
     "__disks_done",
@@ -45,18 +45,14 @@ def rollout(hosts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def plan(host: Any, request: Optional[Mapping[str, Any]] = None, **more: Any) -> dict[str, Any]:
     """What a run would do, or the refusal, as data."""
     # Here: each task that uses any of the filters loads this file anew, and the planner is most of the core.
-    from ansible_collections.agnes.host.plugins.module_utils.core.plan import (
-        make_plan,
-    )
+    from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
     return make_plan(host, {**(request or {}), **more})
 
 
 def plan_file(plan: Mapping[str, Any], host: str) -> str:
     """The text of the file from which a later run applies this plan."""
-    from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import (
-        written,
-    )
+    from ansible_collections.agnes.host.plugins.module_utils.core.move.plan_file import written
 
     return written(plan, host)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .core.text import clean
+from .core.host.text import clean
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """AnsibleModule, whose answers are made text; see core/text.py."""
+    """AnsibleModule, whose answers are made text; see core/host/text.py."""
 
     def exit_json(self, **values: Any) -> None:
         """End well, with ``values``."""

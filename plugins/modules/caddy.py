@@ -68,11 +68,11 @@ certificate:
   type: str
 """
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.parts import caddy
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ attributes:
 options:
   disks:
     description: The part C(disks) of a plan, as it is; its keys are those of C(DiskPlan) in
-      C(module_utils/core/disks.py).
+      C(module_utils/core/disks/disks.py).
     type: list
     elements: dict
     required: true
@@ -73,21 +73,20 @@ import os
 import uuid as uuids
 from typing import Any
 
-from ansible_collections.agnes.host.plugins.module_utils.core.claims import (
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.claims import (
     LABELS,
     check_mounted_role,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import (
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import (
     devices,
-    durable,
     filesystems,
     formatting,
-    record,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable, record
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 
 ABSENT = "absent"
 

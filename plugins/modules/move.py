@@ -93,18 +93,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_errors import (
     MovePartUnreadable,
     MoveUnderWay,
 )
 from ansible_collections.agnes.host.plugins.module_utils.move import publish
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import engine, images, ledger
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, passed, run
-from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import engine, images
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.compose import Compose
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import (
+    Failed,
+    passed,
+    run,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger
 
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 2.0

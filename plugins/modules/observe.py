@@ -111,7 +111,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host:
-  description: The observation, the input of the filters; its shape is in C(module_utils/core/facts.py).
+  description: The observation, the input of the filters; its shape is in C(module_utils/core/host/facts.py).
   returned: success
   type: dict
 check_mode:
@@ -120,12 +120,12 @@ check_mode:
   type: bool
 """
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.parts.look import look
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
-from ansible_collections.agnes.host.plugins.module_utils.system.host import observe
-from ansible_collections.agnes.host.plugins.module_utils.system.remembered import remembered
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.remembered import remembered
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.host.host import observe
 
 OF_THE_HOST = ("data_device", "state_device", "project_dir", "certificate", "private_key")
 """The options that are about the host itself."""

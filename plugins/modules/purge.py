@@ -58,12 +58,13 @@ found:
 
 from contextlib import AbstractContextManager, nullcontext
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
-from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named, say
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.retired import check_named, say
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_errors import MoveUnderWay
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
-from ansible_collections.agnes.host.plugins.module_utils.system import ledger, retired
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import retired
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger
 
 
 def check_nothing_moves() -> None:

@@ -15,7 +15,7 @@ from looks import look
 from play import play
 from records import ROOT, Action, actions, read
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
 
 RUNNING = {
     **dict.fromkeys(("app", "scheduler", "telegram-bot", "ws-gateway", "caddy", "backup"), 1),

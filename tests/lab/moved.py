@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
 
 RESULT = "/var/lib/agnes-host/result.json"
 RUNNING = {"app", "scheduler", "ws-gateway", "caddy"}

@@ -31,8 +31,8 @@ import records
 import strikes
 from play import play, prepared, start
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import remount
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import remount
 
 HOST = "agnes-round-trips"
 VARIABLES = {

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Done
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Done
 
 
 def run_in_copy(

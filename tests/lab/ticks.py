@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotHealthy, Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NotHealthy, Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import upgrade
-from ansible_collections.agnes.host.plugins.module_utils.system import certificates, engine, moving
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import certificates, engine
+from ansible_collections.agnes.host.plugins.module_utils.system.move import moving
 
 IMAGE = "agnes:stable"
 SERVICES = {"app": {"image": IMAGE, "profiles": [], "restart": "unless-stopped"}}

@@ -11,7 +11,7 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -48,12 +48,14 @@ def filesystem(private_mounts: None, tmp_path: Path) -> Iterator[Filesystem]:
     """Makes and mounts a filesystem of the kind and size (MiB) that is asked for."""
     made: list[Path] = []
 
-    def make(kind: str, name: str, mib: int = 320, where: Path = tmp_path) -> Path:
+    def make(
+        kind: str, name: str, mib: int = 320, where: Path = tmp_path, more: Sequence[str] = ()
+    ) -> Path:
         image, point = where / f"{name}.img", tmp_path / name
         with open(image, "wb") as file:
             file.truncate(mib << 20)
         quiet = ["-q", "-F"] if kind == "ext4" else ["-q"]
-        subprocess.run([f"mkfs.{kind}", *quiet, str(image)], check=True)
+        subprocess.run([f"mkfs.{kind}", *quiet, *more, str(image)], check=True)
         point.mkdir()
         subprocess.run(["mount", "-o", "loop", str(image), str(point)], check=True)
         made.append(point)

@@ -11,18 +11,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import authority, shadow
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import no_leftovers
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority, shadow
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import no_leftovers
 from ansible_collections.agnes.host.plugins.module_utils.move import places
-from ansible_collections.agnes.host.plugins.module_utils.system import (
-    beneath,
-    evidence,
-    kernel,
-    moving,
-    retired,
-)
-from ansible_collections.agnes.host.plugins.module_utils.system.holders import holders
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import retired
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import beneath, evidence
+from ansible_collections.agnes.host.plugins.module_utils.system.disks.holders import holders
+from ansible_collections.agnes.host.plugins.module_utils.system.host import kernel
+from ansible_collections.agnes.host.plugins.module_utils.system.move import moving
 
 from . import sample
 from .conftest import Filesystem

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import durable, kernel_users
-from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
-from ansible_collections.agnes.host.plugins.module_utils.system.holders import holders
-from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
-from ansible_collections.agnes.host.plugins.module_utils.system.replaceable import (
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import kernel_users
+from ansible_collections.agnes.host.plugins.module_utils.system.disks.devices import maj_min_of
+from ansible_collections.agnes.host.plugins.module_utils.system.disks.holders import holders
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable
+from ansible_collections.agnes.host.plugins.module_utils.system.host.replaceable import (
     directory_fixed,
     fixed,
 )
+from ansible_collections.agnes.host.plugins.module_utils.system.move.moving import Held
 
 from .conftest import Filesystem
 

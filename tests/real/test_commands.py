@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Hung, run
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Hung, run
 
 
 def test_a_command_that_not_even_kill_ends_is_left_behind(filesystem: Callable[..., Path]) -> None:

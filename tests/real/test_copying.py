@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core import copying as core
-from ansible_collections.agnes.host.plugins.module_utils.core.copying import Proof
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import RULES
-from ansible_collections.agnes.host.plugins.module_utils.system import copying, manifest_file
-from ansible_collections.agnes.host.plugins.module_utils.system.copying import Copy, Known
-from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copying as core
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.copying import Proof
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import RULES
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import copying, manifest_file
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying import Copy, Known
+from ansible_collections.agnes.host.plugins.module_utils.system.disks.devices import maj_min_of
 
 from . import sample
 from .conftest import Filesystem

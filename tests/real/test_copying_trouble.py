@@ -20,14 +20,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import RULES, Entry
-from ansible_collections.agnes.host.plugins.module_utils.system import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import RULES, Entry
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import (
     copying,
     manifest,
     manifest_file,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.copying import Known
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying import Known
 
 from . import sample
 from .conftest import Filesystem
@@ -54,6 +54,15 @@ def big_source(filesystem: Filesystem, mib: int = 60) -> Path:
     return source
 
 
+def broken_disk(filesystem: Filesystem, memory: Path) -> Path:
+    """A disk that loses most of what is written on it.
+
+    It has no journal: with one, ext4 makes itself read-only a few seconds after the first write
+    that fails, and a slow rsync would end with that error.
+    """
+    return filesystem("ext4", "target", 200, memory, ("-O", "^has_journal"))
+
+
 def test_a_target_that_runs_full_fails_and_the_source_stays(
     filesystem: Filesystem, tmp_path: Path
 ) -> None:
@@ -70,7 +79,7 @@ def test_a_disk_that_can_not_write_is_found_by_the_sync(
     filesystem: Filesystem, small_memory: Path, tmp_path: Path
 ) -> None:
     """Rsync ends with 0, as it never flushes; without the sync this copy would have been used."""
-    source, target = big_source(filesystem), filesystem("ext4", "target", 200, small_memory)
+    source, target = big_source(filesystem), broken_disk(filesystem, small_memory)
     with copy_of(source, target) as copy:
         copy.round()
         # The kernel has told of the full store beneath by either of the two.
@@ -83,7 +92,7 @@ def test_what_a_broken_disk_lost_is_found_by_the_cold_read(
     filesystem: Filesystem, small_memory: Path, tmp_path: Path
 ) -> None:
     """The second sync says that all is well, as the kernel tells of an error once: nothing retries."""
-    source, target = big_source(filesystem), filesystem("ext4", "target", 200, small_memory)
+    source, target = big_source(filesystem), broken_disk(filesystem, small_memory)
     with copy_of(source, target) as copy:
         copy.round()
         with pytest.raises(errors.SyncFailed):

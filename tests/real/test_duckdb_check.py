@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.system import duckdb_check
-from ansible_collections.agnes.host.plugins.module_utils.system.duckdb_check import Rows
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import duckdb_check
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.duckdb_check import Rows
 
 DOCKER = [sys.executable, str(Path(__file__).with_name("docker_stand_in.py"))]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry, to_line
-from ansible_collections.agnes.host.plugins.module_utils.system import copying, manifest_file
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Entry, to_line
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import copying, manifest_file
 
 from .conftest import Filesystem
 from .test_copying import KEY, copy_of

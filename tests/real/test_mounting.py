@@ -12,19 +12,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import fstab
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import WrongRole
-from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import fstab
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import WrongRole
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_errors import (
     OtherDeviceMounted,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system import (
-    filesystems,
-    formatting,
-    record,
-)
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
-from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import filesystems, formatting
+from ansible_collections.agnes.host.plugins.module_utils.system.disks.devices import maj_min_of
+from ansible_collections.agnes.host.plugins.module_utils.system.host import record
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 from ansible_collections.agnes.host.plugins.modules.disks import DisksManager
 
 from .conftest import Filesystem

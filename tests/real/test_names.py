@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import devices, fstab_file
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import devices, fstab_file
 
 LABELS = ["My Data", "a'b\"c", "$x`y", "a\\b"]
 

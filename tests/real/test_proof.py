@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import WrongDiskInContainer
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack_errors import (
     NothingProved,
     StaleHolds,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system import proof
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
+    WrongDiskInContainer,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import proof
 
 from .conftest import Filesystem
 

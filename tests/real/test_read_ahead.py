@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import SETTLED_NS
-from ansible_collections.agnes.host.plugins.module_utils.system import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import SETTLED_NS
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import (
     manifest,
     manifest_file,
     memory,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.copying import (
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying import (
     SOURCE_MANIFEST,
     TARGET_MANIFEST,
     Copy,
     Known,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.memory import Memory
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.memory import Memory
 
 from . import sample
 from .conftest import Filesystem

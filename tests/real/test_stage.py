@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NoStage
-from ansible_collections.agnes.host.plugins.module_utils.system import stage as stages
-from ansible_collections.agnes.host.plugins.module_utils.system.artifacts import File
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import run
-from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NoStage
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import stage as stages
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.artifacts import File
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.stage import Stage
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import run
 
 FILES = {"new.yml": File(b"new", False), "scripts/a.sh": File(b"#!", True)}
 
@@ -81,7 +81,7 @@ def test_nothing_can_be_written_to_a_stage(project: Path) -> None:
 def test_a_kill_leaves_nothing(project: Path) -> None:
     before = left()
     code = (
-        "import sys; from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage;"
+        "import sys; from ansible_collections.agnes.host.plugins.module_utils.system.compose.stage import Stage;"
         f"Stage('docker', {str(project)!r}, {{}}, 'SECRET=1\\n').launch(['sh', '-c', 'touch {project}/../on; "
         "exec sleep 60'], (), 60)"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import unseen
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import unseen
 
 MARKER = '{"format": 1, "role": "active", "instance_id": "i-1", "epoch": 3}'
 

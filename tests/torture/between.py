@@ -14,7 +14,7 @@ from typing import Any
 import host
 
 from ansible_collections.agnes.host.plugins.module_utils.move import explain, runner
-from ansible_collections.agnes.host.plugins.module_utils.system import devices
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import devices
 
 Run = Callable[[bool], tuple[int, dict[str, Any]]]
 """A run of the runner; True: without a request, as after a boot."""

@@ -28,25 +28,21 @@ import promises
 import quick
 import troubles
 
-from ansible_collections.agnes.host.plugins.module_utils.core import shadow
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS, remount
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import shadow
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS, remount
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import remaining
 from ansible_collections.agnes.host.plugins.module_utils.move import (
     context,
     failpoints,
     places,
     runner,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system import (
-    durable,
-    kernel,
-    ledger,
-    moving,
-)
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable, kernel
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger, moving
 
 LOG = host.LOG
 

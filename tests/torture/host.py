@@ -18,14 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.retired import ASIDE
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import (
     LAYOUTS,
     Layout,
     overlays,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
-from ansible_collections.agnes.host.plugins.module_utils.core.retired import ASIDE
-from ansible_collections.agnes.host.plugins.module_utils.system import moving, trees
+from ansible_collections.agnes.host.plugins.module_utils.system.layout import trees
+from ansible_collections.agnes.host.plugins.module_utils.system.move import moving
 
 # Of this case: mount looks for them on every disk of the machine, another case may go on beside
 # this one, and the disks of the one before go when the kernel comes to it.

@@ -18,11 +18,12 @@ import attacks
 import case
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.core.choice import choose_layout
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.system import copying, mountinfo
-from ansible_collections.agnes.host.plugins.module_utils.system.host import observe
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.choice import choose_layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import copying
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import mountinfo
+from ansible_collections.agnes.host.plugins.module_utils.system.host.host import observe
 
 FORGIVEN = {
     # Our link is something else at the moment of a start.

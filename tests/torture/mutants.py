@@ -24,7 +24,7 @@ from test_failpoints import (
 Case = tuple[Callable[..., None], tuple[Any, ...]]
 """A test of the torture, and its arguments."""
 
-STEPS, ACTS, KINDS = "core/move_steps.py", "move/steps.py", "core/move_kinds.py"
+STEPS, ACTS, KINDS = "core/move/move_steps.py", "move/steps.py", "core/move/move_kinds.py"
 
 
 class Mutant(NamedTuple):
@@ -224,7 +224,7 @@ LOGIC = [
     Mutant("upgrade_is_not_kept_away", _RUNNER, "with product_lock(UPGRADE_LOCK):", "if True:", plain("nested")),
     Mutant("upgrade_is_not_waited_for", ACTS, "if not until(taken, seconds):", "if False:", in_trouble("it_waits_for_what_is_at_work", "nested", "upgraded")),
     Mutant("two_engines", _RUNNER, "with ledger.locked(\"a move\", waits_for=ledger.PURGE):", "if True:", in_trouble("two_engines_exclude_each_other")),
-    Mutant("nameless_lock", "system/ledger.py", "        os.pwrite(fd, f\"{who}, process {os.getpid()}, since {now()}\\n\".encode(), 0)\n", "", in_trouble("two_engines_exclude_each_other")),
+    Mutant("nameless_lock", "system/move/ledger.py", "        os.pwrite(fd, f\"{who}, process {os.getpid()}, since {now()}\\n\".encode(), 0)\n", "", in_trouble("two_engines_exclude_each_other")),
     Mutant("no_result", _RUNNER, "        ledger.write(ledger.RESULT, {**result, \"at\": ledger.now()})\n", "        pass\n", plain("nested")),
     Mutant("request_goes_first", _RUNNER, "        ledger.write(ledger.RESULT, {**result, \"at\": ledger.now()})\n", "        ledger.remove(ledger.REQUEST)\n        ledger.write(ledger.RESULT, result)\n", plain("nested")),
     Mutant("request_stays", _RUNNER, "                ledger.remove(ledger.REQUEST)\n                left = None\n", "                return 0 if good else 1\n", plain("nested")),
@@ -244,7 +244,7 @@ LOGIC = [
     Mutant("what_ran_is_forgotten", "move/begin.py", "project.running() | set(turned.services if turned else ())", "project.running()", in_trouble("turned_round_after_a_kill", "nested", "place.before")),
     Mutant("turned_round_is_as_it_was", "move/begin.py", "turned_before(source, target) if turned else Before()", "Before()", in_trouble("turned_round_and_an_error_leads_back_to_one_layout", "nested", "umount.after", "commit.before")),
     Mutant("what_rested_is_forgotten", "move/begin.py", "(set(several) | known)", "set(several)", in_trouble("there_and_back", "nested")),
-    Mutant("nobody_is_looked_for", "system/holders.py", "    return sorted(found) + kernel_users(held.maj_min, held.path)\n", "    return []\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
+    Mutant("nobody_is_looked_for", "system/disks/holders.py", "    return sorted(found) + kernel_users(held.maj_min, held.path)\n", "    return []\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
     Mutant("quiet_is_not_proved", ACTS, "    _nobody(move, QUIET_SECONDS, containers=True)\n", "    pass\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
     Mutant("idle_is_not_waited_for", ACTS, "    _nobody(move, IDLE_SECONDS, containers=False)\n", "    pass\n", in_trouble("it_waits_for_what_is_at_work", "nested", "held")),
     Mutant("started_on_anything", ACTS, "    if not status.committed or not status.there or status.mounted(status.old):", "    if False:", in_trouble("a_disk_that_goes_away_before_the_start_is_brought_back")),
@@ -276,7 +276,7 @@ LOGIC = [
     Mutant("role_is_not_written", ACTS, "\"role\": ACTIVE, \"epoch\": epoch", "\"epoch\": epoch", plain("copy")),
     Mutant("copy_stays_a_copy", ACTS, "        found[\"disks\"][\"state\"] = found[\"disks\"].pop(COPY_TARGET)\n", "        pass\n", plain("copy")),
     Mutant("old_line_stays", ACTS, "switch.without_line(text, old, new))\n", "text)\n", plain("nested")),
-    Mutant("half_an_env_is_a_commit", "core/move_status.py", "return not named or named[-1] == layout.overlay", "return True", in_trouble("half_an_env_is_no_commit")),
+    Mutant("half_an_env_is_a_commit", "core/move/move_status.py", "return not named or named[-1] == layout.overlay", "return True", in_trouble("half_an_env_is_no_commit")),
     # Places.
     Mutant("point_can_be_written_to", _PLACES, "        _immutable(parent, name, True)\n", "", failed("nested", "mount.before:kill")),
     Mutant("place_is_empty_for_a_moment", _PLACES, "    kernel.exchange(name_aside, aside, name, parent)\n    os.fsync(parent)\n", "    os.rename(name, \"was\", src_dir_fd=parent, dst_dir_fd=aside)\n    __import__(\"time\").sleep(0.2)\n    os.rename(name_aside, name, src_dir_fd=aside, dst_dir_fd=parent)\n    os.rename(\"was\", name_aside, src_dir_fd=aside, dst_dir_fd=aside)\n", in_trouble("the_old_place_is_never_gone", "nested")),
@@ -288,7 +288,7 @@ LOGIC = [
     Mutant("exposed_copy_is_unsealed", _COPY, "    if status.there or status.facts[\"staged\"] != status.copy_uuid:", "    if status.facts[\"staged\"] != status.copy_uuid:", ((going_back, ("copy", "expose", "undo_before", "eio")),)),
     Mutant("stage_is_not_cleared", _COPY, "    unmount(move.target.mounts[\"state\"])\n    if move.look", "    if move.look", ((twice, ("copy", "expose.after", "precopy.after")),)),
     Mutant("foreign_disk_is_taken", _COPY, "        check_ours(where, directory)\n", "        pass\n", ((copy_trouble.test_it_goes_back_and_the_stack_has_never_stopped, ("foreign", "AH120")),)),
-    Mutant("retired_is_anything", "core/move_status.py", "        return self.facts[\"roles\"].get(self.old) == RETIRED or self.kind.superseded(self)", "        return True", plain("copy")),
+    Mutant("retired_is_anything", "core/move/move_status.py", "        return self.facts[\"roles\"].get(self.old) == RETIRED or self.kind.superseded(self)", "        return True", plain("copy")),
     Mutant("nothing_is_proved", _COPY, "totals = copy.prove(MANIFESTS, move.known or Known())", "totals = copy.check_room()", in_trouble("the_proof_sees_a_copy_that_differs")),
     Mutant("rows_are_not_compared", _COPY, "    duckdb_check.compare(source, target, paths)\n", "", in_trouble("rows_differ_and_the_copy_is_not_taken")),
     Mutant("last_pass_is_left_out", _COPY, "        copy.final()\n", "        pass\n", around("copy")),

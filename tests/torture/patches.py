@@ -14,14 +14,10 @@ from typing import Any
 
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import COMMIT
 from ansible_collections.agnes.host.plugins.module_utils.move import context, places, runner, steps
-from ansible_collections.agnes.host.plugins.module_utils.system import (
-    durable,
-    ledger,
-    moving,
-    record,
-)
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable, record
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger, moving
 
 
 def _at(acts: dict[tuple[str, str], Callable[[], None]]) -> None:

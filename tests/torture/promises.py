@@ -14,11 +14,12 @@ from typing import Any
 
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
-from ansible_collections.agnes.host.plugins.module_utils.core.retired import REPLACED
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.retired import REPLACED
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.move import places
-from ansible_collections.agnes.host.plugins.module_utils.system import kernel, ledger, moving, units
+from ansible_collections.agnes.host.plugins.module_utils.system.host import kernel
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger, moving, units
 
 PLACES = sorted({layout.mounts["state"] for layout in LAYOUTS.values()})
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any, Optional
 
-from ansible_collections.agnes.host.plugins.module_utils.system import commands
+from ansible_collections.agnes.host.plugins.module_utils.system.host import commands
 
 HERE = Path(__file__).parent
 _POPEN = subprocess.Popen

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.copying import Proof
-from ansible_collections.agnes.host.plugins.module_utils.system import copying, duckdb_check
-from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.copying import Proof
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import copying, duckdb_check
+from ansible_collections.agnes.host.plugins.module_utils.system.disks.devices import maj_min_of
 
 DOCKER = ["docker"]
 IMAGE = os.environ.get("AGNES_CHECK_IMAGE", "agnes-demo:1")

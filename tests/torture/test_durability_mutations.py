@@ -49,7 +49,7 @@ class Replaced(NamedTuple):
     steps: str
 
 
-DURABLE, PLACES, LEDGER = "system/durable.py", "move/places.py", "system/ledger.py"
+DURABLE, PLACES, LEDGER = "system/host/durable.py", "move/places.py", "system/move/ledger.py"
 END = "record forget"
 
 AT_PLACE = (
@@ -62,7 +62,7 @@ SEEN = [
     Flush(DURABLE, "replacing.1", "nested", "commit umount place line " + END),
     Flush(DURABLE, "fsync_directory.0", "nested", END),
     Flush(LEDGER, "note.0", "nested", ""),
-    Flush("system/units.py", "let_go.0 let_go.1", "nested", END),
+    Flush("system/move/units.py", "let_go.0 let_go.1", "nested", END),
     Flush(PLACES, AT_POINT, "flat", "fstab mount commit umount line"),
     Flush(PLACES, AT_PLACE, "nested", END),
     Flush(DURABLE, "replacing.1", "promote", "unlist stop quiet reveal aside"),
@@ -80,10 +80,13 @@ NOT_SEEN = {
     (DURABLE, "make_directory.0"): "what is written below it is flushed next, and ext4 flushes"
     " names in their order; others need not",
     (
-        "system/filesystems.py",
+        "system/disks/filesystems.py",
         "make.0",
     ): "mke2fs and mkfs.xfs flush before they end; this one makes sure of it",
-    ("system/copying.py", "sync.0"): "what is read back for the proof was written first, without"
+    (
+        "system/copy/copying.py",
+        "sync.0",
+    ): "what is read back for the proof was written first, without"
     " waiting for the disk; test_copying_mutations.py has the error of this one",
     (
         PLACES,
@@ -113,9 +116,9 @@ NOT_SEEN = {
 
 ELSEWHERE = {
     "host_tools/install.py",
-    "system/retired.py",
-    "system/trees.py",
-    "system/beneath.py",
+    "system/copy/retired.py",
+    "system/layout/trees.py",
+    "system/disks/beneath.py",
     "move/publish.py",
 }
 """What is not part of a move."""
@@ -143,7 +146,7 @@ REPLACED = [
         "open(path, 'w').write(text)", "nested", "intent overlay",
     ),
     Replaced(
-        "record", "system/record.py", "durable.write(PATH, json.dumps(record, indent=2, sort_keys=True) + \"\\n\", 0o600)",
+        "record", "system/host/record.py", "durable.write(PATH, json.dumps(record, indent=2, sort_keys=True) + \"\\n\", 0o600)",
         "open(PATH, 'w').write(json.dumps(record))", "copy", "format stage record forget",
     ),
     Replaced(

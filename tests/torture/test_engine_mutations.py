@@ -11,7 +11,7 @@ import test_failpoints
 from mutants import BEGINS, LOGIC, ORDER, Mutant, generated
 from test_failpoints import FULL
 
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 
 pytestmark = test_failpoints.pytestmark

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import COMMIT, STEPS
 from ansible_collections.agnes.host.plugins.module_utils.move.failpoints import MODES
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
 

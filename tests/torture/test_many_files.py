@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system.memory import LIMIT
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.memory import LIMIT
 
 FILES = 200_000
 SPARSE = 20 << 30
 MEMORY_MIB = 64
 """What a manifest may take beside what is remembered; a list of entries would take four times as much."""
 REMEMBERED = 600
-"""Bytes that a file of either tree may take beside that, where it is remembered: see system/memory.py."""
+"""Bytes that a file of either tree may take beside that, where it is remembered: see system/copy/memory.py."""
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 

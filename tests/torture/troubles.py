@@ -15,7 +15,7 @@ from pathlib import Path
 
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.system import ledger, moving
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger, moving
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from real import sample

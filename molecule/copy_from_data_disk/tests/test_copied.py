@@ -12,7 +12,7 @@ import pytest
 import records
 from play import play
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 JOURNAL = "/var/lib/agnes-host/journal.jsonl"
 BALLAST = "tar -c --format=gnu --sort=name --numeric-owner --sparse . | sha256sum"

@@ -16,7 +16,7 @@ import field
 import pytest
 from records import ROOT
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 HOSTILE = {
     "PATH": "/usr/bin:/bin",

@@ -8,7 +8,7 @@ from typing import Any
 import field
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 
 @pytest.fixture(scope="module", autouse=True)

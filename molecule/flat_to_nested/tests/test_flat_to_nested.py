@@ -10,7 +10,7 @@ import moved
 import pytest
 import records
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 JOURNAL = "/var/lib/agnes-host/journal.jsonl"
 

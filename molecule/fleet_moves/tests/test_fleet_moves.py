@@ -14,7 +14,7 @@ import records
 import testinfra
 from play import play
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 PLAYBOOK = records.ROOT / "playbooks" / "rollout.yml"
 INVENTORY = records.ROOT / "molecule" / "fleet_moves" / "inventory.yml"

@@ -14,7 +14,7 @@ import records
 import strikes
 from play import play, start
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 FAILPOINT = "/run/agnes-host/failpoint"
 UNIT = "agnes-host-move.service"

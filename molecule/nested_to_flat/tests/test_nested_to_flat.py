@@ -11,7 +11,7 @@ import pytest
 import records
 from play import play
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 MOST_CALLS = 6
 FAILPOINT = "/run/agnes-host/failpoint"

@@ -13,7 +13,7 @@ import pytest
 import records
 from play import play
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 SECRET = "s3cr3t-of-the-backup"
 FAILING = ["sh", "-c", f"echo {SECRET}; echo {SECRET} >&2; touch /srv/asked; exit 3"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
 
 PROJECT = "/opt/agnes"
 CONFIG = (f"{PROJECT}/config", "/app/config", True)

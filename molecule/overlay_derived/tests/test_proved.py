@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from play import play
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
 
 PROJECT = "/opt/agnes"
 HOSTILE = "/usr/local/bin/python-in-another-environment"

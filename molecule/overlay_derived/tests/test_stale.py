@@ -10,7 +10,7 @@ from typing import Any
 import records
 from play import play
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
 
 DROPPED = "telegram-bot"
 ADDED_MOUNT = "/srv/late:/late:ro"

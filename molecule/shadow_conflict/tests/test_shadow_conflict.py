@@ -13,7 +13,7 @@ import pytest
 import records
 from play import play
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 PURGE = records.ROOT / "playbooks" / "purge.yml"
 ASIDE = "/data/.agnes-host-aside"

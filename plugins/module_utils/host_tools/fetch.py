@@ -11,8 +11,8 @@ import urllib.parse
 import urllib.request
 from typing import Any, Optional
 
-from ..core.host_tools import without_secrets
-from ..system import durable
+from ..core.host.host_tools import without_secrets
+from ..system.host import durable
 
 LIMIT = 1 << 20
 """Bytes; a chain of certificates has a few thousand."""

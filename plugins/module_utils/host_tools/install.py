@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..core.host_tools import (
+from ..core.copy.retired import REPLACED
+from ..core.host.host_tools import (
     INSTALL,
     KEPT,
     PROJECT_DIR,
@@ -22,10 +23,10 @@ from ..core.host_tools import (
     with_calls,
     without_calls,
 )
-from ..core.retired import REPLACED
-from ..system import durable, ledger, record, units
-from ..system.actions import Actions
-from ..system.commands import run
+from ..system.host import durable, record
+from ..system.host.actions import Actions
+from ..system.host.commands import run
+from ..system.move import ledger, units
 
 COMMAND = "/usr/local/sbin/agnes-host"
 UNITS = "/etc/systemd/system"

@@ -10,12 +10,13 @@ import os
 import time
 from collections.abc import Callable
 
-from ..core.host_tool_errors import LayoutNotShown
-from ..core.host_tools import PROJECT_DIR
-from ..core.keep_env import is_kept, layout_shown
-from ..core.layouts import LAYOUTS, Layout, mount_points, state_dirs
-from ..system import moving, record
-from ..system.actions import Actions
+from ..core.host.host_tool_errors import LayoutNotShown
+from ..core.host.host_tools import PROJECT_DIR
+from ..core.layout.keep_env import is_kept, layout_shown
+from ..core.layout.layouts import LAYOUTS, Layout, mount_points, state_dirs
+from ..system.host import record
+from ..system.host.actions import Actions
+from ..system.move import moving
 from . import upgrade
 from .turn import UPGRADE_LOCK, environment, turn
 

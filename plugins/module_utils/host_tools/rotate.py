@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from ..core.certificates import CHAIN_FILE, KEY_FILE, sites_of
-from ..core.host_tool_errors import FetchedUnusable, NotPlaced, SourceFailed
-from ..core.host_tools import CHAIN_URL, KEY_URL, PROJECT_DIR, check_source, without_secrets
-from ..core.layouts import CERTIFICATES, Layout
-from ..core.project import PRODUCT_NAME
-from ..core.tree import Entry, wanted_tree
-from ..system import caddy, certificates, durable, engine, trees
-from ..system.actions import Actions
+from ..core.compose.certificates import CHAIN_FILE, KEY_FILE, sites_of
+from ..core.compose.project import PRODUCT_NAME
+from ..core.host.host_tool_errors import FetchedUnusable, NotPlaced, SourceFailed
+from ..core.host.host_tools import CHAIN_URL, KEY_URL, PROJECT_DIR, check_source, without_secrets
+from ..core.layout.layouts import CERTIFICATES, Layout
+from ..core.layout.tree import Entry, wanted_tree
+from ..system.compose import caddy, certificates, engine
+from ..system.host import durable
+from ..system.host.actions import Actions
+from ..system.layout import trees
 from . import fetch
 from .turn import UPGRADE_LOCK, environment, layout_here, turn
 

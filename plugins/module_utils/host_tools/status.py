@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import os
 
-from ..core.certificates import NONE_PLACED
-from ..core.errors import Refusal
-from ..core.host_tools import PROJECT_DIR, wanted_disks
-from ..core.layouts import layout_at, resolve_state_dir
-from ..core.project import PRODUCT_NAME
-from ..core.status import FORMAT, Status, problems
-from ..core.upgrade import unfinished
-from ..system import certificates, engine, ledger, moving, record
-from ..system.commands import Failed
+from ..core.compose.certificates import NONE_PLACED
+from ..core.compose.project import PRODUCT_NAME
+from ..core.compose.upgrade import unfinished
+from ..core.host.errors import Refusal
+from ..core.host.host_tools import PROJECT_DIR, wanted_disks
+from ..core.host.status import FORMAT, Status, problems
+from ..core.layout.layouts import layout_at, resolve_state_dir
+from ..system.compose import certificates, engine
+from ..system.host import record
+from ..system.host.commands import Failed
+from ..system.move import ledger, moving
 from .turn import environment
 from .upgrade import MEMORY
 

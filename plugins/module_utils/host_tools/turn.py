@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from ..core import dotenv
-from ..core.host_tool_errors import HostDiskAway
-from ..core.host_tools import PROJECT_DIR, check_shown, layout_of, wanted_disks
-from ..core.layouts import Layout
-from ..core.move_errors import LockHeld
-from ..system import durable, ledger, moving, record, upgrade
+from ..core.host.host_tool_errors import HostDiskAway
+from ..core.host.host_tools import PROJECT_DIR, check_shown, layout_of, wanted_disks
+from ..core.layout import dotenv
+from ..core.layout.layouts import Layout
+from ..core.move.move_errors import LockHeld
+from ..system.compose import upgrade
+from ..system.host import durable, record
+from ..system.move import ledger, moving
 
 UPGRADE_LOCK = upgrade.LOCK
 """The product's own upgrade holds it while it works, and so does a move."""

@@ -12,13 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from ..core.errors import NotHealthy, Refusal
-from ..core.host_tool_errors import ImageRejected, PullFailed, UpgradeGoneBack, UpgradeNoWayBack
-from ..core.host_tools import KEPT, PROJECT_DIR, wanted_disks
-from ..core.layouts import Layout
-from ..core.stack import selected
-from ..core.stack_errors import CaddySilent, NothingProved, NotUp
-from ..core.upgrade import (
+from ..core.compose.stack import selected
+from ..core.compose.stack_errors import CaddySilent, NothingProved, NotUp
+from ..core.compose.upgrade import (
     Sign,
     new_images,
     profiles_for,
@@ -26,13 +22,25 @@ from ..core.upgrade import (
     schema_is_as_before,
     stopped_by_hand,
 )
+from ..core.host.errors import NotHealthy, Refusal
+from ..core.host.host_tool_errors import (
+    ImageRejected,
+    PullFailed,
+    UpgradeGoneBack,
+    UpgradeNoWayBack,
+)
+from ..core.host.host_tools import KEPT, PROJECT_DIR, wanted_disks
+from ..core.layout.layouts import Layout
 from ..parts import caddy, stack
 from ..parts.project import ProjectManager
-from ..system import certificates, durable, engine, ledger, moving, record, trees
-from ..system.actions import Actions
-from ..system.commands import Failed, last_line, run
-from ..system.compose import Compose
-from ..system.stacks import Stack
+from ..system.compose import certificates, engine
+from ..system.compose.compose import Compose
+from ..system.compose.stacks import Stack
+from ..system.host import durable, record
+from ..system.host.actions import Actions
+from ..system.host.commands import Failed, last_line, run
+from ..system.layout import trees
+from ..system.move import ledger, moving
 from . import install
 from .turn import UPGRADE_LOCK, environment, layout_soon, turn
 

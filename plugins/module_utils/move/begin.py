@@ -8,13 +8,15 @@ from collections import Counter
 from dataclasses import replace
 from typing import Optional
 
-from ..core.disks import DIRECTORY
-from ..core.intent import FORWARD, Before, MoveIntent
-from ..core.layouts import LAYOUTS, Layout
-from ..core.move_kinds import KINDS, SHADOWED, kind_of
-from ..core.move_status import Moving
-from ..system import ledger, markers, moving, record
-from ..system.commands import passed, run
+from ..core.disks.disks import DIRECTORY
+from ..core.layout.layouts import LAYOUTS, Layout
+from ..core.move.intent import FORWARD, Before, MoveIntent
+from ..core.move.move_kinds import KINDS, SHADOWED, kind_of
+from ..core.move.move_status import Moving
+from ..system.host import record
+from ..system.host.commands import passed, run
+from ..system.layout import markers
+from ..system.move import ledger, moving
 from .context import docker_path
 from .project import Project
 

@@ -11,7 +11,7 @@ import ssl
 import time
 from urllib.parse import urlsplit
 
-from ..core.move_errors import CanaryLost
+from ..core.move.move_errors import CanaryLost
 
 _FILES = ("system.duckdb", "system.duckdb.wal")
 _SECONDS = 30.0

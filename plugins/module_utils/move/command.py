@@ -7,15 +7,15 @@ import json
 import sys
 from typing import TextIO
 
-from ..core import status as core_status
-from ..core.errors import Refusal
-from ..core.text import clean, shown
+from ..core.host import status as core_status
+from ..core.host.errors import Refusal
+from ..core.host.text import clean, shown
 from ..host_tools.keep_env import keep_env
 from ..host_tools.rotate import rotate
 from ..host_tools.status import status
 from ..host_tools.turn import NotNow
 from ..host_tools.upgrade import upgrade
-from ..system.commands import Failed
+from ..system.host.commands import Failed
 from .explain import by_subject, explain
 from .runner import run_requested
 

@@ -10,9 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ..core import switch
-from ..core.tree import MARKER, MARKER_FORMAT
-from ..system import durable, filesystems, moving, record, units
+from ..core.layout import switch
+from ..core.layout.tree import MARKER, MARKER_FORMAT
+from ..system.disks import filesystems
+from ..system.host import durable, record
+from ..system.move import moving, units
 from .context import MoveContext
 
 UNMOUNT_SECONDS = 10.0
@@ -26,7 +28,7 @@ class Act:
     act: Callable[[MoveContext], None]
     undo: Optional[Callable[[MoveContext], None]] = None
     changes: tuple[str, ...] = ()
-    """Fields of the undo record (core/intent.py) for what it changes: kept before it begins."""
+    """Fields of the undo record (core/move/intent.py) for what it changes: kept before it begins."""
 
 
 def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS) -> bool:

@@ -9,25 +9,21 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-from ..core.disks import DISK
-from ..core.intent import MoveIntent
-from ..core.layouts import LAYOUTS, Layout
-from ..core.move_errors import MoveDiskAway
-from ..core.move_kinds import SHADOWED, Kind, kind_of
-from ..core.move_status import MoveStatus
-from ..core.move_steps import COMMIT, ELSEWHERE
-from ..core.presence import away, must_show
-from ..core.switch import switched_env
-from ..system import (
-    devices,
-    durable,
-    ledger,
-    moving,
-    record,
-)
-from ..system.commands import Failed, which
-from ..system.copying import Known
-from ..system.moving import Held
+from ..core.disks.disks import DISK
+from ..core.layout.layouts import LAYOUTS, Layout
+from ..core.layout.switch import switched_env
+from ..core.move.intent import MoveIntent
+from ..core.move.move_errors import MoveDiskAway
+from ..core.move.move_kinds import SHADOWED, Kind, kind_of
+from ..core.move.move_status import MoveStatus
+from ..core.move.move_steps import COMMIT, ELSEWHERE
+from ..core.move.presence import away, must_show
+from ..system.copy.copying import Known
+from ..system.disks import devices
+from ..system.host import durable, record
+from ..system.host.commands import Failed, which
+from ..system.move import ledger, moving
+from ..system.move.moving import Held
 from .project import Project
 
 
@@ -44,7 +40,7 @@ class MoveContext:
         self.env_before: str = ""
         self.fresh: set[str] = set()
         self.entries = 0
-        """In the source, as the rounds before the stop have found: see system/copying.py."""
+        """In the source, as the rounds before the stop have found: see system/copy/copying.py."""
         self.known: Optional[Known] = None
         """What was read of both before the stop, likewise."""
         self.say: Callable[[str], None] = lambda _text: None

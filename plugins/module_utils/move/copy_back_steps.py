@@ -15,12 +15,15 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from ..core.disks import DIRECTORY, RETIRED_DISK
-from ..core.move_errors import OtherDeviceMounted
-from ..core.presence import away
-from ..core.retired import ASIDE
-from ..system import devices, durable, kernel, markers, moving, trees
-from ..system.moving import COPY_NAME, STAGE
+from ..core.copy.retired import ASIDE
+from ..core.disks.disks import DIRECTORY, RETIRED_DISK
+from ..core.move.move_errors import OtherDeviceMounted
+from ..core.move.presence import away
+from ..system.disks import devices
+from ..system.host import durable, kernel
+from ..system.layout import markers, trees
+from ..system.move import moving
+from ..system.move.moving import COPY_NAME, STAGE
 from . import places
 from .common import Act, unmount
 from .context import MoveContext

@@ -15,37 +15,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from ..core.copy_errors import DatabaseUnreadable, SourceUnproved
-from ..core.copying import Progress, Proof
-from ..core.devices import NO_IDENTITY, identity_of
-from ..core.disks import COPY_TARGET
-from ..core.errors import NotBlank
-from ..core.facts import Device
-from ..core.move_errors import (
+from ..core.copy.copy_errors import DatabaseUnreadable, SourceUnproved
+from ..core.copy.copying import Progress, Proof
+from ..core.disks.devices import NO_IDENTITY, identity_of
+from ..core.disks.disks import COPY_TARGET
+from ..core.host.errors import NotBlank
+from ..core.host.facts import Device
+from ..core.layout.tree import MARKER
+from ..core.move.move_errors import (
     CopyDiskNotOne,
     CopyTargetForeign,
     MarkerForeign,
     OtherDeviceMounted,
     StateRetired,
 )
-from ..core.move_status import INCOMPLETE, RETIRED, SEALED
-from ..core.tree import MARKER
-from ..system import (
-    devices,
-    duckdb_check,
-    durable,
-    formatting,
-    kernel,
-    ledger,
-    markers,
-    moving,
-    record,
-    trees,
-)
-from ..system.commands import run
-from ..system.copying import Copy, Known, opened_copy, proved_source
-from ..system.manifest_file import measure
-from ..system.moving import STAGE
+from ..core.move.move_status import INCOMPLETE, RETIRED, SEALED
+from ..system.copy import duckdb_check
+from ..system.copy.copying import Copy, Known, opened_copy, proved_source
+from ..system.copy.manifest_file import measure
+from ..system.disks import devices, formatting
+from ..system.host import durable, kernel, record
+from ..system.host.commands import run
+from ..system.layout import markers, trees
+from ..system.move import ledger, moving
+from ..system.move.moving import STAGE
 from .common import Act, drop_line, unmount, until, write_marker
 from .context import MoveContext
 

@@ -6,17 +6,19 @@ from __future__ import annotations
 import os
 from typing import Any, Optional
 
-from ..core import authority, fstab
-from ..core.disks import RETIRED_DISK
-from ..core.intent import FORWARD
-from ..core.layouts import DISKS, LAYOUTS, Layout, state_dirs
-from ..core.move_kinds import kind_of
-from ..core.move_status import MoveStatus, Moving, intent_in, no_leftovers, points_to
-from ..core.presence import must_show
-from ..core.project import PRODUCT_NAME
-from ..system import evidence, filesystems, fstab_file, ledger, moving, record
-from ..system.commands import run, which
-from ..system.engine import containers
+from ..core.compose.project import PRODUCT_NAME
+from ..core.disks import authority, fstab
+from ..core.disks.disks import RETIRED_DISK
+from ..core.layout.layouts import DISKS, LAYOUTS, Layout, state_dirs
+from ..core.move.intent import FORWARD
+from ..core.move.move_kinds import kind_of
+from ..core.move.move_status import MoveStatus, Moving, intent_in, no_leftovers, points_to
+from ..core.move.presence import must_show
+from ..system.compose.engine import containers
+from ..system.disks import evidence, filesystems, fstab_file
+from ..system.host import record
+from ..system.host.commands import run, which
+from ..system.move import ledger, moving
 
 PROJECT_DIR = "/opt/agnes"
 JOURNAL_LINES = 8

@@ -10,13 +10,14 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..core import fstab
-from ..core.errors import Refusal
-from ..core.layouts import is_below
-from ..core.move_errors import MoveDiskAway
-from ..core.move_status import MoveStatus
-from ..core.presence import Seen, late, may_show, must_show
-from ..system import devices, filesystems, fstab_file, ledger, mountinfo, moving
+from ..core.disks import fstab
+from ..core.host.errors import Refusal
+from ..core.layout.layouts import is_below
+from ..core.move.move_errors import MoveDiskAway
+from ..core.move.move_status import MoveStatus
+from ..core.move.presence import Seen, late, may_show, must_show
+from ..system.disks import devices, filesystems, fstab_file, mountinfo
+from ..system.move import ledger, moving
 from .common import remember_resting, until
 from .context import MoveContext
 

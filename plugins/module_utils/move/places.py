@@ -14,11 +14,13 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from ..core.layouts import LAYOUTS
-from ..core.move_errors import AsideForeign, LinkForeign, MovePlaceInUse
-from ..core.retired import ASIDE
-from ..core.tree import MARKER
-from ..system import durable, kernel, moving, trees
+from ..core.copy.retired import ASIDE
+from ..core.layout.layouts import LAYOUTS
+from ..core.layout.tree import MARKER
+from ..core.move.move_errors import AsideForeign, LinkForeign, MovePlaceInUse
+from ..system.host import durable, kernel
+from ..system.layout import trees
+from ..system.move import moving
 
 _LOST_AND_FOUND = "lost+found"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW

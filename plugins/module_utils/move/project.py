@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.layouts import Layout
-from ..core.move_errors import StrayContainers
-from ..core.move_steps import GRACE_SECONDS
-from ..core.stack import UP, check_one_offs, check_strays, has_crashed
-from ..system import proof
-from ..system.commands import run
-from ..system.engine import ONE_OFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, containers
-from ..system.stacks import Stack
+from ..core.compose.stack import UP, check_one_offs, check_strays, has_crashed
+from ..core.layout.layouts import Layout
+from ..core.move.move_errors import StrayContainers
+from ..core.move.move_steps import GRACE_SECONDS
+from ..system.compose import proof
+from ..system.compose.engine import ONE_OFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, containers
+from ..system.compose.stacks import Stack
+from ..system.host.commands import run
 
 _SHAPE = "\t".join(
     (

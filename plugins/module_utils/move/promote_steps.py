@@ -11,22 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core import switch
-from ..core.copy_errors import SourceUnproved
-from ..core.disks import COPY_TARGET
-from ..core.move_status import INCOMPLETE, SEALED
-from ..system import (
-    durable,
-    filesystems,
-    formatting,
-    markers,
-    moving,
-    record,
-    trees,
-    units,
-)
-from ..system.duckdb_check import DATABASE
-from ..system.moving import STAGE
+from ..core.copy.copy_errors import SourceUnproved
+from ..core.disks.disks import COPY_TARGET
+from ..core.layout import switch
+from ..core.move.move_status import INCOMPLETE, SEALED
+from ..system.copy.duckdb_check import DATABASE
+from ..system.disks import filesystems, formatting
+from ..system.host import durable, record
+from ..system.layout import markers, trees
+from ..system.move import moving, units
+from ..system.move.moving import STAGE
 from . import places
 from .common import Act, unmount
 from .context import MoveContext

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, Optional
 
-from ..system import durable, ledger, units
-from ..system.actions import Actions
-from ..system.commands import run
+from ..system.host import durable
+from ..system.host.actions import Actions
+from ..system.host.commands import run
+from ..system.move import ledger, units
 from . import command
 
 ROOT = "/usr/local/lib/agnes-host"
@@ -70,7 +71,8 @@ def _source(module: ModuleType) -> str:
 
 def _needs(name: str, text: str) -> set[str]:
     """The modules of ours that a source may mean by its imports, by their whole names."""
-    found, above = {name.rpartition(".")[0]}, name.split(".")
+    above = name.split(".")
+    found = {".".join(above[:depth]) for depth in range(1, len(above))}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = ".".join([*above[: -node.level], *filter(None, [node.module])])

@@ -12,17 +12,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Optional
 
-from ..core.errors import Refusal
-from ..core.intent import BACK, FORWARD, MoveIntent
-from ..core.layouts import LAYOUTS
-from ..core.move_errors import CopyGone, MoveGoneBack, MoveStuck, PlanStale
-from ..core.move_kinds import kind_of
-from ..core.move_status import Moving, points_to
-from ..core.move_steps import COMMIT, POINTS, STEPS, undoable
-from ..core.moves import check_movable
-from ..core.plan_facts import changed, facts_of
-from ..system import host, ledger, moving, upgrade
-from ..system.commands import Failed, take_over
+from ..core.host.errors import Refusal
+from ..core.layout.layouts import LAYOUTS
+from ..core.move.intent import BACK, FORWARD, MoveIntent
+from ..core.move.move_errors import CopyGone, MoveGoneBack, MoveStuck, PlanStale
+from ..core.move.move_kinds import kind_of
+from ..core.move.move_status import Moving, points_to
+from ..core.move.move_steps import COMMIT, POINTS, STEPS, undoable
+from ..core.move.moves import check_movable
+from ..core.move.plan_facts import changed, facts_of
+from ..system.compose import upgrade
+from ..system.host import host
+from ..system.host.commands import Failed, take_over
+from ..system.move import ledger, moving
 from .begin import new_intent
 from .context import MoveContext
 from .copy_back_steps import is_gone, release

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each step of a move does, and what undoes it. Whether it is done, facts say: core/move_steps.py."""
+"""What each step of a move does, and what undoes it. Whether it is done, facts say: core/move/move_steps.py."""
 
 from __future__ import annotations
 
@@ -9,37 +9,32 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
-from ..core import fstab, switch
-from ..core.disks import COPY_TARGET, DIRECTORY
-from ..core.errors import NotAsProved
-from ..core.move_errors import (
+from ..core.compose.project import digest
+from ..core.copy.retired import REPLACED
+from ..core.disks import fstab
+from ..core.disks.disks import COPY_TARGET, DIRECTORY
+from ..core.host.errors import NotAsProved
+from ..core.layout import switch
+from ..core.move.move_errors import (
     LockHeld,
     NotAsBefore,
     StateDiskHeld,
     StateDiskShared,
     StateNotAlone,
 )
-from ..core.move_kinds import SHADOWED
-from ..core.move_status import ACTIVE
-from ..core.move_steps import COMMIT
-from ..core.project import digest
-from ..core.retired import REPLACED
-from ..system import (
-    durable,
-    filesystems,
-    images,
-    ledger,
-    markers,
-    moving,
-    record,
-    trees,
-    units,
-)
-from ..system.compose import Compose
-from ..system.holders import holders
-from ..system.overlays import UNPROVED, proved_overlay
-from ..system.stage import Stage
-from ..system.switched import switched
+from ..core.move.move_kinds import SHADOWED
+from ..core.move.move_status import ACTIVE
+from ..core.move.move_steps import COMMIT
+from ..system.compose import images
+from ..system.compose.compose import Compose
+from ..system.compose.overlays import UNPROVED, proved_overlay
+from ..system.compose.stage import Stage
+from ..system.compose.switched import switched
+from ..system.disks import filesystems
+from ..system.disks.holders import holders
+from ..system.host import durable, record
+from ..system.layout import markers, trees
+from ..system.move import ledger, moving, units
 from . import canary, places
 from .common import Act, drop_line, remember_resting, unmount, until, write_marker
 from .context import MoveContext
@@ -410,4 +405,4 @@ ACTS: Mapping[str, Act] = {
     "record": Act(_record),
     "forget": Act(_forget),
 }
-"""Every step of core/move_steps.py, by id."""
+"""Every step of core/move/move_steps.py, by id."""

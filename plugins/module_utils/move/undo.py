@@ -11,9 +11,10 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..core import switch
-from ..core.move_steps import COMMIT
-from ..system import filesystems, fstab_file, trees
+from ..core.layout import switch
+from ..core.move.move_steps import COMMIT
+from ..system.disks import filesystems, fstab_file
+from ..system.layout import trees
 from .common import Act
 from .context import MoveContext
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..core import dotenv
-from ..core.layouts import LAYOUTS
-from ..core.project import PRODUCT_NAME
-from ..system import caddy, durable, engine
-from ..system.actions import Actions
+from ..core.compose.project import PRODUCT_NAME
+from ..core.layout import dotenv
+from ..core.layout.layouts import LAYOUTS
+from ..system.compose import caddy, engine
+from ..system.host import durable
+from ..system.host.actions import Actions
 
 
 def served(params: dict[str, Any], actions: Actions) -> str:

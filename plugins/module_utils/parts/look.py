@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from ..core.choice import choose_layout, current_layout
-from ..core.errors import Refusal
-from ..core.facts import Host
-from ..core.host_tools import keeps_env
-from ..core.keeping import host_tools
-from ..core.layouts import Layout
-from ..core.moves import interrupted
-from ..core.parts import CADDY, PROJECT, STACK, TREE, is_calm, is_known, said
-from ..core.text import hide
-from ..system import artifacts, upgrade
-from ..system.actions import Actions
-from ..system.commands import Failed
+from ..core.host.errors import Refusal
+from ..core.host.facts import Host
+from ..core.host.host_tools import keeps_env
+from ..core.host.keeping import host_tools
+from ..core.host.parts import CADDY, PROJECT, STACK, TREE, is_calm, is_known, said
+from ..core.host.text import hide
+from ..core.layout.choice import choose_layout, current_layout
+from ..core.layout.layouts import Layout
+from ..core.move.moves import interrupted
+from ..system.compose import artifacts, upgrade
+from ..system.host.actions import Actions
+from ..system.host.commands import Failed
 from . import caddy, project, stack, tree
 
 Ask = Callable[[dict[str, Any], Actions], dict[str, Any]]

@@ -8,51 +8,27 @@ import secrets as random
 import stat
 from typing import Any, NamedTuple, Optional
 
-from ..core import dotenv, dry_run
-from ..core.chain import (
-    chain_for,
-    chain_now,
-    join,
-    without_others,
-)
-from ..core.errors import (
-    NoArtifacts,
-    ProjectLink,
-)
-from ..core.layouts import LAYOUTS
-from ..core.project import (
-    PRODUCT_NAME,
-    digest,
-    left_to_upgrade,
-    to_place,
-)
-from ..core.retired import REPLACED
-from ..core.settings import (
-    as_text,
-    wanted_env,
-)
-from ..core.stack import needed_by
-from ..core.state_secrets import app_runs, fill
-from ..system import (
-    artifacts,
-    durable,
-    moving,
-    state_secrets,
-)
-from ..system.actions import Actions
-from ..system.commands import Failed
-from ..system.compose import Compose
-from ..system.engine import (
-    client,
-    containers,
-)
-from ..system.overlays import (
-    UNPROVED,
-    in_order,
-    proved_overlay,
-)
-from ..system.stage import Stage
-from ..system.switched import Switched, switched
+from ..core.compose import dry_run
+from ..core.compose.chain import chain_for, chain_now, join, without_others
+from ..core.compose.project import PRODUCT_NAME, digest, left_to_upgrade, to_place
+from ..core.compose.stack import needed_by
+from ..core.compose.state_secrets import app_runs, fill
+from ..core.copy.retired import REPLACED
+from ..core.host.errors import NoArtifacts, ProjectLink
+from ..core.layout import dotenv
+from ..core.layout.layouts import LAYOUTS
+from ..core.layout.settings import as_text, wanted_env
+from ..system.compose import artifacts
+from ..system.compose.compose import Compose
+from ..system.compose.engine import client, containers
+from ..system.compose.overlays import UNPROVED, in_order, proved_overlay
+from ..system.compose.stage import Stage
+from ..system.compose.switched import Switched, switched
+from ..system.host import durable
+from ..system.host.actions import Actions
+from ..system.host.commands import Failed
+from ..system.layout import state_secrets
+from ..system.move import moving
 
 
 class Proved(NamedTuple):

@@ -6,9 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..core.errors import NotHealthy
-from ..core.layouts import LAYOUTS
-from ..core.stack import (
+from ..core.compose.stack import (
     Containers,
     awake,
     left_alone,
@@ -19,11 +17,14 @@ from ..core.stack import (
     unknown_profiles,
     unmounted,
 )
-from ..core.stack_errors import NothingProved
-from ..system import proof, record, stacks
-from ..system.actions import Actions
-from ..system.compose import check_proved
-from ..system.engine import client
+from ..core.compose.stack_errors import NothingProved
+from ..core.host.errors import NotHealthy
+from ..core.layout.layouts import LAYOUTS
+from ..system.compose import proof, stacks
+from ..system.compose.compose import check_proved
+from ..system.compose.engine import client
+from ..system.host import record
+from ..system.host.actions import Actions
 
 
 class Bringer:

@@ -7,35 +7,20 @@ import json
 import os
 from typing import Any
 
-from ..core.certificates import (
-    CHAIN_FILE,
-    KEY_FILE,
-)
-from ..core.chain import TLS_PROFILE
-from ..core.errors import NotMounted
-from ..core.layouts import (
-    CERTIFICATES,
-    LAYOUTS,
-    Layout,
-    is_below,
-)
-from ..core.tree import (
-    MARKER,
-    MARKER_FORMAT,
-    Entry,
-    wanted_tree,
-)
+from ..core.compose.certificates import CHAIN_FILE, KEY_FILE
+from ..core.compose.chain import TLS_PROFILE
+from ..core.host.errors import NotMounted
+from ..core.layout.layouts import CERTIFICATES, LAYOUTS, Layout, is_below
+from ..core.layout.tree import MARKER, MARKER_FORMAT, Entry, wanted_tree
 from ..host_tools import install
 from ..move import publish
-from ..system import (
-    certificates,
-    devices,
-    record,
-    trees,
-)
-from ..system.actions import Actions
-from ..system.commands import Failed
-from ..system.host import read_marker
+from ..system.compose import certificates
+from ..system.disks import devices
+from ..system.host import record
+from ..system.host.actions import Actions
+from ..system.host.commands import Failed
+from ..system.host.host import read_marker
+from ..system.layout import trees
 
 
 def missing_mounts(mounted: list[str]) -> list[str]:

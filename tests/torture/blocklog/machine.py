@@ -20,8 +20,9 @@ from pathlib import Path
 
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
-from ansible_collections.agnes.host.plugins.module_utils.system import devices, record
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import devices
+from ansible_collections.agnes.host.plugins.module_utils.system.host import record
 
 MIB = 1 << 20
 SIZES = {"root": 16 * MIB, "var": 12 * MIB, "opt": 12 * MIB, "data": 16 * MIB, "state": 16 * MIB}

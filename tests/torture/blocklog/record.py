@@ -22,9 +22,9 @@ from typing import Any
 import case
 import host
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import BEFORE, COMMIT
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import BEFORE, COMMIT
 from ansible_collections.agnes.host.plugins.module_utils.move import runner
 from blocklog import log, machine
 

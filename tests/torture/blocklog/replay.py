@@ -21,9 +21,9 @@ import case
 import host
 import quick
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
-from ansible_collections.agnes.host.plugins.module_utils.system import ledger, moving
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger, moving
 from blocklog import log, machine
 from blocklog.record import request
 

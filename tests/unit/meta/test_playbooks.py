@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import _SAID
+from ansible_collections.agnes.host.plugins.module_utils.core.move.plan_file import _SAID
 
 from .repo import ROOT, below, load, read
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import records
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
 
 MOST_CALLS = 6
 """Observation, disks, tree, project, stack and Caddy; the project is proved in the observation."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from engine import cache
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
 
 RUNNING = ("app", "scheduler", "telegram-bot", "ws-gateway", "caddy")
 CURL = (

@@ -9,7 +9,7 @@ from typing import Any
 
 from play import play
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import (
     DEFAULT_LAYOUT,
     LAYOUTS,
     Layout,

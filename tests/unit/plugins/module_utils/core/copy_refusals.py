@@ -8,18 +8,18 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.agnes.host.plugins.module_utils.core import copy_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core import copying as core
-from ansible_collections.agnes.host.plugins.module_utils.core.copying import Proof, Room
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Rules, Totals
-from ansible_collections.agnes.host.plugins.module_utils.system import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copying as core
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.copying import Proof, Room
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Rules, Totals
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import (
     copying,
     duckdb_check,
     manifest,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.copying import Copy
-from ansible_collections.agnes.host.plugins.module_utils.system.duckdb_check import Rows
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying import Copy
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.duckdb_check import Rows
 
 KEY = bytes(32)
 STATE = ("/data/state", "/run/copy")

@@ -12,15 +12,15 @@ from unittest import mock
 import pairs
 from ticks import NEW, Host
 
-from ansible_collections.agnes.host.plugins.module_utils.core import host_tool_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.host_tools import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host import host_tool_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools import (
     check_shown,
     check_source,
     layout_of,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.keep_env import layout_shown
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.keep_env import layout_shown
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import rotate, turn
 
 ENV_PATH = "/opt/agnes/.env"

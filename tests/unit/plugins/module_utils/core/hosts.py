@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ansible_collections.agnes.host.plugins.module_utils.core.facts import Device, Host, StatePlace
-from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.state_secrets import (
     GENERATED,
     IN_STATE,
     Seen,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.tools import PACKAGES
+from ansible_collections.agnes.host.plugins.module_utils.core.host.facts import (
+    Device,
+    Host,
+    StatePlace,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host.tools import PACKAGES
 
 from .moving import moving_of
 
@@ -112,7 +116,7 @@ def volume(**differs: Any) -> dict[str, Any]:
 
 
 def container(service: str, status: str = "running", **differs: Any) -> dict[str, Any]:
-    """A container of the project as system/engine.py cuts it; up for an hour where it runs."""
+    """A container of the project as system/compose/engine.py cuts it; up for an hour where it runs."""
     return {
         "name": f"agnes-{service}-1",
         "service": service,

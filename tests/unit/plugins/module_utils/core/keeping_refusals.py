@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.agnes.host.plugins.module_utils.core import secret_errors
+from ansible_collections.agnes.host.plugins.module_utils.core.compose import secret_errors
 
 from .hosts import certificates, flat_host, secrets
 

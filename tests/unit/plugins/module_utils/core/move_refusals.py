@@ -11,24 +11,25 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from ansible_collections.agnes.host.plugins.module_utils.core import authority, copy_errors
-from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import REMOUNT
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
-from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
-    plan_interrupted,
-    plan_move,
-)
-from ansible_collections.agnes.host.plugins.module_utils.core.presence import Seen, late
-from ansible_collections.agnes.host.plugins.module_utils.core.state_on import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import Request
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.state_on import (
     check_measured,
     check_not_retired,
     check_state_on,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.move import move_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import REMOUNT
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move.moves import (
+    plan_interrupted,
+    plan_move,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.move.presence import Seen, late
 from ansible_collections.agnes.host.plugins.module_utils.move import (
     canary,
     copy_steps,
@@ -37,14 +38,11 @@ from ansible_collections.agnes.host.plugins.module_utils.move import (
 )
 from ansible_collections.agnes.host.plugins.module_utils.move.project import Project
 from ansible_collections.agnes.host.plugins.module_utils.move.runner import Runner, StepFailed
-from ansible_collections.agnes.host.plugins.module_utils.system import (
-    devices,
-    images,
-    ledger,
-    markers,
-    trees,
-)
-from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import images
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import devices
+from ansible_collections.agnes.host.plugins.module_utils.system.layout import markers, trees
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger
+from ansible_collections.agnes.host.plugins.module_utils.system.move.moving import Held
 from ansible_collections.agnes.host.plugins.modules import move
 
 from .hosts import blank_disk_host, container, env, ext4, flat_host, nested_host

@@ -9,11 +9,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.chain import join, split
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import Before, MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import overlays
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import STEPS, remaining
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.chain import join, split
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import overlays
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import Before, MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import (
+    STEPS,
+    remaining,
+)
 
 
 def bare(kind: str = "directory", target: str = "", *entries: dict[str, Any]) -> dict[str, Any]:

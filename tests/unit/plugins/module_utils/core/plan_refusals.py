@@ -7,16 +7,16 @@ from contextlib import nullcontext
 from typing import Any
 from unittest.mock import patch
 
-from ansible_collections.agnes.host.plugins.module_utils.core import move_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.plan_facts import facts_of
-from ansible_collections.agnes.host.plugins.module_utils.core.plan_file import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.move import move_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.plan_facts import facts_of
+from ansible_collections.agnes.host.plugins.module_utils.core.move.plan_file import (
     check_given,
     given,
     written,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.pre_move import backup_line
+from ansible_collections.agnes.host.plugins.module_utils.core.move.pre_move import backup_line
 from ansible_collections.agnes.host.plugins.module_utils.move import runner
 
 from .move_refusals import FLAT, NESTED, Case, host_with

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ansible_collections.agnes.host.plugins.module_utils.core import errors, host_errors
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
+from ansible_collections.agnes.host.plugins.module_utils.core.host import errors, host_errors
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.facts import Host
 
 from .hosts import (
     GIB,

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import authority
-from ansible_collections.agnes.host.plugins.module_utils.core.copy_errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.copy_errors import (
     AuthorityUnusable,
     ShadowConflict,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.shadow import classify
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.shadow import classify
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 from .move_refusals import HIDDEN, beneath, host_with
 from .shadows import USED, shadow

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.boot import (
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.boot import (
     at_boot,
     lines_that_write,
     say,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.certificates import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.certificates import (
     NONE_PLACED,
     fingerprint,
     has_pair,
@@ -13,7 +13,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.certificates impor
     source_of,
     text_trouble,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
 from .hosts import certificates, env, flat_host, host
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.chain import (
     BASE,
     TLS_OVERLAY,
     TLS_PROFILE,
@@ -19,7 +19,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
     resolvers_order,
     split,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import (
     LAYOUTS,
     Layout,
     overlays,

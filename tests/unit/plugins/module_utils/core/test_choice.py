@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.choice import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.facts import Host
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.choice import (
     choose_layout,
     current_layout,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
 from .hosts import STATE, env, flat_host, host, mount, nested_host, one_disk_host, place
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.claims import claims
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request, plan_disks
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.claims import claims
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import Request, plan_disks
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 from .hosts import device, ext4, flat_host, host, inside, nested_host
 

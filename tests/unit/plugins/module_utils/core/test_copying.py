@@ -5,14 +5,14 @@ from typing import Any, Optional
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import copying
-from ansible_collections.agnes.host.plugins.module_utils.core.copying import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import copying
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.copying import (
     Progress,
     Proof,
     Room,
     Stats,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Rules, Totals
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Rules, Totals
 
 STATS = """
 Number of files: 34,201 (reg: 20, dir: 6, link: 5, special: 3)

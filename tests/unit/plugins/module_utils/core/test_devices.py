@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.devices import (
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.devices import (
     carriers,
     identity_of,
     mounts_on,
@@ -15,10 +15,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core.devices import (
     only_ours,
     was_spent,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import Request, plan_disks
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.facts import Host
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import Request, plan_disks
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.facts import Host
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 from .hosts import device, ext4, host, mount
 

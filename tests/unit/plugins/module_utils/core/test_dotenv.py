@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import EnvValueUnsafe
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import EnvValueUnsafe
+from ansible_collections.agnes.host.plugins.module_utils.core.layout import dotenv
 
 TEST_READ: list[tuple[str, dict[str, str]]] = [
     ("", {}),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.dry_run import recreated
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import DryRunUnreadable
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.dry_run import recreated
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import DryRunUnreadable
 
 V2_26 = """\
  DRY-RUN MODE -  Container agnes-extract-1  Recreate

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.elsewhere import proof
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.elsewhere import proof
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
 from .hosts import (
     STATE,

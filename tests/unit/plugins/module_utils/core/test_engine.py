@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.boot import lines_that_write
-from ansible_collections.agnes.host.plugins.module_utils.core.engine import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.engine import (
     security_names,
     version_of,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.boot import lines_that_write
 
 from .hosts import flat_host, host, nested_host
 

@@ -12,11 +12,11 @@ from env_readers import REJECTED, TEST_READERS, Rejected, compose, product, prod
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
     EnvUnreadable,
     EnvValueUnsafe,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.layout import dotenv
 
 
 @pytest.mark.parametrize(("text", "by_product", "by_compose"), TEST_READERS)

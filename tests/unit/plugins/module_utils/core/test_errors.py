@@ -19,42 +19,41 @@ import pytest
 from stage_stand_in import run_in_copy
 
 from ansible_collections.agnes.host.plugins.module_utils import core, system
-from ansible_collections.agnes.host.plugins.module_utils.core import (
-    errors,
-    host_errors,
-    move_errors,
-    stack_errors,
-)
-from ansible_collections.agnes.host.plugins.module_utils.core.dotenv import upsert
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose import stack_errors
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import (
     cut,
     prove,
     wanted_mounts,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.retired import check_named
-from ansible_collections.agnes.host.plugins.module_utils.core.settings import as_text, wanted_env
-from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack import (
     check_one_offs,
     check_strays,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
-from ansible_collections.agnes.host.plugins.module_utils.system import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.retired import check_named
+from ansible_collections.agnes.host.plugins.module_utils.core.host import errors, host_errors
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.dotenv import upsert
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.settings import (
+    as_text,
+    wanted_env,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.tree import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.move import move_errors
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import (
     artifacts,
     caddy,
-    devices,
-    filesystems,
-    host,
     proof,
     stacks,
     stage,
-    trees,
-    units,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.compose import Compose
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import devices, filesystems
+from ansible_collections.agnes.host.plugins.module_utils.system.host import host
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.layout import trees
+from ansible_collections.agnes.host.plugins.module_utils.system.move import units
 
 from .copy_refusals import COPYING
 from .host_tool_refusals import HOST_TOOLS

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.move import command, explain, publish
-from ansible_collections.agnes.host.plugins.module_utils.system import commands, durable
+from ansible_collections.agnes.host.plugins.module_utils.system.host import commands, durable
 
 from .hosts import flat_host, nested_host
 from .moving import intent
@@ -93,11 +93,11 @@ def test_with_both_mounted_nothing_is_to_be_done(screen: Any) -> None:
 
 def test_the_published_code_is_what_the_command_needs_and_nothing_else() -> None:
     found = publish.sources()
-    assert {"move/command.py", "move/explain.py", "move/runner.py", "system/moving.py"} <= set(
+    assert {"move/command.py", "move/explain.py", "move/runner.py", "system/move/moving.py"} <= set(
         found
     )
-    assert {"core/presence.py", "core/__init__.py", "move/__init__.py"} <= set(found)
-    assert not {"move/publish.py", "core/plan_file.py", "core/rollout.py"} & set(found)
+    assert {"core/move/presence.py", "core/__init__.py", "move/__init__.py"} <= set(found)
+    assert not {"move/publish.py", "core/move/plan_file.py", "core/host/rollout.py"} & set(found)
 
 
 def test_the_published_code_runs_without_the_collection(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import fstab
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import fstab
 
 TODAY = (
     "# /etc/fstab\n"

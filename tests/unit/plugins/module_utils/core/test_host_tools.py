@@ -5,19 +5,26 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.certificates import site_of, sites_of
-from ansible_collections.agnes.host.plugins.module_utils.core.host_tool_errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.certificates import (
+    site_of,
+    sites_of,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tool_errors import (
     HostDiskAway,
     NotThisLayout,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.host_tools import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools import (
     check_shown,
     layout_of,
     wanted_disks,
     without_secrets,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.status import FORMAT, Status, problems
+from ansible_collections.agnes.host.plugins.module_utils.core.host.status import (
+    FORMAT,
+    Status,
+    problems,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 BOTH = {"disks": {"data": {"uuid": "d"}, "state": {"uuid": "s"}}}

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import (
     PLANNED,
     Before,
     MoveIntent,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
 from .move_refusals import host_with
 from .moving import intent

@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.boot import check_boot
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import BootScriptRewrites
-from ansible_collections.agnes.host.plugins.module_utils.core.host_tool_errors import LayoutNotShown
-from ansible_collections.agnes.host.plugins.module_utils.core.host_tools import keeps_env
-from ansible_collections.agnes.host.plugins.module_utils.core.keep_env import is_kept, layout_shown
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import BootScriptRewrites
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tool_errors import (
+    LayoutNotShown,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools import keeps_env
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.boot import check_boot
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.keep_env import (
+    is_kept,
+    layout_shown,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 from .hosts import host
 

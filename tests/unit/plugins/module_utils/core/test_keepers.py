@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.keepers import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.keepers import (
     SCRIPTS,
     keeper_notes,
     keeper_of,
     keeper_without,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 from .hosts import env, flat_host, nested_host
 

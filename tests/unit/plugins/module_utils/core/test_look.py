@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NoArtifacts
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NoArtifacts
 from ansible_collections.agnes.host.plugins.module_utils.parts import (
     caddy,
     look,
@@ -21,8 +21,8 @@ from ansible_collections.agnes.host.plugins.module_utils.parts import (
     stack,
     tree,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 
 from .hosts import flat_host, host
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import manifest
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Difference, Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import manifest
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Difference, Entry
 
 FILE = Entry(
     b"certs/privkey.pem", "file", 0, 0, 0o600, 5, 1704, "ab12", (("user.a", "01"),), None,

@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.copy_targets import Asked
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import DISK, Request
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import IntentUnreadable
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import (
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.copy_targets import Asked
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import DISK, Request
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_errors import (
+    IntentUnreadable,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import (
     COPY,
     KINDS,
     Kind,
     choose,
     kind_of,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import COMMIT, STEPS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import COMMIT, STEPS
 
 from .move_refusals import host_with, one_disk
 from .moving import intent

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import Before
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import (
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import Before
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import (
     COPY,
     COPY_BACK,
     LATE_REMOUNT,
@@ -17,7 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import 
     REMOUNT,
     Kind,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
 
 from .hosts import mount
 from .move_refusals import host_with, one_disk

@@ -7,25 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import (
     LATE_REMOUNT,
     REMOUNT,
     remount,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import (
     COMMIT,
     STEPS,
     remaining,
     undoable,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.moves import (
+from ansible_collections.agnes.host.plugins.module_utils.core.move.moves import (
     MovePlan,
     interrupted,
     plan_move,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
 
 from .hosts import container, holds
 from .move_refusals import host_with

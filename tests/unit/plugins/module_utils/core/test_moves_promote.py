@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import authority, switch
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import PROMOTE
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import undoable
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout import switch
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import PROMOTE
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import undoable
 
 from .move_refusals import HIDDEN, beneath, host_with
 from .moving import killed_anywhere

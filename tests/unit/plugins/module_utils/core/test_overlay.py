@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
-    OverlayUnproved,
-    VolumeLeftOver,
-)
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import (
     cut,
     prove,
     render,
     say,
     wanted_mounts,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
+    OverlayUnproved,
+    VolumeLeftOver,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 
 def volume(target: str, **more: Any) -> dict[str, Any]:

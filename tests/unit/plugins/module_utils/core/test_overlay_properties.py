@@ -11,20 +11,20 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
-    LAYOUTS,
-    Layout,
-    is_below,
-    state_dirs,
-)
-from ansible_collections.agnes.host.plugins.module_utils.core.overlay import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import (
     Mount,
     cut,
     mounts_of,
     prove,
     render,
     wanted_mounts,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import (
+    LAYOUTS,
+    Layout,
+    is_below,
+    state_dirs,
 )
 
 LAYOUT = st.sampled_from([*LAYOUTS.values()])

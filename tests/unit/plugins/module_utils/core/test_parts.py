@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.parts import ASKED, said
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.host.parts import ASKED, said
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
 from .hosts import ext4, flat_host, host, nested_host
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import fstab
-from ansible_collections.agnes.host.plugins.module_utils.core.engine import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.engine import (
     check_engine,
     version_of,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.keepers import keeper_of
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import fstab
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.keepers import keeper_of
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
 from .hosts import (
     GIB,

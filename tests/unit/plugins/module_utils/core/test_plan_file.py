@@ -12,14 +12,17 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.plan_facts import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.move.plan_facts import (
     changed,
     facts_of,
     hash_of,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.pre_move import SHOWN, backup_line
+from ansible_collections.agnes.host.plugins.module_utils.core.move.pre_move import (
+    SHOWN,
+    backup_line,
+)
 
 from .hosts import device, ext4, host, mount
 from .move_refusals import FLAT, NESTED, host_with, one_disk

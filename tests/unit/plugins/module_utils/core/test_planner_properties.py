@@ -13,20 +13,23 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.choice import (
-    current_layout,
-    holding,
-)
-from ansible_collections.agnes.host.plugins.module_utils.core.devices import (
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.devices import (
     consented,
     identity_of,
     not_blank_because,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, state_dirs
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import remaining
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.choice import (
+    current_layout,
+    holding,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import (
+    LAYOUTS,
+    state_dirs,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import remaining
 
 from .hosts import (
     STATE,

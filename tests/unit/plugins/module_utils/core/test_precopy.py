@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import precopy
-from ansible_collections.agnes.host.plugins.module_utils.core.precopy import Decision, Round
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import precopy
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.precopy import Decision, Round
 
 MIB = 1 << 20
 FIRST = Round(10, 1000 * MIB, 500 * MIB, 0.5)

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Refusal
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_status import MoveStatus
-from ansible_collections.agnes.host.plugins.module_utils.core.move_steps import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import (
     COMMIT,
     ELSEWHERE,
     STEPS,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.presence import (
+from ansible_collections.agnes.host.plugins.module_utils.core.move.presence import (
     Seen,
     late,
     must_show,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.project import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.project import (
     UPGRADED,
     digest,
     left_to_upgrade,

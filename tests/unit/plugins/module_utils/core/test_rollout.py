@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.rollout import lines, stages
+from ansible_collections.agnes.host.plugins.module_utils.core.host.rollout import lines, stages
 
 
 def member(deployment: str = "acme", **differs: Any) -> dict[str, Any]:

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import EnvKeyOwned
-from ansible_collections.agnes.host.plugins.module_utils.core.host_errors import ChangedByYaml
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS, Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.settings import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.state_secrets import fill
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import EnvKeyOwned
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_errors import ChangedByYaml
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.settings import (
     as_text,
     owned_keys,
     wanted_env,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets import fill
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 ALL = ["JWT_SECRET_KEY", "SESSION_SECRET", "SCHEDULER_API_TOKEN"]

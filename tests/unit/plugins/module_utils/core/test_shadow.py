@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import shadow
-from ansible_collections.agnes.host.plugins.module_utils.core.backend import is_stub
-from ansible_collections.agnes.host.plugins.module_utils.core.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import shadow
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.backend import is_stub
 
 STUBS = [
     ("database:\n  backend: duckdb\n", True),

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import StateHidden
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.overlay import cut, wanted_mounts
-from ansible_collections.agnes.host.plugins.module_utils.core.sight import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import (
+    cut,
+    wanted_mounts,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.sight import (
     mounts_in,
     needs,
     remarks,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import StateHidden
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 DATA = {"type": "volume", "source": "data", "target": "/data"}
 DATA_RO = {**DATA, "read_only": True}

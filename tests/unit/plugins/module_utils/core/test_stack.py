@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack import (
     awake,
     by_service,
     check_one_offs,
@@ -22,7 +21,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core.stack import (
     trouble_with,
     unknown_profiles,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import OneOffHolds
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack_errors import (
+    OneOffHolds,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 from .hosts import container, holds
 

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import WrongDiskInContainer
-from ansible_collections.agnes.host.plugins.module_utils.core.stack import by_service
-from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import NothingProved
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack import by_service
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack_errors import (
+    NothingProved,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
+    WrongDiskInContainer,
+)
 from ansible_collections.agnes.host.plugins.module_utils.parts import stack
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.proof import Proof
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.proof import Proof
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
 
 from .hosts import container
 

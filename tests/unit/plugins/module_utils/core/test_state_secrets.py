@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.secret_errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.secret_errors import (
     SecretUnusable,
     VaultKeyContradicts,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.state_secrets import (
     GENERATED,
     IN_STATE,
     LIMIT,
@@ -22,6 +20,8 @@ from ansible_collections.agnes.host.plugins.module_utils.core.state_secrets impo
     fill,
     secret_of,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.layout import dotenv
 
 from .hosts import container, env, flat_host, host, secrets
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.backend import backend_of
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.switch import (
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.backend import backend_of
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.switch import (
     switched_env,
     with_state_line,
     without_line,

@@ -13,9 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotRetired
-from ansible_collections.agnes.host.plugins.module_utils.core.retired import Retired, check_named
-from ansible_collections.agnes.host.plugins.module_utils.core.text import clean, say_size, shown
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.retired import (
+    Retired,
+    check_named,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NotRetired
+from ansible_collections.agnes.host.plugins.module_utils.core.host.text import (
+    clean,
+    say_size,
+    shown,
+)
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 
 SHOWN = [

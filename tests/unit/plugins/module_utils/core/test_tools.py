@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.plan import make_plan
-from ansible_collections.agnes.host.plugins.module_utils.core.tools import PACKAGES, needed
+from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
+from ansible_collections.agnes.host.plugins.module_utils.core.host.tools import PACKAGES, needed
 
 from .hosts import flat_host, host, nested_host
 from .move_refusals import one_disk

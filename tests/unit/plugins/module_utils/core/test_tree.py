@@ -6,12 +6,12 @@ import posixpath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import (
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import (
     LAYOUTS,
     Layout,
     is_below,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry, wanted_tree
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.tree import Entry, wanted_tree
 
 NAMES = st.sampled_from(["data", "data-state", "srv", "mnt", "state"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import host_tools as core
-from ansible_collections.agnes.host.plugins.module_utils.core.host_tools import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host import host_tools as core
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools import (
     INSTALL,
     LEAVE,
     REMOVE,
@@ -21,8 +21,8 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host_tools import 
     without_calls,
 )
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import install
-from ansible_collections.agnes.host.plugins.module_utils.system import durable, record
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable, record
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
 
 CRONTAB = """# m h dom mon dow command
 MAILTO=root

@@ -13,15 +13,15 @@ from typing import Any
 import pairs
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import tree
-from ansible_collections.agnes.host.plugins.module_utils.core.host_tool_errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tool_errors import (
     FetchedUnusable,
     SourceFailed,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.layout import tree
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.tree import Entry
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import rotate, turn
-from ansible_collections.agnes.host.plugins.module_utils.system import certificates
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import certificates
 
 UID, GID = os.getuid(), os.getgid()
 

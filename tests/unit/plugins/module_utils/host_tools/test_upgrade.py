@@ -10,21 +10,23 @@ from typing import Any
 import pytest
 from ticks import NEW, NEWER, OLD, Host
 
-from ansible_collections.agnes.host.plugins.module_utils.core.host_tool_errors import (
-    ImageRejected,
-    PullFailed,
-    UpgradeGoneBack,
-    UpgradeNoWayBack,
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack_errors import (
+    CaddySilent,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import CaddySilent
-from ansible_collections.agnes.host.plugins.module_utils.core.upgrade import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.upgrade import (
     new_images,
     profiles_for,
     schema_is_as_before,
     stopped_by_hand,
     unfinished,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tool_errors import (
+    ImageRejected,
+    PullFailed,
+    UpgradeGoneBack,
+    UpgradeNoWayBack,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import upgrade
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.parts import tree
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 
 LEFT: list[Any] = [
     pytest.param("nested", "flat", ["/data/tmp", "/data-state/certs/fullchain.pem"], id="to-flat"),

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import artifacts, commands
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import (
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import artifacts
+from ansible_collections.agnes.host.plugins.module_utils.system.host import commands
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import (
     Failed,
     last_line,
     run,

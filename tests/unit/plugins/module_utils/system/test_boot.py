@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import boot
+from ansible_collections.agnes.host.plugins.module_utils.system.layout import boot
 
 PROJECT = "/opt/agnes"
 WRITES = f"cp /srv/env {PROJECT}/.env"

@@ -15,16 +15,18 @@ from typing import Any
 import pairs
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.certificates import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.certificates import (
     fingerprint,
     say_fingerprint,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotHealthy
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import Layout
-from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import CaddySilent
-from ansible_collections.agnes.host.plugins.module_utils.system import caddy, certificates
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack_errors import (
+    CaddySilent,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NotHealthy
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import Layout
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import caddy, certificates
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 
 ENV = {"DOMAIN": "agnes.test"}
 CADDYFILE = "https://{$DOMAIN} {\n\ttls /certs/fullchain.pem /certs/privkey.pem\n}\n"

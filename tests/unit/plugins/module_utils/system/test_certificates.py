@@ -9,12 +9,13 @@ from pathlib import Path
 import pairs
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.secret_errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.secret_errors import (
     CertificateUnusable,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.tree import Entry
-from ansible_collections.agnes.host.plugins.module_utils.system import certificates, durable
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.tree import Entry
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import certificates
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
 
 UID, GID = os.getuid(), os.getgid()
 

@@ -16,19 +16,19 @@ from typing import Any, cast
 import pytest
 from core.moving import intent
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import cut
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.project import digest
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
     DryRunActed,
     NotAsProved,
     VolumeLeftOver,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.overlay import cut
-from ansible_collections.agnes.host.plugins.module_utils.core.project import digest
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.move import steps
 from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
-from ansible_collections.agnes.host.plugins.module_utils.system import upgrade
-from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import upgrade
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.compose import Compose
 
 APP = {"volumes": [{"type": "bind", "source": "/data", "target": "/data"}], "profiles": ["full"]}
 CONFIG: dict[str, Any] = {"name": "agnes", "services": {"app": APP, "bot": {"volumes": []}}}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import devices, mountinfo
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import devices, mountinfo
 
 ROOT = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw"
 DATA = "40 22 8:16 / /data rw shared:2 master:3 - ext4 /dev/sdb rw"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import durable
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable
 
 ME = (os.getuid(), os.getgid())
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import elsewhere
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import elsewhere
 
 
 def fill(path: Path, *names: str) -> str:

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import (
-    fstab_file,
-    mountinfo,
-    replaceable,
-)
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import fstab_file, mountinfo
+from ansible_collections.agnes.host.plugins.module_utils.system.host import replaceable
 
 
 def test_a_file_or_none_can_be_replaced(tmp_path: Path) -> None:

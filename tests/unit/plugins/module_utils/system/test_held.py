@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system.mountinfo import Line
-from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
+from ansible_collections.agnes.host.plugins.module_utils.system.disks.mountinfo import Line
+from ansible_collections.agnes.host.plugins.module_utils.system.move.moving import Held
 
 DISK = Held("8:32")
 DIRECTORY = Held("8:16", "/data/state", "/state")

@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 from core.moving import intent
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import Unreadable
-from ansible_collections.agnes.host.plugins.module_utils.core.host_errors import PlaceUnreadable
-from ansible_collections.agnes.host.plugins.module_utils.system import (
-    dotenv_file,
-    engine,
-    host,
-    ledger,
-    moving,
-    trees,
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Unreadable
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_errors import (
+    PlaceUnreadable,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import engine
+from ansible_collections.agnes.host.plugins.module_utils.system.host import host
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.layout import dotenv_file, trees
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger, moving
 
 MARKER = ".agnes-state.json"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import inside, kernel
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import inside
+from ansible_collections.agnes.host.plugins.module_utils.system.host import kernel
 
 
 @pytest.fixture(params=["openat2", errno.ENOSYS, errno.EPERM])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import keepers
+from ansible_collections.agnes.host.plugins.module_utils.system.host import keepers
 
 
 def test_keepers_are_found_with_what_starts_them(

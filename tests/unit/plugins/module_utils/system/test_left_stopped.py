@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from core.moving import intent
 
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.move import project, steps
 from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
 

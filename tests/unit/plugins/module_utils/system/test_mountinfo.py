@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import copying, mountinfo, moving
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import copying
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import mountinfo
+from ansible_collections.agnes.host.plugins.module_utils.system.move import moving
 
 STATE = "46 22 8:16 / /data-state rw shared:1 - ext4 /dev/sdb rw,noatime"
 ARROW = "47 22 8:32 /sub /data-state→ rw - xfs /dev/sdc rw"

@@ -9,11 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import VolumeLeftOver
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.overlay import cut
-from ansible_collections.agnes.host.plugins.module_utils.system.overlays import proved_overlay
-from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import cut
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import VolumeLeftOver
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.overlays import (
+    proved_overlay,
+)
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.stage import Stage
 
 FLAT, NESTED = LAYOUTS["flat"], LAYOUTS["nested"]
 VOLUME = {"type": "volume", "source": "data", "target": "/data"}

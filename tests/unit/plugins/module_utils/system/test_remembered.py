@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import stage as stages
-from ansible_collections.agnes.host.plugins.module_utils.system.artifacts import File
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Done
-from ansible_collections.agnes.host.plugins.module_utils.system.compose import Compose
-from ansible_collections.agnes.host.plugins.module_utils.system.remembered import (
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import stage as stages
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.artifacts import File
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.compose import Compose
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.remembered import (
     answer,
     remembered,
 )
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Done
 
 
 def test_an_answer_lasts_as_long_as_the_looking() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.system import replaceable
+from ansible_collections.agnes.host.plugins.module_utils.system.host import replaceable
 
 
 def test_a_file_whose_directories_are_not_there_yet_is_not_fixed(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any, Optional
 import pytest
 from core.moving import intent
 
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_errors import MoveUnderWay
 from ansible_collections.agnes.host.plugins.module_utils.move import runner
-from ansible_collections.agnes.host.plugins.module_utils.system import ledger
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger
 from ansible_collections.agnes.host.plugins.modules import move
 
 DONE = {"layout": "flat", "move": "m", "down_seconds": 0.0, "steps": []}

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import retired as core
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotRetired
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MoveUnderWay
-from ansible_collections.agnes.host.plugins.module_utils.system import ledger, retired
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import retired as core
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NotRetired
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_errors import MoveUnderWay
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import retired
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger
 from ansible_collections.agnes.host.plugins.modules import purge
 
 

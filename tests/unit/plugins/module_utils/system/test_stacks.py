@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import NotHealthy
-from ansible_collections.agnes.host.plugins.module_utils.core.stack_errors import NotUp
-from ansible_collections.agnes.host.plugins.module_utils.system import stacks
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed, Hung
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack_errors import NotUp
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NotHealthy
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import stacks
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed, Hung
 
 
 def container(service: str, status: str = "running", **differs: Any) -> dict[str, Any]:

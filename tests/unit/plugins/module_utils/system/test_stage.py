@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from stage_stand_in import run_in_copy
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
     ComposeInvalid,
     NoStage,
     PathOfOurs,
     ProjectName,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system import stage as stages
-from ansible_collections.agnes.host.plugins.module_utils.system.artifacts import File
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Done
-from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import stage as stages
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.artifacts import File
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.stage import Stage
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Done
 
 ENV = "JWT_SECRET_KEY=topsecret\nDOMAIN=example\nCOMPOSE_FILE=docker-compose.yml:mine.yml\n"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
-from ansible_collections.agnes.host.plugins.module_utils.system import state_secrets
+from ansible_collections.agnes.host.plugins.module_utils.core.layout import dotenv
+from ansible_collections.agnes.host.plugins.module_utils.system.layout import state_secrets
 
 JWT = "JWT_SECRET_KEY"
 

@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import dotenv
-from ansible_collections.agnes.host.plugins.module_utils.core.chain import (
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.chain import (
     BASE,
     TLS_OVERLAY,
     chain_for,
     chain_now,
     join,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import (
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
     ComposeInvalid,
     OverlayUnproved,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.layouts import LAYOUTS
-from ansible_collections.agnes.host.plugins.module_utils.system import switched as switches
-from ansible_collections.agnes.host.plugins.module_utils.system.overlays import in_order
-from ansible_collections.agnes.host.plugins.module_utils.system.stage import Stage
+from ansible_collections.agnes.host.plugins.module_utils.core.layout import dotenv
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import switched as switches
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.overlays import in_order
+from ansible_collections.agnes.host.plugins.module_utils.system.compose.stage import Stage
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 HOST_MOUNT, FLAT_MOUNT, OWN = NESTED.overlay, FLAT.overlay, "mine.yml"

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.errors import StateLinkForeign
-from ansible_collections.agnes.host.plugins.module_utils.core.move_errors import MarkerForeign
-from ansible_collections.agnes.host.plugins.module_utils.core.tree import MARKER, Entry
-from ansible_collections.agnes.host.plugins.module_utils.system import kernel, markers, trees
-from ansible_collections.agnes.host.plugins.module_utils.system.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import StateLinkForeign
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.tree import MARKER, Entry
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_errors import MarkerForeign
+from ansible_collections.agnes.host.plugins.module_utils.system.host import kernel
+from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
+from ansible_collections.agnes.host.plugins.module_utils.system.layout import markers, trees
 
 UID, GID = os.getuid(), os.getgid()
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from core.moving import intent
 
-from ansible_collections.agnes.host.plugins.module_utils.core.intent import Before, MoveIntent
-from ansible_collections.agnes.host.plugins.module_utils.core.move_kinds import KINDS
+from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import Before, MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.move import undo
 from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS

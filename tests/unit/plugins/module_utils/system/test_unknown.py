@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core import retired as core
-from ansible_collections.agnes.host.plugins.module_utils.system import images, moving, units
-from ansible_collections.agnes.host.plugins.module_utils.system.commands import Failed
-from ansible_collections.agnes.host.plugins.module_utils.system.moving import Held
+from ansible_collections.agnes.host.plugins.module_utils.core.copy import retired as core
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import images
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
+from ansible_collections.agnes.host.plugins.module_utils.system.move import moving, units
+from ansible_collections.agnes.host.plugins.module_utils.system.move.moving import Held
 
 TOO_LONG = "/" + "x" * 300
 """A path of which the kernel says an error to root, too."""
@@ -47,7 +48,7 @@ def test_one_that_no_copy_could_follow_says_why(
     deep = tmp_path.joinpath(*["d"] * 3)
     deep.mkdir(parents=True)
     monkeypatch.setattr(
-        "ansible_collections.agnes.host.plugins.module_utils.system.manifest.MAX_DEPTH", 2
+        "ansible_collections.agnes.host.plugins.module_utils.system.copy.manifest.MAX_DEPTH", 2
     )
     (why,) = [*measured(str(tmp_path))[1].values()]
     assert "directories more than 2 deep" in why
@@ -65,7 +66,7 @@ def test_an_earlier_copy_that_can_not_be_added_up_leaves_the_room_unknown(
 ) -> None:
     (tmp_path / core.ASIDE / moving.COPY_NAME / "a" / "b").mkdir(parents=True)
     monkeypatch.setattr(
-        "ansible_collections.agnes.host.plugins.module_utils.system.manifest.MAX_DEPTH", 1
+        "ansible_collections.agnes.host.plugins.module_utils.system.copy.manifest.MAX_DEPTH", 1
     )
     assert list(free(str(tmp_path))[1]) == [str(tmp_path)]
 

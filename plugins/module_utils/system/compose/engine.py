@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Docker engine and Compose of the host, read-only."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+from ...core.compose.engine import security_names
+from ...core.compose.overlay import DATA_VOLUME
+from ...core.host.errors import NoEngine
+from ...core.host.facts import Engine, Volume
+from ...core.layout.layouts import is_at_a_place
+from ..disks.devices import maj_min_of
+from ..host.commands import Done, Failed, Hung, last_line, run, which
+from . import inside
+from .remembered import answer
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+ONE_OFF_LABEL = "com.docker.compose.oneoff"
+"""``True`` for a container of ``docker compose run``: ``up`` and ``down`` leave it alone."""
+_SNAP = "/snap/bin/docker"
+"""Outside of PATH: looked for to be named, since it can't serve."""
+
+
+PATIENCE = 300.0
+"""Seconds for an answer of the engine or Compose: at a boot, or on slow disks, they take minutes."""
+
+
+def observe_engine() -> Engine:
+    """What the engine and Compose are; ``error`` says in a few words why there is no usable one."""
+    docker = which("docker") or (_SNAP if os.access(_SNAP, os.X_OK) else None)
+    found: Engine = {
+        "docker": docker or "", "version": "", "platform": "",
+        "endpoint": "", "root_dir": "", "security": [], "swarm": "", "compose": "",
+        "compose_version": "", "error": "", "waited": False, "here": False,
+    }  # fmt: skip
+    try:
+        if docker is None:
+            found["error"] = "the docker command is not installed"
+        else:
+            _ask_engine(docker, found)
+            _ask_compose(docker, found)
+    except Failed as error:
+        found["error"], found["waited"] = str(error), isinstance(error, Hung)
+    return found
+
+
+def client() -> str:
+    """The docker command, where the plan has looked at the engine already. Raises NoEngine."""
+    docker = which("docker")
+    if docker is None:
+        raise NoEngine(found="the docker command is not installed")
+    return docker
+
+
+def _ask_engine(docker: str, found: Engine) -> None:
+    context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+    found["endpoint"] = run([docker, *context], codes=(), seconds=PATIENCE).out.strip()
+    answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=PATIENCE)
+    try:
+        info = json.loads(answer.out)
+    except ValueError:
+        info = {}
+    errors = info.get("ServerErrors") or []
+    if answer.code or errors or not info.get("ServerVersion"):
+        reason = errors[0] if errors else last_line(answer.err)
+        found["error"] = f"the engine does not answer ({reason})"
+        return
+    # podman's answer to 'docker info' has other fields; its version says who it is.
+    banner = run([docker, "--version"], codes=(), seconds=PATIENCE).out
+    found["platform"] = "Podman" if "podman" in banner.lower() else "Docker"
+    found["version"] = str(info.get("ServerVersion") or "")
+    found["root_dir"] = str(info.get("DockerRootDir") or "")
+    found["here"] = os.path.isdir(found["root_dir"])
+    found["security"] = security_names(info.get("SecurityOptions"))
+    found["swarm"] = str((info.get("Swarm") or {}).get("LocalNodeState") or "")
+
+
+def _ask_compose(docker: str, found: Engine) -> None:
+    compose = run([docker, "compose", "version", "--short"], codes=(), seconds=PATIENCE)
+    if compose.code == 0:
+        found["compose"] = f"{docker} compose"
+        found["compose_version"] = compose.out.strip()
+        return
+    # Version 1 is a program of its own; it is named, because it is what the host has.
+    if which("docker-compose"):
+        old = run(["docker-compose", "version", "--short"], codes=(), seconds=PATIENCE)
+        found["compose"], found["compose_version"] = "docker-compose", old.out.strip()
+    elif not found["error"]:
+        found["error"] = "'docker compose' is not installed"
+
+
+def data_volume(docker: str, project: str) -> Volume:
+    """The project's named data volume with what its driver options bind, if there is one."""
+    name = f"{project}_{DATA_VOLUME}"
+    done = run([docker, "volume", "inspect", name], codes=(), seconds=PATIENCE)
+    if done.code:
+        if "no such volume" not in done.err.lower():
+            raise Failed(f"volume '{name}' can't be looked for: {last_line(done.err)}")
+        return {"name": "", "bind": ""}
+    options = json.loads(done.out)[0].get("Options") or {}
+    bind = "bind" in str(options.get("o", "")).split(",")
+    return {"name": name, "bind": str(options.get("device", "")) if bind else ""}
+
+
+def _up_seconds(state: dict[str, Any]) -> float:
+    """For how long a container runs, by this host's clock; never negative."""
+    # 2026-11-28T10:38:48.892799324Z: nanoseconds, which Python 3.9 does not read.
+    text = str(state.get("StartedAt") or "").partition(".")[0].rstrip("Z")
+    try:
+        started = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return 0.0
+    return max(0.0, time.time() - started.timestamp())
+
+
+def _seen(pid: int, target: str) -> str:
+    """MAJ:MIN of what a container's own processes see at a path; else why that is not known."""
+    try:
+        return maj_min_of(inside.look(pid, target).st_dev)
+    except OSError as error:
+        return f"none ({error.strerror})"
+
+
+def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
+    """What is needed of ``docker inspect``; its environment holds secrets and is left out."""
+    labels, state = inspected["Config"].get("Labels") or {}, inspected["State"]
+    env = dict(item.partition("=")[::2] for item in inspected["Config"].get("Env") or [])
+    return {
+        "name": inspected["Name"].lstrip("/"),
+        "service": labels.get(SERVICE_LABEL, ""),
+        "one_off": labels.get(ONE_OFF_LABEL, "") == "True",
+        "image": inspected["Image"],
+        "status": state["Status"],
+        "exit_code": state["ExitCode"],
+        "restarts": inspected.get("RestartCount", 0),
+        "up_seconds": _up_seconds(state) if state["Status"] == "running" else 0.0,
+        "health": (state.get("Health") or {}).get("Status", ""),
+        "pid": state.get("Pid", 0),
+        "paths": {key: env[key] for key in ("DATA_DIR", "STATE_DIR") if key in env},
+        "mounts": [
+            {
+                "type": mount["Type"],
+                "source": mount.get("Source", ""),
+                "target": mount["Destination"],
+                "volume": mount.get("Name", ""),
+                "rw": mount["RW"],
+                # Only where a disk may be: a path of ours is never looked up for nothing.
+                "seen": _seen(state.get("Pid", 0), mount["Destination"])
+                if state["Status"] == "running" and is_at_a_place(mount.get("Source", ""))
+                else "",
+            }
+            for mount in inspected.get("Mounts") or []
+        ],
+    }
+
+
+def _inspected(docker: str, project: str) -> Done:
+    """``docker inspect`` of the project's containers; empty where there is none. Raises Failed."""
+    listing = [docker, "ps", "--all", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}"]
+    ids = run(listing, seconds=PATIENCE).out.split()
+    if not ids:
+        return Done(0, "", "")
+    # A container that goes away in between makes inspect exit 1 and still print the others.
+    done = run([docker, "inspect", *ids], codes=(0, 1), seconds=PATIENCE)
+    if done.code and "no such" not in done.err.lower():
+        raise Failed(f"the containers can't be looked at: {last_line(done.err)}")
+    return done
+
+
+def containers(docker: str, project: str) -> list[dict[str, Any]]:
+    """The project's containers, running or not, sorted by name."""
+    done = answer(("containers", docker, project), lambda: _inspected(docker, project))
+    inspected = json.loads(done.out or "[]")
+    return sorted(map(_cut_container, inspected), key=lambda item: str(item["name"]))

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which volumes, and which directories that containers use, hold the product's state or data. Read-only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...core.compose.overlay import DATA_VOLUME
+from ...core.disks.elsewhere import proof
+from ...core.host.facts import Elsewhere
+from ...core.layout.layouts import (
+    LAYOUTS,
+    is_at_a_place,
+    resolve_data_dir,
+    resolve_state_dir,
+    state_dirs,
+)
+from ..compose.engine import PROJECT_LABEL
+from ..host.commands import Failed, run
+from . import contents, mountinfo
+
+_VOLUME_LABEL = "com.docker.compose.volume"
+_LOCAL = "local"
+_BINDS = ("bind", "rbind")
+
+
+def _is_at_a_place(path: str) -> bool:
+    """The same as ``is_at_a_place``, by whatever links the path leads there."""
+    return is_at_a_place(os.path.realpath(path))
+
+
+def _targets(container: Mapping[str, Any]) -> set[str]:
+    """Where data and state are in a container."""
+    paths = container["paths"]
+    return {resolve_data_dir(paths), resolve_state_dir(paths), *state_dirs()} | {
+        layout.mounts["data"] for layout in LAYOUTS.values()
+    }
+
+
+def _used(containers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[str]]:
+    """(kind, name or path) -> the containers that have it for data or state."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for container in containers:
+        for mount in container["mounts"]:
+            if mount["target"] not in _targets(container) or mount["type"] not in (
+                "bind",
+                "volume",
+            ):
+                continue
+            is_volume = mount["type"] == "volume"
+            key = ("volume", mount["volume"]) if is_volume else ("directory", mount["source"])
+            found.setdefault(key, []).append(f"{container['name']} ({container['status']})")
+    return found
+
+
+def _listed(docker: str) -> list[str]:
+    return run([docker, "volume", "ls", "--quiet"]).out.split()
+
+
+def _volumes(docker: str) -> list[dict[str, Any]]:
+    """What the engine says of each volume. Raises Failed."""
+    names = _listed(docker)
+    if not names:
+        return []
+    # One that goes away in between makes inspect exit 1 and still print the others.
+    text = run([docker, "volume", "inspect", *names], codes=(0, 1)).out
+    try:
+        found: list[dict[str, Any]] = json.loads(text or "[]")
+    except ValueError as error:
+        raise Failed(f"'{docker} volume inspect' printed no JSON") from error
+    missing = set(names) - {str(item.get("Name")) for item in found}
+    if missing and missing & set(_listed(docker)):
+        raise Failed(f"'{docker} volume inspect' said nothing of {sorted(missing)[0]}")
+    return found
+
+
+def _place(volume: Mapping[str, Any]) -> tuple[str, str]:
+    """Where a volume's files are on the host, or why they can't be looked at."""
+    if volume.get("Driver") != _LOCAL:
+        return "", f"its driver is '{volume.get('Driver')}', which only the engine can read"
+    options = volume.get("Options") or {}
+    device, how = str(options.get("device") or ""), str(options.get("o") or "").split(",")
+    if device and (set(how) & set(_BINDS) or options.get("type") in _BINDS):
+        return device, ""
+    path = str(volume.get("Mountpoint") or "")
+    if device and not any(line.target == path for line in mountinfo.read()):
+        if options.get("type") == "tmpfs":
+            return path, ""
+        return "", f"'{device}' is mounted there only while a container uses it"
+    return path, ""
+
+
+def _empty(kind: str, name: str, path: str, used_by: list[str], unknown: str) -> Elsewhere:
+    return {
+        "kind": kind, "name": name, "path": path or name, "proof": [], "size": -1, "whole": False,
+        "newest": "", "used_by": sorted(set(used_by)), "unknown": unknown,
+    }  # fmt: skip
+
+
+def _looked_at(kind: str, name: str, path: str, used_by: list[str], own: bool) -> Elsewhere:
+    found = _empty(kind, name, path, used_by, "")
+    try:
+        inside = contents.look(path)
+        found["proof"], found["newest"] = proof(inside, own), inside["newest"]
+        if found["proof"]:
+            found["size"], found["whole"] = contents.measured(path)
+    except FileNotFoundError:
+        # A bind whose directory is gone; the engine makes it anew, empty.
+        pass
+    except OSError as error:
+        found["unknown"] = error.strerror or str(error)
+    return found
+
+
+def _volume(
+    volume: Mapping[str, Any], project: str, used: Mapping[tuple[str, str], list[str]]
+) -> Elsewhere:
+    name, labels = str(volume.get("Name")), volume.get("Labels") or {}
+    used_by = used.get(("volume", name), [])
+    own = labels.get(PROJECT_LABEL) == project or name.startswith(f"{project}_") or bool(used_by)
+    # Of other volumes of the project it is no matter whether they could be looked at.
+    is_data = name == f"{project}_{DATA_VOLUME}" or labels.get(_VOLUME_LABEL) == DATA_VOLUME
+    path, unknown = _place(volume)
+    if path and _is_at_a_place(path):
+        return _empty("volume", name, path, used_by, "")
+    found = (
+        _empty("volume", name, "", used_by, unknown)
+        if unknown
+        else _looked_at("volume", name, path, used_by, own)
+    )
+    if found["unknown"] and not (used_by or (own and is_data)):
+        found["unknown"] = ""
+    return found
+
+
+def look(
+    docker: str,
+    project: str,
+    containers: Sequence[Mapping[str, Any]],
+    project_dir: str = "/opt/agnes",
+) -> list[Elsewhere]:
+    """What holds state or data elsewhere, or may do so and could not be looked at.
+
+    docker: the client, empty where there is no engine, so that nothing can be asked.
+    """
+    if not docker:
+        return []
+    used = _used(containers)
+    try:
+        found = [_volume(volume, project, used) for volume in _volumes(docker)]
+    except Failed as error:
+        found = [_empty("volume", f"{project}_{DATA_VOLUME}", "", [], str(error))]
+    for (kind, path), names in used.items():
+        if kind == "directory" and not _is_at_a_place(path):
+            found.append(_looked_at(kind, path, path, names, own=True))
+    # Where a stack without disks often binds its data; its containers may be gone.
+    beside = os.path.join(project_dir, DATA_VOLUME)
+    if ("directory", beside) not in used and os.path.isdir(beside):
+        found.append({**_looked_at("directory", beside, beside, [], own=False), "unknown": ""})
+    return [item for item in found if item["proof"] or item["unknown"]]

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evidence for who decides between two copies of state: see core/disks/authority.py. Read-only."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ...core.disks.authority import Copy, Shadow, compared, counted
+from ...core.disks.shadow import BENEATH, DIFFER, LIVE, SAME
+from ...core.host.errors import Refusal
+from ...core.layout.layouts import resolve_state_dir
+from ...core.move.move_status import Moving, no_leftovers
+from ..copy import duckdb_check
+from ..host.commands import Failed
+from ..move import moving
+from ..move.moving import Held
+from . import mountinfo
+from .beneath import Both, Tree, look
+from .holders import has_open
+
+APP = "app"
+"""The service whose image opens the database."""
+
+
+def _processes_of(pid: int) -> Iterator[int]:
+    """The processes of the container whose first one is ``pid``: those in its mount namespace."""
+    namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and os.readlink(f"/proc/{name}/ns/mnt") == namespace:
+                yield int(name)
+        except OSError:
+            # It has ended in between.
+            continue
+
+
+def _sees(container: Mapping[str, Any], tree: Tree) -> bool:
+    """Whether the path of state leads to this copy in the container."""
+    path = resolve_state_dir(container["paths"])
+    try:
+        info = os.stat(f"/proc/{container['pid']}/root{path}")
+    except OSError:
+        return False
+    return (info.st_dev, info.st_ino) == (tree.device, tree.inode)
+
+
+def _opens(container: Mapping[str, Any], held: Held) -> bool:
+    try:
+        return any(has_open(pid, held) for pid in _processes_of(container["pid"]))
+    except OSError:
+        return False
+
+
+def _rows(
+    docker: str, image: str, tree: Tree, opened: Sequence[str], place: tuple[str, str]
+) -> tuple[dict[str, int], str]:
+    """Rows of each table, or why they are not counted. place: directory, and path below it."""
+    entry = tree.entries[duckdb_check.DATABASE.encode()]
+    if opened:
+        # It would answer that it is locked, and one that starts just now might find us in its way.
+        return {}, f"in use by {', '.join(opened)}"
+    if place[0] == "/":
+        return {}, "it is on the root disk, which no container is shown"
+    if not docker or not image:
+        return {}, "there is no container of service app whose image could"
+    try:
+        owner = (entry.uid, entry.gid)
+        found = duckdb_check.glance([docker], image, place[0], owner, place[1])
+    except Failed as error:
+        return {}, f"it can't be opened: {error}"
+    return dict(found.rows), ""
+
+
+def _newest(moments: Iterable[int]) -> str:
+    newest = max(moments, default=None)
+    return (
+        "" if newest is None else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(newest // 10**9))
+    )
+
+
+class _Looking:
+    """What is needed for both copies."""
+
+    def __init__(self, docker: str, containers: Sequence[Mapping[str, Any]]) -> None:
+        self.docker = docker
+        self.running = [c for c in containers if c["status"] == "running" and c["pid"]]
+        self.image = next((str(c["image"]) for c in containers if c["service"] == APP), "")
+
+    def copy(self, tree: Tree, held: Held, place: tuple[str, str]) -> Copy:
+        opened = sorted({c["service"] for c in self.running if _opens(c, held)})
+        database = duckdb_check.DATABASE.encode() in tree.entries
+        rows, uncounted = (
+            _rows(self.docker, self.image, tree, opened, place) if database else ({}, "")
+        )
+        files = counted(tree.entries.values(), tree.leftovers)
+        return {
+            "device": _source(held.maj_min),
+            "opened": opened,
+            "seen": sorted({c["service"] for c in self.running if _sees(c, tree)}),
+            "database": database,
+            "rows": rows,
+            "uncounted": uncounted,
+            "role": str(tree.marker.get("role") or ""),
+            "epoch": _number(tree.marker.get("epoch")),
+            "bytes": sum(entry.size for entry in files),
+            "files": len(files),
+            "newest": _newest(entry.mtime_ns for entry in files),
+        }
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _source(maj_min: str) -> str:
+    return next((line.source for line in mountinfo.read() if line.maj_min == maj_min), maj_min)
+
+
+def _shadow(path: str, both: Both, looking: _Looking) -> Shadow:
+    above, name = os.path.split(path)
+    number = f"{os.major(both.mounted.device)}:{os.minor(both.mounted.device)}"
+    counts, names, stand = compared(both.found)
+    return {
+        "trouble": "",
+        "mounted": looking.copy(both.mounted, Held(number), (path, "")),
+        "hidden": looking.copy(both.hidden, moving.held_directory(path), (above, name)),
+        "counts": counts,
+        "names": names,
+        "conflicts": stand,
+    }
+
+
+def shadows(
+    facts: Moving, docker: str, containers: Sequence[Mapping[str, Any]]
+) -> dict[str, Shadow]:
+    """The evidence for each mount that hides more than leftovers."""
+    found: dict[str, Shadow] = {}
+    for path in sorted({point["target"] for point in facts["points"]} & facts["bare"].keys()):
+        if not no_leftovers(facts["bare"][path]):
+            continue
+        try:
+            found[path] = _shadow(path, look(path), _Looking(docker, containers))
+        except (OSError, Refusal, Failed) as error:
+            found[path] = {
+                "trouble": str(error), "mounted": None, "hidden": None,
+                "counts": dict.fromkeys((SAME, BENEATH, LIVE, DIFFER), 0), "names": [],
+                "conflicts": 1,
+            }  # fmt: skip
+    return found

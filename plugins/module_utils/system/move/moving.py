@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking at what a move is about: mounts, what is beneath them, .env, fstab, the intent. Read-only."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Optional
+
+from ...core.copy.retired import ASIDE
+from ...core.disks import fstab, shadow
+from ...core.disks.disks import COPY_TARGET
+from ...core.host.errors import Refusal
+from ...core.layout import dotenv
+from ...core.layout.backend import UNKNOWN, backend_of, is_stub
+from ...core.layout.layouts import is_below, resolve_data_dir, resolve_state_dir, state_dirs
+from ...core.layout.state_on import CONFIG_DISK
+from ...core.move.move_errors import CanNotLook
+from ...core.move.move_status import Bare, Leftover, Moving, Point, no_leftovers
+from ..compose.engine import PROJECT_LABEL
+from ..copy import manifest_file
+from ..disks import fstab_file, mountinfo
+from ..disks.devices import maj_min_of
+from ..disks.formatting import FORMATTED
+from ..disks.kernel_users import kernel_users
+from ..disks.mountinfo import Line
+from ..host import durable, kernel, record
+from ..host.commands import Failed, last_line, run
+from ..host.replaceable import directory_fixed, fixed
+from ..layout import dotenv_file, markers, trees
+from . import ledger, units
+
+_ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
+_SHOWN = 20
+STAGE = "/run/agnes-host/copy"
+"""Where a copy is made: below a directory of root's only, and no mount point of a layout."""
+COPY_NAME = "copy-of-state"
+"""Name of a copy that is made on the data disk, in the directory of what is set aside there."""
+_UUIDS: dict[tuple[str, str], str] = {}
+
+
+def _uuid(maj_min: str, source: str) -> str:
+    """The UUID of a mounted filesystem's device; asked once in a process."""
+    if maj_min.startswith("0:"):
+        return ""
+    key = (maj_min, source)
+    if key not in _UUIDS:
+        probe = ["blkid", "--probe", "--output", "value", "--match-tag", "UUID", source]
+        _UUIDS[key] = run(probe, codes=(0, 2, 8)).out.strip()
+    return _UUIDS[key]
+
+
+def points() -> list[Point]:
+    """The mounts at or below the table's state directories."""
+    return [
+        {
+            "target": line.target, "source": line.source, "fstype": line.fstype,
+            "maj_min": line.maj_min, "uuid": _uuid(line.maj_min, line.source), "root": line.root,
+        }
+        for line in mountinfo.read()
+        if any(is_below(line.target, path) for path in state_dirs())
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a move needs for itself: a whole filesystem, or one directory of it."""
+
+    maj_min: str
+    path: str = ""
+    """The directory, as this namespace has it; empty for the whole filesystem."""
+    inside: str = ""
+    """The same, as the filesystem has it."""
+
+    def reached_by(self, mount: Line) -> bool:
+        """Whether a mount leads there."""
+        if mount.maj_min != self.maj_min:
+            return False
+        root = mount.root
+        return not self.inside or is_below(root, self.inside) or is_below(self.inside, root)
+
+    def is_mounted_for(self, pid: str) -> bool:
+        """Whether a process has it mounted. Raises OSError for a process that is gone."""
+        return any(self.reached_by(mount) for mount in mountinfo.read(f"/proc/{pid}/mountinfo"))
+
+    def has(self, path: str) -> bool:
+        """Whether a path of a file that is known to be on that filesystem is there."""
+        return not self.path or (path + "/").startswith(self.path + "/")
+
+
+def held_directory(path: str) -> Held:
+    """The directory at ``path`` on its parent's filesystem, beneath whatever is mounted there."""
+    above = os.path.dirname(path)
+    holding = [line for line in mountinfo.read() if is_below(above, line.target)]
+    # The longest target holds it, and of those at one place the last.
+    line = max(reversed(holding), key=lambda each: len(each.target))
+    inside = os.path.join(line.root, os.path.relpath(path, line.target))
+    return Held(line.maj_min, path, os.path.normpath(inside))
+
+
+@contextmanager
+def parent_of(path: str) -> Iterator[int]:
+    """The directory that holds ``path``, as its filesystem has it, with no mount in it."""
+    parent = os.path.dirname(path)
+    # First without following links; the copy is then made of that very directory.
+    with trees.opened(parent) as fd:
+        try:
+            with kernel.uncovered(f"/proc/self/fd/{fd}") as below:
+                if os.fstat(below).st_ino != os.fstat(fd).st_ino:
+                    raise CanNotLook(path=path, found="another directory than the one opened")
+                yield below
+        except OSError as error:
+            if error.filename == f"/proc/self/fd/{fd}":
+                raise CanNotLook(path=path, found=error.strerror) from error
+            raise
+
+
+@contextmanager
+def beneath(path: str) -> Iterator[int]:
+    """The directory that lies beneath the mount at ``path``. Raises CanNotLook, OSError."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with parent_of(path) as above:
+        fd = os.open(os.path.basename(path), flags, dir_fd=above)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def _leftover(directory: int, name: str) -> Leftover:
+    info = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    kind = trees.kind_of(info)
+    found: Leftover = {"name": name, "kind": kind, "size": info.st_size, "stub": False}
+    if kind == "directory":
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+        try:
+            found["size"] = len(os.listdir(fd))
+        finally:
+            os.close(fd)
+    elif kind == "file" and name == shadow.STUB:
+        found["stub"] = has_stub(directory)
+    return found
+
+
+def bare(path: str, all_of_it: bool = False) -> Bare:
+    """What is at ``path`` on its parent's filesystem, beneath whatever is mounted there.
+
+    all_of_it: every entry, however many there are.
+    """
+    found: Bare = {"kind": "absent", "target": "", "entries": []}
+    try:
+        with parent_of(path) as parent:
+            return _bare_in(parent, os.path.basename(path), found, None if all_of_it else _SHOWN)
+    except FileNotFoundError:
+        return found
+    except (CanNotLook, OSError) as error:
+        # Only a move must know; every other run goes on.
+        return {"kind": "unknown", "target": str(error), "entries": []}
+
+
+def _bare_in(parent: int, name: str, found: Bare, shown: Optional[int]) -> Bare:
+    info = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    found["kind"] = trees.kind_of(info)
+    if found["kind"] == "link":
+        found["target"] = os.readlink(name, dir_fd=parent)
+    elif found["kind"] == "directory":
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            entries = [_leftover(fd, each) for each in sorted(os.listdir(fd))]
+        finally:
+            os.close(fd)
+        # However many leftovers there are, none hides anything else.
+        stand = set(no_leftovers({**found, "entries": entries}))
+        found["entries"] = sorted(entries, key=lambda e: e["name"] not in stand)[:shown]
+    return found
+
+
+def _instance_in(directory: int) -> str:
+    """The text of an instance.yaml. Raises OSError for what is no regular file."""
+    with durable.opened_file(shadow.STUB, directory) as file:
+        return file.read(1 << 20).decode("utf-8", "replace")
+
+
+def has_stub(directory: int) -> bool:
+    """Whether the instance.yaml in an open directory is the one that the product makes by itself."""
+    try:
+        return is_stub(_instance_in(directory))
+    except OSError:
+        return False
+
+
+def _backend_in(directory: int) -> str:
+    try:
+        return backend_of(_instance_in(directory))
+    except FileNotFoundError:
+        return backend_of("")
+    except OSError:
+        return UNKNOWN
+
+
+def backend(state_dir: str) -> str:
+    """The database backend of the state in ``state_dir``. Raises PlaceUnreadable."""
+    with trees.looking(state_dir), trees.opened(state_dir) as fd:
+        return _backend_in(fd)
+    return backend_of("")
+
+
+def marker(state_dir: str) -> dict[str, Any]:
+    """The marker in a directory, or an empty one. Raises PlaceUnreadable."""
+    with trees.looking(state_dir), trees.opened(state_dir) as directory:
+        return markers.read_if_any(directory)
+    return {}
+
+
+def bare_marker(path: str) -> dict[str, Any]:
+    """The marker in the directory at a path, beneath whatever is mounted there, or an empty one."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        with parent_of(path) as parent:
+            fd = os.open(os.path.basename(path), flags, dir_fd=parent)
+            try:
+                return markers.read_if_any(fd)
+            finally:
+                os.close(fd)
+    except (OSError, CanNotLook):
+        return {}
+
+
+def mount_at(path: str) -> tuple[str, str, str]:
+    """(MAJ:MIN, UUID, root) of the topmost mount at a path; empty values when nothing is mounted."""
+    at = [line for line in mountinfo.read() if line.target == path]
+    return (
+        (at[-1].maj_min, _uuid(at[-1].maj_min, at[-1].source), at[-1].root) if at else ("", "", "")
+    )
+
+
+class Files(NamedTuple):
+    """What a host says of itself; read once, so that all of an observation goes by the same."""
+
+    env: Optional[str]
+    """The text of ``.env``, None where there is none."""
+    fstab: str
+    record: Mapping[str, Any]
+
+
+def files_of(project_dir: str) -> Files:
+    """Read them. Raises Unreadable."""
+    return Files(dotenv_file.read(project_dir), fstab_file.read(), record.read())
+
+
+def _formatted(recorded: Mapping[str, Any]) -> str:
+    """UUID of the disk that the record says we have formatted to copy state to, or empty."""
+    disk = (recorded.get("disks") or {}).get(COPY_TARGET) or {}
+    return str(disk.get("uuid") or "") if disk.get("phase") == FORMATTED else ""
+
+
+def _measured(path: str, unmeasured: dict[str, str], of: str = "") -> tuple[int, int]:
+    """Bytes and files in a directory; somebody may be writing there. Of one that is absent, none.
+
+    unmeasured: takes why it can't be known, for ``of``, or for the path itself.
+    """
+    try:
+        with trees.looking(path), trees.opened(path) as directory:
+            totals = manifest_file.measure(directory)
+            return totals.allocated, totals.files
+    except Refusal as refusal:
+        # Only a copy must know, so no other run stops for it.
+        unmeasured[of or path] = str(refusal.facts.get("found") or refusal)
+    return 0, 0
+
+
+def _used(state_dir: str) -> tuple[int, int]:
+    """Bytes and files that are used on the filesystem; of a directory that is not there, none."""
+    with trees.looking(state_dir):
+        found = os.statvfs(state_dir)
+        return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+    return 0, 0
+
+
+def _free(data: str, unmeasured: dict[str, str]) -> tuple[int, int]:
+    """Bytes and inodes that a copy may take on the data disk, with what an earlier try has there.
+
+    unmeasured: see _measured.
+    """
+    try:
+        found = os.statvfs(data)
+    except OSError as error:
+        unmeasured[data] = error.strerror or str(error)
+        return 0, 0
+    there, files = _measured(os.path.join(data, ASIDE, COPY_NAME), unmeasured, data)
+    inodes = found.f_favail + files if found.f_files else -1
+    return found.f_bavail * found.f_frsize + there, inodes
+
+
+def _config_disk() -> str:
+    """MAJ:MIN of the disk that the product's upgrade mounts at STATE_DIR by itself, or empty."""
+    with trees.looking(CONFIG_DISK):
+        return maj_min_of(os.stat(CONFIG_DISK).st_rdev)
+    return ""
+
+
+def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:
+    """Running containers of other projects that have one of the places mounted.
+
+    Raises Failed where Docker does not say, and OSError where the kernel does not.
+    """
+    shape = '{{.ID}} {{.Names}} {{.Label "' + PROJECT_LABEL + '"}}'
+    lines = run([docker, "ps", "--no-trunc", "--format", shape]).out.splitlines()
+    rows = [line.split(" ", 2) for line in lines]
+    names = {container_id: name for container_id, name, label in rows if label != project}
+    if not names:
+        return []
+    # One that goes away in between makes inspect exit 1 and still print the others.
+    done = run([docker, "inspect", "--format", "{{.Id}} {{.State.Pid}}", *names], codes=(0, 1))
+    if done.code and any("no such" not in line.lower() for line in done.err.splitlines()):
+        raise Failed(f"the containers can't be looked at: {last_line(done.err)}")
+    pids = dict(line.split() for line in done.out.splitlines() if line.strip())
+    return sorted(
+        names[container_id]
+        for container_id, pid in pids.items()
+        if pid != "0" and any(_has_mounted(pid, each) for each in held)
+    )
+
+
+_GONE = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
+"""What the kernel says of the mounts of a process that has ended, or is about to."""
+
+
+def _has_mounted(pid: str, held: Held) -> bool:
+    try:
+        return held.is_mounted_for(pid)
+    except OSError as error:
+        if error.errno in _GONE:
+            return False
+        raise
+
+
+def _blocked(project_dir: str) -> dict[str, str]:
+    """Path -> why a move could not write there, for what it must replace or rename."""
+    files = {path: fixed(path) for path in ("/etc/fstab", os.path.join(project_dir, ".env"))}
+    parents = {os.path.dirname(path) for path in state_dirs()}
+    # A bare mount point is immutable, and what shows there then is no matter.
+    shown = [path for path in parents if path == "/" or mount_at(path)[0]]
+    found = {**files, **{path: directory_fixed(path) for path in shown}}
+    return {path: why for path, why in found.items() if why}
+
+
+def _intent() -> Optional[dict[str, Any]]:
+    """The intent, without what only commands are given: the address of a proxy may have a password."""
+    found = ledger.read_intent(ledger.INTENT)
+    return replace(found, environment={}).to_dict() if found else None
+
+
+def look(
+    project_dir: str, docker: str = "", project: str = "", measured: bool = False,
+    read: Optional[Files] = None,
+) -> Moving:  # fmt: skip
+    """All of it. With ``docker``, containers of other projects are looked for too.
+
+    measured: also add up state that is in a plain directory, and what is free for one.
+    read: what was read already. Raises Unreadable.
+    """
+    read = read or files_of(project_dir)
+    values = dotenv.read(read.env or "")
+    entries = fstab.entries(read.fstab)
+    found = points()
+    state_dir = resolve_state_dir(values)
+    # By the table's path, never through a link.
+    state_dir = state_dir if state_dir in state_dirs() else state_dirs()[0]
+    disks = {point["maj_min"] for point in found if not point["maj_min"].startswith("0:")}
+    unmeasured: dict[str, str] = {}
+    used, files = _used(state_dir)
+    if not disks:
+        used, files = _measured(state_dir, unmeasured) if measured else (0, 0)
+    free = _free(resolve_data_dir(values), unmeasured) if measured else (0, 0)
+    found_markers = {path: marker(path) for path in state_dirs()}
+    return {
+        "intent": _intent(),
+        "open_units": units.open_units(),
+        "held_units": units.held_units(),
+        "env": {key: values[key] for key in _ENV_KEYS if key in values},
+        "env_keys": sorted(values),
+        "points": found,
+        "bare": {path: bare(path) for path in state_dirs()},
+        "shadows": {},
+        "lines": {e.mount_point: e.spec for e in entries if e.mount_point in state_dirs()},
+        "backend": backend(state_dir),
+        "marker": str(found_markers[state_dir].get("layout") or ""),
+        "roles": {path: str(m["role"]) for path, m in found_markers.items() if "role" in m},
+        "blocked": _blocked(project_dir),
+        "kernel_users": sorted({use for disk in disks for use in kernel_users(disk)}),
+        "staged": mount_at(STAGE)[1],
+        "formatted": _formatted(read.record),
+        "moved": str((read.record.get("move") or {}).get("id") or ""),
+        "others": others(docker, project, [Held(disk) for disk in disks])
+        if docker and disks
+        else [],
+        "used": used,
+        "files": files,
+        "free": free[0],
+        "free_inodes": free[1],
+        "unmeasured": unmeasured,
+        "config_disk": _config_disk(),
+    }
