@@ -29,7 +29,7 @@ def test_a_unit_that_makes_a_directory_on_a_disk_does_not_have_us_hold_it(
         f"[Service]\nExecStart=/bin/mkdir -p {state}\nExecStart=/bin/chown -R 999:999 {state}\n"
     )
     monkeypatch.setattr(boot, "UNIT_FOLDERS", (str(units),))
-    assert boot.boot_scripts(str(tmp_path)) == []
+    assert boot.boot_scripts(str(tmp_path), {}) == []
     assert holders(Held(maj_min_of(disk.stat().st_dev))) == []
 
 

@@ -6,7 +6,6 @@ What they replace is kept aside and recorded before it is replaced, so a run tha
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..core.copy.retired import REPLACED
+from ..core.host.host_errors import CrontabsUnreadable
 from ..core.host.host_tools import (
     INSTALL,
     KEPT,
@@ -23,7 +23,7 @@ from ..core.host.host_tools import (
     with_calls,
     without_calls,
 )
-from ..system.host import durable, record
+from ..system.host import durable, listing, record
 from ..system.host.actions import Actions
 from ..system.host.commands import run
 from ..system.move import ledger, units
@@ -170,9 +170,12 @@ def _write(path: str, text: str, mode: int) -> None:
 
 
 def _crontabs() -> list[str]:
-    return sorted(
-        path for pattern in CRON for path in glob.glob(pattern) if not os.path.islink(path)
-    )
+    """Those of the host, but no links. Raises CrontabsUnreadable."""
+    try:
+        found = {path for pattern in CRON for path in listing.matching(pattern)}
+    except OSError as error:
+        raise CrontabsUnreadable(path=error.filename, found=error.strerror or error) from error
+    return sorted(path for path in found if not os.path.islink(path))
 
 
 def _is_ours(path: str, text: str, mode: int) -> bool:

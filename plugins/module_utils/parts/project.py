@@ -24,7 +24,7 @@ from ..system.compose.engine import client, containers
 from ..system.compose.overlays import UNPROVED, in_order, proved_overlay
 from ..system.compose.stage import Stage
 from ..system.compose.switched import Switched, switched
-from ..system.host import durable
+from ..system.host import durable, listing
 from ..system.host.actions import Actions
 from ..system.host.commands import Failed
 from ..system.layout import state_secrets
@@ -193,7 +193,7 @@ class ProjectManager:
 
     def present(self) -> list[str]:
         """Names in the project directory."""
-        return os.listdir(self.dir) if os.path.isdir(self.dir) else []
+        return listing.names(self.dir)
 
     def product_files(self) -> dict[str, artifacts.File]:
         """The product's files, without .env."""

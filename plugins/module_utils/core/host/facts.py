@@ -236,6 +236,8 @@ class Host(TypedDict):
     elsewhere: list[Elsewhere]
     """What has state or data, or may have, and is at no place of the table."""
     boot_scripts: list[BootScript]
+    boot_unread: dict[str, str]
+    """Path -> why, for what could not be read of the files and folders that say what runs at boot."""
     selinux_enforcing: bool
     record: dict[str, Any]
     moving: Moving

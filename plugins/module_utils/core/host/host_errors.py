@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals of hosts on which nothing can be looked at or changed as it must be: 150 to 159, 015 and 167."""
+"""Refusals of hosts on which nothing can be looked at or changed as it must be: 150 to 159, 015, 167 and 190 to 194."""
 
 from __future__ import annotations
 
@@ -67,4 +67,29 @@ class UnitsUnreadable(Refusal):
     sentence = (
         "'{path}' can't be listed ({found}), so it is not known which units of the product a move must hold "
         "back; look for disk errors with 'dmesg', correct the cause, and run again"
+    )
+
+
+class KernelUsersUnreadable(Refusal):
+    code = "AH190"
+    sentence = (
+        "'{path}' can't be read ({found}), so it is not known whether a swap file, a loop device or an NFS "
+        "export keeps the state disk in use; look for errors with 'dmesg', correct the cause, and run again"
+    )
+
+
+class BootUnreadable(Refusal):
+    code = "AH191"
+    sentence = (
+        "'{path}' can't be read ({found}), so it is not known whether it writes {env_path} at boot without "
+        "{keys}; correct the cause, or look for yourself as docs/boot-script.md shows and then set "
+        "state_layout_boot_script: handled"
+    )
+
+
+class CrontabsUnreadable(Refusal):
+    code = "AH192"
+    sentence = (
+        "'{path}' can't be listed ({found}), so it is not known whether cron starts the product's own upgrade "
+        "and rotation; look for disk errors with 'dmesg', correct the cause, and run again"
     )

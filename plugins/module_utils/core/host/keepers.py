@@ -8,7 +8,7 @@ not said; docs/state-dir.md has all of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TypedDict
 
 from ..layout.layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, resolve_state_dir
@@ -43,11 +43,9 @@ class Keeper(TypedDict):
     """Whether it takes COMPOSE_FILE from ``.env``."""
     finds: bool
     """Whether it searches the default STATE_DIR in a way that follows no link."""
-    started_by: list[str]
-    """What starts it: units, and files of cron."""
 
 
-def keeper_of(path: str, text: str, started_by: Sequence[str]) -> Keeper:
+def keeper_of(path: str, text: str) -> Keeper:
     """What a script says of the paths and files that a layout decides; comments do not count."""
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     state = re.escape(OLD_STATE)
@@ -59,7 +57,6 @@ def keeper_of(path: str, text: str, started_by: Sequence[str]) -> Keeper:
         "old_overlay": OLD_OVERLAY in code,
         "chain": re.search(r"\bCOMPOSE_FILE\b|agnes_resolve_compose_file", code) is not None,
         "finds": re.search(rf"\bfind\s+[\"']?{state}[\"']?(\s|$)", code, re.M) is not None,
-        "started_by": list(started_by),
     }
 
 
@@ -67,7 +64,7 @@ def keeper_without(path: str, found: str) -> Keeper:
     """One that is absent, or unknown."""
     return {
         "path": path, "found": found, "old_state": False, "state_dir": False, "old_overlay": False,
-        "chain": False, "finds": False, "started_by": [],
+        "chain": False, "finds": False,
     }  # fmt: skip
 
 

@@ -57,14 +57,20 @@ def _certificate(
 def _boot_note(host: Host, layout: Layout, given_keys: Sequence[Any], keeps: bool) -> list[str]:
     """What a boot takes away, where the layout itself outlives it; see also boot.check_boot."""
     found = " and ".join(map(say_script, host["boot_scripts"]))
+    unread = [
+        f"'{path}' can't be read ({why}): what it does at boot is not known"
+        for path, why in host["boot_unread"].items()
+    ]
     if found and keeps:
         return [
-            f"{found} writes .env anew at each boot: agnes-host-env puts the keys of the layout back, and nothing else"
+            *unread,
+            f"{found} writes .env anew at each boot: agnes-host-env puts the keys of the layout back, and nothing else",
         ]
     if not found or layout.env() or not given_keys:
-        return []
+        return unread
     return [
-        f"{found} writes .env anew at each boot: what the inventory adds to it is gone until the next run"
+        *unread,
+        f"{found} writes .env anew at each boot: what the inventory adds to it is gone until the next run",
     ]
 
 

@@ -7,6 +7,7 @@ import re
 
 from ..host.errors import BootScriptRewrites
 from ..host.facts import BootScript, Host
+from ..host.host_errors import BootUnreadable
 from .layouts import Layout
 
 HANDLED = "handled"
@@ -112,10 +113,16 @@ def check_boot(host: Host, layout: Layout, boot_script: str = "", keep_env: bool
 
     keep_env: whether the host puts them back by itself.
     """
-    if host["boot_scripts"] and layout.env() and boot_script != HANDLED and not keep_env:
+    if not layout.env() or boot_script == HANDLED or keep_env:
+        return
+    if host["boot_scripts"]:
         raise BootScriptRewrites(
             layout=layout.name,
             found=" and ".join(map(say, host["boot_scripts"])),
             env_path=host["env"]["path"],
             keys=", ".join(layout.env()),
+        )
+    for path, why in host["boot_unread"].items():
+        raise BootUnreadable(
+            path=path, found=why, env_path=host["env"]["path"], keys=", ".join(layout.env())
         )

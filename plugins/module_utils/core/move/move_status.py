@@ -88,6 +88,8 @@ class Moving(TypedDict):
     """Path -> why it can't be replaced, of what a move must write or rename while the stack is down."""
     kernel_users: list[str]
     """What in the kernel itself uses the state disk: no process to end, and no unmount while it does."""
+    kernel_unread: dict[str, str]
+    """Path -> why, where that could not be read."""
     staged: str
     """UUID of what is mounted where copies are made; empty when nothing is."""
     formatted: str

@@ -21,6 +21,7 @@ from ..disks import fstab
 from ..disks.authority import say_authority
 from ..disks.disks import DIRECTORY, Request, mounted_at
 from ..host.facts import Host
+from ..host.host_errors import KernelUsersUnreadable
 from ..layout.layouts import LAYOUTS, Layout
 from .intent import BACK, FORWARD, MoveIntent
 from .move_errors import (
@@ -159,6 +160,8 @@ def _check_can_be_done(status: MoveStatus) -> None:
         if path == FSTAB:
             fstab.check_replaceable(why, [status.old, status.new])
         raise NotReplaceable(path=path, found=why)
+    for path, why in status.facts["kernel_unread"].items():
+        raise KernelUsersUnreadable(path=path, found=why)
     if status.facts["kernel_users"]:
         raise StateDiskHeld(path=status.old, found=", ".join(status.facts["kernel_users"]))
 

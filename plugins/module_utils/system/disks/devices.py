@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import glob
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from typing import Optional
 from ...core.disks.devices import EPHEMERAL, MOUNTABLE, REMOVABLE, ROTATIONAL, carriers, not_one
 from ...core.disks.fstab import tag_of
 from ...core.host.facts import Asked, Device, Inside, Mount
+from ..host import listing
 from ..host.commands import Failed, run
 from . import contents, mountinfo, unseen
 
@@ -48,13 +48,6 @@ def _read(path: str) -> str:
             return file.read().strip()
     except OSError:
         return ""
-
-
-def _names(path: str) -> list[str]:
-    try:
-        return sorted(os.listdir(path))
-    except OSError:
-        return []
 
 
 def maj_min_of(rdev: int) -> str:
@@ -103,7 +96,7 @@ def _nodes() -> dict[str, str]:
     """MAJ:MIN -> path, for the block devices that have a node in /dev."""
     found: dict[str, str] = {}
     for folder in ("/dev", "/dev/mapper"):
-        for name in _names(folder):
+        for name in listing.names(folder):
             path = os.path.join(folder, name)
             try:
                 info = os.lstat(path)
@@ -117,7 +110,7 @@ def _nodes() -> dict[str, str]:
 def _slots() -> dict[str, str]:
     """MAJ:MIN -> name in /dev/disk/by-path, which udev makes."""
     found = {}
-    for name in _names(_BY_PATH):
+    for name in listing.names(_BY_PATH):
         try:
             found[maj_min_of(os.stat(os.path.join(_BY_PATH, name)).st_rdev)] = name
         except OSError:
@@ -126,9 +119,9 @@ def _slots() -> dict[str, str]:
 
 
 def _ephemeral() -> set[str]:
-    """MAJ:MIN of the disks that have a name which says that they end with the machine."""
+    """MAJ:MIN of the disks that have a name which says that they end with the machine. Raises OSError."""
     found = set()
-    for path in (path for pattern in _EPHEMERAL_LINKS for path in glob.glob(pattern)):
+    for path in (path for pattern in _EPHEMERAL_LINKS for path in listing.matching(pattern)):
         try:
             found.add(maj_min_of(os.stat(path).st_rdev))
         except OSError:
@@ -237,14 +230,15 @@ def device(
     if not size:
         return None
     kind = _kind(sys)
-    parts = [n for n in _names(sys) if os.path.exists(os.path.join(sys, n, "partition"))]
-    holders = _names(os.path.join(sys, "holders"))
-    for part in parts:
-        holders += _names(os.path.join(sys, part, "holders"))
+    parts: list[str] = []
+    holders: list[str] = []
     signatures: list[str] = []
     filesystem: dict[str, str] = {}
     exclusive, probed = False, ""
     try:
+        parts = [n for n in listing.names(sys) if listing.is_there(f"{sys}/{n}/partition")]
+        for folder in (sys, *(os.path.join(sys, part) for part in parts)):
+            holders += listing.names(os.path.join(folder, "holders"))
         signatures, filesystem = _signatures(path)
         exclusive = _exclusive(path)
     except (Failed, OSError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from ...core.layout.layouts import (
     state_dirs,
 )
 from ..compose.engine import PROJECT_LABEL
+from ..host import listing
 from ..host.commands import Failed, run
 from . import contents, mountinfo
 
@@ -136,6 +138,14 @@ def _volume(
     return found
 
 
+def _may_be_directory(path: str) -> bool:
+    """Whether a directory is there, or that can't be told."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        return error.errno not in listing.ABSENT
+
+
 def look(
     docker: str,
     project: str,
@@ -158,6 +168,6 @@ def look(
             found.append(_looked_at(kind, path, path, names, own=True))
     # Where a stack without disks often binds its data; its containers may be gone.
     beside = os.path.join(project_dir, DATA_VOLUME)
-    if ("directory", beside) not in used and os.path.isdir(beside):
-        found.append({**_looked_at("directory", beside, beside, [], own=False), "unknown": ""})
+    if ("directory", beside) not in used and _may_be_directory(beside):
+        found.append(_looked_at("directory", beside, beside, [], own=False))
     return [item for item in found if item["proof"] or item["unknown"]]

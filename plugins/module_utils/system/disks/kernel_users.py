@@ -6,12 +6,13 @@ No process has them open, and yet the filesystem can't be unmounted.
 
 from __future__ import annotations
 
-import glob
+import errno
 import os
 from collections.abc import Iterator
 
 from ...core.disks import fstab
 from ...core.layout.layouts import is_below
+from ..host import listing
 from . import mountinfo
 from .devices import maj_min_of
 
@@ -22,11 +23,15 @@ _DELETED = " (deleted)"
 
 
 def _lines(path: str) -> list[str]:
+    """The lines of a file; of one that is absent, none. Raises OSError."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read().splitlines()
-    except OSError:
-        return []
+    except OSError as error:
+        # A loop device that is let go has ENXIO for whoever still reads of it.
+        if error.errno in (*listing.ABSENT, errno.ENXIO):
+            return []
+        raise
 
 
 def _first(line: str) -> str:
@@ -35,10 +40,10 @@ def _first(line: str) -> str:
 
 
 def _uses() -> Iterator[tuple[str, str]]:
-    """(what, path) of all uses of files and directories that the kernel has by itself."""
+    """(what, path) of all uses of files and directories that the kernel has by itself. Raises OSError."""
     for line in _lines(SWAPS)[1:]:
         yield "a swap file", _first(line)
-    for path in sorted(glob.glob(LOOPS)):
+    for path in listing.matching(LOOPS):
         for line in _lines(path):
             text = line[: -len(_DELETED)] if line.endswith(_DELETED) else line
             yield f"loop device {path.split('/')[3]}", text
@@ -57,7 +62,7 @@ def _is_on(path: str, maj_min: str, targets: list[str]) -> bool:
 
 
 def kernel_users(maj_min: str, directory: str = "") -> list[str]:
-    """What in the kernel uses a filesystem, or one directory of it, for people."""
+    """What in the kernel uses a filesystem, or one directory of it, for people. Raises OSError: unknown is not none."""
     targets = [line.target for line in mountinfo.read() if line.maj_min == maj_min]
     return sorted(
         {

@@ -26,7 +26,7 @@ from ..disks import devices, elsewhere, evidence, fstab_file
 from ..layout import boot, dotenv_file, state_secrets
 from ..layout.trees import kind_of, looking
 from ..move import moving
-from . import durable, keepers, record
+from . import durable, keepers, listing, record
 from .commands import which
 
 _LOST_AND_FOUND = "lost+found"
@@ -44,8 +44,7 @@ def _listing(path: str) -> list[str]:
 
 
 def _compose_files(project_dir: str) -> list[str]:
-    names = os.listdir(project_dir) if os.path.isdir(project_dir) else []
-    return sorted(name for name in names if name.endswith((".yml", ".yaml")))
+    return sorted(name for name in listing.names(project_dir) if name.endswith((".yml", ".yaml")))
 
 
 def read_marker(state_dir: str) -> Optional[dict[str, Any]]:
@@ -205,6 +204,7 @@ def observe(
     targets = {mount["target"] for mount in mounts}
     points = mount_points()
     found, project = engine.observe_engine(), PRODUCT_NAME
+    unread: dict[str, str] = {}
     docker = "" if found["error"] else found["docker"]
     # State in a directory is only added up where a disk is there to copy it to; one that is on a
     # disk may be copied the other way.
@@ -235,7 +235,8 @@ def observe(
         "accounts": accounts(),
         "data_volume": engine.data_volume(docker, project) if docker else {"name": "", "bind": ""},
         "elsewhere": elsewhere.look(docker, project, containers, project_dir),
-        "boot_scripts": boot.boot_scripts(project_dir),
+        "boot_scripts": boot.boot_scripts(project_dir, unread),
+        "boot_unread": unread,
         "selinux_enforcing": selinux_enforcing(),
         "record": recorded,
         "moving": moves,

@@ -11,24 +11,25 @@ import os
 import stat
 
 from ..disks import mountinfo
-from . import durable, kernel
+from . import durable, kernel, listing
 
 _KEPT = kernel.IMMUTABLE | kernel.APPEND_ONLY
 _ROOM = 1 << 20
 """Bytes that must be free beside it, for the file that takes its place and what is recorded."""
 
 
-def _is_kept(path: str) -> bool:
-    """Whether a flag of chattr keeps root from changing a file or directory."""
+def _kept(path: str) -> str:
+    """What keeps root from changing a file or directory, a flag of chattr for one; empty when nothing does."""
     info = durable.read_stat(path)
     if info is None or stat.S_IFMT(info.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
-        return False
+        return ""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
+    except OSError as error:
+        return "" if error.errno in listing.ABSENT else f"unreadable ({error.strerror})"
     try:
-        return bool(kernel.flags_of(fd) & _KEPT)
+        kept = kernel.flags_of(fd) & _KEPT
+        return f"kept from changes by 'chattr +i' or '+a' on '{path}'" if kept else ""
     finally:
         os.close(fd)
 
@@ -38,10 +39,10 @@ def directory_fixed(path: str) -> str:
 
     Of one that is not there, as on a new host, it is asked where it would be made.
     """
-    while not os.path.lexists(path) and path != os.path.dirname(path):
+    while not listing.is_there(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
-    if _is_kept(path):
-        return f"kept from changes by 'chattr +i' or '+a' on '{path}'"
+    if kept := _kept(path):
+        return kept
     room = os.statvfs(path)
     if room.f_flag & os.ST_RDONLY:
         return "on a filesystem that is mounted read-only"
@@ -59,6 +60,6 @@ def fixed(path: str) -> str:
         return "no regular file"
     if any(line.target == path for line in mountinfo.read()):
         return "a mount point of its own"
-    if _is_kept(path):
-        return f"kept from changes by 'chattr +i' or '+a' on '{path}'"
+    if kept := _kept(path):
+        return kept
     return directory_fixed(os.path.dirname(path))

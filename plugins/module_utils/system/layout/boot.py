@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import stat
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 
 from ...core.host.facts import BootScript
 from ...core.layout.boot import LOG, at_boot, lines_that_write
-from ..host import durable
+from ..host import durable, listing
 
 SCRIPTS = (
     "/etc/rc.local",
@@ -44,8 +43,17 @@ _LIMIT = 1 << 20
 _HEAD = 4096
 
 
-def _text(path: str) -> str:
-    """The text of a script or unit; empty for a program, and for what is no regular file.
+def _matching(pattern: str, unread: dict[str, str]) -> list[str]:
+    """See listing.matching."""
+    try:
+        return listing.matching(pattern)
+    except OSError as error:
+        unread[error.filename or pattern] = error.strerror or str(error)
+        return []
+
+
+def _text(path: str, unread: dict[str, str]) -> str:
+    """The text of a script or unit; empty for a program, and for what is absent or no regular file.
 
     Words of a command line may name a directory of a disk, a device or a pipe: those are not even opened.
     """
@@ -58,60 +66,64 @@ def _text(path: str) -> str:
             if b"\0" in head:
                 return ""
             return (head + file.read(_LIMIT)).decode("utf-8", "surrogateescape")
-    except OSError:
+    except OSError as error:
+        if error.errno not in listing.ABSENT:
+            unread[path] = error.strerror or str(error)
         return ""
 
 
-def _units() -> Iterator[str]:
+def _units(unread: dict[str, str]) -> Iterator[str]:
     """The services that systemd knows, and their drop-ins."""
     seen = set()
     for folder in UNIT_FOLDERS:
-        for path in sorted(glob.glob(f"{folder}/*.service")):
+        for path in _matching(f"{folder}/*.service", unread):
             name = os.path.basename(path)
             if name not in seen:
                 seen.add(name)
                 yield path
-        yield from sorted(glob.glob(f"{folder}/*.service.d/*.conf"))
+        yield from _matching(f"{folder}/*.service.d/*.conf", unread)
 
 
-def _started() -> Iterator[tuple[str, str, str]]:
+def _started(unread: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     """(path, text, commands) of what itself says which commands run at boot: units and crontabs."""
-    for path in _units():
-        text = _text(path)
+    for path in _units(unread):
+        text = _text(path, unread)
         whole = text.replace("\\\n", "  ")
         yield path, text, "\n".join(match["words"] for match in _EXEC.finditer(whole))
-    for path in (path for pattern in CRONTABS for path in sorted(glob.glob(pattern))):
-        text = at_boot(_text(path))
+    for path in (path for pattern in CRONTABS for path in _matching(pattern, unread)):
+        text = at_boot(_text(path, unread))
         yield path, text, text
 
 
-def _candidates(project_dir: str) -> Iterator[tuple[str, str, bool]]:
+def _candidates(project_dir: str, unread: dict[str, str]) -> Iterator[tuple[str, str, bool]]:
     """(path, text, whether it is about the project) of all that runs at boot."""
     about = {project_dir, os.path.realpath(project_dir)}
 
     def is_about(text: str) -> bool:
         return any(path in text for path in about)
 
-    for path in (path for pattern in SCRIPTS for path in sorted(glob.glob(pattern))):
-        text = _text(path)
+    for path in (path for pattern in SCRIPTS for path in _matching(pattern, unread)):
+        text = _text(path, unread)
         yield path, text, is_about(text)
-    for path, text, commands in _started():
+    for path, text, commands in _started(unread):
         yield path, text, is_about(text)
         for program in _PATH.findall(commands):
-            script = _text(program)
+            script = _text(program, unread)
             # Which directory it works in may be said where it is started, or by where it lies.
             yield program, script, is_about(script) or is_about(text) or is_about(program)
 
 
-def boot_scripts(project_dir: str) -> list[BootScript]:
+def boot_scripts(project_dir: str, unread: dict[str, str]) -> list[BootScript]:
     """The scripts that run at boot, speak of the project, and write a file called ``.env``.
 
     Where only the log of the product's startup script is found (on a cloud the
     script itself comes from the metadata server), the log stands for it.
+
+    unread: takes why, for each file or folder that could not be read: what it does at boot is unknown.
     """
     found: list[BootScript] = []
     seen = set()
-    for path, text, is_about in _candidates(project_dir):
+    for path, text, is_about in _candidates(project_dir, unread):
         real = os.path.realpath(path)
         if not is_about or real in seen:
             continue
@@ -119,6 +131,6 @@ def boot_scripts(project_dir: str) -> list[BootScript]:
         if lines:
             seen.add(real)
             found.append({"path": path, "lines": lines})
-    if not found and os.path.exists(LOG):
+    if not found and _matching(LOG, unread):
         found.append({"path": LOG, "lines": []})
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Optional
@@ -338,6 +338,15 @@ def _has_mounted(pid: str, held: Held) -> bool:
         raise
 
 
+def _kernel_users(disks: Iterable[str], unread: dict[str, str]) -> list[str]:
+    """See kernel_users. unread: takes why it could not be read: only a move must know."""
+    try:
+        return sorted({use for disk in disks for use in kernel_users(disk)})
+    except OSError as error:
+        unread[str(error.filename)] = error.strerror or str(error)
+        return []
+
+
 def _blocked(project_dir: str) -> dict[str, str]:
     """Path -> why a move could not write there, for what it must replace or rename."""
     files = {path: fixed(path) for path in ("/etc/fstab", os.path.join(project_dir, ".env"))}
@@ -372,6 +381,7 @@ def look(
     state_dir = state_dir if state_dir in state_dirs() else state_dirs()[0]
     disks = {point["maj_min"] for point in found if not point["maj_min"].startswith("0:")}
     unmeasured: dict[str, str] = {}
+    unread: dict[str, str] = {}
     used, files = _used(state_dir)
     if not disks:
         used, files = _measured(state_dir, unmeasured) if measured else (0, 0)
@@ -391,7 +401,8 @@ def look(
         "marker": str(found_markers[state_dir].get("layout") or ""),
         "roles": {path: str(m["role"]) for path, m in found_markers.items() if "role" in m},
         "blocked": _blocked(project_dir),
-        "kernel_users": sorted({use for disk in disks for use in kernel_users(disk)}),
+        "kernel_users": _kernel_users(disks, unread),
+        "kernel_unread": unread,
         "staged": mount_at(STAGE)[1],
         "formatted": _formatted(read.record),
         "moved": str((read.record.get("move") or {}).get("id") or ""),

@@ -184,6 +184,7 @@ def host(**differs: Any) -> Host:
         "data_volume": {"name": "", "bind": ""},
         "elsewhere": [],
         "boot_scripts": [],
+        "boot_unread": {},
         "selinux_enforcing": False,
         "record": {"format": 1, "disks": {}},
         "parts": {},

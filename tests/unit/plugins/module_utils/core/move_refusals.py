@@ -14,6 +14,7 @@ from unittest.mock import patch
 from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority
 from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import Request
+from ansible_collections.agnes.host.plugins.module_utils.core.host import host_errors
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS, Layout
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.state_on import (
@@ -466,6 +467,13 @@ MOVED = [
         errors.StateDiskHeld, planned({"kernel_users": ["a swap file of /data/state/swap"]}),
         "AH067: the state disk at '/data/state' is still used (found a swap file of /data/state/swap); end that, "
         "then run again",
+    ),
+    Case(
+        host_errors.KernelUsersUnreadable,
+        planned({"kernel_unread": {"/proc/swaps": "Input/output error"}}),
+        "AH190: '/proc/swaps' can't be read (Input/output error), so it is not known whether a swap file, a "
+        "loop device or an NFS export keeps the state disk in use; look for errors with 'dmesg', correct the "
+        "cause, and run again",
     ),
     Case(
         errors.ImageGone, image_gone,

@@ -62,6 +62,7 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
         "roles": {},
         "blocked": {},
         "kernel_users": [],
+        "kernel_unread": {},
         "staged": "",
         "formatted": "",
         "files": 12,

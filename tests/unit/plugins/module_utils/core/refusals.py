@@ -116,6 +116,14 @@ PLANNED = [
         "then set state_layout_boot_script: handled",
     ),
     Planned(
+        host_errors.BootUnreadable,
+        host(boot_unread={"/etc/cron.d": "Input/output error"}),
+        FLAT,
+        "AH191: '/etc/cron.d' can't be read (Input/output error), so it is not known whether it writes "
+        "/opt/agnes/.env at boot without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; correct the cause, or look for "
+        "yourself as docs/boot-script.md shows and then set state_layout_boot_script: handled",
+    ),
+    Planned(
         errors.Unreadable, host(record={"format": "x", "error": "Expecting value"}), {},
         "AH010: '/var/lib/agnes-host/record.json' can't be read (Expecting value); find out what "
         "wrote it, then put it right or move it aside",

@@ -41,6 +41,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.layout.settings im
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.tree import Entry
 from ansible_collections.agnes.host.plugins.module_utils.core.move import move_errors
+from ansible_collections.agnes.host.plugins.module_utils.host_tools import install
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import (
     artifacts,
     caddy,
@@ -231,7 +232,23 @@ def units_of(folder: str) -> object:
         return units.product_units()
 
 
+def unlistable(tmp: Path) -> object:
+    broken = OSError(5, "Input/output error", f"{tmp}/folder")
+    with (
+        mock.patch.object(install, "CRON", ("/none/*", f"{tmp}/folder/*")),
+        mock.patch("os.listdir", side_effect=broken),
+    ):
+        return install._crontabs()
+
+
 DONE = [
+    Case(
+        host_errors.CrontabsUnreadable,
+        unlistable,
+        "AH192: '{tmp}/folder' can't be listed (Input/output error), so it is not known whether cron starts "
+        "the product's own upgrade and rotation; look for disk errors with 'dmesg', correct the cause, and "
+        "run again",
+    ),
     Case(
         host_errors.UnitsUnreadable,
         # A name that is too long: an error that root meets, too.

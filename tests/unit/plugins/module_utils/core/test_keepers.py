@@ -42,7 +42,7 @@ TEST_FLAT: list[tuple[str, str, str]] = [
 
 
 def found(name: str, text: str) -> dict[str, Any]:
-    return {name: keeper_of(SCRIPTS[name], text, ["/var/spool/cron/crontabs/root"])}
+    return {name: keeper_of(SCRIPTS[name], text)}
 
 
 @pytest.mark.parametrize(("name", "text", "said"), TEST_FLAT)
@@ -61,7 +61,7 @@ def test_the_stand_ins_of_the_lab_are_what_is_looked_for() -> None:
     for name, path in SCRIPTS.items():
         folder = "units" if path.endswith(".service") else "bin"
         text = (STAND_INS / folder / PurePath(path).name).read_text()
-        keepers[name] = keeper_of(path, text, [])
+        keepers[name] = keeper_of(path, text)
     notes = keeper_notes(keepers, LAYOUTS["flat"])
     assert [note.split(" (")[0] for note in notes] == [
         "the product's TLS rotation", "the product's state applier", "the product's watchdog",

@@ -362,9 +362,7 @@ def test_containers_on_a_bare_mount_point_are_named_before_its_disk_is_mounted()
 def test_the_products_tools_are_replaced_where_that_is_asked_for_and_their_faults_are_none() -> (
     None
 ):
-    keeper = keeper_of(
-        "/usr/local/bin/agnes-auto-upgrade.sh", "-f docker-compose.host-mount.yml", []
-    )
+    keeper = keeper_of("/usr/local/bin/agnes-auto-upgrade.sh", "-f docker-compose.host-mount.yml")
     observed = {**flat_host(), "keepers": {"upgrade": keeper}}
     kept = make_plan(observed, {"wanted": "flat"})
     assert kept["host_tools"] == ""

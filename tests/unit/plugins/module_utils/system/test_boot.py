@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable
 from ansible_collections.agnes.host.plugins.module_utils.system.layout import boot
 
 PROJECT = "/opt/agnes"
@@ -49,7 +51,7 @@ def put(root: Path, path: str, text: str) -> Path:
 )
 def test_it_is_found_wherever_it_is_started_from(root: Path, path: str, text: str) -> None:
     put(root, path, text + "\n")
-    assert [each["path"] for each in boot.boot_scripts(PROJECT)] == [f"{root}{path}"]
+    assert [each["path"] for each in boot.boot_scripts(PROJECT, {})] == [f"{root}{path}"]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_what_runs_at_other_times_or_for_others_is_not_named(
     root: Path, path: str, text: str
 ) -> None:
     put(root, path, text + "\n")
-    assert boot.boot_scripts(PROJECT) == []
+    assert boot.boot_scripts(PROJECT, {}) == []
 
 
 @pytest.mark.parametrize("how", ["unit", "crontab", "shell", "working directory"])
@@ -77,7 +79,7 @@ def test_the_script_that_is_started_is_looked_at(root: Path, how: str) -> None:
         start = f"/bin/bash -c 'set -e; {script} --now'" if how == "shell" else script
         text = f"[Service]\nWorkingDirectory={PROJECT}\nExecStart={start}\n"
         put(root, "/usr/lib/systemd/system/a.service", text)
-    assert boot.boot_scripts(PROJECT) == [{"path": str(script), "lines": [2]}]
+    assert boot.boot_scripts(PROJECT, {}) == [{"path": str(script), "lines": [2]}]
 
 
 def test_a_unit_is_hidden_by_one_of_its_name_that_counts_more(root: Path) -> None:
@@ -85,7 +87,7 @@ def test_a_unit_is_hidden_by_one_of_its_name_that_counts_more(root: Path) -> Non
     mask = root / "etc/systemd/system/a.service"
     mask.parent.mkdir(parents=True)
     mask.symlink_to("/dev/null")
-    assert boot.boot_scripts(PROJECT) == []
+    assert boot.boot_scripts(PROJECT, {}) == []
 
 
 def test_what_is_no_regular_file_is_not_opened(root: Path) -> None:
@@ -95,4 +97,47 @@ def test_what_is_no_regular_file_is_not_opened(root: Path) -> None:
     words = f"{root}/pipe {root}/directory {root}/program {root}/none /dev/null"
     text = f"[Service]\nExecStart=/bin/mkdir -p {words} {PROJECT}\n"
     put(root, "/etc/systemd/system/a.service", text)
-    assert boot.boot_scripts(PROJECT) == []
+    assert boot.boot_scripts(PROJECT, {}) == []
+
+
+@pytest.mark.parametrize(
+    "folder", ["etc/cron.d", "etc/systemd/system", "etc/init.d", "usr/lib/tmpfiles.d"]
+)
+def test_a_folder_that_can_not_be_listed_is_named_and_not_empty(
+    root: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(root, f"{folder}/a.service", f"[Service]\nExecStart={WRITES}\n")
+    (root / folder).rename(root / "hidden")
+    unread: dict[str, str] = {}
+    assert boot.boot_scripts(PROJECT, unread) == []
+    assert unread == {}
+    (root / "hidden").rename(root / folder)
+    listdir = os.listdir
+
+    def broken(path: str) -> list[str]:
+        if path == f"{root}/{folder}":
+            raise OSError(errno.EIO, "Input/output error", path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", broken)
+    assert boot.boot_scripts(PROJECT, unread) == []
+    assert unread == {f"{root}/{folder}": "Input/output error"}
+
+
+@pytest.mark.parametrize("path", ["/etc/rc.local", "/usr/local/sbin/start.sh"])
+def test_a_script_that_can_not_be_read_is_named(
+    root: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(root, "/etc/systemd/system/a.service", f"[Service]\nExecStart={root}{path} /none\n")
+    put(root, path, WRITES)
+    opened = durable.opened_file
+
+    def broken(named: str) -> object:
+        if named == f"{root}{path}":
+            raise OSError(errno.EIO, "Input/output error", named)
+        return opened(named)
+
+    monkeypatch.setattr(durable, "opened_file", broken)
+    unread: dict[str, str] = {}
+    assert boot.boot_scripts(PROJECT, unread) == []
+    assert unread == {f"{root}{path}": "Input/output error"}

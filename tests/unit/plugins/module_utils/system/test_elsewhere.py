@@ -140,6 +140,21 @@ def test_the_directory_beside_the_compose_files_is_looked_at(tmp_path: Path) -> 
     assert looked(tmp_path, []) == []
 
 
+def test_one_beside_the_compose_files_that_can_not_be_read_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fill(tmp_path / "project/data", "state/system.duckdb")
+
+    def broken(_path: str) -> object:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(elsewhere.contents, "look", broken)
+    assert looked(tmp_path, []) == [(path, [], "Input/output error")]
+    (tmp_path / "project/data").rename(tmp_path / "project/other")
+    (tmp_path / "project/data").write_text("")
+    assert looked(tmp_path, []) == [], "a file is not looked into"
+
+
 def test_an_engine_is_asked_once_for_its_volumes_unless_one_went_away(tmp_path: Path) -> None:
     script = Path(docker(tmp_path, [volume(fill(tmp_path / "v"))]))
     script.write_text(script.read_text().replace("\n", f'\necho "$2" >> {tmp_path}/calls\n', 1))

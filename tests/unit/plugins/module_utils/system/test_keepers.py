@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -8,23 +9,30 @@ import pytest
 from ansible_collections.agnes.host.plugins.module_utils.system.host import keepers
 
 
-def test_keepers_are_found_with_what_starts_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keepers_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripts = {
         name: f"{tmp_path}/{name}.sh" for name in ("watchdog", "backup", "upgrade", "linked")
     }
     monkeypatch.setattr(keepers, "SCRIPTS", scripts)
-    monkeypatch.setattr(keepers, "_STARTERS", (f"{tmp_path}/cron", f"{tmp_path}/*.service"))
     (tmp_path / "watchdog.sh").write_text("find /data/state -name x\n")
     (tmp_path / "linked.sh").symlink_to("watchdog.sh")
     (tmp_path / "backup.sh").mkdir()
-    (tmp_path / "cron").write_text(f"*/5 * * * * {tmp_path}/upgrade.sh\n")
-    (tmp_path / "w.service").write_text(f"[Service]\nExecStart={tmp_path}/watchdog.sh\n")
-    (tmp_path / "d.service").mkdir()
     seen = keepers.observe()
     assert {name: keeper["found"] for name, keeper in seen.items()} == {
         "watchdog": "found", "backup": "unknown", "upgrade": "absent", "linked": "found",
     }  # fmt: skip
     assert seen["watchdog"]["finds"] and seen["linked"]["finds"]
-    assert seen["watchdog"]["started_by"] == [f"{tmp_path}/w.service"]
+
+
+def test_one_in_a_folder_that_can_not_be_read_is_not_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keepers, "SCRIPTS", {"backup": f"{tmp_path}/backup.sh"})
+    assert keepers.observe()["backup"]["found"] == "absent"
+
+    def broken(*_: object, **__: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    for call in ("open", "stat", "lstat"):
+        monkeypatch.setattr(f"os.{call}", broken)
+    assert keepers.observe()["backup"]["found"] == "unknown"
