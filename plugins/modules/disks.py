@@ -16,6 +16,8 @@ description:
     was making when it was killed.
   - The new filesystem's UUID is chosen and recorded in C(/var/lib/agnes-host/record.json) before
     the device is touched, so a run that was killed anywhere can be repeated.
+  - An empty mount point is made immutable, where its filesystem can do that, so that nothing is written
+    beneath the mount, nor in its place while the disk is away.
 author:
   - The Agnes host maintainers (@agnes-host)
 extends_documentation_fragment:
@@ -73,6 +75,10 @@ import os
 import uuid as uuids
 from typing import Any
 
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.bare import (
+    IMMUTABLE,
+    WRITABLE,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.disks.claims import (
     LABELS,
     check_mounted_role,
@@ -80,6 +86,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.disks.claims impor
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system.disks import (
+    bare,
     devices,
     filesystems,
     formatting,
@@ -177,11 +184,15 @@ class DisksManager:
                     lambda: filesystems.drop_fstab_line(line),
                 )
             raise
+        bare.guard(point)
 
     def adopt(self, disk: dict[str, Any]) -> None:
-        """Prove what is mounted, and record it if it is not recorded."""
+        """Prove what is mounted, record it if it is not recorded, and guard what is beneath it."""
         filesystems.check_mounted(disk["mount_point"], disk["maj_min"])
         self.keep_recorded(disk)
+        point = disk["mount_point"]
+        if bare.look(point) == WRITABLE:
+            self.actions.take(f"{point} beneath", WRITABLE, IMMUTABLE, lambda: bare.guard(point))
 
     def keep_recorded(self, disk: dict[str, Any]) -> None:
         """Record a disk that was not made here."""

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from ..core.compose.project import PRODUCT_NAME
 from ..core.disks import authority, fstab
+from ..core.disks import bare as core_bare
 from ..core.disks.disks import RETIRED_DISK
 from ..core.layout.layouts import DISKS, LAYOUTS, Layout, state_dirs
 from ..core.move.intent import FORWARD
@@ -15,7 +16,7 @@ from ..core.move.move_kinds import kind_of
 from ..core.move.move_status import MoveStatus, Moving, intent_in, no_leftovers, points_to
 from ..core.move.presence import must_show
 from ..system.compose.engine import containers
-from ..system.disks import evidence, filesystems, fstab_file
+from ..system.disks import bare, evidence, filesystems, fstab_file
 from ..system.host import record
 from ..system.host.commands import run, which
 from ..system.move import ledger, moving
@@ -106,6 +107,16 @@ def _places(facts: Moving) -> list[str]:
     return lines
 
 
+def _guarded(facts: Moving, layout: Optional[Layout]) -> list[str]:
+    """What keeps everybody from writing to a mount point while its disk is away."""
+    lines = []
+    for path in _wanted(facts, layout):
+        state = bare.look(path)
+        lift = f"; {core_bare.how_to_lift(path)}" if state == core_bare.IMMUTABLE else ""
+        lines.append(f"bare       {path}: {core_bare.say(state)}{lift}")
+    return lines
+
+
 def _beneath(facts: Moving, project_dir: str) -> list[str]:
     """The evidence where a mount hides what may be a second copy of state."""
     docker, found = which("docker") or "", []
@@ -158,6 +169,7 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
         f"layout     {name}: STATE_DIR={state}, by {project_dir}/.env",
         *_mounts(facts, layout),
         *_places(facts),
+        *_guarded(facts, layout),
         *_beneath(facts, project_dir),
         *(f"fstab      {path}: {spec}" for path, spec in sorted(facts["lines"].items())),
         f"marker     layout {facts['marker'] or 'none'}, database backend {facts['backend']}",

@@ -20,7 +20,6 @@ from ..core.layout.tree import MARKER
 from ..core.move.move_errors import AsideForeign, LinkForeign, MovePlaceInUse
 from ..system.host import durable, kernel
 from ..system.layout import trees
-from ..system.move import moving
 
 _LOST_AND_FOUND = "lost+found"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -127,12 +126,6 @@ def make_point(path: str, name_aside: str) -> None:
                 _free(aside, name_aside)
         _immutable(parent, name, True)
         os.fsync(parent)
-
-
-def guard(path: str) -> None:
-    """What a crash may have left undone of make_point; the mount may be there by now."""
-    with moving.parent_of(path) as parent:
-        _immutable(parent, os.path.basename(path), True)
 
 
 def unmake_point(path: str, link: str, name_aside: str) -> None:

@@ -30,7 +30,7 @@ from ..system.compose.compose import Compose
 from ..system.compose.overlays import UNPROVED, proved_overlay
 from ..system.compose.stage import Stage
 from ..system.compose.switched import switched
-from ..system.disks import filesystems
+from ..system.disks import bare, filesystems
 from ..system.disks.holders import holders
 from ..system.host import durable, record
 from ..system.layout import markers, trees
@@ -370,7 +370,8 @@ def _record(move: MoveContext) -> None:
     if move.kind.state_goes == DIRECTORY:
         leave_disk(move, found)
     elif move.intent.before.point in ("absent", "link"):
-        places.guard(move.target.mounts["state"])
+        # What a crash may have left undone of make_point; the mount is there by now.
+        bare.guard(move.target.mounts["state"])
     if COPY_TARGET in found["disks"]:
         # It holds the state now, and no other disk may take its place.
         found["disks"]["state"] = found["disks"].pop(COPY_TARGET)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from ..disks.bare import to_guard
 from ..disks.disks import DiskPlan
 from ..layout.layouts import Layout
 from ..move.plan_file import MADE
@@ -67,7 +68,8 @@ def needed(
     in a check run alone; a run observes anew after it. In the middle of one, or while state lies
     beneath a mount, what will be left of the tree to do can't be looked at.
     """
-    found = [DISKS] if _has_disks_to_keep(host, disks) else []
+    kept = _has_disks_to_keep(host, disks) or to_guard(disks, host["bare"])
+    found = [DISKS] if kept else []
     if move:
         tree = [TREE] if move["new"] and move["kind"] != "promote" else []
         return [*found, *tree, PROJECT, STACK, CADDY]
@@ -86,13 +88,13 @@ def is_known(part: Optional[Mapping[str, Any]]) -> bool:
 
 
 def refused(
-    host: Host, layout: Layout, needs: Sequence[str], parts: Mapping[str, Mapping[str, Any]]
+    host: Host, layout: Layout, disks: Sequence[DiskPlan], parts: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, Any]:
     """The part that refuses, where nothing that comes before it could change that; empty for none.
 
     The project is put together without the disks, so it also stops a run that would touch them.
     """
-    if DISKS in needs:
+    if _has_disks_to_keep(host, disks):
         project = host["parts"].get(PROJECT) or {}
         same = host["parts"].get("layout") == layout.name and host["parts"].get("proof")
         return project if same and project.get("refusal") else {}

@@ -12,6 +12,7 @@ from ..compose.project import check_project
 from ..compose.stack import left_behind, run_since_before
 from ..disks import fstab
 from ..disks.authority import decide, note
+from ..disks.bare import to_guard
 from ..disks.disks import DiskPlan, Request, check_record, plan_disks
 from ..disks.elsewhere import check_elsewhere
 from ..layout.boot import check_boot
@@ -172,7 +173,7 @@ def _decided(
         "moves_to": _moves_to(part),
         "needs": needs,
         "parts": parts,
-        "refused": {} if part else run_parts.refused(host, layout, needs, parts),
+        "refused": {} if part else run_parts.refused(host, layout, disks, parts),
         "source": source,
         "state_dir": layout.state_dir,
         "overlay": layout.overlay,
@@ -192,6 +193,7 @@ def _decided(
             *([backup_line(request.get("pre_move") or {})] if part.get("new") else ()),
             f"layout {layout.name} ({source}): state in {layout.state_dir}",
             *(disk.sentence for disk in disks),
+            *(f"make {path} immutable beneath its mount" for path in to_guard(disks, host["bare"])),
             *kept,
             *(f"note: {note}" for note in notes),
         ],

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ...core.copy.retired import Retired, folders
 from ...core.host.errors import NotRetired
+from ..host import kernel
 from ..layout import trees
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -65,6 +66,8 @@ def _delete(above: int, name: str, device: int, path: str) -> None:
         raise NotRetired(path=path, known="a mount point, which is never deleted through")
     fd = os.open(name, _DIRECTORY, dir_fd=above)
     try:
+        # A bare mount point that was set aside with what it is in.
+        kernel.set_immutable(fd, False)
         for below in os.listdir(fd):
             _delete(fd, below, device, os.path.join(path, below))
     finally:

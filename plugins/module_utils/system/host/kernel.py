@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Optional
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -24,6 +25,8 @@ _UMOUNT_NOFOLLOW = 8
 _OPEN_TREE_CLONE = 1
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 IMMUTABLE, APPEND_ONLY = 0x10, 0x20
+_CAP_LINUX_IMMUTABLE = 9
+"""Its number in capabilities(7)."""
 _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_NOATIME, _MS_BIND = 0x2, 0x4, 0x20, 0x400, 0x1000
 _LONG = struct.calcsize("l")
 _GETFLAGS = 0x80006601 | _LONG << 16
@@ -152,16 +155,28 @@ def bind(directory: int, target: str) -> None:
     check(LIBC.mount(None, path, None, ctypes.c_ulong(flags), None), target)
 
 
-def flags_of(fd: int) -> int:
-    """The flags of a file or directory, as ``lsattr`` shows them; zero where there are none."""
+def known_flags(fd: int) -> Optional[int]:
+    """The flags of a file or directory, as ``lsattr`` shows them; None where its filesystem has none."""
     flags = array.array("i", [0])
     try:
         fcntl.ioctl(fd, _GETFLAGS, flags)
     except OSError as error:
         if error.errno not in NOT_KNOWN:
             raise
-        return 0
+        return None
     return flags[0]
+
+
+def flags_of(fd: int) -> int:
+    """The same, and zero where there are none."""
+    return known_flags(fd) or 0
+
+
+def may_set_immutable() -> bool:
+    """Whether this process may set the flag: in many containers not even root may."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        held = [line.split()[1] for line in file if line.startswith("CapEff:")]
+    return bool(held and int(held[0], 16) & 1 << _CAP_LINUX_IMMUTABLE)
 
 
 def is_immutable(fd: int) -> bool:
