@@ -17,7 +17,7 @@ description:
   - The new filesystem's UUID is chosen and recorded in C(/var/lib/agnes-host/record.json) before
     the device is touched, so a run that was killed anywhere can be repeated.
   - An empty mount point is made immutable, where its filesystem can do that, so that nothing is written
-    beneath the mount, nor in its place while the disk is away.
+    there while the disk is away, nor by who has not seen the mount.
 author:
   - The Agnes host maintainers (@agnes-host)
 extends_documentation_fragment:
@@ -75,21 +75,21 @@ import os
 import uuid as uuids
 from typing import Any
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks.bare import (
-    IMMUTABLE,
-    WRITABLE,
-)
 from ansible_collections.agnes.host.plugins.module_utils.core.disks.claims import (
     LABELS,
     check_mounted_role,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.guards import (
+    IMMUTABLE,
+    WRITABLE,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system.disks import (
-    bare,
     devices,
     filesystems,
     formatting,
+    guards,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.host import durable, record
 from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
@@ -137,7 +137,7 @@ class DisksManager:
 
     def mount(self, disk: dict[str, Any]) -> None:
         """The mount point, the line in fstab, the mount."""
-        point = disk["mount_point"]
+        point = disk["guard"]
         uuid = disk["uuid"] or "(chosen at formatting)"
         line = filesystems.missing_fstab_line(
             disk["role"], uuid, point, disk["fstype"], self.selinux_type
@@ -167,7 +167,7 @@ class DisksManager:
         line: that of this run in fstab, which goes again when the disk is refused: the next boot
         would mount it unasked.
         """
-        point = disk["mount_point"]
+        point = disk["guard"]
         try:
             filesystems.mount(point, disk["maj_min"])
             try:
@@ -184,15 +184,15 @@ class DisksManager:
                     lambda: filesystems.drop_fstab_line(line),
                 )
             raise
-        bare.guard(point)
+        guards.guard(point)
 
     def adopt(self, disk: dict[str, Any]) -> None:
-        """Prove what is mounted, record it if it is not recorded, and guard what is beneath it."""
-        filesystems.check_mounted(disk["mount_point"], disk["maj_min"])
+        """Prove what is mounted, record it if it is not recorded, and guard its mount point."""
+        filesystems.check_mounted(disk["guard"], disk["maj_min"])
         self.keep_recorded(disk)
-        point = disk["mount_point"]
-        if bare.look(point) == WRITABLE:
-            self.actions.take(f"{point} beneath", WRITABLE, IMMUTABLE, lambda: bare.guard(point))
+        point = disk["guard"]
+        if guards.look(point) == WRITABLE:
+            self.actions.take(f"{point} itself", WRITABLE, IMMUTABLE, lambda: guards.guard(point))
 
     def keep_recorded(self, disk: dict[str, Any]) -> None:
         """Record a disk that was not made here."""

@@ -13,7 +13,7 @@ description:
   - Creates, recreates or starts only the services that need it, waits until each is healthy, and
     then looks into each container of each service. Every path that must be on the data or the state
     disk is compared with that disk by device number, as the container's own processes see it.
-  - Containers that were started before their disk was mounted are recreated, unless there are files beneath the mount.
+  - Containers that were started before their disk was mounted are recreated, unless the mount shadows files.
   - A one-shot service that has ended well is not run again.
   - It is our own and not C(community.docker.docker_compose_v2), which fails when it waits for a
     one-shot service and can't tell in check mode what it will recreate on an untouched host.

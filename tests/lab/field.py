@@ -69,7 +69,7 @@ def _seen_by(service: str, layout: Layout) -> dict[str, str]:
 
 
 def check(name: str, host: Any, layout: Layout) -> None:
-    """Disks in each container, who runs, rows, and nothing where a mount hides it."""
+    """Disks in each container, who runs, rows, and nothing where a mount shadows it."""
     found = look(name, paths=SEEN)
     disks = {role: found["paths"][point]["device"] for role, point in layout.mounts.items()}
     assert disks["data"] != disks["state"]
@@ -85,7 +85,7 @@ def check(name: str, host: Any, layout: Layout) -> None:
         assert item["restarts"] == 0, item
     assert [item["exit_code"] for item in ours if item["service"] == "data-migrate"] == [0]
     assert found["containers"]["other-web-1"]["status"] == "running"
-    assert beneath(host) == []
+    assert shadowed(host) == []
     acknowledged = {entry["row"] for entry in moved.load(host) if entry["row"]}
     assert len(acknowledged) > 20
     assert acknowledged <= moved.rows(host)
@@ -93,8 +93,8 @@ def check(name: str, host: Any, layout: Layout) -> None:
     assert not host.file("/var/lib/agnes-host/intent.json").exists
 
 
-def beneath(host: Any) -> list[str]:
-    """What lies on the root disk or the data disk where a mount hides it."""
+def shadowed(host: Any) -> list[str]:
+    """What lies on the root disk or the data disk where a mount shadows it."""
     look = (
         "mount --bind / /mnt; find /mnt/data /mnt/data-state -mindepth 1 2>/dev/null || true; umount /mnt; "
         "mount --bind /data /mnt; if mountpoint --quiet /data/state; then find /mnt/state -mindepth 1; fi; umount /mnt"

@@ -51,7 +51,7 @@ def rows(host: Any) -> set[int]:
 
 
 def databases(host: Any) -> list[str]:
-    """Where a database is on the data disk or the root disk, also beneath mounts; what was retired is none."""
+    """Where a database is on the data disk or the root disk, also shadowed by mounts; what was retired is none."""
     look = (
         "for root in / /data; do mount --bind $root /mnt; "
         "find /mnt -xdev \\( -path /mnt/var -o -name .agnes-host-aside \\) -prune "

@@ -38,7 +38,7 @@ HOST = "agnes-round-trips"
 VARIABLES = {
     "layout": "nested",
     "lab_state_disk": True,
-    "lab_beneath": ["agnes-state-applier.tick", "db-state-applier.lock"],
+    "lab_shadowed": ["agnes-state-applier.tick", "db-state-applier.lock"],
     "disks_data_device": "/dev/disk/by-id/google-data",
     "state_layout_canary_url": "https://agnes.test/api/rows",
 }

@@ -2,7 +2,7 @@
 """Run the parts of the test suite, one more at once than there are processors, and count what ran.
 
 Each line of output has its part's name before it. What a part that failed said last comes
-again at the end, what failed in it comes once more beneath its counts, and the last line
+again at the end, what failed in it comes once more under its counts, and the last line
 has real counts: each test from the reports that pytest wrote, each lint tool and each scenario
 as one.
 """

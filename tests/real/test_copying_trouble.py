@@ -82,7 +82,7 @@ def test_a_disk_that_can_not_write_is_found_by_the_sync(
     source, target = big_source(filesystem), broken_disk(filesystem, small_memory)
     with copy_of(source, target) as copy:
         copy.round()
-        # The kernel has told of the full store beneath by either of the two.
+        # The kernel has told of the full store underneath by either of the two.
         told = r"AH088: .*\((Input/output error|No space left on device)\)"
         with pytest.raises(errors.SyncFailed, match=told):
             copy.sync()

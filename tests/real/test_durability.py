@@ -119,7 +119,7 @@ def test_the_order_of_durable_acts_of_what_goes_aside(private_mounts: None, tmp_
     (tmp_path / "point").mkdir()
     (tmp_path / "point" / "x").touch()
     found = [act.split()[0] for act in durable_acts(MOVE, tmp_path)]
-    # The bare point; a new directory in its parent; then the rename, the directory that took it
+    # The mount point; a new directory in its parent; then the rename, the directory that took it
     # and the one that is root's from now on, and the directory that it left.
     assert found == ["fsync", "fsync", "rename", "fsync", "fsync", "fsync", "fsync"]
 

@@ -129,8 +129,8 @@ def test_what_runs_since_before_the_mount_is_told_from_what_sees_a_third_thing(
     before, third = seeing('umount "$0"'), seeing('mount -t tmpfs other "$0"')
     found = proof.stale(services, {"app": [seeing(""), before, third]}, layout)
     assert found == {layout.state_dir: [before["name"]]}
-    # The lock beneath is a leftover of the product's scripts.
-    proof.check_beneath(found)
+    # The shadowed lock is a leftover of the product's scripts.
+    proof.check_shadowed(found)
 
 
 def test_files_that_it_may_have_written_are_named(
@@ -139,7 +139,7 @@ def test_files_that_it_may_have_written_are_named(
     before = seeing('umount "$0" && mkdir "$0/sub" && echo x > "$0/sub/rows"')
     found = proof.stale(services, {"app": [before]}, layout)
     with pytest.raises(StaleHolds) as refused:
-        proof.check_beneath(found)
+        proof.check_shadowed(found)
     assert refused.value.facts["found"] == "sub/rows"
 
 

@@ -31,22 +31,22 @@ def _starts_nothing(name: str, run: Run, forget: bool = False) -> dict[str, Any]
     return {"armed": name, "status": status, "message": result["message"], "running": []}
 
 
-def _bare() -> list[str]:
-    """All that lies beneath where the data disk belongs."""
+def _unmounted() -> list[str]:
+    """All that is at the data disk's mount point on the root disk."""
     return sorted(map(str, Path("/data").rglob("*")))
 
 
 def _away(run: Run) -> dict[str, Any]:
     """A boot without the data disk; the product's startup script has made directories there."""
     host.reboot("/data")
-    before, known = _bare(), devices.devices
+    before, known = _unmounted(), devices.devices
     devices.devices = lambda: [d for d in known() if d["path"] != host.DEVICES["data"]]
     runner.BOOT_SECONDS = 0.2
     try:
         found = _starts_nothing("away", run, forget=True)
     finally:
         devices.devices = known
-    assert _bare() == before, "written beneath the data disk's mount point"
+    assert _unmounted() == before, "written to the data disk's unmounted mount point"
     return found
 
 

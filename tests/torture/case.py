@@ -65,10 +65,10 @@ def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
         return {"kind": "copy_back", "disk": data, "uuid": host.UUIDS["state"]}
     if begin == host.PROMOTE:
         disk = {**_disk(devices["state"]), "uuid": host.UUIDS["state"]}
-        covered = os.path.ismount("/data/state") or ledger.read(ledger.INTENT)
+        shadowed = os.path.ismount("/data/state") or ledger.read(ledger.INTENT)
         # As it would be planned: a move that went back has left a directory, and a disk to copy to.
-        kind = "promote" if covered or host.layout_named_by_env().needs_state_disk else "copy"
-        return {"kind": kind, "authority": "hidden", "disk": disk, "uuid": disk["uuid"]}
+        kind = "promote" if shadowed or host.layout_named_by_env().needs_state_disk else "copy"
+        return {"kind": kind, "authority": "shadowed", "disk": disk, "uuid": disk["uuid"]}
     if begin != host.COPY:
         kind = "late_remount" if begin == "flat" else "remount"
         return {"kind": kind, "disk": {}, "uuid": host.UUIDS["state"]}
@@ -171,7 +171,7 @@ def check_place(begin: str, named: Layout) -> None:
 
 
 def check_copied_back(named: Layout) -> None:
-    """State is a proved directory of the data disk, which nothing covers."""
+    """State is a proved directory of the data disk, which nothing shadows."""
     assert not os.path.islink(named.state_dir)
     assert not os.path.ismount(named.state_dir)
     assert os.stat(named.state_dir).st_dev == os.stat(named.mounts["data"]).st_dev
@@ -228,9 +228,9 @@ def check_rows(begin: str, named: Layout) -> None:
 
 
 def manifest(path: str, begin: str) -> dict[str, list[Any]]:
-    """What counts as state at ``path``: where the copy beneath counts, that, until it shows by itself."""
-    beneath = begin == host.PROMOTE and path == "/data/state" and os.path.ismount(path)
-    return host.manifest_beneath(path) if beneath else host.manifest(path)
+    """What counts as state at ``path``: where the shadowed copy counts, that, until it shows by itself."""
+    shadowed = begin == host.PROMOTE and path == "/data/state" and os.path.ismount(path)
+    return host.shadowed_manifest(path) if shadowed else host.manifest(path)
 
 
 def check_union(union: list[Entry], source: Layout, disk: str) -> None:
@@ -279,7 +279,7 @@ def end_state(target: Layout) -> dict[str, Any]:
         if os.path.isdir(os.path.join(parent, places.ASIDE))
     }
     volatile = {"intent": facts["intent"], "moved": bool(facts["moved"])}
-    for found in facts["bare"].values():
+    for found in facts["unmounted"].values():
         # One line for each start, and some cases have one more.
         found["entries"] = [e for e in found["entries"] if e["name"] != "rows.log"]
     flags = {}
@@ -288,7 +288,7 @@ def end_state(target: Layout) -> dict[str, Any]:
             name = os.path.basename(path)
             if (
                 os.path.isdir(f"/proc/self/fd/{parent}/{name}")
-                and facts["bare"][path]["kind"] != "link"
+                and facts["unmounted"][path]["kind"] != "link"
             ):
                 fd = os.open(name, os.O_RDONLY, dir_fd=parent)
                 flags[path] = kernel.is_immutable(fd)
@@ -351,7 +351,7 @@ def main() -> None:
     before = manifest(source.state_dir, source_name)
     two = source_name == host.PROMOTE or leftovers in host.CONFLICTS
     union = host.whole(source.mounts["state"], devices["state"]) if two else []
-    kind: dict[str, Any] = {"authority": leftovers if leftovers in ("mounted", "hidden") else ""}
+    kind: dict[str, Any] = {"authority": leftovers if leftovers in ("mounted", "shadowed") else ""}
     history = []
     for armed in runs:
         how, _comma, points = (

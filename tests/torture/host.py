@@ -51,7 +51,7 @@ def run(*argv: str) -> str:
 
 
 PROMOTE = "promote"
-"""As nested, and the state that counts lies beneath the state disk's mount."""
+"""As nested, and the state disk's mount shadows the state that counts."""
 
 SYSTEMD = "/run/systemd-stand-in.json"
 """What systemd has read: fstab, and which units are held back."""
@@ -122,8 +122,8 @@ def _disk(folder: Path, role: str, blank: bool) -> str:
     return device
 
 
-CONFLICTS = ("mounted", "hidden", "undecided")
-"""What lies beneath the state disk is a second copy, and which of the two counts."""
+CONFLICTS = ("mounted", "shadowed", "undecided")
+"""What the state disk's mount shadows is a second copy, and which of the two counts."""
 
 
 def provision(layout: Layout, devices: dict[str, str], leftovers: str, begin: str) -> None:
@@ -141,7 +141,7 @@ def provision(layout: Layout, devices: dict[str, str], leftovers: str, begin: st
         elif role == "state" and (leftovers in CONFLICTS or begin == PROMOTE):
             _state(Path(point))
             Path(point, "system.duckdb").write_text("h" * 200_000)
-            Path(point, ".only-beneath").write_text(SECRET)
+            Path(point, ".only-shadowed").write_text(SECRET)
         run("mount", device, point)
         lines.append(f"UUID={UUIDS[role]} {point} ext4 noatime,nofail 0 2")
     os.chown("/data", *DATA_OWNER[:2])
@@ -250,8 +250,8 @@ def _come_up() -> None:
     path.write_text(json.dumps(store))
 
 
-def manifest_beneath(path: str) -> dict[str, list[Any]]:
-    """The same of what lies beneath the mount at ``path``."""
+def shadowed_manifest(path: str) -> dict[str, list[Any]]:
+    """The same of what the mount at ``path`` shadows."""
     with moving.parent_of(path) as above:
         return manifest(f"/proc/self/fd/{above}/{os.path.basename(path)}")
 
@@ -323,7 +323,7 @@ def rows(path: str, disk: str) -> set[str]:
 
 
 def whole(path: str, disk: str, texts: Optional[set[str]] = None) -> list[Entry]:
-    """Everything that state has: what is on its disk, what lies beneath, and what was set aside.
+    """Everything that state has: what is on its disk, what its mount shadows, and what was set aside.
 
     path: where the state disk is mounted at first.
     """

@@ -86,7 +86,7 @@ def gone_in_between() -> None:
 
 
 def mounted_again() -> None:
-    """Once, on the way back, something has mounted the disk over the state that lies beneath."""
+    """Once, on the way back, something has mounted the disk over the state."""
     _at(
         {
             ("stop", "undo_before"): lambda: (

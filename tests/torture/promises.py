@@ -70,11 +70,11 @@ def check_intent(intent: dict[str, Any] | None) -> None:
 
 
 def check_point(intent: dict[str, Any]) -> None:
-    """From its making on, nothing can be written beneath the new mount."""
+    """From its making on, nothing can be written to the new mount point."""
     path = LAYOUTS[intent["target"]].mounts["state"]
     made = intent["kind"] != "copy_back" and intent["before"]["point"] in ("absent", "link")
-    if made and intent["direction"] == "forward" and moving.bare(path)["kind"] == "directory":
-        assert _is_immutable(path), "the bare mount point can be written to"
+    if made and intent["direction"] == "forward" and moving.unmounted(path)["kind"] == "directory":
+        assert _is_immutable(path), "the unmounted mount point can be written to"
 
 
 def _is_immutable(path: str) -> bool:
@@ -111,7 +111,7 @@ def check_settled(named: Layout, begin: str) -> None:
     points = moving.points()
     on_disk = begin not in (host.COPY, host.COPY_BACK) or named.needs_state_disk
     if begin == host.PROMOTE and not named.needs_state_disk:
-        # Gone back: from the stop on to what lies beneath the mount.
+        # Gone back: from the stop on to what the mount shadows.
         on_disk = bool(points)
     wanted = [named.mounts["state"]] if on_disk else []
     assert [p["target"] for p in points] == wanted, f"{named.name}: {points}"
@@ -221,5 +221,5 @@ def check_ended(target: Layout, source: Layout, begin: str, before: dict[str, An
     if begin == host.COPY_BACK:
         return
     path = target.mounts["state"]
-    assert moving.bare(path)["kind"] == "directory"
-    assert _is_immutable(path), "the bare mount point can be written to"
+    assert moving.unmounted(path)["kind"] == "directory"
+    assert _is_immutable(path), "the unmounted mount point can be written to"

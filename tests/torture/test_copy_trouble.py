@@ -44,7 +44,7 @@ def test_it_goes_back_and_the_stack_has_never_stopped(tmp_path: Path, how: str, 
     assert end["lines"] == {}
     assert end["points"] == []
     assert end["staged"] == ""
-    assert end["bare"]["/data-state"]["kind"] == "absent"
+    assert end["unmounted"]["/data-state"]["kind"] == "absent"
     assert end["intent"] is None
 
 

@@ -131,9 +131,7 @@ def test_an_image_that_is_not_here_is_refused_and_not_fetched(state: Path) -> No
         duckdb_check.count(DOCKER, "agnes-absent:1", str(state))
 
 
-def test_rows_beneath_a_mount_are_counted_apart_from_those_on_it(
-    state: Path, tmp_path: Path
-) -> None:
+def test_shadowed_rows_are_counted_apart_from_those_on_it(state: Path, tmp_path: Path) -> None:
     mounted = copied(state, tmp_path)
     (mounted / "system.duckdb.wal").unlink()
     # As /data is: the user of the database can pass through it.
@@ -141,7 +139,7 @@ def test_rows_beneath_a_mount_are_counted_apart_from_those_on_it(
     subprocess.run(["mount", "--bind", str(mounted), str(state)], check=True)
     try:
         on_it = duckdb_check.glance(DOCKER, IMAGE, str(state), (999, 999))
-        beneath = duckdb_check.glance(DOCKER, IMAGE, str(tmp_path), (999, 999), "state")
+        shadowed = duckdb_check.glance(DOCKER, IMAGE, str(tmp_path), (999, 999), "state")
     finally:
         subprocess.run(["umount", str(state)], check=True)
-    assert (on_it.rows["main.notes"], beneath.rows["main.notes"]) == (0, ROWS)
+    assert (on_it.rows["main.notes"], shadowed.rows["main.notes"]) == (0, ROWS)

@@ -103,7 +103,7 @@ NOT_SEEN = {
         " others need not",
     ),
     (
-        "system/disks/bare.py",
+        "system/disks/guards.py",
         "guard.0",
     ): "it is of what make_point has done already; a run makes good what a cut takes away",
     (
@@ -122,7 +122,7 @@ ELSEWHERE = {
     "host_tools/install.py",
     "system/copy/retired.py",
     "system/layout/trees.py",
-    "system/disks/beneath.py",
+    "system/disks/shadowed.py",
     "move/publish.py",
 }
 """What is not part of a move."""

@@ -112,7 +112,7 @@ def before_commit(source: str, point: str) -> bool:
 
 
 PROMOTE_STEPS = ("unlist", "stop", "reveal", "aside", "whole")
-"""What only the move has where the state beneath counts, and the stop, on which side of which that is."""
+"""What only the move has where the shadowed state counts, and the stop, on which side of which that is."""
 
 
 def shown(source: str, point: str) -> bool:
@@ -177,7 +177,7 @@ CONFLICT = [
 
 
 @pytest.mark.parametrize(("source", "point", "mode"), CONFLICT)
-def test_a_second_copy_beneath_is_kept_whole_where_the_mounted_one_counts(
+def test_a_shadowed_copy_is_kept_whole_where_the_mounted_one_counts(
     tmp_path: Path, source: str, point: str, mode: str
 ) -> None:
     found = play(tmp_path, source, "mounted", f"{point}:{mode}", "")
@@ -188,10 +188,10 @@ def test_a_second_copy_beneath_is_kept_whole_where_the_mounted_one_counts(
     assert "system.duckdb" in names
 
 
-def test_a_second_copy_beneath_is_not_moved_away_while_nobody_has_decided(tmp_path: Path) -> None:
+def test_a_shadowed_copy_is_not_moved_away_while_nobody_has_decided(tmp_path: Path) -> None:
     found = play(tmp_path, "nested", "undecided", "")
     assert found["history"][0]["status"] == 1
-    assert "AH062: beneath the mount at '/data/state'" in found["history"][0]["message"]
+    assert "AH062: the mount at '/data/state' shadows" in found["history"][0]["message"]
     assert found["end"]["aside"] == {}
     assert "stop the stack" not in found["log"]
 

@@ -40,7 +40,7 @@ def gone_back(found: dict[str, Any], begin: str, code: str) -> None:
     assert found["end"]["intent"] is None
 
 
-def test_hidden_files_are_seen_again_by_the_engine(tmp_path: Path) -> None:
+def test_shadowed_files_are_seen_again(tmp_path: Path) -> None:
     found = play(tmp_path, "nested", "worth", "")
     gone_back(found, "nested", "AH062")
     assert "stop the stack" not in found["log"]
@@ -435,10 +435,10 @@ def test_what_somebody_has_stopped_is_not_started_again_by_a_move_that_goes_on(
     assert "app" in found["end"]["resting"]
 
 
-def test_the_data_disk_that_goes_away_after_the_commit_has_nothing_written_beneath(
+def test_the_data_disk_that_goes_away_after_the_commit_has_nothing_written_to_its_mount_point(
     tmp_path: Path,
 ) -> None:
-    """The link for readers is not made on the root disk, which the data disk would cover again."""
+    """The link for readers is not made on the root disk, which the data disk would shadow again."""
     found = play(tmp_path, "nested", "data gone", "", "")
     assert message(found).startswith("AH070: ")
     assert "at step 'place' (AH135: '/data' does not show the disk with UUID" in message(found)

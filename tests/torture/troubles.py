@@ -101,7 +101,7 @@ def _watch(path: str) -> None:
                 os._exit(0)
 
 
-def _beneath(point: Path, name: str) -> None:
+def _write_shadowed(point: Path, name: str) -> None:
     with moving.parent_of(str(point)) as parent:
         fd = os.open(f"{point.name}/{name}", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=parent)
         os.close(fd)
@@ -145,7 +145,7 @@ def disturb(how: str, devices: dict[str, str], state: Path) -> None:
     elif how == "full":
         (state / "large").write_bytes(os.urandom(19 << 20))
     elif how == "worth":
-        _beneath(state, "users.txt")
+        _write_shadowed(state, "users.txt")
     elif how == "half":
         text = Path("/opt/agnes/.env").read_text()
         Path("/opt/agnes/.env").write_text(f"{text}STATE_DIR=/data-state\n")

@@ -90,12 +90,12 @@ def test_a_check_run_lists_the_move_of_each_host_and_ends_well(tmp_path: Path) -
 
 @pytest.fixture
 def second_copy() -> Iterator[None]:
-    """Other state beneath the state disk's mount, as a boot without that disk leaves it."""
-    beneath = "set -eu; mount --bind /data /mnt; trap 'umount /mnt' EXIT; cd /mnt/state; "
+    """Other state that the state disk's mount shadows, as a boot without that disk leaves it."""
+    under = "set -eu; mount --bind /data /mnt; trap 'umount /mnt' EXIT; cd /mnt/state; "
     host = host_of(ALONE)
-    host.check_output(f"{beneath} cp /data/state/system.duckdb . && echo other > notes.txt; cd /")
+    host.check_output(f"{under} cp /data/state/system.duckdb . && echo other > notes.txt; cd /")
     yield
-    host.check_output(f"{beneath} rm system.duckdb notes.txt; cd /")
+    host.check_output(f"{under} rm system.duckdb notes.txt; cd /")
 
 
 def test_a_rollout_moves_canary_and_wave_and_leaves_out_a_host_with_two_copies(
@@ -105,7 +105,7 @@ def test_a_rollout_moves_canary_and_wave_and_leaves_out_a_host_with_two_copies(
     # A limit that names all hosts: what ends the run with an error does not hang on localhost.
     found = rollout(tmp_path, "--limit", "agnes")
     assert found["code"] != 0, found["output"]
-    refused = "refused AH089: beneath the mount at '/data/state'"
+    refused = "refused AH089: the mount at '/data/state' shadows"
     assert line_of(ALONE, found["output"]).startswith(refused)
     failed = [(r["host"], r["msg"]) for r in found["all"] if r["status"] == "failed"]
     assert failed[-1] == (ALONE, "left out, because it is refused (see its line above)")

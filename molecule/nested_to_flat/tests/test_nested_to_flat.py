@@ -57,7 +57,7 @@ def test_a_move_makes_few_calls_and_is_looked_at_once_after_it(name: str) -> Non
     assert len(calls) <= MOST_CALLS, calls
 
 
-def test_what_lay_beneath_the_mount_was_renamed_aside(host: Any) -> None:
+def test_what_the_mount_shadowed_was_renamed_aside(host: Any) -> None:
     found = host.check_output("find /data/.agnes-host-aside -type f -printf '%f\\n' | sort")
     assert found.split() == ["agnes-state-applier.tick", "db-state-applier.lock"]
     assert host.file("/data/.agnes-host-aside").mode == 0o700

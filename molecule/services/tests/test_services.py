@@ -157,24 +157,24 @@ def stale(host: Any) -> None:
     host.check_output(f"docker stop {names} && umount /data && docker start {names}")
 
 
-def test_files_beneath_the_mount_stop_the_run_and_nothing_is_started(
+def test_shadowed_files_stop_the_run_and_nothing_is_started(
     name: str, host: Any, stale: None, run: Callable[..., Any]
 ) -> None:
     host.check_output(
         "chattr -i /data; mkdir /data/beats && echo 1 > /data/beats/worker && mount /data"
     )
     before = ids(host)
-    done = run("beneath", "-e", "layout=flat")
+    done = run("shadowed", "-e", "layout=flat")
     assert done.returncode != 0
     assert re.match(
-        r"AH147: .*\(agnes-reader-1, agnes-worker-1, agnes-worker-2\), and beneath the mount at '/data' are "
+        r"AH147: .*\(agnes-reader-1, agnes-worker-1, agnes-worker-2\), and the mount at '/data' shadows "
         r".*\(found beats/worker\)",
-        refusal(name, "beneath"),
-    ), refusal(name, "beneath")
+        refusal(name, "shadowed"),
+    ), refusal(name, "shadowed")
     assert ids(host) == before
     host.check_output(
-        "mkdir /srv/beneath && mount --bind / /srv/beneath && mv /srv/beneath/data/beats /srv/ && "
-        "umount /srv/beneath"
+        "mkdir /srv/root && mount --bind / /srv/root && mv /srv/root/data/beats /srv/ && "
+        "umount /srv/root"
     )
 
 

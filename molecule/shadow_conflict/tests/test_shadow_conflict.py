@@ -49,11 +49,11 @@ def test_it_is_refused_with_evidence_and_nothing_changes(
 ) -> None:
     before = snapshot(host)
     said = refusal(name, facts, f"refused{layout}", layout=layout)
-    assert said.startswith("AH089: beneath the mount at '/data/state' lies what may be a second")
+    assert said.startswith("AH089: the mount at '/data/state' shadows what may be a second")
     assert "mounted (/dev/sdc): files open in no container, seen by none; rows: main.rows 3" in said
-    assert "hidden (/dev/sdb): files open in app" in said
+    assert "shadowed (/dev/sdb): files open in app" in said
     assert "rows not counted (in use by app" in said
-    assert re.search(r"paths: \d+ same, \d+ only beneath, \d+ only live, [1-9]\d* differ", said)
+    assert re.search(r"paths: \d+ same, \d+ only shadowed, \d+ only mounted, [1-9]\d* differ", said)
     assert snapshot(host) == before
 
 
@@ -62,10 +62,10 @@ def test_a_decision_for_others_or_for_other_evidence_decides_nothing(
 ) -> None:
     before = snapshot(host)
     said = refusal(name, facts, "first", layout="flat")
-    other = decision(said, name, "hidden").replace(name, "agnes-other")
+    other = decision(said, name, "shadowed").replace(name, "agnes-other")
     argument = f"state_layout_authority={other}"
     assert refusal(name, facts, "other", "-e", argument, layout="flat").startswith("AH089")
-    old = f"state_layout_authority={name}:hidden:00000000"
+    old = f"state_layout_authority={name}:shadowed:00000000"
     assert refusal(name, facts, "old", "-e", old, layout="flat").startswith("AH090")
     assert snapshot(host) == before
 
@@ -73,18 +73,18 @@ def test_a_decision_for_others_or_for_other_evidence_decides_nothing(
 def test_the_copy_that_the_containers_work_with_is_moved_to_the_disk(
     name: str, facts: dict[str, Any], host: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = decision(refusal(name, facts, "again", layout="flat"), name, "hidden")
+    said = decision(refusal(name, facts, "again", layout="flat"), name, "shadowed")
     argument, since = f"state_layout_authority={said}", moved.now(host)
     checked = play(f"{name}-check", {name: {**facts, "layout": "flat"}}, "-e", argument, "--check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    done = play(f"{name}-hidden", {name: {**facts, "layout": "flat"}}, "-e", argument)
+    done = play(f"{name}-shadowed", {name: {**facts, "layout": "flat"}}, "-e", argument)
     assert done.returncode == 0, done.stdout + done.stderr
     moved.check(host, LAYOUTS["flat"])
     with capsys.disabled():
-        print(f"\n  authority hidden: clients waited {moved.longest_gap(host, since):.2f} s")
-    again = play(f"{name}-hidden-again", {name: {**facts, "layout": "flat"}})
+        print(f"\n  authority shadowed: clients waited {moved.longest_gap(host, since):.2f} s")
+    again = play(f"{name}-shadowed-again", {name: {**facts, "layout": "flat"}})
     assert again.returncode == 0, again.stdout
-    assert not [r for r in records.read(f"{name}-hidden-again", "site") if r["changed"]]
+    assert not [r for r in records.read(f"{name}-shadowed-again", "site") if r["changed"]]
 
 
 def listed(name: str, facts: dict[str, Any], label: str) -> str:
@@ -105,7 +105,7 @@ def test_both_are_listed_by_purge_and_kept_whole(
     assert len(kept.split()) == 1
 
 
-def test_what_lies_beneath_a_mount_in_use_is_a_note_and_goes_aside_by_decision(
+def test_what_a_mount_in_use_shadows_is_a_note_and_goes_aside_by_decision(
     name: str, facts: dict[str, Any], host: Any
 ) -> None:
     back = play(f"{name}-back", {name: {**facts, "layout": "nested"}})
@@ -115,7 +115,7 @@ def test_what_lies_beneath_a_mount_in_use_is_a_note_and_goes_aside_by_decision(
     )
     noted = play(f"{name}-noted", {name: facts})
     assert noted.returncode == 0, noted.stdout + noted.stderr
-    assert "note: beneath the mount at /data/state lies what may be a second copy" in noted.stdout
+    assert "note: the mount at /data/state shadows what may be a second copy" in noted.stdout
     assert not [r for r in records.read(f"{name}-noted", "site") if r["changed"]]
     assert "TWO COPIES /data/state: mounted (/dev/sdc): files open in app" in host.check_output(
         "agnes-host explain"

@@ -13,7 +13,7 @@ from ..core.host.host_tools import PROJECT_DIR, wanted_disks
 from ..core.host.status import FORMAT, Status, problems
 from ..core.layout.layouts import layout_at, resolve_state_dir
 from ..system.compose import certificates, engine
-from ..system.disks import bare
+from ..system.disks import guards
 from ..system.host import record
 from ..system.host.commands import Failed
 from ..system.move import ledger, moving
@@ -47,7 +47,7 @@ def status(project_dir: str = PROJECT_DIR) -> Status:
             {
                 "role": role, "path": path, "uuid": uuid,
                 "right": bool(uuid) and moving.mount_at(path)[1:] == (uuid, "/"),
-                "bare": bare.look(path),
+                "guard": guards.look(path),
             }
             for path, (role, uuid) in disks.items()
         ],

@@ -48,11 +48,11 @@ def _with_copy(intent: MoveIntent, project: Project, turned: Optional[MoveIntent
     if kind.once_shown and moving.mount_at(old)[1] != intent.uuid:
         # A move that has gone back since this one was planned has left a directory, and a disk to copy to.
         kind = KINDS[kind.once_shown]
-    marker, beneath = moving.marker(path), moving.bare_marker(path)
+    marker, shadowed = moving.marker(path), moving.shadowed_marker(path)
     intent = replace(
         intent, kind=kind.name,
-        epoch=max(markers.epoch(each) for each in (marker, beneath)),
-        source_instance=str((beneath if kind.state_was == SHADOWED else marker).get("instance_id") or ""),
+        epoch=max(markers.epoch(each) for each in (marker, shadowed)),
+        source_instance=str((shadowed if kind.state_was == SHADOWED else marker).get("instance_id") or ""),
         image=_image_of(project.docker, project) or (turned.image if turned else ""),
     )  # fmt: skip
     if kind.state_goes == DIRECTORY:

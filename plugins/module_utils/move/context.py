@@ -111,7 +111,7 @@ class MoveContext:
         return Held(device, path, inside)
 
     def all_held(self) -> list[Held]:
-        """The same, and the other one of two copies: the directory beneath the mount, or the disk."""
+        """The same, and the other one of two copies: the shadowed directory, or the disk."""
         if self.kind.state_was == SHADOWED:
             uuid = self.intent.uuid
             disks = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]

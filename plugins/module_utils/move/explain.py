@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from ..core.compose.project import PRODUCT_NAME
 from ..core.disks import authority, fstab
-from ..core.disks import bare as core_bare
+from ..core.disks import guards as core_guards
 from ..core.disks.disks import RETIRED_DISK
 from ..core.layout.layouts import DISKS, LAYOUTS, Layout, state_dirs
 from ..core.move.intent import FORWARD
@@ -16,7 +16,7 @@ from ..core.move.move_kinds import kind_of
 from ..core.move.move_status import MoveStatus, Moving, intent_in, no_leftovers, points_to
 from ..core.move.presence import must_show
 from ..system.compose.engine import containers
-from ..system.disks import bare, evidence, filesystems, fstab_file
+from ..system.disks import evidence, filesystems, fstab_file, guards
 from ..system.host import record
 from ..system.host.commands import run, which
 from ..system.move import ledger, moving
@@ -97,13 +97,14 @@ def _mounts(facts: Moving, layout: Optional[Layout]) -> list[str]:
 
 
 def _places(facts: Moving) -> list[str]:
-    lines = []
+    lines, mounted = [], {point["target"] for point in facts["points"]}
     for path in state_dirs():
-        found = facts["bare"][path]
+        label = "shadowed" if path in mounted else "unmounted"
+        found = facts["unmounted"][path]
         what = f"a link to {found['target']}" if found["kind"] == "link" else f"a {found['kind']}"
         names = ", ".join(entry["name"] for entry in found["entries"][:5])
         if found["kind"] != "absent":
-            lines.append(f"beneath    {path}: {what}{', holds ' + names if names else ''}")
+            lines.append(f"{label:<{_WIDTH}}{path}: {what}{', holds ' + names if names else ''}")
     return lines
 
 
@@ -111,16 +112,16 @@ def _guarded(facts: Moving, layout: Optional[Layout]) -> list[str]:
     """What keeps everybody from writing to a mount point while its disk is away."""
     lines = []
     for path in _wanted(facts, layout):
-        state = bare.look(path)
-        lift = f"; {core_bare.how_to_lift(path)}" if state == core_bare.IMMUTABLE else ""
-        lines.append(f"bare       {path}: {core_bare.say(state)}{lift}")
+        state = guards.look(path)
+        lift = f"; {core_guards.how_to_lift(path)}" if state == core_guards.IMMUTABLE else ""
+        lines.append(f"guard      {path}: {core_guards.say(state)}{lift}")
     return lines
 
 
-def _beneath(facts: Moving, project_dir: str) -> list[str]:
-    """The evidence where a mount hides what may be a second copy of state."""
+def _copies(facts: Moving, project_dir: str) -> list[str]:
+    """The evidence where a mount shadows what may be a second copy of state."""
     docker, found = which("docker") or "", []
-    if any(no_leftovers(each) for each in facts["bare"].values()):
+    if any(no_leftovers(each) for each in facts["unmounted"].values()):
         running = containers(docker, PRODUCT_NAME) if docker else []
         for path, shadow in evidence.shadows(facts, docker, running).items():
             if shadow["conflicts"]:
@@ -170,7 +171,7 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
         *_mounts(facts, layout),
         *_places(facts),
         *_guarded(facts, layout),
-        *_beneath(facts, project_dir),
+        *_copies(facts, project_dir),
         *(f"fstab      {path}: {spec}" for path, spec in sorted(facts["lines"].items())),
         f"marker     layout {facts['marker'] or 'none'}, database backend {facts['backend']}",
     ]

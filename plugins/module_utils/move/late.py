@@ -52,7 +52,7 @@ def _to_mount(move: MoveContext, status: MoveStatus) -> list[tuple[str, str]]:
 
 
 def _clear(move: MoveContext) -> None:
-    """Take away what the boot has started on the bare mount points: a container keeps what it has seen."""
+    """Take away what the boot has started on the unmounted mount points: a container keeps what it has seen."""
     if not move.project.running():
         return
     move.say(
@@ -64,21 +64,21 @@ def _clear(move: MoveContext) -> None:
 
 
 def _unmount_below(move: MoveContext, paths: list[str]) -> None:
-    """Unmount the state disk where it is on a bare directory that a disk which belongs above it will cover."""
+    """Unmount the state disk where a disk which belongs above it will shadow it."""
     for point in reversed(moving.points()):
         target, is_state = point["target"], point["uuid"] == move.intent.uuid
         if is_state and any(is_below(target, path) and target != path for path in paths):
             filesystems.unmount(target)
 
 
-def _say_beneath(move: MoveContext, path: str) -> None:
-    """What was written to the bare mount point stays there, and somebody should know."""
+def _say_shadowed(move: MoveContext, path: str) -> None:
+    """What was written to the unmounted mount point stays there, and somebody should know."""
     with suppress(OSError):
         names = sorted(name for name in os.listdir(path) if name != "lost+found")
         if names:
-            text = f"the mount at {path} covers what lies beneath: {', '.join(names[:5])}"
+            text = f"the mount at {path} shadows {', '.join(names[:5])}"
             move.say(text)
-            ledger.note(move.id, "late", "covers", text)
+            ledger.note(move.id, "late", "shadows", text)
 
 
 def mount_late(move: MoveContext, seconds: float = 0.0, say: Callable[[str], None] = print) -> None:
@@ -105,7 +105,7 @@ def mount_late(move: MoveContext, seconds: float = 0.0, say: Callable[[str], Non
         _clear(move)
         _unmount_below(move, [path for path, _uuid in found])
     for path, uuid in found:
-        _say_beneath(move, path)
+        _say_shadowed(move, path)
         # A program of a unit: what it prints goes to the journal.
         said = f"mount {uuid} at {path}: it is attached, but not mounted"
         say(said)  # pylint: disable=ansible-bad-function

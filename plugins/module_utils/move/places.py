@@ -106,7 +106,7 @@ def _free(aside: int, name: str) -> None:
 
 
 def make_point(path: str, name_aside: str) -> None:
-    """A bare directory for a mount at ``path``, in place of nothing or of a link of ours.
+    """A mount point at ``path``, in place of nothing or of a link of ours.
 
     Where a link is, it and the directory change places: at no moment is neither there.
     """

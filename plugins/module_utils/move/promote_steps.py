@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps where the state beneath the state disk's mount counts, and not what is on the disk.
+"""The steps where the state that the state disk's mount shadows counts, and not what is on the disk.
 
 Containers come up on whatever shows at the mount point, and so does a boot's. While the disk is
-still mounted the way back leads to all as it was before; once it is unmounted, to what lies
-beneath: that is the state, by decision, and then a plain directory, as before a copy. fstab says
+still mounted the way back leads to all as it was before; once it is unmounted, to what
+it shadowed: that is the state, by decision, and then a plain directory, as before a copy. fstab says
 the same as what shows before anything is started, so that no boot brings the other copy up.
 """
 
@@ -72,21 +72,23 @@ def _unlist_undo(move: MoveContext) -> None:
         unmount(STAGE)
 
 
-def _check_beneath(move: MoveContext) -> None:
+def _check_shadowed(move: MoveContext) -> None:
     """Raise SourceUnproved unless what would show is state: nobody may start on an empty directory."""
     path = move.source.state_dir
-    names = [entry["name"] for entry in moving.bare(path, all_of_it=True)["entries"]]
-    instance = str(moving.bare_marker(path).get("instance_id") or "")
+    names = [entry["name"] for entry in moving.unmounted(path, all_of_it=True)["entries"]]
+    instance = str(moving.shadowed_marker(path).get("instance_id") or "")
     wanted = move.intent.source_instance
     if DATABASE not in names or instance != wanted:
         found = f"a marker of '{instance}'" if DATABASE in names else f"no {DATABASE}"
-        raise SourceUnproved(path=f"{path} beneath its mount", found=found, wanted="state")
+        raise SourceUnproved(
+            path=f"{path}, shadowed by the mount there", found=found, wanted="state"
+        )
 
 
 def _reveal(move: MoveContext) -> None:
     """Take the disk off the state."""
     if is_shadowed(move):
-        _check_beneath(move)
+        _check_shadowed(move)
         unmount(move.source.mounts["state"])
 
 

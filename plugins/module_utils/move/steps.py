@@ -30,7 +30,7 @@ from ..system.compose.compose import Compose
 from ..system.compose.overlays import UNPROVED, proved_overlay
 from ..system.compose.stage import Stage
 from ..system.compose.switched import switched
-from ..system.disks import bare, filesystems
+from ..system.disks import filesystems, guards
 from ..system.disks.holders import holders
 from ..system.host import durable, record
 from ..system.layout import markers, trees
@@ -191,9 +191,9 @@ def _idle(move: MoveContext) -> None:
     # By the way that it will be sent after the commit: an address that is wrong is found now. A move
     # that goes on may find the stack down, or starting.
     if move.project.is_up(move.wanted):
-        covered = move.kind.state_was == SHADOWED and is_shadowed(move)
-        # Containers that were started before the mount work with what lies beneath it.
-        with moving.beneath(path) if covered else trees.opened(path) as directory:
+        shadowed = move.kind.state_was == SHADOWED and is_shadowed(move)
+        # Containers that were started before the mount work with what it shadows.
+        with moving.shadowed(path) if shadowed else trees.opened(path) as directory:
             _send_canary(move, path, directory)
 
 
@@ -266,9 +266,9 @@ def _check_as_before(move: MoveContext) -> None:
     status = move.look(containers=False)
     if status.committed or not status.intact:
         at = [point["source"] for point in status.facts["points"] if point["target"] == status.old]
-        found = " and ".join([*at, f"a {status.bare(status.old)['kind']} beneath"])
+        found = " and ".join([*at, f"a {status.unmounted(status.old)['kind']} without its mount"])
         raise NotAsBefore(path=status.old, found=found)
-    # A boot may have left its mount point bare, and what is there is on the root disk then.
+    # A boot may have left its mount point unmounted, and what is there is on the root disk then.
     move.check_data_disk()
 
 
@@ -371,7 +371,7 @@ def _record(move: MoveContext) -> None:
         leave_disk(move, found)
     elif move.intent.before.point in ("absent", "link"):
         # What a crash may have left undone of make_point; the mount is there by now.
-        bare.guard(move.target.mounts["state"])
+        guards.guard(move.target.mounts["state"])
     if COPY_TARGET in found["disks"]:
         # It holds the state now, and no other disk may take its place.
         found["disks"]["state"] = found["disks"].pop(COPY_TARGET)

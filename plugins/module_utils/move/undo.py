@@ -21,7 +21,7 @@ from .context import MoveContext
 
 def _point(move: MoveContext) -> str:
     status = move.look(containers=False)
-    return status.bare(status.new)["kind"]
+    return status.unmounted(status.new)["kind"]
 
 
 def _line(path: str) -> str:

@@ -54,7 +54,7 @@ class Bringer:
         wanted = selected(self.services, self.params["profiles"])
         names = awake(wanted, self.found, self.resting())
         names = [name for name in names if name not in self.params["resting"]]
-        # A move makes containers anew, and decides itself what lies beneath a mount.
+        # A move makes containers anew, and decides itself about what a mount shadows.
         moves = self.actions.check and self.params["moves"]
         stale = set() if moves else self.stale()
         steps = (
@@ -93,13 +93,13 @@ class Bringer:
         return left
 
     def stale(self) -> set[str]:
-        """Containers that run since before their disk was mounted, once nothing lies beneath it."""
+        """Containers that run since before their disk was mounted, once its mount shadows nothing."""
         if self.actions.check:
             missing = [path for path in self.params["mounted"] if not os.path.ismount(path)]
             if missing:
                 return unmounted(self.found, missing)
         seen = proof.stale(self.services, self.found, self.layout)
-        proof.check_beneath(seen)
+        proof.check_shadowed(seen)
         return {name for names in seen.values() for name in names}
 
     def recreates(self) -> set[str]:

@@ -208,7 +208,7 @@ def name_disks(found: Mapping[str, str], boot: str) -> None:
 
 
 def provision(layout: Layout, found: Mapping[str, str], begin: str) -> None:
-    """Inside: a host in ``layout``, see host.py, with something beneath the mount of state."""
+    """Inside: a host in ``layout``, see host.py, with something that the mount of state shadows."""
     os.makedirs("/opt/agnes", exist_ok=True)
     disks = {role: device for role, device in found.items() if role not in OWN}
     host.provision(layout, disks, "leftovers" if begin != host.COPY else "none", begin)

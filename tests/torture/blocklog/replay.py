@@ -129,7 +129,7 @@ class Machine:
         self._check_rows(named, store)
 
     def _check_rows(self, named: Layout, store: dict[str, Any]) -> None:
-        """Acknowledged rows are in state; where it was beneath a copy, that copy's are kept, too."""
+        """Acknowledged rows are in state; where a copy shadowed it, that copy's are kept, too."""
         rows = set(Path(named.state_dir, "rows.log").read_text().split())
         wanted = self.acknowledged | set(store["rows"])
         if self.begin == host.PROMOTE:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The suite says beneath a failed part's counts how that began."""
+"""The suite says under a failed part's counts how that began."""
 
 from __future__ import annotations
 

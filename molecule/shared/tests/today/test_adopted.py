@@ -41,9 +41,9 @@ def after(host: Any) -> dict[str, Any]:
 def test_only_marker_record_and_command_were_written(name: str, facts: dict[str, Any]) -> None:
     done = records.actions(records.read(SCENARIO, "converge"), name)
     roles = ["data", "state"] if facts["lab_state_disk"] else ["data"]
-    # And the directories beneath the mounts are immutable, if nothing is in them.
+    # And the mount points themselves are immutable, if nothing is in them.
     points = ["/data", "/data/state"] if facts["lab_state_disk"] else ["/data"]
-    guarded = {f"{path} beneath" for path in points[: 1 if facts.get("lab_beneath") else 2]}
+    guarded = {f"{path} itself" for path in points[: 1 if facts.get("lab_shadowed") else 2]}
     assert {what for _module, what, _before, _after in done} == {
         MARKER,
         COMMAND,

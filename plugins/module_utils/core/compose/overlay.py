@@ -14,9 +14,9 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from ..host.errors import OverlayUnproved, StateHidden, VolumeLeftOver
+from ..host.errors import MountOverState, OverlayUnproved, VolumeLeftOver
 from ..layout.layouts import Layout, is_below, state_dirs
-from .sight import Mount, hidden
+from .sight import Mount, over_state
 
 DATA_VOLUME = "data"
 """The named volume of the product's base file that stands for the data disk."""
@@ -166,7 +166,7 @@ def mounts_of(volumes: Sequence[Mount], layout: Layout) -> list[Mount]:
 def wanted_mounts(config: Mapping[str, Any], layout: Layout) -> dict[str, list[Mount]]:
     """Service -> its mounts in ``layout``, for each service of a cut configuration.
 
-    Raises StateHidden for a service in which something else would lie over the state.
+    Raises MountOverState for a service in which something else would lie over the state.
     """
     wanted = {
         name: mounts_of(service["volumes"], layout) for name, service in config["services"].items()
@@ -175,9 +175,9 @@ def wanted_mounts(config: Mapping[str, Any], layout: Layout) -> dict[str, list[M
         name: {**service, "volumes": wanted[name]} for name, service in config["services"].items()
     }
     for name in services:
-        found = hidden(services, name, layout)
+        found = over_state(services, name, layout)
         if found:
-            raise StateHidden(service=name, found=say([found[1]]), path=found[0])
+            raise MountOverState(service=name, found=say([found[1]]), path=found[0])
     return wanted
 
 

@@ -111,7 +111,7 @@ def _on_state(mounts: Sequence[Mount], layout: Layout) -> bool:
     )
 
 
-def hidden(
+def over_state(
     services: Mapping[str, Mapping[str, Any]], name: str, layout: Layout
 ) -> Optional[tuple[str, Mount]]:
     """Where a service looks for state, and the mount that shows something else there; or None."""

@@ -30,7 +30,7 @@ class OneOffHolds(Refusal):
 class StaleHolds(Refusal):
     code = "AH147"
     sentence = (
-        "containers were started before their disk was mounted ({containers}), and beneath the mount at '{path}' are "
+        "containers were started before their disk was mounted ({containers}), and the mount at '{path}' shadows "
         "files that they may have written (found {found}); stop them, look at the files as AH147 in docs/errors.md "
         "shows, move them aside, then run again"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals 080 to 099 and 166: copying state, proving the copy, and what is beneath mount points.
+"""Refusals 080 to 099 and 166: copying state, proving the copy, and what mounts shadow.
 
 When one of them is raised, state is where it was: a copy is not used before it is proved.
 """
@@ -83,7 +83,7 @@ class SyncFailed(Refusal):
 class ShadowConflict(Refusal):
     code = "AH089"
     sentence = (
-        "beneath the mount at '{path}' lies what may be a second copy of state, and this collection never "
+        "the mount at '{path}' shadows what may be a second copy of state, and this collection never "
         "chooses between two; found {found}; compare them, then name the authority: {how}"
     )
 
@@ -92,7 +92,7 @@ class AuthorityUnusable(Refusal):
     code = "AH090"
     sentence = (
         "{variable} has '{found}', which decides nothing here (wanted {host}:mounted:{wanted} or "
-        "{host}:hidden:{wanted}, for the evidence as it is now: {now}); look at it again, then decide"
+        "{host}:shadowed:{wanted}, for the evidence as it is now: {now}); look at it again, then decide"
     )
 
 

@@ -100,15 +100,15 @@ def disk_above(asked: Asked) -> dict[str, Any]:
     """The disk that is mounted over the state that counts, and to which that is copied."""
     host, source, target, request, _authority = asked
     old = source.mounts["state"]
-    found = host["moving"]["shadows"][old]["hidden"]
+    found = host["moving"]["shadows"][old]["shadowed"]
     if not found or not found["database"]:
         raise SourceUnproved(
-            path=f"{old} beneath its mount", found="no system.duckdb", wanted="state"
+            path=f"{old}, shadowed by the mount there", found="no system.duckdb", wanted="state"
         )
     if found["role"] == RETIRED:
         raise StateRetired(path=old, new=target.mounts["state"])
     if source.needs_state_disk:
-        raise unmovable(asked, "with the copy beneath it named as the authority")
+        raise unmovable(asked, "with the shadowed copy named as the authority")
     disk = plan_disks(host, source, request)[1]
     check_not_config_disk(host, disk.maj_min, disk.device, old)
     free = int(disk.size * _USABLE) - host["moving"]["used"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two copies of state, one beneath the mount of the other: the evidence, and who decides.
+"""Two copies of state, one shadowed by the mount of the other: the evidence, and who decides.
 
 The collection never chooses. An operator names the authority for one host and for the
 evidence that was shown; a decision for other evidence, or another host, decides nothing.
@@ -14,9 +14,9 @@ from typing import Optional, TypedDict
 
 from ..copy.copy_errors import AuthorityUnusable, ShadowConflict
 from ..copy.manifest import FILE, RULES, Entry, show
-from .shadow import BENEATH, DIFFER, LIVE, SAME, TICK, Found, conflicts
+from .shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME, TICK, Found, conflicts
 
-MOUNTED, HIDDEN = "mounted", "hidden"
+MOUNTED, SHADOWED = "mounted", "shadowed"
 """What may be named as the authority."""
 
 VARIABLE = "state_layout_authority"
@@ -48,14 +48,14 @@ class Copy(TypedDict):
 
 
 class Shadow(TypedDict):
-    """The evidence for one mount point that has more beneath it than leftovers."""
+    """The evidence for one mount that shadows more than leftovers."""
 
     trouble: str
     """Why the copies could not be compared; empty when they were."""
     mounted: Optional[Copy]
-    hidden: Optional[Copy]
+    shadowed: Optional[Copy]
     counts: dict[str, int]
-    """Paths that are the same, only beneath, only live, or differ."""
+    """Paths that are the same, only shadowed, only mounted, or differ."""
     names: list[str]
     """A few of the paths in conflict."""
     conflicts: int
@@ -79,7 +79,7 @@ def counted(entries: Iterable[Entry], leftovers: Iterable[bytes]) -> list[Entry]
 
 def compared(found: Sequence[Found]) -> tuple[dict[str, int], list[str], int]:
     """How many paths are where, a few of those in conflict, and how many those are."""
-    counts = dict.fromkeys((SAME, BENEATH, LIVE, DIFFER), 0)
+    counts = dict.fromkeys((SAME, ONLY_SHADOWED, ONLY_MOUNTED, DIFFER), 0)
     for each in found:
         counts[each.where] += not each.harmless
     stand = conflicts(found)
@@ -89,7 +89,7 @@ def compared(found: Sequence[Found]) -> tuple[dict[str, int], list[str], int]:
 
 def digest(shadow: Shadow) -> str:
     """A few letters for the evidence; numbers of a copy that containers write to are not in it."""
-    copies = [shadow["mounted"], shadow["hidden"]]
+    copies = [shadow["mounted"], shadow["shadowed"]]
     moving = any(copy and is_used(copy) for copy in copies)
     facts: list[object] = [shadow["trouble"], {} if moving else shadow["counts"]]
     for copy in copies:
@@ -125,12 +125,12 @@ def _say(name: str, copy: Copy) -> str:
 
 def evidence(shadow: Shadow) -> str:
     """Both copies and what differs, for people, without content."""
-    if shadow["trouble"] or not shadow["mounted"] or not shadow["hidden"]:
+    if shadow["trouble"] or not shadow["mounted"] or not shadow["shadowed"]:
         return f"they could not be compared: {shadow['trouble']}"
     counts = shadow["counts"]
     said = ", ".join(f"{number} {where}" for where, number in counts.items())
     names = ", ".join(shadow["names"])
-    both = (_say(MOUNTED, shadow["mounted"]), _say(HIDDEN, shadow["hidden"]))
+    both = (_say(MOUNTED, shadow["mounted"]), _say(SHADOWED, shadow["shadowed"]))
     return f"{both[0]} -- {both[1]} -- paths: {said}, among them {names}"
 
 
@@ -145,7 +145,7 @@ def decided(decisions: Sequence[str], host: str, shadow: Shadow) -> str:
             continue
         copy, _colon, evidence_of = decision[len(host) + 1 :].partition(":")
         wanted = digest(shadow)
-        if copy not in (MOUNTED, HIDDEN) or evidence_of != wanted or found not in ("", copy):
+        if copy not in (MOUNTED, SHADOWED) or evidence_of != wanted or found not in ("", copy):
             raise AuthorityUnusable(
                 variable=VARIABLE, found=decision, host=host, wanted=wanted, now=evidence(shadow)
             )
@@ -156,7 +156,7 @@ def decided(decisions: Sequence[str], host: str, shadow: Shadow) -> str:
 def refuse(path: str, host: str, shadow: Shadow, moves: bool) -> ShadowConflict:
     """The refusal that shows the evidence and says how to decide."""
     wanted = digest(shadow)
-    how = f"-e {VARIABLE}={host}:{MOUNTED}:{wanted} or {host}:{HIDDEN}:{wanted}"
+    how = f"-e {VARIABLE}={host}:{MOUNTED}:{wanted} or {host}:{SHADOWED}:{wanted}"
     if not moves:
         how += ", and for the latter a layout to move to with -e layout="
     return ShadowConflict(path=path, found=evidence(shadow), how=how)
@@ -174,15 +174,15 @@ def decide(
     if shadow is None:
         return ""
     named = decided(decisions, host, shadow)
-    if named == HIDDEN and not moves:
+    if named == SHADOWED and not moves:
         raise refuse(path, host, shadow, moves)
     if named:
         return named
-    mounted, hidden = shadow["mounted"], shadow["hidden"]
+    mounted, shadowed = shadow["mounted"], shadow["shadowed"]
     if not shadow["trouble"] and not shadow["conflicts"]:
-        # All that lies beneath is a leftover, or mounted just the same: nothing is lost with it.
+        # All that is shadowed is a leftover, or mounted just the same: nothing is lost with it.
         return MOUNTED
-    if not moves and mounted and hidden and not is_used(hidden):
+    if not moves and mounted and shadowed and not is_used(shadowed):
         if is_used(mounted) or mounted["role"] == "active":
             return ""
     raise refuse(path, host, shadow, moves)
@@ -191,11 +191,9 @@ def decide(
 def say_authority(path: str, authority: str, shadow: Shadow) -> str:
     """For a move: what becomes of the copy that does not count, and who is stopped with it."""
     if not shadow["conflicts"]:
-        return (
-            f"beneath {path} lie leftovers and what is mounted there just the same: renamed aside"
-        )
-    mounted, hidden = shadow["mounted"], shadow["hidden"]
-    loser = hidden if authority == MOUNTED else mounted
+        return f"{path} shadows leftovers, and what is mounted there just the same: renamed aside"
+    mounted, shadowed = shadow["mounted"], shadow["shadowed"]
+    loser = shadowed if authority == MOUNTED else mounted
     using = ", ".join(users(loser)) if loser else ""
     stopped = (
         f"; {using} work with it, are stopped in the move, and it is proved that nobody holds it"
@@ -211,6 +209,6 @@ def say_authority(path: str, authority: str, shadow: Shadow) -> str:
 def note(path: str, shadow: Shadow) -> str:
     """For a run that leaves it where it is."""
     return (
-        f"beneath the mount at {path} lies what may be a second copy of state, left as it is; a move "
+        f"the mount at {path} shadows what may be a second copy of state, left as it is; a move "
         f"will ask which of them counts: {evidence(shadow)}"
     )

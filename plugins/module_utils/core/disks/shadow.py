@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies beneath a mount point, compared with what is mounted there: leftover, or state?
+"""What a mount shadows, compared with what is mounted there: leftover, or state?
 
 Nothing is merged, and no copy is chosen: leftovers that the product's own scripts make
 by themselves go aside with a move, and anything else is a conflict that an operator
@@ -14,7 +14,7 @@ from typing import Any
 
 from ..copy.manifest import DIRECTORY, FILE, LINK, Entry, show
 
-SAME, BENEATH, LIVE, DIFFER = "same", "only beneath", "only live", "differ"
+SAME, ONLY_SHADOWED, ONLY_MOUNTED, DIFFER = "same", "only shadowed", "only mounted", "differ"
 
 STUB = "instance.yaml"
 STUB_MAX = 4096
@@ -28,13 +28,13 @@ class Found:
 
     path: bytes
     where: str
-    """same, only beneath, only live or differ."""
+    """same, only shadowed, only mounted or differ."""
     kind: str
     size: int
     mtime_ns: int
     uid: int
     harmless: bool = False
-    """Whether the product's scripts make it by themselves; only of what is beneath."""
+    """Whether the product's scripts make it by themselves; only of what is shadowed."""
 
     def __str__(self) -> str:
         """For people."""
@@ -47,7 +47,7 @@ class Found:
 
 
 def is_harmless(name: str, kind: str, size: int, stub: bool) -> bool:
-    """Whether what is at the top of a hidden directory is a leftover of the product's scripts.
+    """Whether what is at the top of a shadowed directory is a leftover of the product's scripts.
 
     They make these at every boot or tick, wherever STATE_DIR points; none holds state.
     size: bytes of a file, entries of a directory; stub: what is_stub says of an instance.yaml.
@@ -61,17 +61,17 @@ def is_harmless(name: str, kind: str, size: int, stub: bool) -> bool:
     return name == TICK or (name.endswith(".lock") and size == 0)
 
 
-def is_same(beneath: Entry, live: Entry) -> bool:
+def is_same(shadowed: Entry, mounted: Entry) -> bool:
     """Whether two entries hold the same: kind and content, or where a link points.
 
     Owners, modes and times may differ: both entries stay, whichever is used. Content
     that is unknown, because the file was being written, is the same as nothing.
     """
-    if beneath.kind != live.kind:
+    if shadowed.kind != mounted.kind:
         return False
-    if beneath.kind == FILE:
-        return bool(beneath.content) and beneath.content == live.content
-    return beneath.target == live.target if beneath.kind == LINK else True
+    if shadowed.kind == FILE:
+        return bool(shadowed.content) and shadowed.content == mounted.content
+    return shadowed.target == mounted.target if shadowed.kind == LINK else True
 
 
 def harmless(entries: Mapping[bytes, Entry], stub: bool) -> set[bytes]:
@@ -94,21 +94,23 @@ def harmless(entries: Mapping[bytes, Entry], stub: bool) -> set[bytes]:
 
 
 def classify(
-    beneath: Iterable[Entry], live: Mapping[bytes, Entry], stub: bool = False
+    shadowed: Iterable[Entry], mounted: Mapping[bytes, Entry], stub: bool = False
 ) -> list[Found]:
-    """Each path of either tree, beneath ones first; ``live`` has content where both have the path.
+    """Each path of either tree, shadowed ones first; ``mounted`` has content where both have the path.
 
-    stub: what is_stub says of the instance.yaml beneath.
+    stub: what is_stub says of the shadowed instance.yaml.
     """
-    entries = {entry.path: entry for entry in beneath if entry.path}
+    entries = {entry.path: entry for entry in shadowed if entry.path}
     leftovers = harmless(entries, stub)
     found = []
     for path, entry in entries.items():
-        where = BENEATH
-        if path in live:
-            where = SAME if is_same(entry, live[path]) else DIFFER
+        where = ONLY_SHADOWED
+        if path in mounted:
+            where = SAME if is_same(entry, mounted[path]) else DIFFER
         found.append(_found(entry, where, path in leftovers))
-    found += [_found(e, LIVE) for path, e in live.items() if path and path not in entries]
+    found += [
+        _found(e, ONLY_MOUNTED) for path, e in mounted.items() if path and path not in entries
+    ]
     return found
 
 
@@ -119,8 +121,8 @@ def _found(entry: Entry, where: str, harmless: bool = False) -> Found:
 
 
 def conflicts(found: Iterable[Found]) -> list[Found]:
-    """What lies beneath and is neither a leftover nor mounted just the same."""
-    return [each for each in found if each.where not in (LIVE, SAME) and not each.harmless]
+    """What is shadowed and is neither a leftover nor mounted just the same."""
+    return [each for each in found if each.where not in (ONLY_MOUNTED, SAME) and not each.harmless]
 
 
 def lost(before: Iterable[Entry], after: Iterable[Entry]) -> list[bytes]:

@@ -197,7 +197,7 @@ class ForbiddenMount(Refusal):
 class MountPointInUse(Refusal):
     code = "AH029"
     sentence = (
-        "'{mount_point}' is not mounted but holds files, which a mount would hide (found {found}); "
+        "'{mount_point}' is not mounted but holds files, which a mount would shadow (found {found}); "
         "move them to the disk, or aside"
     )
 
@@ -354,10 +354,10 @@ class UnsuitableEngine(Refusal):
     sentence = "the Docker engine here is {found}, where {why}; use the distribution's docker.io or docker-ce"
 
 
-class StateHidden(Refusal):
+class MountOverState(Refusal):
     code = "AH052"
     sentence = (
-        "service '{service}' mounts something else ({found}) at '{path}', where it would hide the state; "
+        "service '{service}' mounts something else ({found}) at '{path}', where it would shadow the state; "
         "find the file of the chain that does it and take it out"
     )
 

@@ -225,8 +225,8 @@ class Host(TypedDict):
     state: dict[str, StatePlace]
     mount_points: dict[str, list[str]]
     """Names in each mount point of the table that is not mounted."""
-    bare: dict[str, str]
-    """Each mount point of the table at which a disk is mounted -> what is beneath, see core/disks/bare.py."""
+    guards: dict[str, str]
+    """Each mount point of the table at which a disk is mounted -> whether it is immutable itself, see core/disks/guards.py."""
     point_trouble: dict[str, str]
     """Why a mount point that is not mounted could not become one; only those with trouble."""
     compose_files: list[str]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from ..disks.bare import to_guard
 from ..disks.disks import DiskPlan
+from ..disks.guards import to_guard
 from ..layout.layouts import Layout
 from ..move.plan_file import MADE
 from .facts import Host
@@ -65,10 +65,10 @@ def needed(
     """The parts whose tasks are to run, in order.
 
     move: the part of the plan, empty for none; parts: see ``asked``. With a move those after it are told
-    in a check run alone; a run observes anew after it. In the middle of one, or while state lies
-    beneath a mount, what will be left of the tree to do can't be looked at.
+    in a check run alone; a run observes anew after it. In the middle of one, or while a mount
+    shadows state, what will be left of the tree to do can't be looked at.
     """
-    kept = _has_disks_to_keep(host, disks) or to_guard(disks, host["bare"])
+    kept = _has_disks_to_keep(host, disks) or to_guard(disks, host["guards"])
     found = [DISKS] if kept else []
     if move:
         tree = [TREE] if move["new"] and move["kind"] != "promote" else []

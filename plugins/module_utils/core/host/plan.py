@@ -12,9 +12,9 @@ from ..compose.project import check_project
 from ..compose.stack import left_behind, run_since_before
 from ..disks import fstab
 from ..disks.authority import decide, note
-from ..disks.bare import to_guard
 from ..disks.disks import DiskPlan, Request, check_record, plan_disks
 from ..disks.elsewhere import check_elsewhere
+from ..disks.guards import to_guard
 from ..layout.boot import check_boot
 from ..layout.choice import asked_layout, check_trust, choose_layout, current_layout
 from ..layout.layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
@@ -56,7 +56,7 @@ def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
     if stale:
         notes.append(
             f"containers were started before their disk was mounted, and do not see it: {', '.join(stale)}; the "
-            "run recreates them, or stops if there are files beneath the mount"
+            "run recreates them, or stops if the mount shadows files"
         )
     both = layout_overlays(split(host["env"]["values"].get("COMPOSE_FILE", "")))
     others = set(both) - {layout.overlay, LAYOUTS[DEFAULT_LAYOUT].overlay}
@@ -79,8 +79,8 @@ def _authority(host: Host, layout: Layout, request: Mapping[str, Any], moves: bo
     return decide(layout.mounts["state"], shadows, decisions, name, moves)
 
 
-def _beneath(host: Host, move: Optional[MovePlan]) -> list[str]:
-    """Notes of what lies beneath a mount and stays there in this run."""
+def _shadowed(host: Host, move: Optional[MovePlan]) -> list[str]:
+    """Notes of what a mount shadows and what stays there in this run."""
     shadows = host["moving"]["shadows"] if not move else {}
     return [note(path, shadow) for path, shadow in shadows.items() if shadow["conflicts"]]
 
@@ -151,7 +151,7 @@ def _decided(
     current = chain_now(host["env"]["values"], host["compose_files"], host["project"]["path"])
     backend = host["moving"]["backend"]
     chain = chain_for(layout, current, profiles, host["compose_files"], backend)
-    notes, kept = [*_notes(host, layout, disks), *_beneath(host, move)], list[str]()
+    notes, kept = [*_notes(host, layout, disks), *_shadowed(host, move)], list[str]()
     notes += [order] if (order := order_note(current, chain)) else []
     notes += move.remarks if move else ()
     tools = LEAVE
@@ -193,7 +193,10 @@ def _decided(
             *([backup_line(request.get("pre_move") or {})] if part.get("new") else ()),
             f"layout {layout.name} ({source}): state in {layout.state_dir}",
             *(disk.sentence for disk in disks),
-            *(f"make {path} immutable beneath its mount" for path in to_guard(disks, host["bare"])),
+            *(
+                f"make the mount point {path} itself immutable"
+                for path in to_guard(disks, host["guards"])
+            ),
             *kept,
             *(f"note: {note}" for note in notes),
         ],

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from ..disks.bare import IMMUTABLE, say
+from ..disks.guards import IMMUTABLE, say
 
 FORMAT = 1
 
@@ -19,8 +19,8 @@ class Disk(TypedDict):
     uuid: str
     right: bool
     """Whether it is mounted there as a whole."""
-    bare: str
-    """What its mount point is beneath: immutable, writable, filled, unable or unknown; see core/disks/bare.py."""
+    guard: str
+    """What its mount point itself is: immutable, writable, filled, unable or unknown; see core/disks/guards.py."""
 
 
 class Service(TypedDict):
@@ -100,8 +100,8 @@ def lines(found: Status) -> list[str]:
     for disk in found["disks"]:
         state = "mounted" if disk["right"] else "NOT MOUNTED"
         said.append(f"{disk['role'] + ' disk':<12} {disk['path']}: {state} (UUID {disk['uuid']})")
-        if disk["bare"] != IMMUTABLE:
-            said.append(f"{'':<12} {disk['path']}: {say(disk['bare'])}")
+        if disk["guard"] != IMMUTABLE:
+            said.append(f"{'':<12} {disk['path']}: {say(disk['guard'])}")
     for each in found["containers"]:
         health = f", {each['health']}" if each["health"] else ""
         said.append(f"container    {each['name']}: {each['state']}{health}")

@@ -45,7 +45,7 @@ def check_state_on(host: Host, current: Optional[Layout], chosen: Layout, state_
 
 
 def _check_not_covered(host: Host, layout: Layout, state_on: str) -> None:
-    """Within one layout the disk's mount would cover the directory, or the directory be covered."""
+    """Within one layout the disk's mount would shadow the directory, or the directory be shadowed."""
     # A disk that is this host's own and is not mounted now is mounted by this very run.
     own = bool(recorded_uuid(host, "state"))
     is_mounted = own or mounted_at(host, layout.mounts["state"]) is not None

@@ -14,10 +14,10 @@ class BackendNotMovable(Refusal):
     )
 
 
-class HiddenState(Refusal):
+class ShadowedState(Refusal):
     code = "AH062"
     sentence = (
-        "beneath the mount at '{path}' lies what may be a second copy of state (found {found}), and nobody has "
+        "the mount at '{path}' shadows what may be a second copy of state (found {found}), and nobody has "
         "decided which counts; run again, which shows both copies and how to decide"
     )
 
@@ -85,7 +85,7 @@ class CanaryLost(Refusal):
 
 class CanNotLook(Refusal):
     code = "AH072"
-    sentence = "can't look at '{path}' beneath its mount ({found}), so nothing is moved; Linux 5.2 or later can"
+    sentence = "can't look at '{path}' without its mount ({found}), so nothing is moved; Linux 5.2 or later can"
 
 
 class StrayContainers(Refusal):

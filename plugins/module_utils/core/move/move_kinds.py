@@ -13,7 +13,7 @@ from typing import Any
 
 from ..copy.copy_targets import Asked, blank_disk, data_disk, disk_above, unmovable
 from ..copy.precopy import MAX_ROUNDS
-from ..disks.authority import HIDDEN
+from ..disks import authority
 from ..disks.disks import DIRECTORY, DISK
 from ..host.text import say_size
 from ..layout.layouts import Layout
@@ -97,13 +97,13 @@ def _directory_shows(status: MoveStatus) -> bool:
 
 
 def _disk_or_directory_shows(status: MoveStatus) -> bool:
-    """The disk with what was on it before, or what lies beneath."""
+    """The disk with what was on it before, or what it shadowed."""
     unused = status.facts["roles"].get(status.old) not in (INCOMPLETE, SEALED)
     return _directory_shows(status) or (_disk_shows(status) and unused)
 
 
 def _is_directory(status: MoveStatus) -> bool:
-    return status.bare(status.old)["kind"] == "directory"
+    return status.unmounted(status.old)["kind"] == "directory"
 
 
 def _disk_at_new(status: MoveStatus) -> bool:
@@ -114,7 +114,7 @@ def _copy_at_new(status: MoveStatus) -> bool:
     """A proved directory is at the new place, and nothing is mounted over it."""
     shadowed = any(point["target"] == status.new for point in status.facts["points"])
     proved = status.facts["roles"].get(status.new) in (SEALED, ACTIVE)
-    return proved and not shadowed and status.bare(status.new)["kind"] == "directory"
+    return proved and not shadowed and status.unmounted(status.new)["kind"] == "directory"
 
 
 def _says_remount(status: MoveStatus) -> str:
@@ -130,14 +130,14 @@ def _says_copy(status: MoveStatus, source: str, target: str, kept: str) -> str:
 
 
 def _shadowed_bytes(status: MoveStatus) -> int:
-    """Bytes of state beneath the mount, as far as that has been looked at."""
+    """Bytes of shadowed state, as far as that has been looked at."""
     found = status.facts["shadows"].get(status.old)
-    return found["hidden"]["bytes"] if found and found["hidden"] else status.facts["used"]
+    return found["shadowed"]["bytes"] if found and found["shadowed"] else status.facts["used"]
 
 
 def _says_promote(status: MoveStatus) -> str:
     return (
-        f"{say_size(_shadowed_bytes(status))} beneath the mount are copied to {status.disk['device']} while the "
+        f"{say_size(_shadowed_bytes(status))} that the mount shadows are copied to {status.disk['device']} while the "
         "stack is down; what is on the disk now is renamed aside there, and the directory kept aside"
     )
 
@@ -162,18 +162,18 @@ def _nothing(_asked: Asked) -> dict[str, Any]:
 
 PROMOTE = Kind(
     "promote", SHADOWED, DISK,
-    # Once the disk is unmounted the way back leads to the state beneath, and no boot may bring it back.
+    # Once the disk is unmounted the way back leads to the state that it shadowed, and no boot may bring it back.
     before=("intent", "overlay", "point", "idle", "unlist"),
     down=("stop", "quiet", "reveal", "aside", "stage", "whole", "final", "verify", "seal", "fstab",
           "expose", COMMIT, "retire", "place", "start"),
     after=("unstage", *_AFTER),
-    fits=lambda asked: bool(asked.disk_at_old) and asked.authority == HIDDEN,
+    fits=lambda asked: bool(asked.disk_at_old) and asked.authority == authority.SHADOWED,
     disk=disk_above,
     intact=_disk_or_directory_shows, there=_disk_at_new,
     superseded=lambda status: not _is_directory(status),
     says=_says_promote, downtime=_all_to_copy, once_shown="copy",
 )  # fmt: skip
-"""State lies shadowed beneath the state disk's mount, and is copied to that disk."""
+"""The state disk's mount shadows state, which is copied to that disk."""
 
 COPY_BACK = Kind(
     "copy_back", DISK, DIRECTORY,

@@ -27,7 +27,7 @@ INCOMPLETE, SEALED, ACTIVE, RETIRED = "incomplete", "sealed", "active", "retired
 
 
 class Leftover(TypedDict):
-    """One thing in a bare directory."""
+    """One thing in a directory as it is unmounted."""
 
     name: str
     kind: str
@@ -38,8 +38,8 @@ class Leftover(TypedDict):
     """Of an instance.yaml: whether it says that the backend is duckdb, and nothing else."""
 
 
-class Bare(TypedDict):
-    """What is at a path on its parent's filesystem: below a mount, if one is there."""
+class Unmounted(TypedDict):
+    """What is at a path on its parent's filesystem: shadowed, if something is mounted there."""
 
     kind: str
     """absent, directory, link, other, or unknown: then ``target`` says why."""
@@ -72,7 +72,7 @@ class Moving(TypedDict):
     """The keys of .env that say where state is: DATA_DIR, STATE_DIR, COMPOSE_FILE."""
     env_keys: list[str]
     points: list[Point]
-    bare: dict[str, Bare]
+    unmounted: dict[str, Unmounted]
     """State directory -> what is there without its mount."""
     lines: dict[str, str]
     """Mount point -> spec, for the fstab lines at the table's state mount points."""
@@ -81,7 +81,7 @@ class Moving(TypedDict):
     marker: str
     """The layout that the marker on the state disk names, or empty."""
     shadows: dict[str, Shadow]
-    """Mount point -> evidence, for those that have more beneath them than leftovers."""
+    """Mount point -> evidence, for those that shadow more than leftovers."""
     roles: dict[str, str]
     """Path -> role that the marker there names; only for directories that have one."""
     blocked: dict[str, str]
@@ -134,7 +134,7 @@ class MoveStatus:
     disk: Mapping[str, Any] = field(default_factory=dict)
     """What is copied to, as the part ``disks`` of a plan has it: the state disk, or the data disk."""
     authority: str = ""
-    """Which copy counts where one lies beneath the mount of another; empty while nobody has decided."""
+    """Which copy counts where one is shadowed by the mount of another; empty while nobody has decided."""
 
     @property
     def old(self) -> str:
@@ -173,7 +173,7 @@ class MoveStatus:
 
         Going back, the stack is started on nothing else: without the link it takes another database.
         """
-        found, link = self.bare(self.new), self.source.links.get(self.new)
+        found, link = self.unmounted(self.new), self.source.links.get(self.new)
         # Where the disk itself still is, readers find the state all the same.
         linked = self.mounted(self.new) or (found["kind"], found["target"]) == ("link", link)
         intent = intent_in(self.facts)
@@ -195,13 +195,13 @@ class MoveStatus:
         """Whether the state disk itself, not another one or a part of it, is mounted at ``path``."""
         return any(is_disk(point, path, self.uuid) for point in self.facts["points"])
 
-    def bare(self, path: str) -> Bare:
+    def unmounted(self, path: str) -> Unmounted:
         """What is at ``path`` without its mount."""
-        return self.facts["bare"].get(path) or {"kind": "absent", "target": "", "entries": []}
+        return self.facts["unmounted"].get(path) or {"kind": "absent", "target": "", "entries": []}
 
     def placed(self) -> bool:
         """Whether the place of the old mount is as the target has it: its link, or nothing."""
-        found = self.bare(self.old)
+        found = self.unmounted(self.old)
         wanted = self.target.links.get(self.old)
         if wanted is None:
             return found["kind"] == "absent"
@@ -243,8 +243,8 @@ def inside(facts: Moving, path: str) -> list[str]:
     )
 
 
-def no_leftovers(found: Bare) -> list[str]:
-    """Names in a bare directory that the product's own scripts do not make by themselves."""
+def no_leftovers(found: Unmounted) -> list[str]:
+    """Names in such a directory that the product's own scripts do not make by themselves."""
     return [
         e["name"]
         for e in found["entries"]

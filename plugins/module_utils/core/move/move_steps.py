@@ -107,9 +107,9 @@ STEPS: Mapping[str, Step] = {
         ),
         Step(
             "point", "make the mount point {new}, immutable where the filesystem can",
-            "nothing can be written beneath it while its disk is missing",
+            "nothing can be written to it while its disk is missing",
             "take it away, and put back the link that was there",
-            lambda s: s.bare(s.new)["kind"] == "directory",
+            lambda s: s.unmounted(s.new)["kind"] == "directory",
         ),
         Step(
             "fstab", "add the state disk at {new} to /etc/fstab",
@@ -126,7 +126,7 @@ STEPS: Mapping[str, Step] = {
             "found now, it costs no downtime", "none is needed", _proved("idle"),
         ),
         Step(
-            "unlist", "take {old} out of /etc/fstab, so that a boot shows what lies beneath",
+            "unlist", "take {old} out of /etc/fstab, so that a boot shows what its mount shadows",
             "that is the state, by decision; the disk's own content is not to be started on",
             "put the line back while the disk is still mounted",
             lambda s: s.committed or s.old not in s.facts["lines"],
@@ -141,7 +141,7 @@ STEPS: Mapping[str, Step] = {
             "a writer left over would be cut off", "none is needed", _proved("quiet"),
         ),
         Step(
-            "reveal", "unmount {old}: the state beneath it shows, and is what the stack goes back to",
+            "reveal", "unmount {old}: the shadowed state shows, and is what the stack goes back to",
             "the copy that does not count must not be in anybody's way",
             "none is needed: what shows is the state, by decision",
             lambda s: s.committed or not s.mounted(s.old),

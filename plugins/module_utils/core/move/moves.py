@@ -28,11 +28,11 @@ from .move_errors import (
     BackendNotMovable,
     CanNotLook,
     CopyMustEnd,
-    HiddenState,
     LinkForeign,
     MountInside,
     MovePlaceInUse,
     NotReplaceable,
+    ShadowedState,
     StateDiskHeld,
     StateDiskShared,
     StateRetired,
@@ -93,9 +93,9 @@ class MovePlan:
         for number, (step, phase) in enumerate(self.steps, start=1):
             down = " [stack down]" if phase == DOWN else ""
             lines.append(f"  {number:2}. {STEPS[step].says(status)}{down}")
-        beneath = status.facts["shadows"].get(status.old)
-        if beneath and status.authority:
-            lines.append(say_authority(status.old, status.authority, beneath))
+        shadow = status.facts["shadows"].get(status.old)
+        if shadow and status.authority:
+            lines.append(say_authority(status.old, status.authority, shadow))
         return [*lines, f"expected downtime: {self.downtime}"]
 
     @property
@@ -134,8 +134,8 @@ def check_movable(status: MoveStatus) -> None:
     """Raise a Refusal unless this version can move this state without risk."""
     facts, old, new = status.facts, status.old, status.new
     for path in (old, new):
-        if status.bare(path)["kind"] == "unknown":
-            raise CanNotLook(path=path, found=status.bare(path)["target"])
+        if status.unmounted(path)["kind"] == "unknown":
+            raise CanNotLook(path=path, found=status.unmounted(path)["target"])
     if facts["backend"] != "duckdb":
         raise BackendNotMovable(path=status.source.state_dir, found=facts["backend"])
     found = inside(facts, old) + inside(facts, new)
@@ -146,9 +146,9 @@ def check_movable(status: MoveStatus) -> None:
     if status.kind.copies and not status.committed and facts["roles"].get(old) == RETIRED:
         raise StateRetired(path=old, new=new)
     _check_can_be_done(status)
-    hidden = no_leftovers(status.bare(old))
-    if hidden and status.kind.state_was != DIRECTORY and not status.authority:
-        raise HiddenState(path=old, found=", ".join(hidden[:5]))
+    shadowed = no_leftovers(status.unmounted(old))
+    if shadowed and status.kind.state_was != DIRECTORY and not status.authority:
+        raise ShadowedState(path=old, found=", ".join(shadowed[:5]))
     _check_new_place(status)
 
 
@@ -168,7 +168,7 @@ def _check_can_be_done(status: MoveStatus) -> None:
 
 def _check_new_place(status: MoveStatus) -> None:
     """The new mount point must be absent, a directory without anything of worth, or the source's link."""
-    new, found = status.new, status.bare(status.new)
+    new, found = status.new, status.unmounted(status.new)
     if status.mounted(new) or (
         status.kind.state_goes == DIRECTORY and status.facts["intent"] and status.there
     ):

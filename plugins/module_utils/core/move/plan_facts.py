@@ -71,7 +71,7 @@ def facts_of(host: Host) -> dict[str, str]:
             {key: values[key] for key in _ENV_KEYS if key in values},
         ],
         "services": sorted(services),
-        "beneath": {path: digest(shadow) for path, shadow in moving["shadows"].items()},
+        "shadowed": {path: digest(shadow) for path, shadow in moving["shadows"].items()},
     }
     return {part: _hash(value) for part, value in parts.items()}
 

@@ -64,9 +64,9 @@ def late(status: MoveStatus, data_uuid: str, seen: Seen) -> list[tuple[str, str]
     found: list[tuple[str, str]] = []
     needed = must_show(status, data_uuid)
     for path, uuid in {**needed, **may_show(status)}.items():
-        # What is mounted on the bare directory would be covered by the disk that belongs above it.
-        covered = any(is_below(path, above) for above, _uuid in found)
-        if seen.shown.get(path) == uuid and not covered:
+        # What is mounted on the unmounted directory would be shadowed by the disk that belongs above it.
+        shadowed = any(is_below(path, above) for above, _uuid in found)
+        if seen.shown.get(path) == uuid and not shadowed:
             continue
         needs = path in needed
         if path in seen.shown and seen.shown[path] != uuid:

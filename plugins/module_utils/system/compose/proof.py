@@ -139,7 +139,7 @@ def _why_not(services: Mapping[str, Any], container: Mapping[str, Any]) -> str:
 
 
 def stale(services: Mapping[str, Any], found: Containers, layout: Layout) -> dict[str, list[str]]:
-    """Mount point -> running containers that see what lies beneath it, and nothing else that is wrong.
+    """Mount point -> running containers that see what its mount shadows, and nothing else that is wrong.
 
     They run since before the disk was mounted. A container that sees a third thing is not among
     them: it may hold the disk that was there before, and is told of in the proof.
@@ -155,7 +155,7 @@ def stale(services: Mapping[str, Any], found: Containers, layout: Layout) -> dic
         bad = _wrong(services, container, layout, numbers)
         points = set()
         for need, _seen_there, info in bad.values():
-            point = _is_beneath(need.source, info, layout)
+            point = _shadowing_mount(need.source, info, layout)
             if point is None:
                 break
             points.add(point)
@@ -165,8 +165,8 @@ def stale(services: Mapping[str, Any], found: Containers, layout: Layout) -> dic
     return result
 
 
-def _is_beneath(source: str, info: Optional[os.stat_result], layout: Layout) -> Optional[str]:
-    """The mount point beneath which a container's view of ``source`` lies.
+def _shadowing_mount(source: str, info: Optional[os.stat_result], layout: Layout) -> Optional[str]:
+    """The mount point whose mount shadows what a container sees as ``source``.
 
     Empty where it sees nothing there at all, None where it sees something else.
     """
@@ -179,21 +179,21 @@ def _is_beneath(source: str, info: Optional[os.stat_result], layout: Layout) -> 
         try:
             with moving.parent_of(point) as parent:
                 name = os.path.normpath(os.path.join(os.path.basename(point), rest))
-                bare = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                shadowed = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except (OSError, CanNotLook):
             continue
-        if os.path.samestat(bare, info):
+        if os.path.samestat(shadowed, info):
             return point
     return None
 
 
-def check_beneath(seen: Mapping[str, list[str]]) -> None:
-    """Raise StaleHolds where stale containers may have left files beneath a mount.
+def check_shadowed(seen: Mapping[str, list[str]]) -> None:
+    """Raise StaleHolds where stale containers may have left files that a mount shadows.
 
     seen: as ``stale`` gives it. What can't be looked at is not taken for empty.
     """
     for point, names in sorted(seen.items()):
-        left = files_beneath(point)
+        left = shadowed_files(point)
         if left:
             raise StaleHolds(containers=", ".join(sorted(names)), path=point, found=", ".join(left))
 
@@ -202,8 +202,8 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def files_beneath(point: str) -> list[str]:
-    """A few of the files beneath a mount, without leftovers of the product's scripts and directories."""
+def shadowed_files(point: str) -> list[str]:
+    """A few of the files that a mount shadows, without leftovers of the product's scripts and directories."""
     found: list[str] = []
     try:
         with moving.parent_of(point) as parent:

@@ -66,7 +66,7 @@ def _delete(above: int, name: str, device: int, path: str) -> None:
         raise NotRetired(path=path, known="a mount point, which is never deleted through")
     fd = os.open(name, _DIRECTORY, dir_fd=above)
     try:
-        # A bare mount point that was set aside with what it is in.
+        # A mount point that was set aside with what it is in.
         kernel.set_immutable(fd, False)
         for below in os.listdir(fd):
             _delete(fd, below, device, os.path.join(path, below))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.disks.authority import Copy, Shadow, compared, counted
-from ...core.disks.shadow import BENEATH, DIFFER, LIVE, SAME
+from ...core.disks.shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME
 from ...core.host.errors import Refusal
 from ...core.layout.layouts import resolve_state_dir
 from ...core.move.move_status import Moving, no_leftovers
@@ -18,8 +18,8 @@ from ..host.commands import Failed
 from ..move import moving
 from ..move.moving import Held
 from . import mountinfo
-from .beneath import Both, Tree, look
 from .holders import has_open
+from .shadowed import Both, Tree, look
 
 APP = "app"
 """The service whose image opens the database."""
@@ -126,7 +126,7 @@ def _shadow(path: str, both: Both, looking: _Looking) -> Shadow:
     return {
         "trouble": "",
         "mounted": looking.copy(both.mounted, Held(number), (path, "")),
-        "hidden": looking.copy(both.hidden, moving.held_directory(path), (above, name)),
+        "shadowed": looking.copy(both.shadowed, moving.held_directory(path), (above, name)),
         "counts": counts,
         "names": names,
         "conflicts": stand,
@@ -136,17 +136,17 @@ def _shadow(path: str, both: Both, looking: _Looking) -> Shadow:
 def shadows(
     facts: Moving, docker: str, containers: Sequence[Mapping[str, Any]]
 ) -> dict[str, Shadow]:
-    """The evidence for each mount that hides more than leftovers."""
+    """The evidence for each mount that shadows more than leftovers."""
     found: dict[str, Shadow] = {}
-    for path in sorted({point["target"] for point in facts["points"]} & facts["bare"].keys()):
-        if not no_leftovers(facts["bare"][path]):
+    for path in sorted({point["target"] for point in facts["points"]} & facts["unmounted"].keys()):
+        if not no_leftovers(facts["unmounted"][path]):
             continue
         try:
             found[path] = _shadow(path, look(path), _Looking(docker, containers))
         except (OSError, Refusal, Failed) as error:
             found[path] = {
-                "trouble": str(error), "mounted": None, "hidden": None,
-                "counts": dict.fromkeys((SAME, BENEATH, LIVE, DIFFER), 0), "names": [],
+                "trouble": str(error), "mounted": None, "shadowed": None,
+                "counts": dict.fromkeys((SAME, ONLY_SHADOWED, ONLY_MOUNTED, DIFFER), 0), "names": [],
                 "conflicts": 1,
             }  # fmt: skip
     return found

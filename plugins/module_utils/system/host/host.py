@@ -22,7 +22,7 @@ from ...core.layout import dotenv
 from ...core.layout.layouts import DISKS, mount_points, state_dirs
 from ...core.layout.tree import AGNES_UID, MARKER
 from ..compose import certificates, compose, engine
-from ..disks import bare, devices, elsewhere, evidence, fstab_file
+from ..disks import devices, elsewhere, evidence, fstab_file, guards
 from ..layout import boot, dotenv_file, state_secrets
 from ..layout.trees import kind_of, looking
 from ..move import moving
@@ -227,7 +227,7 @@ def observe(
         "keepers": keepers.observe(),
         "state": {path: state_place(path, mounts) for path in state_dirs()},
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
-        "bare": {point: bare.look(point) for point in sorted(points & targets)},
+        "guards": {point: guards.look(point) for point in sorted(points & targets)},
         "point_trouble": {p: t for p in sorted(points - targets) if (t := point_trouble(p))},
         "compose_files": _compose_files(project_dir),
         "project": observe_project(project_dir, docker),

@@ -92,7 +92,7 @@ def unmount(directory: int, name: str) -> None:
 
 
 @contextmanager
-def uncovered(directory: str) -> Iterator[int]:
+def without_mounts(directory: str) -> Iterator[int]:
     """A descriptor of ``directory`` in which nothing is mounted on anything.
 
     A detached copy of the one mount that holds the directory, without those on top

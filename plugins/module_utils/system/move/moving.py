@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looking at what a move is about: mounts, what is beneath them, .env, fstab, the intent. Read-only."""
+"""Looking at what a move is about: mounts, what they shadow, .env, fstab, the intent. Read-only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...core.layout.backend import UNKNOWN, backend_of, is_stub
 from ...core.layout.layouts import is_below, resolve_data_dir, resolve_state_dir, state_dirs
 from ...core.layout.state_on import CONFIG_DISK
 from ...core.move.move_errors import CanNotLook
-from ...core.move.move_status import Bare, Leftover, Moving, Point, no_leftovers
+from ...core.move.move_status import Leftover, Moving, Point, Unmounted, no_leftovers
 from ..compose.engine import PROJECT_LABEL
 from ..copy import manifest_file
 from ..disks import fstab_file, mountinfo
@@ -92,7 +92,7 @@ class Held:
 
 
 def held_directory(path: str) -> Held:
-    """The directory at ``path`` on its parent's filesystem, beneath whatever is mounted there."""
+    """The directory at ``path`` on its parent's filesystem, without what is mounted there."""
     above = os.path.dirname(path)
     holding = [line for line in mountinfo.read() if is_below(above, line.target)]
     # The longest target holds it, and of those at one place the last.
@@ -108,7 +108,7 @@ def parent_of(path: str) -> Iterator[int]:
     # First without following links; the copy is then made of that very directory.
     with trees.opened(parent) as fd:
         try:
-            with kernel.uncovered(f"/proc/self/fd/{fd}") as below:
+            with kernel.without_mounts(f"/proc/self/fd/{fd}") as below:
                 if os.fstat(below).st_ino != os.fstat(fd).st_ino:
                     raise CanNotLook(path=path, found="another directory than the one opened")
                 yield below
@@ -119,8 +119,8 @@ def parent_of(path: str) -> Iterator[int]:
 
 
 @contextmanager
-def beneath(path: str) -> Iterator[int]:
-    """The directory that lies beneath the mount at ``path``. Raises CanNotLook, OSError."""
+def shadowed(path: str) -> Iterator[int]:
+    """The directory that is shadowed by the mount at ``path``. Raises CanNotLook, OSError."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     with parent_of(path) as above:
         fd = os.open(os.path.basename(path), flags, dir_fd=above)
@@ -145,15 +145,17 @@ def _leftover(directory: int, name: str) -> Leftover:
     return found
 
 
-def bare(path: str, all_of_it: bool = False) -> Bare:
-    """What is at ``path`` on its parent's filesystem, beneath whatever is mounted there.
+def unmounted(path: str, all_of_it: bool = False) -> Unmounted:
+    """What is at ``path`` on its parent's filesystem, without what is mounted there.
 
     all_of_it: every entry, however many there are.
     """
-    found: Bare = {"kind": "absent", "target": "", "entries": []}
+    found: Unmounted = {"kind": "absent", "target": "", "entries": []}
     try:
         with parent_of(path) as parent:
-            return _bare_in(parent, os.path.basename(path), found, None if all_of_it else _SHOWN)
+            return _unmounted_in(
+                parent, os.path.basename(path), found, None if all_of_it else _SHOWN
+            )
     except FileNotFoundError:
         return found
     except (CanNotLook, OSError) as error:
@@ -161,7 +163,7 @@ def bare(path: str, all_of_it: bool = False) -> Bare:
         return {"kind": "unknown", "target": str(error), "entries": []}
 
 
-def _bare_in(parent: int, name: str, found: Bare, shown: Optional[int]) -> Bare:
+def _unmounted_in(parent: int, name: str, found: Unmounted, shown: Optional[int]) -> Unmounted:
     info = os.stat(name, dir_fd=parent, follow_symlinks=False)
     found["kind"] = trees.kind_of(info)
     if found["kind"] == "link":
@@ -215,8 +217,8 @@ def marker(state_dir: str) -> dict[str, Any]:
     return {}
 
 
-def bare_marker(path: str) -> dict[str, Any]:
-    """The marker in the directory at a path, beneath whatever is mounted there, or an empty one."""
+def shadowed_marker(path: str) -> dict[str, Any]:
+    """The marker in the directory at a path, without what is mounted there, or an empty one."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         with parent_of(path) as parent:
@@ -351,7 +353,7 @@ def _blocked(project_dir: str) -> dict[str, str]:
     """Path -> why a move could not write there, for what it must replace or rename."""
     files = {path: fixed(path) for path in ("/etc/fstab", os.path.join(project_dir, ".env"))}
     parents = {os.path.dirname(path) for path in state_dirs()}
-    # A bare mount point is immutable, and what shows there then is no matter.
+    # An unmounted mount point is immutable, and what shows there then is no matter.
     shown = [path for path in parents if path == "/" or mount_at(path)[0]]
     found = {**files, **{path: directory_fixed(path) for path in shown}}
     return {path: why for path, why in found.items() if why}
@@ -394,7 +396,7 @@ def look(
         "env": {key: values[key] for key in _ENV_KEYS if key in values},
         "env_keys": sorted(values),
         "points": found,
-        "bare": {path: bare(path) for path in state_dirs()},
+        "unmounted": {path: unmounted(path) for path in state_dirs()},
         "shadows": {},
         "lines": {e.mount_point: e.spec for e in entries if e.mount_point in state_dirs()},
         "backend": backend(state_dir),

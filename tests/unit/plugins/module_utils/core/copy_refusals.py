@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals of copying, and of what lies beneath mounts: the class, what raises it, the whole sentence."""
+"""Refusals of copying, and of what mounts shadow: the class, what raises it, the whole sentence."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def host(**differs: Any) -> Host:
         "secrets": {"in_env": [*GENERATED, *IN_STATE], "in_state": {}},
         "state": {"/data/state": place("absent"), "/data-state": place("absent")},
         "mount_points": {},
-        "bare": {},
+        "guards": {},
         "point_trouble": {},
         "compose_files": [],
         "project": {"path": "/opt/agnes", "link": "", "name": ""},

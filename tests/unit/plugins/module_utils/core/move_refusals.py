@@ -47,7 +47,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.move.moving impo
 from ansible_collections.agnes.host.plugins.modules import move
 
 from .hosts import blank_disk_host, container, env, ext4, flat_host, nested_host
-from .moving import bare, intent, leftover, moving_of
+from .moving import intent, leftover, moving_of, unmounted
 from .shadows import USED, shadow
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
@@ -128,7 +128,7 @@ def aside_taken(tmp: Path) -> object:
 def swapped() -> Any:
     """A flat host on which the link for readers points elsewhere."""
     made = host_with(FLAT)
-    made["moving"]["bare"]["/data/state"] = bare("link", "/etc")
+    made["moving"]["unmounted"]["/data/state"] = unmounted("link", "/etc")
     return made
 
 
@@ -190,11 +190,11 @@ class Case(NamedTuple):
     message: str
 
 
-HIDDEN = bare("directory", "", leftover("system.duckdb", size=12288))
+SHADOWED = unmounted("directory", "", leftover("system.duckdb", size=12288))
 
 
-def beneath(path: str, found: dict[str, Any]) -> dict[str, Any]:
-    return {**host_with(NESTED)["moving"]["bare"], path: found}
+def shadowed_at(path: str, found: dict[str, Any]) -> dict[str, Any]:
+    return {**host_with(NESTED)["moving"]["unmounted"], path: found}
 
 
 def planned(moving: dict[str, Any]) -> Callable[[Path], object]:
@@ -206,9 +206,9 @@ COPIES = shadow({"role": "active", "epoch": 3}, {**USED, "rows": {}, "uncounted"
 NOW = authority.digest(COPIES)
 EVIDENCE = (
     "mounted (/dev/sdc): files open in no container, seen by none; rows: main.rows 3; 2 files, 10 bytes, "
-    "newest 2026-01-02 03:04:05; marker active, epoch 3 -- hidden (/dev/sdb): files open in app, seen by "
+    "newest 2026-01-02 03:04:05; marker active, epoch 3 -- shadowed (/dev/sdb): files open in app, seen by "
     "app, scheduler; rows not counted (in use by app); 2 files, 10 bytes, newest 2026-01-02 03:04:05; "
-    "marker none -- paths: 1 same, 2 only beneath, 0 only live, 1 differ, among them 'system.duckdb' differ"
+    "marker none -- paths: 1 same, 2 only shadowed, 0 only mounted, 1 differ, among them 'system.duckdb' differ"
 )
 
 
@@ -296,21 +296,21 @@ MOVED = [
         "scripts for it know the nested layout only; move hosts with backend duckdb (see docs/moving.md)",
     ),
     Case(
-        errors.HiddenState, planned({"bare": beneath("/data/state", HIDDEN)}),
-        "AH062: beneath the mount at '/data/state' lies what may be a second copy of state (found "
+        errors.ShadowedState, planned({"unmounted": shadowed_at("/data/state", SHADOWED)}),
+        "AH062: the mount at '/data/state' shadows what may be a second copy of state (found "
         "system.duckdb), and nobody has decided which counts; run again, which shows both copies and how "
         "to decide",
     ),
     Case(
         copy_errors.ShadowConflict, two_copies(),
-        "AH089: beneath the mount at '/data/state' lies what may be a second copy of state, and this "
+        "AH089: the mount at '/data/state' shadows what may be a second copy of state, and this "
         f"collection never chooses between two; found {EVIDENCE}; compare them, then name the authority: -e "
-        f"state_layout_authority=agnes1:mounted:{NOW} or agnes1:hidden:{NOW}",
+        f"state_layout_authority=agnes1:mounted:{NOW} or agnes1:shadowed:{NOW}",
     ),
     Case(
-        copy_errors.AuthorityUnusable, two_copies("agnes1:hidden:old"),
-        "AH090: state_layout_authority has 'agnes1:hidden:old', which decides nothing here (wanted "
-        f"agnes1:mounted:{NOW} or agnes1:hidden:{NOW}, for the evidence as it is now: {EVIDENCE}); look at "
+        copy_errors.AuthorityUnusable, two_copies("agnes1:shadowed:old"),
+        "AH090: state_layout_authority has 'agnes1:shadowed:old', which decides nothing here (wanted "
+        f"agnes1:mounted:{NOW} or agnes1:shadowed:{NOW}, for the evidence as it is now: {EVIDENCE}); look at "
         "it again, then decide",
     ),
     Case(
@@ -336,12 +336,12 @@ MOVED = [
         "first",
     ),
     Case(
-        errors.MovePlaceInUse, planned({"bare": beneath("/data-state", HIDDEN)}),
+        errors.MovePlaceInUse, planned({"unmounted": shadowed_at("/data-state", SHADOWED)}),
         "AH065: '/data-state' can't become the state disk's mount point, found system.duckdb (wanted: "
         "nothing, or an empty directory); move it aside",
     ),
     Case(
-        errors.MovePlaceInUse, planned({"bare": beneath("/data-state", bare("link", "/srv"))}),
+        errors.MovePlaceInUse, planned({"unmounted": shadowed_at("/data-state", unmounted("link", "/srv"))}),
         "AH065: '/data-state' can't become the state disk's mount point, found a link to '/srv' "
         "(wanted: nothing, or an empty directory); move it aside",
     ),
@@ -351,8 +351,8 @@ MOVED = [
         "(wanted: nothing, or an empty directory); move it aside",
     ),
     Case(
-        errors.CanNotLook, planned({"bare": beneath("/data/state", bare("unknown", "not allowed"))}),
-        "AH072: can't look at '/data/state' beneath its mount (not allowed), so nothing is moved; Linux "
+        errors.CanNotLook, planned({"unmounted": shadowed_at("/data/state", unmounted("unknown", "not allowed"))}),
+        "AH072: can't look at '/data/state' without its mount (not allowed), so nothing is moved; Linux "
         "5.2 or later can",
     ),
     Case(
@@ -390,7 +390,7 @@ MOVED = [
     Case(
         errors.NotAsBefore, gone_before,
         "AH079: '/data/state' does not show the state of before the move (found /dev/sdX and /dev/sde and a "
-        "directory beneath), so the stack is not started on it; see 'agnes-host explain', bring it back there, "
+        "directory without its mount), so the stack is not started on it; see 'agnes-host explain', bring it back there, "
         "then run again",
     ),
     Case(

@@ -19,7 +19,9 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps im
 )
 
 
-def bare(kind: str = "directory", target: str = "", *entries: dict[str, Any]) -> dict[str, Any]:
+def unmounted(
+    kind: str = "directory", target: str = "", *entries: dict[str, Any]
+) -> dict[str, Any]:
     """What is at a path without its mount."""
     return {"kind": kind, "target": target, "entries": list(entries)}
 
@@ -35,7 +37,7 @@ def intent(source: str = "nested", target: str = "flat", **differs: Any) -> dict
 
 
 def leftover(name: str, kind: str = "file", size: int = 0, stub: bool = False) -> dict[str, Any]:
-    """One thing in a bare directory."""
+    """One thing in an unmounted directory."""
     return {"name": name, "kind": kind, "size": size, "stub": stub}
 
 
@@ -51,8 +53,8 @@ def moving_of(host: dict[str, Any]) -> dict[str, Any]:
         "env": dict(host["env"]["values"]),
         "env_keys": sorted(host["env"]["values"]),
         "points": mounts,
-        "bare": {
-            path: bare() if path in targets else bare(place["kind"], place["target"])
+        "unmounted": {
+            path: unmounted() if path in targets else unmounted(place["kind"], place["target"])
             for path, place in host["state"].items()
         },
         "lines": {path: spec for path, spec in lines.items() if path in host["state"]},
@@ -86,7 +88,7 @@ def applied(status: MoveStatus, step: str) -> MoveStatus:
         )
         facts["intent"], facts["open_units"] = said, []
     elif step == "point":
-        facts["bare"][status.new] = bare()
+        facts["unmounted"][status.new] = unmounted()
     elif step == "fstab":
         facts["lines"][status.new] = f"UUID={status.uuid}"
     elif step == "format":
@@ -98,12 +100,12 @@ def applied(status: MoveStatus, step: str) -> MoveStatus:
         facts["staged"] = status.uuid
     elif step == "nest":
         # The same, where what was shown is a directory that has changed places with a link.
-        if facts["bare"][status.new]["kind"] == "directory":
-            facts["bare"][status.new] = bare("link", status.source.links[status.new])
+        if facts["unmounted"][status.new]["kind"] == "directory":
+            facts["unmounted"][status.new] = unmounted("link", status.source.links[status.new])
             facts["roles"].pop(status.new)
         facts["staged"] = status.copy_uuid
     elif step == "put":
-        facts["bare"][status.new] = bare()
+        facts["unmounted"][status.new] = unmounted()
         facts["roles"][status.new] = "sealed"
     elif step == "unstage":
         facts["staged"] = ""
@@ -127,7 +129,7 @@ def applied(status: MoveStatus, step: str) -> MoveStatus:
         facts["lines"].pop(status.old, None)
     elif step == "place":
         link = status.target.links.get(status.old)
-        facts["bare"][status.old] = bare("link", link) if link else bare("absent")
+        facts["unmounted"][status.old] = unmounted("link", link) if link else unmounted("absent")
         facts["roles"].pop(status.old, None)
     elif step == "start":
         changes.update(

@@ -219,7 +219,7 @@ PLANNED = [
     ),
     Planned(
         errors.MountPointInUse, host(mount_points={"/data-state": ["a", *"bcdef"]}), FLAT,
-        "AH029: '/data-state' is not mounted but holds files, which a mount would hide (found a, b, "
+        "AH029: '/data-state' is not mounted but holds files, which a mount would shadow (found a, b, "
         "c, d, e); move them to the disk, or aside",
     ),
     Planned(

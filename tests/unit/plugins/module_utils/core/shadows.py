@@ -15,12 +15,12 @@ def seen(device: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def shadow(mounted: dict[str, Any], hidden: dict[str, Any], **differs: Any) -> Any:
+def shadow(mounted: dict[str, Any], shadowed: dict[str, Any], **differs: Any) -> Any:
     """Both copies, different."""
     return {
         "trouble": "", "mounted": {**seen("/dev/sdc"), **mounted},
-        "hidden": {**seen("/dev/sdb"), **hidden},
-        "counts": {"same": 1, "only beneath": 2, "only live": 0, "differ": 1},
+        "shadowed": {**seen("/dev/sdb"), **shadowed},
+        "counts": {"same": 1, "only shadowed": 2, "only mounted": 0, "differ": 1},
         "names": ["'system.duckdb' differ"], "conflicts": 3, **differs,
     }  # fmt: skip
 

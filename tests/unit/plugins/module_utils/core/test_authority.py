@@ -19,7 +19,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.disks.shadow impor
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
-from .move_refusals import HIDDEN, beneath, host_with
+from .move_refusals import SHADOWED, host_with, shadowed_at
 from .shadows import USED, shadow
 
 PATH = "/data/state"
@@ -33,37 +33,37 @@ CONFLICT = shadow({}, USED)
 NOW = authority.digest(CONFLICT)
 
 
-@pytest.mark.parametrize("copy", ["mounted", "hidden"])
+@pytest.mark.parametrize("copy", ["mounted", "shadowed"])
 def test_a_decision_for_this_host_and_this_evidence_counts(copy: str) -> None:
     assert decide(CONFLICT, f"agnes1:{copy}:{NOW}") == copy
-    assert decide(CONFLICT, "agnes2:hidden:0", f"agnes1:{copy}:{NOW}") == copy
+    assert decide(CONFLICT, "agnes2:shadowed:0", f"agnes1:{copy}:{NOW}") == copy
 
 
 @pytest.mark.parametrize(
     "decisions",
     [
         [],
-        [f"agnes2:hidden:{NOW}"],
-        [f"agnes11:hidden:{NOW}"],
-        [f"*:hidden:{NOW}"],
-        ["hidden"],
-        [f"hidden:{NOW}"],
+        [f"agnes2:shadowed:{NOW}"],
+        [f"agnes11:shadowed:{NOW}"],
+        [f"*:shadowed:{NOW}"],
+        ["shadowed"],
+        [f"shadowed:{NOW}"],
     ],
     ids=str,
 )
 def test_a_decision_for_another_host_or_for_all_decides_nothing(decisions: list[str]) -> None:
-    with pytest.raises(ShadowConflict, match=f"agnes1:hidden:{NOW}"):
+    with pytest.raises(ShadowConflict, match=f"agnes1:shadowed:{NOW}"):
         decide(CONFLICT, *decisions)
 
 
 @pytest.mark.parametrize(
     "decisions",
     [
-        ["agnes1:hidden:00000000"],
-        ["agnes1:hidden"],
-        ["agnes1:hidden:"],
+        ["agnes1:shadowed:00000000"],
+        ["agnes1:shadowed"],
+        ["agnes1:shadowed:"],
         [f"agnes1:newer:{NOW}"],
-        [f"agnes1:hidden:{NOW}", f"agnes1:mounted:{NOW}"],
+        [f"agnes1:shadowed:{NOW}", f"agnes1:mounted:{NOW}"],
     ],
     ids=str,
 )
@@ -79,13 +79,13 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("mounted", "hidden"), CHANGES, ids=str)
+@pytest.mark.parametrize(("mounted", "shadowed"), CHANGES, ids=str)
 def test_other_evidence_needs_another_decision(
-    mounted: dict[str, Any], hidden: dict[str, Any]
+    mounted: dict[str, Any], shadowed: dict[str, Any]
 ) -> None:
     # Seen by nobody else, so that taking the one user away shows.
     base = shadow({}, {"opened": ["app"]})
-    changed = shadow(mounted, {"opened": ["app"], **hidden})
+    changed = shadow(mounted, {"opened": ["app"], **shadowed})
     assert authority.digest(changed) != authority.digest(base)
 
 
@@ -103,7 +103,7 @@ def test_equal_copies_and_leftovers_need_no_decision() -> None:
 
 
 def test_what_could_not_be_compared_is_a_conflict() -> None:
-    found = {**shadow({}, {}, trouble="no"), "mounted": None, "hidden": None}
+    found = {**shadow({}, {}, trouble="no"), "mounted": None, "shadowed": None}
     with pytest.raises(ShadowConflict, match="could not be compared: no"):
         decide(found)
 
@@ -114,11 +114,11 @@ PLAIN: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("mounted", "hidden", "goes_on"), PLAIN, ids=str)
+@pytest.mark.parametrize(("mounted", "shadowed", "goes_on"), PLAIN, ids=str)
 def test_a_run_that_moves_nothing_goes_on_only_where_the_mounted_copy_is_in_use(
-    mounted: dict[str, Any], hidden: dict[str, Any], goes_on: bool
+    mounted: dict[str, Any], shadowed: dict[str, Any], goes_on: bool
 ) -> None:
-    found = shadow(mounted, hidden)
+    found = shadow(mounted, shadowed)
     now = authority.digest(found)
     if goes_on:
         assert decide(found, moves=False) == ""
@@ -127,19 +127,21 @@ def test_a_run_that_moves_nothing_goes_on_only_where_the_mounted_copy_is_in_use(
             decide(found, moves=False)
     assert decide(found, f"agnes1:mounted:{now}", moves=False) == "mounted"
     with pytest.raises(ShadowConflict, match="a layout to move to"):
-        decide(found, f"agnes1:hidden:{now}", moves=False)
+        decide(found, f"agnes1:shadowed:{now}", moves=False)
 
 
 def observed(found: Any) -> Any:
-    made = host_with(LAYOUTS["nested"], bare=beneath(PATH, HIDDEN), shadows={PATH: found})
+    made = host_with(
+        LAYOUTS["nested"], unmounted=shadowed_at(PATH, SHADOWED), shadows={PATH: found}
+    )
     return made
 
 
-def test_a_plain_run_notes_what_it_leaves_beneath() -> None:
+def test_a_plain_run_notes_what_it_leaves_shadowed() -> None:
     plan = make_plan(observed(shadow(USED, {})), {"host": "agnes1"})
     assert plan["refusal"] == ""
-    assert "beneath the mount at /data/state lies what may be a second copy" in plan["notes"][-1]
-    assert "only beneath" in plan["sentences"][-1]
+    assert "the mount at /data/state shadows what may be a second copy" in plan["notes"][-1]
+    assert "only shadowed" in plan["sentences"][-1]
 
 
 def test_a_move_is_planned_only_with_a_decision() -> None:
@@ -147,7 +149,7 @@ def test_a_move_is_planned_only_with_a_decision() -> None:
     refused = make_plan(observed(CONFLICT), request)
     assert refused["code"] == "AH089"
     decision = f"agnes1:mounted:{NOW}"
-    for said in (decision, [decision], f"agnes2:hidden:1,{decision}"):
+    for said in (decision, [decision], f"agnes2:shadowed:1,{decision}"):
         plan = make_plan(observed(CONFLICT), {**request, "authority": said})
         assert plan["move"]["authority"] == "mounted"
         assert not any("second copy" in each for each in plan["notes"])
@@ -168,13 +170,13 @@ def tree(contents: dict[bytes, str]) -> dict[bytes, Entry]:
 
 
 @given(TREES, TREES)
-def test_no_content_beneath_is_passed_over(
-    hidden: dict[bytes, str], live: dict[bytes, str]
+def test_no_shadowed_content_is_passed_over(
+    shadowed: dict[bytes, str], mounted: dict[bytes, str]
 ) -> None:
-    """Without a conflict, all content beneath is mounted as well, but for leftovers."""
-    found = classify(tree(hidden).values(), tree(live))
+    """Without a conflict, all shadowed content is mounted as well, but for leftovers."""
+    found = classify(tree(shadowed).values(), tree(mounted))
     _counts, _names, stand = authority.compared(found)
-    lacking = [p for p, content in hidden.items() if live.get(p) != content]
+    lacking = [p for p, content in shadowed.items() if mounted.get(p) != content]
     assert stand == len(lacking)
 
 

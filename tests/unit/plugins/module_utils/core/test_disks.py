@@ -57,7 +57,7 @@ TEST_ACTIONS: list[Any] = [
             devices=[ext4("/dev/sdb", "u-data"), device("/dev/sdc")], asked=host()["asked"]
         ),
         "nested", ["adopt /data", "directory /data/state"],
-        id="a-blank-disk-never-hides-a-directory-with-state",
+        id="a-blank-disk-never-shadows-a-directory-with-state",
     ),
     pytest.param(
         host(asked={**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}),
@@ -215,8 +215,8 @@ TEST_REFUSALS: list[Any] = [
     ),
     pytest.param(
         host(mount_points={"/data": STATE}), "flat",
-        "AH029: '/data' is not mounted but holds files, which a mount would hide (found certs, "
-        "system.duckdb); move them to the disk, or aside", id="files-beneath-the-mount-point",
+        "AH029: '/data' is not mounted but holds files, which a mount would shadow (found certs, "
+        "system.duckdb); move them to the disk, or aside", id="files-in-the-unmounted-mount-point",
     ),
     pytest.param(
         host(

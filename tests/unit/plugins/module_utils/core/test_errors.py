@@ -82,7 +82,7 @@ CONFIG = cut({"services": {"app": {"volumes": [
 ]}}})  # fmt: skip
 WANTED = wanted_mounts(CONFIG, FLAT)
 ONE_MORE = {"type": "bind", "source": "/etc", "target": "/etc", "read_only": True}
-HIDING = {"type": "volume", "source": "other", "target": FLAT.state_dir}
+OVER_STATE = {"type": "volume", "source": "other", "target": FLAT.state_dir}
 
 
 def with_mounts(*volumes: Any) -> dict[str, Any]:
@@ -110,10 +110,10 @@ DECIDED = [
         "the chain that does it and take it out",
     ),
     Case(
-        errors.StateHidden,
-        lambda tmp: wanted_mounts(with_mounts(HIDING), FLAT),
+        errors.MountOverState,
+        lambda tmp: wanted_mounts(with_mounts(OVER_STATE), FLAT),
         "AH052: service 'app' mounts something else (other:/data-state:rw) at '/data-state', where "
-        "it would hide the state; find the file of the chain that does it and take it out",
+        "it would shadow the state; find the file of the chain that does it and take it out",
     ),
     Case(
         errors.EnvValueUnsafe,
@@ -413,9 +413,9 @@ DONE = [
     ),
     Case(
         stack_errors.StaleHolds,
-        lambda tmp: proof.check_beneath({f"{tmp_with_file(tmp)}": ["agnes-app-1"]}),
-        "AH147: containers were started before their disk was mounted (agnes-app-1), and beneath "
-        "the mount at '{tmp}/data' are files that they may have written (found sub/rows); stop "
+        lambda tmp: proof.check_shadowed({f"{tmp_with_file(tmp)}": ["agnes-app-1"]}),
+        "AH147: containers were started before their disk was mounted (agnes-app-1), and the "
+        "mount at '{tmp}/data' shadows files that they may have written (found sub/rows); stop "
         "them, look at the files as AH147 in docs/errors.md shows, move them aside, then run "
         "again",
     ),

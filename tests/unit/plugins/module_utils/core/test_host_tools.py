@@ -85,7 +85,7 @@ def test_sites() -> None:
 def status(**differs: Any) -> Status:
     found: dict[str, Any] = {
         "format": FORMAT, "host": "h", "layout": "nested", "state_dir": "/data/state",
-        "disks": [{"role": "data", "path": "/data", "uuid": "d", "right": True, "bare": "immutable"}],
+        "disks": [{"role": "data", "path": "/data", "uuid": "d", "right": True, "guard": "immutable"}],
         "move": "", "upgrade": "", "engine": "", "problems": [],
         "containers": [{"name": "a", "service": "app", "state": "running", "health": "healthy"}],
         "certificate": {"found": "found", "until": "then", "expired": False},
@@ -124,9 +124,9 @@ ILL: list[tuple[dict[str, Any], str]] = [
 
 def test_a_mount_point_that_can_be_written_to_is_shown_and_is_no_problem() -> None:
     found = status()
-    assert not [line for line in lines(found) if "beneath" in line]
+    assert not [line for line in lines(found) if "unmounted" in line]
     for state in ("writable", "filled", "unable", "unknown"):
-        open_to = status(disks=[{**found["disks"][0], "bare": state}])
+        open_to = status(disks=[{**found["disks"][0], "guard": state}])
         assert problems(open_to) == []
         assert [line for line in lines(open_to) if line.startswith("             /data: ")]
 

@@ -21,16 +21,16 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status i
 
 from .hosts import mount
 from .move_refusals import host_with, one_disk
-from .moving import bare, intent
+from .moving import intent, unmounted
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 OTHER = {**mount("/data/state", "8:64", "u-other"), "fstype": "ext4"}
 OURS = {**mount("/data/state", "8:32", "u-state"), "fstype": "ext4"}
 FLAT_AT = {**mount("/data-state", "8:32", "u-state"), "fstype": "ext4"}
-LINK = {"/data-state": bare(), "/data/state": bare("link", "/data-state")}
-MADE = {"/data-state": bare(), "/data/state": bare()}
-GONE = {"/data/state": bare("absent"), "/data-state": bare("absent")}
-SWAPPED = {"/data/state": bare("link", "/etc"), "/data-state": bare("absent")}
+LINK = {"/data-state": unmounted(), "/data/state": unmounted("link", "/data-state")}
+MADE = {"/data-state": unmounted(), "/data/state": unmounted()}
+GONE = {"/data/state": unmounted("absent"), "/data-state": unmounted("absent")}
+SWAPPED = {"/data/state": unmounted("link", "/etc"), "/data-state": unmounted("absent")}
 
 
 def status(kind: Kind, back: Any = None, **facts: Any) -> MoveStatus:
@@ -50,25 +50,25 @@ def status(kind: Kind, back: Any = None, **facts: Any) -> MoveStatus:
         (REMOUNT, "", {"points": []}, False),
         (REMOUNT, "", {"points": [OURS, OTHER]}, False),
         (REMOUNT, "", {"points": [OTHER, OURS]}, True),
-        (LATE_REMOUNT, "link", {"bare": LINK}, True),
-        (LATE_REMOUNT, "link", {"bare": MADE}, False),
-        (LATE_REMOUNT, "link", {"bare": MADE, "points": [FLAT_AT, OURS]}, True),
-        (LATE_REMOUNT, "absent", {"bare": MADE}, True),
-        (COPY_BACK, "link", {"bare": LINK}, True),
-        (COPY_BACK, "link", {"bare": MADE}, False),
-        (COPY_BACK, "link", {"bare": LINK, "points": []}, False),
+        (LATE_REMOUNT, "link", {"unmounted": LINK}, True),
+        (LATE_REMOUNT, "link", {"unmounted": MADE}, False),
+        (LATE_REMOUNT, "link", {"unmounted": MADE, "points": [FLAT_AT, OURS]}, True),
+        (LATE_REMOUNT, "absent", {"unmounted": MADE}, True),
+        (COPY_BACK, "link", {"unmounted": LINK}, True),
+        (COPY_BACK, "link", {"unmounted": MADE}, False),
+        (COPY_BACK, "link", {"unmounted": LINK, "points": []}, False),
         (COPY, "", {}, True),
         (COPY, "", {"points": [OURS]}, False),
         (COPY, "", {"points": [OTHER]}, False),
-        (COPY, "", {"bare": GONE}, False),
-        (COPY, "", {"bare": SWAPPED}, False),
+        (COPY, "", {"unmounted": GONE}, False),
+        (COPY, "", {"unmounted": SWAPPED}, False),
         (COPY, "", {"roles": {"/data/state": "active"}}, True),
         (COPY, "", {"roles": {"/data/state": "retired"}}, False),
         (PROMOTE, "", {}, True),
         (PROMOTE, "", {"roles": {"/data/state": "incomplete"}}, False),
         (PROMOTE, "", {"roles": {"/data/state": "sealed"}}, False),
         (PROMOTE, "", {"points": []}, True),
-        (PROMOTE, "", {"points": [], "bare": GONE}, False),
+        (PROMOTE, "", {"points": [], "unmounted": GONE}, False),
         (PROMOTE, "", {"points": [], "roles": {"/data/state": "retired"}}, False),
     ],
 )

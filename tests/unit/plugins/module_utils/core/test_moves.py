@@ -29,7 +29,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.moves import 
 
 from .hosts import container, holds
 from .move_refusals import host_with
-from .moving import bare, intent, killed_anywhere, leftover, stepped
+from .moving import intent, killed_anywhere, leftover, stepped, unmounted
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED, id="to-nested")]
@@ -99,16 +99,18 @@ def test_a_run_without_a_layout_moves_nothing() -> None:
     assert make_plan(host_with(NESTED), {})["move"] == {}
 
 
-HARMLESS = bare(
+HARMLESS = unmounted(
     "directory", "",
     leftover("instance.yaml", size=30, stub=True), leftover("agnes-state-applier.tick"),
     leftover("db-state-applier.lock"), leftover("certs", "directory"),
 )  # fmt: skip
 
 
-def test_what_the_products_scripts_leave_by_themselves_is_no_hidden_state() -> None:
+def test_what_the_products_scripts_leave_by_themselves_is_no_shadowed_state() -> None:
     assert plan_move(
-        host_with(NESTED, bare={**host_with(NESTED)["moving"]["bare"], "/data/state": HARMLESS}),
+        host_with(
+            NESTED, unmounted={**host_with(NESTED)["moving"]["unmounted"], "/data/state": HARMLESS}
+        ),
         NESTED,
         FLAT,
     ).steps

@@ -22,7 +22,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.moves import 
 
 from .hosts import device, ext4, place
 from .move_refusals import covered, one_disk
-from .moving import applied, bare, intent, killed_anywhere
+from .moving import applied, intent, killed_anywhere, unmounted
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 PROOFS = {"overlay", "stage", "precopy", "idle", "quiet", "final", "verify", "seal"}
@@ -119,7 +119,7 @@ def mounted_elsewhere() -> Any:
         (one_disk(config_disk="8:32"), "AH133"),
         (covered("incomplete"), "AH134"),
         (covered("sealed"), "AH134"),
-        (one_disk(bare={"/data/state": bare(), "/data-state": bare("link", "/srv")}), "AH065"),
+        (one_disk(unmounted={"/data/state": unmounted(), "/data-state": unmounted("link", "/srv")}), "AH065"),
         (one_disk(points=[{"target": "/data/state/certs", "uuid": "", "root": "/"}]), "AH064"),
     ],
     ids=["signature", "not-zero", "too-small", "mounted", "unmeasured", "backend", "config-disk",
@@ -148,7 +148,7 @@ def test_undoing_never_formats_or_touches_the_source() -> None:
 def _check(status: MoveStatus) -> None:
     """One active copy, and a copy that is not proved is not at the layout's place."""
     if not status.committed:
-        assert status.bare(status.old)["kind"] == "directory"
+        assert status.unmounted(status.old)["kind"] == "directory"
         assert status.facts["roles"].get(status.old) != "retired"
         if status.mounted(status.new):
             assert "seal" in status.fresh or not status.present

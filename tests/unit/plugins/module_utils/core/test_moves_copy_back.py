@@ -21,7 +21,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps im
 
 from .hosts import device, env, ext4, host, place
 from .move_refusals import host_with, left_behind, one_disk
-from .moving import applied, bare, intent, killed_anywhere, leftover
+from .moving import applied, intent, killed_anywhere, leftover, unmounted
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 ASKED = {"layout": "nested", "state_on": "directory"}
@@ -161,7 +161,7 @@ def own_disk_unmounted() -> Any:
 
 
 def with_place(found: dict[str, Any]) -> Any:
-    return flat(bare={"/data-state": bare(), "/data/state": found})
+    return flat(unmounted={"/data-state": unmounted(), "/data/state": found})
 
 
 def no_uuid() -> Any:
@@ -185,8 +185,8 @@ def no_uuid() -> Any:
         (flat(free=0, unmeasured={"/data": "Input/output error"}), ASKED, "AH166"),
         (flat(backend="side_car"), ASKED, "AH060"),
         (flat(roles={"/data-state": "retired"}), ASKED, "AH122"),
-        (with_place(bare("directory", "", leftover("system.duckdb", size=1))), ASKED, "AH065"),
-        (with_place(bare("link", "/srv")), ASKED, "AH124"),
+        (with_place(unmounted("directory", "", leftover("system.duckdb", size=1))), ASKED, "AH065"),
+        (with_place(unmounted("link", "/srv")), ASKED, "AH124"),
         (flat(others=["backup-1"]), ASKED, "AH063"),
         (no_uuid(), ASKED, "AH006"),
     ],
@@ -218,7 +218,7 @@ def _check(status: MoveStatus) -> None:
     if not status.committed:
         assert status.mounted(status.old)
         assert status.facts["roles"][status.old] == "active"
-        if status.bare(status.new)["kind"] == "directory":
+        if status.unmounted(status.new)["kind"] == "directory":
             assert "seal" in status.fresh or not status.present
     else:
         assert status.there

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves where the state beneath the state disk's mount counts: it is copied to that disk."""
+"""Moves where the state that the state disk's mount shadows counts: it is copied to that disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds im
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import undoable
 
-from .move_refusals import HIDDEN, beneath, host_with
+from .move_refusals import SHADOWED, host_with, shadowed_at
 from .moving import killed_anywhere
 from .shadows import USED, shadow
 
@@ -25,11 +25,11 @@ NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 PATH = "/data/state"
 
 
-def planned(hidden: dict[str, Any], **moving: Any) -> dict[str, Any]:
-    """The plan where the operator has named the copy beneath."""
-    found = shadow({}, {**USED, **hidden})
-    facts = {"bare": beneath(PATH, HIDDEN), "shadows": {PATH: found}, **moving}
-    decision = f"agnes1:hidden:{authority.digest(found)}"
+def planned(shadowed: dict[str, Any], **moving: Any) -> dict[str, Any]:
+    """The plan where the operator has named the shadowed copy."""
+    found = shadow({}, {**USED, **shadowed})
+    facts = {"unmounted": shadowed_at(PATH, SHADOWED), "shadows": {PATH: found}, **moving}
+    decision = f"agnes1:shadowed:{authority.digest(found)}"
     request = {"host": "agnes1", "layout": "flat", "authority": decision}
     return make_plan(host_with(NESTED, **facts), request)
 
@@ -38,12 +38,12 @@ def test_the_plan_says_what_becomes_of_both_copies() -> None:
     plan = planned({"bytes": 3 << 20})
     assert plan["refusal"] == ""
     move = plan["move"]
-    assert (move["kind"], move["authority"], move["uuid"]) == ("promote", "hidden", "u-state")
+    assert (move["kind"], move["authority"], move["uuid"]) == ("promote", "shadowed", "u-state")
     assert move["disk"]["uuid"] == "u-state"
     assert move["disk"]["mount_point"] == "/data-state"
     assert [step["id"] for step in move["steps"]] == PROMOTE.steps
-    assert "3 MiB beneath the mount are copied to" in plan["sentences"][0]
-    assert any("the hidden copy of /data/state is the authority" in s for s in plan["sentences"])
+    assert "3 MiB that the mount shadows are copied to" in plan["sentences"][0]
+    assert any("the shadowed copy of /data/state is the authority" in s for s in plan["sentences"])
     assert "to copy state whole" in move["downtime"]
 
 
@@ -60,18 +60,18 @@ def test_another_config_disk_is_no_hindrance() -> None:
     assert planned({}, config_disk="8:99")["refusal"] == ""
 
 
-@pytest.mark.parametrize(("hidden", "moving", "code"), REFUSED)
+@pytest.mark.parametrize(("shadowed", "moving", "code"), REFUSED)
 def test_what_is_no_state_or_has_no_room_is_refused(
-    hidden: dict[str, Any], moving: dict[str, Any], code: str
+    shadowed: dict[str, Any], moving: dict[str, Any], code: str
 ) -> None:
-    assert planned(hidden, **moving)["code"] == code
+    assert planned(shadowed, **moving)["code"] == code
 
 
 def begun() -> MoveStatus:
     return MoveStatus(
-        NESTED, FLAT, "u-state", host_with(NESTED, bare=beneath(PATH, HIDDEN))["moving"], PROMOTE, "move-1",
+        NESTED, FLAT, "u-state", host_with(NESTED, unmounted=shadowed_at(PATH, SHADOWED))["moving"], PROMOTE, "move-1",
         services=frozenset({"app"}), present=frozenset({"agnes-app-1"}), wanted=frozenset({"app"}),
-        authority="hidden",
+        authority="shadowed",
     )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_from_the_stop_on_no_boot_shows_the_copy_that_does_not_count() -> None:
 
 
 def _check(status: MoveStatus) -> None:
-    """What .env names is the state, or lies beneath a mount that nobody starts on."""
+    """What .env names is the state, or is shadowed by a mount that nobody starts on."""
     if status.committed:
         assert status.mounted("/data-state")
     elif "/data-state" in status.facts["lines"]:

@@ -333,7 +333,7 @@ def test_what_containers_do_not_see_and_what_was_left_behind_is_in_the_plan() ->
         "container 'run-1' of 'docker compose run' was left behind and holds /data: 'docker rm "
         "run-1' removes it",
         "containers were started before their disk was mounted, and do not see it: agnes-app-1, "
-        "agnes-bot-1; the run recreates them, or stops if there are files beneath the mount",
+        "agnes-bot-1; the run recreates them, or stops if the mount shadows files",
     ]
     assert not make_plan(flat_host(containers=[stale[2]]))["notes"]
     # One that has ended sees nothing, and what is no path of ours is not asked for.
@@ -342,7 +342,7 @@ def test_what_containers_do_not_see_and_what_was_left_behind_is_in_the_plan() ->
     assert not make_plan(flat_host(containers=[ended, other]))["notes"]
 
 
-def test_containers_on_a_bare_mount_point_are_named_before_its_disk_is_mounted() -> None:
+def test_containers_on_an_unmounted_mount_point_are_named_before_its_disk_is_mounted() -> None:
     mounts = [mount("/data", "8:16", "u-data")]
     record = {"format": 1, "disks": {
         "data": {"uuid": "u-data", "mount_point": "/data", "phase": "mounted"},

@@ -46,7 +46,7 @@ from .hosts import (
     place,
     volume,
 )
-from .moving import applied, bare, leftover, moving_of
+from .moving import applied, leftover, moving_of, unmounted
 
 CONSENT = {"device": "/dev/sdc", "identity": "serial:S1", "found": "xfs labelled 'old'"}
 FOREIGN = {"signatures": ["xfs labelled 'old'"], "zeros": False,
@@ -74,8 +74,8 @@ def _state_dir(observed: Any, path: str) -> None:
     observed["env"] = env(**{**observed["env"]["values"], "STATE_DIR": path})
 
 
-def _hidden(observed: Any, entry: dict[str, Any]) -> None:
-    for found in observed["moving"]["bare"].values():
+def _shadowed(observed: Any, entry: dict[str, Any]) -> None:
+    for found in observed["moving"]["unmounted"].values():
         if found["kind"] == "directory":
             found["entries"].append(entry)
 
@@ -102,8 +102,8 @@ CHANGES: dict[str, Any] = {
     "state at both places": lambda o: o["state"].update(
         {p: place(names=STATE) for p in state_dirs()}),
     "a link elsewhere": lambda o: o["state"].update({"/data/state": place("link", target="/srv")}),
-    "hidden state": lambda o: _hidden(o, leftover("system.duckdb", size=4096)),
-    "a hidden tick": lambda o: _hidden(o, leftover("agnes-state-applier.tick", size=9)),
+    "shadowed state": lambda o: _shadowed(o, leftover("system.duckdb", size=4096)),
+    "a shadowed tick": lambda o: _shadowed(o, leftover("agnes-state-applier.tick", size=9)),
     "a foreign fstab line": lambda o: o["fstab"].append(
         {"line": 3, "spec": "LABEL=x", "mount_point": "/data-state", "tag": None, "maj_min": ""}),
     "known by the record": lambda o: o["record"]["disks"].update(
@@ -185,7 +185,7 @@ def _carried_out_move(observed: Any, move: dict[str, Any]) -> None:
             made if d["path"] == made["path"] else d for d in observed["devices"]
         ]
     observed["record"]["move"] = {"target": target.name}
-    for path, found in status.facts["bare"].items():
+    for path, found in status.facts["unmounted"].items():
         observed["state"][path] = place(found["kind"], target=found["target"])
     observed["state"][target.state_dir] = place(
         mounted=any(p["target"] == target.state_dir for p in at), names=STATE, database=True
@@ -205,10 +205,10 @@ def carried_out(observed: Any, plan: dict[str, Any]) -> Any:
     after["state"][layout.state_dir] = place(mounted=mounted, names=STATE, database=True)
     for path, target in layout.links.items():
         after["state"][path] = place("link", target=target)
-    hidden = after["moving"]["bare"]
+    shadowed = after["moving"]["unmounted"]
     after["moving"] = {**moving_of(after), "backend": after["moving"]["backend"]}
-    for path, found in after["moving"]["bare"].items():
-        found["entries"] = hidden.get(path, bare())["entries"]
+    for path, found in after["moving"]["unmounted"].items():
+        found["entries"] = shadowed.get(path, unmounted())["entries"]
     return after
 
 

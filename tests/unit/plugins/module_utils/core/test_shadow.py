@@ -64,7 +64,7 @@ def test_an_instance_yaml_with_more_in_it_is_no_leftover() -> None:
 
 
 def test_classify_names_all_four_places() -> None:
-    beneath = [
+    below = [
         Entry(b"", "directory"), file(b"a"), file(b"b"), file(b"c"), file(b"unknown", ""),
         Entry(b"l", "link", target=b"x"), Entry(b"k", "link"),
     ]  # fmt: skip
@@ -72,9 +72,9 @@ def test_classify_names_all_four_places() -> None:
         Entry(b"", "directory"), file(b"a"), file(b"b", "bb"), file(b"d"), file(b"unknown", ""),
         Entry(b"l", "link", target=b"y"), Entry(b"k", "directory"),
     ]  # fmt: skip
-    found = shadow.classify(beneath, {entry.path: entry for entry in live})
+    found = shadow.classify(below, {entry.path: entry for entry in live})
     assert {each.path: each.where for each in found} == {
-        b"a": "same", b"b": "differ", b"c": "only beneath", b"d": "only live", b"l": "differ",
+        b"a": "same", b"b": "differ", b"c": "only shadowed", b"d": "only mounted", b"l": "differ",
         b"k": "differ", b"unknown": "differ",
     }  # fmt: skip
 
@@ -82,7 +82,7 @@ def test_classify_names_all_four_places() -> None:
 NAMES = st.sampled_from([b"a", b"a/b", b"certs", b"certs/k", b"x.lock", b"lost+found", b"d"])
 FOUND = st.lists(
     st.builds(
-        shadow.Found, NAMES, st.sampled_from([shadow.SAME, shadow.BENEATH, shadow.LIVE, shadow.DIFFER]),
+        shadow.Found, NAMES, st.sampled_from([shadow.SAME, shadow.ONLY_SHADOWED, shadow.ONLY_MOUNTED, shadow.DIFFER]),
         st.just("file"), st.just(0), st.just(0), st.just(0), st.booleans(),
     ),
     unique_by=lambda each: each.path,
@@ -90,12 +90,12 @@ FOUND = st.lists(
 
 
 @given(FOUND)
-def test_each_path_beneath_is_a_leftover_or_the_same_or_in_conflict(
+def test_each_shadowed_path_is_a_leftover_or_the_same_or_in_conflict(
     found: list[shadow.Found],
 ) -> None:
     stand = shadow.conflicts(found)
     for each in found:
-        agreed = each.harmless or each.where in (shadow.LIVE, shadow.SAME)
+        agreed = each.harmless or each.where in (shadow.ONLY_MOUNTED, shadow.SAME)
         assert (each in stand) is not agreed
 
 

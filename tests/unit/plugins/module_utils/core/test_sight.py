@@ -16,7 +16,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.compose.sight impo
     needs,
     remarks,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import StateHidden
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import MountOverState
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 DATA = {"type": "volume", "source": "data", "target": "/data"}
@@ -37,7 +37,7 @@ def chain(layout: str, services: dict[str, Any]) -> dict[str, Any]:
     return {name: {**s, "volumes": wanted[name]} for name, s in config["services"].items()}
 
 
-TEST_HIDDEN: list[Any] = [
+TEST_SHADOWED: list[Any] = [
     pytest.param("flat", {"volumes": [DATA], "tmpfs": ["/data-state"]}, "/data-state", id="tmpfs"),
     pytest.param("flat", {"volumes": [DATA], "tmpfs": ["/data-state/:size=1m"]}, "/data-state",
                  id="tmpfs-with-options"),
@@ -62,16 +62,16 @@ TEST_HIDDEN: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("layout", "service", "path"), TEST_HIDDEN)
+@pytest.mark.parametrize(("layout", "service", "path"), TEST_SHADOWED)
 def test_what_would_lie_over_the_state_is_refused(
     layout: str, service: dict[str, Any], path: str
 ) -> None:
-    with pytest.raises(StateHidden) as refused:
+    with pytest.raises(MountOverState) as refused:
         chain(layout, {"app": service})
     assert refused.value.facts["path"] == path
 
 
-TEST_NOT_HIDDEN: list[Any] = [
+TEST_NOT_SHADOWED: list[Any] = [
     pytest.param("flat", {"volumes": [DATA], "tmpfs": ["/data-state/duckdb-tmp", "/tmp"]},
                  id="scratch-below"),
     pytest.param("nested", {"volumes": [{**OTHER, "source": "caddy_data"}, {**DATA, "target": "/srv"}]},
@@ -83,7 +83,7 @@ TEST_NOT_HIDDEN: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("layout", "service"), TEST_NOT_HIDDEN)
+@pytest.mark.parametrize(("layout", "service"), TEST_NOT_SHADOWED)
 def test_what_does_not_lie_over_the_state_is_not_refused(
     layout: str, service: dict[str, Any]
 ) -> None:
@@ -143,7 +143,7 @@ def test_what_a_service_takes_from_another_one_is_its_own_too() -> None:
 
 
 def test_what_would_lie_over_the_state_of_another_service_is_refused_too() -> None:
-    with pytest.raises(StateHidden):
+    with pytest.raises(MountOverState):
         chain(
             "flat",
             {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bare directory beneath a mount on real filesystems: looked at, made immutable, deleted when it is retired."""
+"""Mount points themselves on real filesystems: looked at, made immutable, deleted when it is retired."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks.bare import (
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.guards import (
     FILLED,
     IMMUTABLE,
     UNABLE,
@@ -18,46 +18,44 @@ from ansible_collections.agnes.host.plugins.module_utils.core.disks.bare import 
     WRITABLE,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.copy import retired
-from ansible_collections.agnes.host.plugins.module_utils.system.disks import bare
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import guards
 
 Filesystem = Callable[..., Path]
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_a_mount_point_becomes_immutable_beneath_its_mount(
-    filesystem: Filesystem, kind: str
-) -> None:
+def test_a_mount_point_becomes_immutable_itself(filesystem: Filesystem, kind: str) -> None:
     point = filesystem(kind, "above") / "point"
-    assert bare.look(str(point)) == UNKNOWN
-    bare.guard(str(point))
+    assert guards.look(str(point)) == UNKNOWN
+    guards.guard(str(point))
     assert not point.exists()
     point.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(point)], check=True)
     try:
         (point / "mounted").touch()
-        assert bare.look(str(point)) == WRITABLE
-        bare.guard(str(point))
-        bare.guard(str(point))
-        assert bare.look(str(point)) == IMMUTABLE
+        assert guards.look(str(point)) == WRITABLE
+        guards.guard(str(point))
+        guards.guard(str(point))
+        assert guards.look(str(point)) == IMMUTABLE
         (point / "still").touch()
     finally:
         subprocess.run(["umount", str(point)], check=True)
-    assert bare.look(str(point)) == IMMUTABLE
+    assert guards.look(str(point)) == IMMUTABLE
     with pytest.raises(PermissionError):
-        (point / "beneath").touch()
+        (point / "shadowed").touch()
     assert os.listdir(point) == []
     # The command that explain names.
     subprocess.run(["chattr", "-i", str(point)], check=True)
-    assert bare.look(str(point)) == WRITABLE
+    assert guards.look(str(point)) == WRITABLE
 
 
 def test_one_with_something_in_it_stays_as_it_is(filesystem: Filesystem) -> None:
     point = filesystem("ext4", "above") / "point"
     (point / "state").mkdir(parents=True)
-    bare.guard(str(point))
-    assert bare.look(str(point)) == FILLED
+    guards.guard(str(point))
+    assert guards.look(str(point)) == FILLED
     (point / "state").rmdir()
-    assert bare.look(str(point)) == WRITABLE
+    assert guards.look(str(point)) == WRITABLE
 
 
 def test_where_there_is_no_such_flag_nothing_is_done(filesystem: Filesystem) -> None:
@@ -65,15 +63,15 @@ def test_where_there_is_no_such_flag_nothing_is_done(filesystem: Filesystem) -> 
     point = above / "point"
     point.mkdir()
     subprocess.run(["mount", "-o", "remount,ro", str(above)], check=True)
-    assert bare.look(str(point)) == UNABLE
-    bare.guard(str(point))
+    assert guards.look(str(point)) == UNABLE
+    guards.guard(str(point))
 
 
 def test_what_is_set_aside_with_one_in_it_can_be_deleted(filesystem: Filesystem) -> None:
     aside = filesystem("ext4", "above") / "aside"
     point = aside / "old" / "state"
     point.mkdir(parents=True)
-    bare.guard(str(point))
-    assert bare.look(str(point)) == IMMUTABLE
+    guards.guard(str(point))
+    assert guards.look(str(point)) == IMMUTABLE
     retired.delete(str(aside / "old"))
     assert os.listdir(aside) == []

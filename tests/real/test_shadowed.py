@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies beneath real mounts is seen and compared, and no mount of ours changes."""
+"""What real mounts shadow is seen and compared, and no mount of ours changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import no_leftovers
 from ansible_collections.agnes.host.plugins.module_utils.move import places
 from ansible_collections.agnes.host.plugins.module_utils.system.copy import retired
-from ansible_collections.agnes.host.plugins.module_utils.system.disks import beneath, evidence
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import evidence, shadowed
 from ansible_collections.agnes.host.plugins.module_utils.system.disks.holders import holders
 from ansible_collections.agnes.host.plugins.module_utils.system.host import kernel
 from ansible_collections.agnes.host.plugins.module_utils.system.move import moving
@@ -47,8 +47,8 @@ def mounts() -> str:
 
 
 @pytest.fixture
-def hidden(filesystem: Filesystem, point: Path, tmp_path: Path) -> Path:
-    """Leftovers beneath a mounted state disk with state on it."""
+def place(filesystem: Filesystem, point: Path, tmp_path: Path) -> Path:
+    """A mounted state disk with state on it, and leftovers that it shadows."""
     leftovers(point)
     image = tmp_path / "state.img"
     with open(image, "wb") as file:
@@ -59,7 +59,7 @@ def hidden(filesystem: Filesystem, point: Path, tmp_path: Path) -> Path:
     return point
 
 
-def beneath_now(path: Path) -> dict[str, bytes]:
+def shadowed_now(path: Path) -> dict[str, bytes]:
     """What is really there, by unmounting; for the end of a test."""
     subprocess.run(["umount", str(path)], check=True)
     return {
@@ -69,12 +69,12 @@ def beneath_now(path: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def hide(hidden: Path) -> Callable[[str, bytes], None]:
-    """Writes a file beneath the mount, as a container does that has never seen the disk."""
+def add_shadowed(place: Path) -> Callable[[str, bytes], None]:
+    """Writes a file that the mount shadows, as a container does that has never seen the disk."""
 
     def write(name: str, content: bytes) -> None:
-        with moving.parent_of(str(hidden)) as above:
-            path = f"{hidden.name}/{name}"
+        with moving.parent_of(str(place)) as above:
+            path = f"{place.name}/{name}"
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=above)
             os.write(fd, content)
             os.close(fd)
@@ -82,34 +82,34 @@ def hide(hidden: Path) -> Callable[[str, bytes], None]:
     return write
 
 
-def conflicts(hidden: Path) -> list[str]:
-    return [str(each) for each in shadow.conflicts(beneath.look(str(hidden)).found)]
+def conflicts(place: Path) -> list[str]:
+    return [str(each) for each in shadow.conflicts(shadowed.look(str(place)).found)]
 
 
-def test_leftovers_are_seen_and_told_from_state_and_no_mount_changes(hidden: Path) -> None:
+def test_leftovers_are_seen_and_told_from_state_and_no_mount_changes(place: Path) -> None:
     before = mounts()
-    both = beneath.look(str(hidden))
+    both = shadowed.look(str(place))
     assert mounts() == before
-    assert set(both.hidden.entries) == set(both.hidden.leftovers) == {
+    assert set(both.shadowed.entries) == set(both.shadowed.leftovers) == {
         b"instance.yaml", b"agnes-state-applier.tick", b"db-state-applier.lock", b"certs",
     }  # fmt: skip
     assert {str(each) for each in both.found} >= {
-        "'instance.yaml' (file, 45 bytes, only beneath)", "'certs' (directory, only beneath)",
-        "'system.duckdb' (file, 4 bytes, only live)",
+        "'instance.yaml' (file, 45 bytes, only shadowed)", "'certs' (directory, only shadowed)",
+        "'system.duckdb' (file, 4 bytes, only mounted)",
     }  # fmt: skip
-    assert conflicts(hidden) == []
-    assert no_leftovers(moving.bare(str(hidden))) == []
+    assert conflicts(place) == []
+    assert no_leftovers(moving.unmounted(str(place))) == []
 
 
 def test_what_goes_aside_is_whole_and_listed_and_roots_only(
-    hidden: Path, hide: Callable[[str, bytes], None], monkeypatch: pytest.MonkeyPatch
+    place: Path, add_shadowed: Callable[[str, bytes], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hide("system.duckdb", b"other")
-    before = beneath.look(str(hidden)).hidden.entries.values()
-    subprocess.run(["umount", str(hidden)], check=True)
-    places.retire(str(hidden), "/data-state", "m-state")
-    assert os.readlink(hidden) == "/data-state"
-    aside = hidden.parent / ".agnes-host-aside"
+    add_shadowed("system.duckdb", b"other")
+    before = shadowed.look(str(place)).shadowed.entries.values()
+    subprocess.run(["umount", str(place)], check=True)
+    places.retire(str(place), "/data-state", "m-state")
+    assert os.readlink(place) == "/data-state"
+    aside = place.parent / ".agnes-host-aside"
     monkeypatch.setattr(retired, "folders", lambda: [str(aside)])
     assert [item["path"] for item in retired.find()] == [f"{aside}/m-state"]
     assert {(p.stat().st_mode & 0o777, p.stat().st_uid) for p in (aside, aside / "m-state")} == {
@@ -123,46 +123,48 @@ def test_what_goes_aside_is_whole_and_listed_and_roots_only(
 CONFLICTS = {
     "database": ("system.duckdb", b"other", "'system.duckdb' (file, 5 bytes, differ)"),
     "same_size": ("system.duckdb", b"dead", "'system.duckdb' (file, 4 bytes, differ)"),
-    "secret": (".jwt_secret", b"s", "'.jwt_secret' (file, 1 bytes, only beneath)"),
+    "secret": (".jwt_secret", b"s", "'.jwt_secret' (file, 1 bytes, only shadowed)"),
     "backend": ("instance.yaml", b"database:\n  backend: cloud\n", "'instance.yaml' (file, 27 bytes"),
-    "certificate": ("certs/privkey.pem", b"k", "'certs/privkey.pem' (file, 1 bytes, only beneath)"),
-    "lock_with_content": ("a.lock", b"1", "'a.lock' (file, 1 bytes, only beneath)"),
+    "certificate": ("certs/privkey.pem", b"k", "'certs/privkey.pem' (file, 1 bytes, only shadowed)"),
+    "lock_with_content": ("a.lock", b"1", "'a.lock' (file, 1 bytes, only shadowed)"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CONFLICTS)
 def test_anything_else_is_a_conflict_and_stays(
-    case: str, hidden: Path, hide: Callable[[str, bytes], None]
+    case: str, place: Path, add_shadowed: Callable[[str, bytes], None]
 ) -> None:
     name, content, said = CONFLICTS[case]
-    hide(name, content)
-    found = conflicts(hidden)
+    add_shadowed(name, content)
+    found = conflicts(place)
     assert any(each.startswith(said) for each in found), found
-    assert no_leftovers(moving.bare(str(hidden)))
-    assert beneath_now(hidden)[name] == content
+    assert no_leftovers(moving.unmounted(str(place)))
+    assert shadowed_now(place)[name] == content
 
 
-def test_an_equal_copy_is_no_conflict(hidden: Path, hide: Callable[[str, bytes], None]) -> None:
-    hide("system.duckdb", b"live")
-    assert "'system.duckdb' (file, 4 bytes, same)" in map(str, beneath.look(str(hidden)).found)
-    assert conflicts(hidden) == []
+def test_an_equal_copy_is_no_conflict(
+    place: Path, add_shadowed: Callable[[str, bytes], None]
+) -> None:
+    add_shadowed("system.duckdb", b"live")
+    assert "'system.duckdb' (file, 4 bytes, same)" in map(str, shadowed.look(str(place)).found)
+    assert conflicts(place) == []
 
 
 def test_many_leftovers_do_not_hide_anything_else(
-    hidden: Path, hide: Callable[[str, bytes], None]
+    place: Path, add_shadowed: Callable[[str, bytes], None]
 ) -> None:
     for number in range(40):
-        hide(f"a{number}.lock", b"")
-    hide("system.duckdb", b"other")
-    assert no_leftovers(moving.bare(str(hidden))) == ["system.duckdb"]
+        add_shadowed(f"a{number}.lock", b"")
+    add_shadowed("system.duckdb", b"other")
+    assert no_leftovers(moving.unmounted(str(place))) == ["system.duckdb"]
 
 
 @pytest.fixture
-def blind(hidden: Path, hide: Callable[[str, bytes], None]) -> Iterator[int]:
-    """A process that has never seen the disk, with the hidden database open; its id."""
-    hide("system.duckdb", b"other")
+def blind(place: Path, add_shadowed: Callable[[str, bytes], None]) -> Iterator[int]:
+    """A process that has never seen the disk, with the shadowed database open; its id."""
+    add_shadowed("system.duckdb", b"other")
     script = 'umount "$0" && exec 3< "$0/system.duckdb" && echo ready && exec sleep 60'
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(hidden)]
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(place)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"ready\n"
@@ -171,98 +173,98 @@ def blind(hidden: Path, hide: Callable[[str, bytes], None]) -> Iterator[int]:
 
 
 def test_the_evidence_says_who_works_with_which_copy(
-    hidden: Path, hide: Callable[[str, bytes], None], blind: int
+    place: Path, add_shadowed: Callable[[str, bytes], None], blind: int
 ) -> None:
-    hide(".agnes-state.json", b'{"role": "active", "epoch": 7}')
+    add_shadowed(".agnes-state.json", b'{"role": "active", "epoch": 7}')
     containers: list[dict[str, Any]] = [
         {"service": name, "status": status, "image": "i", "pid": pid,
-         "paths": {"STATE_DIR": str(hidden)}}
+         "paths": {"STATE_DIR": str(place)}}
         for name, status, pid in (
             ("app", "running", blind), ("caddy", "running", os.getpid()), ("old", "exited", blind),
         )
     ]  # fmt: skip
     facts: Any = {
-        "points": [{"target": str(hidden)}], "bare": {str(hidden): moving.bare(str(hidden))},
+        "points": [{"target": str(place)}], "unmounted": {str(place): moving.unmounted(str(place))},
     }  # fmt: skip
-    found = evidence.shadows(facts, "", containers)[str(hidden)]
-    mounted, beneath_it = found["mounted"], found["hidden"]
+    found = evidence.shadows(facts, "", containers)[str(place)]
+    mounted, shadowed_copy = found["mounted"], found["shadowed"]
     assert mounted
-    assert beneath_it
+    assert shadowed_copy
     assert found["trouble"] == ""
     assert (mounted["seen"], mounted["opened"]) == (["caddy"], [])
-    assert (beneath_it["seen"], beneath_it["opened"]) == (["app"], ["app"])
-    assert beneath_it["uncounted"] == "in use by app"
-    assert (beneath_it["role"], beneath_it["epoch"]) == ("active", 7)
-    assert (beneath_it["bytes"], beneath_it["files"], mounted["bytes"]) == (5, 1, 4)
+    assert (shadowed_copy["seen"], shadowed_copy["opened"]) == (["app"], ["app"])
+    assert shadowed_copy["uncounted"] == "in use by app"
+    assert (shadowed_copy["role"], shadowed_copy["epoch"]) == ("active", 7)
+    assert (shadowed_copy["bytes"], shadowed_copy["files"], mounted["bytes"]) == (5, 1, 4)
     assert found["conflicts"] == 2
     before = authority.digest(found)
-    hide("system.duckdb", b"rows that come while it runs")
-    hide("agnes-state-applier.tick", b"")
-    assert authority.digest(evidence.shadows(facts, "", containers)[str(hidden)]) == before
+    add_shadowed("system.duckdb", b"rows that come while it runs")
+    add_shadowed("agnes-state-applier.tick", b"")
+    assert authority.digest(evidence.shadows(facts, "", containers)[str(place)]) == before
 
 
-def test_holders_of_the_hidden_directory_are_found(hidden: Path, blind: int) -> None:
-    found = holders(moving.held_directory(str(hidden)))
+def test_holders_of_the_shadowed_directory_are_found(place: Path, blind: int) -> None:
+    found = holders(moving.held_directory(str(place)))
     assert [each for each in found if f"({blind})" in each and "open files" in each]
-    other = moving.held_directory(str(hidden.parent / "other"))
+    other = moving.held_directory(str(place.parent / "other"))
     assert not [each for each in holders(other) if f"({blind})" in each and "open files" in each]
 
 
 def test_what_can_not_be_walked_is_said_and_stops(
-    hidden: Path, hide: Callable[[str, bytes], None]
+    place: Path, add_shadowed: Callable[[str, bytes], None]
 ) -> None:
-    hide("system.duckdb", b"other")
-    inside = hidden / "certs"
+    add_shadowed("system.duckdb", b"other")
+    inside = place / "certs"
     inside.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(inside)], check=True)
     facts: Any = {
-        "points": [{"target": str(hidden)}], "bare": {str(hidden): moving.bare(str(hidden))},
+        "points": [{"target": str(place)}], "unmounted": {str(place): moving.unmounted(str(place))},
     }  # fmt: skip
     try:
-        found = evidence.shadows(facts, "", [])[str(hidden)]
+        found = evidence.shadows(facts, "", [])[str(place)]
     finally:
         subprocess.run(["umount", str(inside)], check=True)
     assert found["trouble"].startswith("AH081")
 
 
-def test_a_link_above_the_mount_point_is_not_followed(hidden: Path, tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(hidden.parent)
+def test_a_link_above_the_mount_point_is_not_followed(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(place.parent)
     with pytest.raises((OSError, Refusal), match=r"Not a directory|symbolic"):
-        beneath.look(str(tmp_path / "link" / "state"))
+        shadowed.look(str(tmp_path / "link" / "state"))
 
 
-def test_a_link_beneath_is_not_followed(hidden: Path, tmp_path: Path) -> None:
-    with moving.parent_of(str(hidden)) as above:
-        os.symlink(tmp_path, f"{hidden.name}/system.duckdb", dir_fd=above)
+def test_a_shadowed_link_is_not_followed(place: Path, tmp_path: Path) -> None:
+    with moving.parent_of(str(place)) as above:
+        os.symlink(tmp_path, f"{place.name}/system.duckdb", dir_fd=above)
     (tmp_path / "secret").write_bytes(b"outside")
-    entries = beneath.look(str(hidden)).hidden.entries
+    entries = shadowed.look(str(place)).shadowed.entries
     assert entries[b"system.duckdb"].kind == "link"
     assert not [path for path in entries if b"secret" in path]
-    assert conflicts(hidden) == ["'system.duckdb' (link, differ)"]
+    assert conflicts(place) == ["'system.duckdb' (link, differ)"]
 
 
-def test_a_hidden_directory_that_is_a_link_by_now_is_not_followed(
-    hidden: Path, tmp_path: Path
+def test_a_shadowed_directory_that_is_a_link_by_now_is_not_followed(
+    place: Path, tmp_path: Path
 ) -> None:
     """The directory above is uid 999's, who may put a link there between two looks."""
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "secret").write_bytes(b"outside")
-    subprocess.run(["umount", str(hidden)], check=True)
-    hidden.rename(hidden.parent / "elsewhere")
-    hidden.symlink_to(tmp_path / "foreign")
+    subprocess.run(["umount", str(place)], check=True)
+    place.rename(place.parent / "elsewhere")
+    place.symlink_to(tmp_path / "foreign")
     with pytest.raises(OSError, match=r"Not a directory|symbolic"):
-        beneath._hidden(str(hidden), bytes(32))
+        shadowed._shadowed(str(place), bytes(32))
 
 
 def test_a_disk_is_set_aside_whole_and_goes_on_where_it_was_killed(
-    hidden: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("a", "b", "dir")
-    sample.write(hidden / "a", b"1")
-    sample.write(hidden / "b", b"2")
-    (hidden / "dir").mkdir()
-    sample.write(hidden / "dir/c", b"3")
-    sample.write(hidden / ".agnes-state.json", b"{}")
+    sample.write(place / "a", b"1")
+    sample.write(place / "b", b"2")
+    (place / "dir").mkdir()
+    sample.write(place / "dir/c", b"3")
+    sample.write(place / ".agnes-state.json", b"{}")
     rename, renamed = kernel.rename_new, []
 
     def killed(source: str, *more: Any) -> None:
@@ -273,15 +275,15 @@ def test_a_disk_is_set_aside_whole_and_goes_on_where_it_was_killed(
 
     monkeypatch.setattr(kernel, "rename_new", killed)
     with pytest.raises(KeyboardInterrupt):
-        places.set_aside(str(hidden), "m-mounted")
-    assert (hidden / ".agnes-state.json").exists()
+        places.set_aside(str(place), "m-mounted")
+    assert (place / ".agnes-state.json").exists()
     monkeypatch.setattr(kernel, "rename_new", rename)
     # Ours, of a marker that was being written; no other name of this kind goes.
-    sample.write(hidden / "..agnes-state.json.0123456789ab.new", b"{")
-    sample.write(hidden / ".a.0123456789ab.new", b"4")
-    places.set_aside(str(hidden), "m-mounted")
-    assert sorted(os.listdir(hidden)) == [".agnes-host-aside", "lost+found"]
-    aside = hidden / ".agnes-host-aside"
+    sample.write(place / "..agnes-state.json.0123456789ab.new", b"{")
+    sample.write(place / ".a.0123456789ab.new", b"4")
+    places.set_aside(str(place), "m-mounted")
+    assert sorted(os.listdir(place)) == [".agnes-host-aside", "lost+found"]
+    aside = place / ".agnes-host-aside"
     assert sorted(os.listdir(aside / "m-mounted")) == [
         ".a.0123456789ab.new", ".agnes-state.json", *names, "system.duckdb",
     ]  # fmt: skip
@@ -292,17 +294,17 @@ def test_a_disk_is_set_aside_whole_and_goes_on_where_it_was_killed(
 
 
 def test_a_disk_is_not_set_aside_into_what_somebody_else_has_made(
-    hidden: Path, tmp_path: Path
+    place: Path, tmp_path: Path
 ) -> None:
-    (hidden / ".agnes-host-aside").symlink_to(tmp_path)
+    (place / ".agnes-host-aside").symlink_to(tmp_path)
     with pytest.raises(Refusal, match="AH125"):
-        places.set_aside(str(hidden), "m-mounted")
-    (hidden / ".agnes-host-aside").unlink()
-    (hidden / ".agnes-host-aside").mkdir(mode=0o700)
-    os.chown(hidden / ".agnes-host-aside", 999, 999)
+        places.set_aside(str(place), "m-mounted")
+    (place / ".agnes-host-aside").unlink()
+    (place / ".agnes-host-aside").mkdir(mode=0o700)
+    os.chown(place / ".agnes-host-aside", 999, 999)
     with pytest.raises(Refusal, match="AH125"):
-        places.set_aside(str(hidden), "m-mounted")
-    assert (hidden / "system.duckdb").read_bytes() == b"live"
+        places.set_aside(str(place), "m-mounted")
+    assert (place / "system.duckdb").read_bytes() == b"live"
 
 
 def test_what_uid_999_had_in_the_place_of_a_copy_is_kept_and_another_copy_can_be_made(

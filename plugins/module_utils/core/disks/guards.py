@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bare mount points: what a directory is beneath a mount, or where a disk is missing. No I/O."""
+"""Mount points themselves: what the directory is while its disk is away, or mounted over it. No I/O."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ IMMUTABLE, WRITABLE, FILLED, UNABLE, UNKNOWN = (
 filesystem has no such flag, or this root may not set it; unknown: it can't be looked at."""
 
 _SAID = {
-    IMMUTABLE: "nothing can be written beneath the mount",
-    WRITABLE: "CAN BE WRITTEN beneath the mount; the next run of site.yml makes it immutable",
-    FILLED: "CAN BE WRITTEN beneath the mount, where files are already",
-    UNABLE: "CAN BE WRITTEN beneath the mount: its filesystem has no immutable directories",
-    UNKNOWN: "can't be looked at beneath the mount",
+    IMMUTABLE: "nothing can be written to it while it is unmounted",
+    WRITABLE: "CAN BE WRITTEN while it is unmounted; the next run of site.yml makes it immutable",
+    FILLED: "CAN BE WRITTEN while it is unmounted, and has files already",
+    UNABLE: "CAN BE WRITTEN while it is unmounted: its filesystem has no immutable directories",
+    UNKNOWN: "can't be looked at without its mount",
 }
 
 
 def to_guard(disks: Sequence[DiskPlan], found: Mapping[str, str]) -> list[str]:
-    """The bare mount points of mounted disks that a run makes immutable. found: as in Host["bare"].
+    """The mount points of mounted disks that a run makes immutable. found: as in Host["guards"].
 
     One on which a disk is yet to be mounted becomes so with that.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bare mount points: which a run makes immutable, and that this alone hides no refusal."""
+"""Guarded mount points: which a run makes immutable, and that this alone hides no refusal."""
 
 from __future__ import annotations
 
@@ -7,51 +7,51 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import bare
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import guards
 from ansible_collections.agnes.host.plugins.module_utils.core.host.parts import said
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
 from .hosts import ext4, flat_host
 from .test_parts import RECORD, parts
 
-SENTENCE = "make /data-state immutable beneath its mount"
+SENTENCE = "make the mount point /data-state itself immutable"
 
 
 def plan_of(state: str, **differs: Any) -> dict[str, Any]:
-    """The plan of a flat host that is right, but for what is beneath the state disk."""
-    beneath = {"/data": bare.IMMUTABLE, "/data-state": state}
+    """The plan of a flat host that is right, but for the state disk's mount point itself."""
+    found = {"/data": guards.IMMUTABLE, "/data-state": state}
     return make_plan(
-        flat_host(**{"record": RECORD, "parts": parts(), "bare": beneath, **differs}), {}
+        flat_host(**{"record": RECORD, "parts": parts(), "guards": found, **differs}), {}
     )
 
 
 @pytest.mark.parametrize(
     ("state", "needs"),
     [
-        (bare.WRITABLE, ["disks"]),
-        (bare.IMMUTABLE, []),
-        (bare.FILLED, []),
-        (bare.UNABLE, []),
-        (bare.UNKNOWN, []),
+        (guards.WRITABLE, ["disks"]),
+        (guards.IMMUTABLE, []),
+        (guards.FILLED, []),
+        (guards.UNABLE, []),
+        (guards.UNKNOWN, []),
     ],
 )
-def test_a_bare_mount_point_that_can_be_immutable_is_to_be(state: str, needs: list[str]) -> None:
+def test_a_mount_point_that_can_be_immutable_is_to_be(state: str, needs: list[str]) -> None:
     plan = plan_of(state)
     assert plan["needs"] == needs
     assert (SENTENCE in plan["sentences"]) == bool(needs)
 
 
 def test_what_refuses_still_stops_the_run_before_a_mount_point_is_changed() -> None:
-    refuses = parts(stack=said(refusal="AH147: files beneath the mount", code="AH147"))
-    assert plan_of(bare.WRITABLE, parts=refuses)["code"] == "AH147"
+    refuses = parts(stack=said(refusal="AH147: a mount shadows files", code="AH147"))
+    assert plan_of(guards.WRITABLE, parts=refuses)["code"] == "AH147"
 
 
 def test_a_disk_that_is_yet_to_be_mounted_is_guarded_with_that() -> None:
     away = {"mounts": [], "devices": [ext4("/dev/sdb", "u-data"), ext4("/dev/sdc", "u-state")]}
-    assert SENTENCE not in plan_of(bare.WRITABLE, **away)["sentences"]
+    assert SENTENCE not in plan_of(guards.WRITABLE, **away)["sentences"]
 
 
 @pytest.mark.parametrize("state", ["immutable", "writable", "filled", "unable", "unknown"])
 def test_each_state_is_said_in_its_own_words(state: str) -> None:
     others = {"immutable", "writable", "filled", "unable", "unknown"} - {state}
-    assert bare.say(state) not in {bare.say(other) for other in others}
+    assert guards.say(state) not in {guards.say(other) for other in others}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bare mount points, and the flag that keeps everybody from writing to one while its disk is away.
+"""Mount points themselves, and the flag that keeps everybody from writing to one while its disk is away.
 
 By descriptors, on a copy of the mount above without what is mounted in it: so it is the same
 directory whether its disk is mounted or not.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from ...core.disks.bare import FILLED, IMMUTABLE, UNABLE, UNKNOWN, WRITABLE
+from ...core.disks.guards import FILLED, IMMUTABLE, UNABLE, UNKNOWN, WRITABLE
 from ...core.host.errors import Refusal
 from ..host import kernel
 from ..move import moving
@@ -30,21 +30,21 @@ def _state(directory: int) -> str:
 
 
 def look(path: str) -> str:
-    """What the bare directory at ``path`` is; UNKNOWN also where there is none."""
+    """What the mount point at ``path`` itself is; UNKNOWN also where there is none."""
     try:
-        with moving.beneath(path) as directory:
+        with moving.shadowed(path) as directory:
             return _state(directory)
     except (OSError, Refusal):
         return UNKNOWN
 
 
 def guard(path: str) -> None:
-    """Make the bare directory at ``path`` immutable, where that can be and nothing is in it.
+    """Make the mount point at ``path`` itself immutable, where that can be and nothing is in it.
 
     Raises OSError where the disk fails.
     """
     try:
-        with moving.beneath(path) as directory:
+        with moving.shadowed(path) as directory:
             if _state(directory) == WRITABLE:
                 kernel.set_immutable(directory, True)
                 os.fsync(directory)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Comparing what lies beneath a mount point with what is mounted there. Read-only.
+"""Comparing what a mount shadows with what is mounted there. Read-only.
 
 Both trees are walked by descriptors and without following links: uid 999 may own either.
 """
@@ -18,7 +18,7 @@ from ..layout import markers, trees
 from ..move import moving
 
 ALL = Rules(without=())
-"""Beneath a mount point nothing is left out."""
+"""Of what is shadowed nothing is left out."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Tree:
 
 @dataclass(frozen=True)
 class Both:
-    """What is mounted at a place, what lies beneath, and how they compare."""
+    """What is mounted at a place, what is shadowed there, and how they compare."""
 
     mounted: Tree
-    hidden: Tree
+    shadowed: Tree
     found: list[Found]
 
 
@@ -47,15 +47,15 @@ def _tree(fd: int, entries: dict[bytes, Entry]) -> Tree:
     return Tree(info.st_dev, info.st_ino, entries, leftovers, markers.read_if_any(fd))
 
 
-def _hidden(path: str, key: bytes) -> tuple[Tree, bool]:
-    """What lies beneath, and whether its instance.yaml is a stub."""
-    with moving.beneath(path) as fd:
+def _shadowed(path: str, key: bytes) -> tuple[Tree, bool]:
+    """What is shadowed, and whether its instance.yaml is a stub."""
+    with moving.shadowed(path) as fd:
         entries = {e.path: e for e in manifest.walk(fd, key, ALL, quiet=False) if e.path}
         return _tree(fd, entries), moving.has_stub(fd)
 
 
 def _mounted(path: str, key: bytes, sizes: dict[bytes, int]) -> Tree:
-    """The mounted tree; files are read only where the same path beneath has the same size."""
+    """The mounted tree; files are read only where the same path, shadowed, has the same size."""
     with trees.opened(path) as fd:
         walked = manifest.walk(
             fd, key, ALL, quiet=False, read=lambda p, info: sizes.get(p) == info.st_size
@@ -66,6 +66,8 @@ def _mounted(path: str, key: bytes, sizes: dict[bytes, int]) -> Tree:
 def look(path: str) -> Both:
     """Both trees at ``path``. Raises CanNotLook, TreeCrosses, OSError."""
     key = manifest.new_key()
-    hidden, stub = _hidden(path, key)
-    mounted = _mounted(path, key, {p: entry.size for p, entry in hidden.entries.items()})
-    return Both(mounted, hidden, shadow.classify(hidden.entries.values(), mounted.entries, stub))
+    shadowed, stub = _shadowed(path, key)
+    mounted = _mounted(path, key, {p: entry.size for p, entry in shadowed.entries.items()})
+    return Both(
+        mounted, shadowed, shadow.classify(shadowed.entries.values(), mounted.entries, stub)
+    )
