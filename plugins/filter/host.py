@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
@@ -50,6 +51,37 @@ def plan(host: Any, request: Optional[Mapping[str, Any]] = None, **more: Any) ->
     return make_plan(host, {**(request or {}), **more})
 
 
+def findings(
+    observed: Mapping[str, Any], plan: Mapping[str, Any], inventory: str = "", reason: str = ""
+) -> dict[str, Any]:
+    """What an audit has found on a host, also where it was not reached or not looked at."""
+    from ansible_collections.agnes.host.plugins.module_utils.core.host.audit import audited
+
+    return audited(observed, plan, inventory, reason)
+
+
+def audit(hosts: Iterable[Mapping[str, Any]], fail_on: str = "error") -> dict[str, Any]:
+    """The table and the report of a fleet, and the hosts for which the run fails."""
+    from ansible_collections.agnes.host.plugins.module_utils.core.host import audit_report
+
+    found = {
+        str(host["inventory_hostname"]): audit_report.audited_of(host.get("audit_found"))
+        for host in hosts
+    }
+    return {
+        "lines": audit_report.lines(found),
+        "report": audit_report.report(found),
+        "failed": audit_report.fails(found, fail_on),
+    }
+
+
+def metrics(found: Mapping[str, Any]) -> str:
+    """The text of a host's metrics."""
+    from ansible_collections.agnes.host.plugins.module_utils.core.host import audit_report
+
+    return audit_report.metrics(found, int(time.time()))
+
+
 def plan_file(plan: Mapping[str, Any], host: str) -> str:
     """The text of the file from which a later run applies this plan."""
     from ansible_collections.agnes.host.plugins.module_utils.core.move.plan_file import written
@@ -63,6 +95,9 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name -> filter."""
         return {
+            "audit": audit,
+            "findings": findings,
+            "metrics": metrics,
             "plan": plan,
             "plan_file": plan_file,
             "rollout": rollout,

@@ -54,6 +54,12 @@ options:
         is only asked for its project. The options below are theirs.
     type: bool
     default: false
+  upkeep:
+    description:
+      - Whether to look, too, for what only an audit needs, such as how full the filesystems are, when the
+        certificate ends, and what runs have set aside.
+    type: bool
+    default: false
   layout:
     description: For a host that has no state yet, the layout that the run asks for.
     type: str
@@ -124,6 +130,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.parts.look import look
 from ansible_collections.agnes.host.plugins.module_utils.system.compose.remembered import remembered
+from ansible_collections.agnes.host.plugins.module_utils.system.host import upkeep
 from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.host.host import observe
 
@@ -141,6 +148,7 @@ def main() -> None:
             "certificate": {"type": "str", "default": ""},
             "private_key": {"type": "str", "default": "", "no_log": True},
             "parts": {"type": "bool", "default": False},
+            "upkeep": {"type": "bool", "default": False},
             "layout": {"type": "str", "default": ""},
             "wanted": {"type": "str", "default": ""},
             "override": {"type": "bool", "default": False},
@@ -160,6 +168,8 @@ def main() -> None:
             host = observe(**{key: module.params[key] for key in OF_THE_HOST})
             if module.params["parts"]:
                 host["parts"] = look(host, module.params)
+            if module.params["upkeep"]:
+                host["upkeep"] = upkeep.look(host)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_plain(changed=False, host=host, check_mode=module.check_mode)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAYBOOKS = ("site", "rollout", "purge")
+PLAYBOOKS = ("site", "rollout", "purge", "audit")
 
 
 def run(command: Sequence[str], cwd: Path, **environment: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Optional, TypedDict
 
 from ..compose.certificates import Certificates
 from ..compose.state_secrets import Seen
+from ..copy.retired import Retired
 from ..move.move_status import Moving
 from .keepers import Keeper
 
@@ -204,6 +205,30 @@ class Secrets(TypedDict):
     """STATE_DIR -> key -> what its file there shows."""
 
 
+class Filesystem(TypedDict):
+    """How full a filesystem is; sizes in bytes, free is what is left for others than root."""
+
+    path: str
+    used: int
+    free: int
+    used_inodes: int
+    free_inodes: int
+
+
+class Upkeep(TypedDict):
+    """What only an audit looks for."""
+
+    filesystems: list[Filesystem]
+    """Those of the root, of the engine and of the disks, each once."""
+    certificates: dict[str, int]
+    """STATE_DIR -> seconds until the certificate there ends, negative when it has; only those that are known."""
+    retired: list[Retired]
+    discarded: dict[str, list[str]]
+    """STATE_DIR -> names of what the product has discarded of its database."""
+    unknown: list[list[str]]
+    """[what, why] of all that could not be looked at."""
+
+
 class Host(TypedDict):
     """Everything that is observed of a host, in one value."""
 
@@ -245,5 +270,7 @@ class Host(TypedDict):
     moving: Moving
     parts: dict[str, Any]
     """What each part of a run says that it would do, see parts.py; empty where none was asked."""
+    upkeep: Optional[Upkeep]
+    """None unless it was asked for."""
     tools: dict[str, str]
     """Program -> path, of those in tools.PACKAGES; empty for one that is not there."""

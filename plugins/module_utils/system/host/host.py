@@ -242,6 +242,7 @@ def observe(
         "record": recorded,
         "moving": moves,
         "parts": {},
+        "upkeep": None,
         "tools": tools,
     }
     # Here, and not only on the way out: the engine of a move compares it with what a plan has.

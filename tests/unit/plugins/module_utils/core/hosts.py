@@ -189,6 +189,7 @@ def host(**differs: Any) -> Host:
         "selinux_enforcing": False,
         "record": {"format": 1, "disks": {}},
         "parts": {},
+        "upkeep": None,
         "tools": {name: f"/usr/bin/{name}" for name in PACKAGES},
     }
     made.update(differs)

@@ -31,6 +31,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack impo
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.copy.retired import check_named
 from ansible_collections.agnes.host.plugins.module_utils.core.host import errors, host_errors
+from ansible_collections.agnes.host.plugins.module_utils.core.host.audit import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.dotenv import upsert
@@ -489,6 +490,8 @@ def test_a_sentence_is_one_line_without_a_full_stop_and_has_facts(cls: type[Refu
 
 DOCUMENTATION = (ROOT / "docs" / "errors.md").read_text("utf-8")
 PARTS = ["What", "Why", "Do", "Verify"]
+CODES = sorted([cls.code for cls in ALL] + [kind.code for kind in KINDS])
+"""Those of refusals, and of what only an audit finds."""
 
 
 def sections() -> dict[str, str]:
@@ -498,16 +501,16 @@ def sections() -> dict[str, str]:
 
 def test_each_code_is_documented_exactly_once_and_in_order() -> None:
     headings = re.findall(r"^#+ .*?\b(AH\d{3})\b", DOCUMENTATION, re.M)
-    assert headings == [cls.code for cls in ALL]
+    assert headings == CODES
 
 
-@pytest.mark.parametrize("code", [cls.code for cls in ALL])
+@pytest.mark.parametrize("code", CODES)
 def test_what_why_do_and_verify_are_said_of_each_code(code: str) -> None:
     parts = re.findall(r"^- \*(\w+)\.\* \S", sections()[code], re.M)
     assert parts == PARTS
 
 
 def test_codes_that_other_documents_name_exist() -> None:
-    known = {cls.code for cls in refusals()}
+    known = set(CODES)
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         assert set(re.findall(r"\bAH\d{3}\b", path.read_text("utf-8"))) <= known, path.name
