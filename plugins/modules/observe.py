@@ -17,6 +17,7 @@ author:
   - The Agnes host maintainers (@agnes-host)
 extends_documentation_fragment:
   - agnes.host.attributes
+  - agnes.host.project
 attributes:
   check_mode:
     support: full
@@ -35,10 +36,6 @@ options:
     description: The disk for state, likewise.
     type: str
     default: ""
-  project_dir:
-    description: The compose project's directory.
-    type: str
-    default: /opt/agnes
   certificate:
     description: The TLS certificate of the inventory, PEM. It is only checked, and not returned.
     type: str
@@ -51,7 +48,8 @@ options:
     description:
       - Whether to ask M(agnes.host.state_tree), M(agnes.host.project), M(agnes.host.stack) and M(agnes.host.caddy), in this
         same call and in check mode, what they would do on the host as it is. A host that has no state yet
-        is only asked for its project. The options below are theirs.
+        is only asked for its project. O(image) is looked into only if it is on the host. All other options
+        but the disks are theirs.
     type: bool
     default: false
   upkeep:
@@ -72,27 +70,6 @@ options:
     description: Let O(layout) win over O(wanted).
     type: bool
     default: false
-  image:
-    description: Image that has the product's files. It is only looked into if it is on the host.
-    type: str
-    default: ""
-  artifacts_dir:
-    description: Directory on the host that has the product's files, in place of O(image).
-    type: str
-    default: ""
-  profiles:
-    description: Compose profiles that shall run.
-    type: list
-    elements: str
-    default: []
-  env:
-    description: Keys for C(.env) that may be shown.
-    type: dict
-    default: {}
-  secrets:
-    description: Keys for C(.env) that are secret.
-    type: dict
-    default: {}
   host_tools:
     description: Whether this collection's tools replace the product's, as role agnes_compose has it.
     type: str
@@ -127,6 +104,7 @@ check_mode:
 """
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.options import ONE_SOURCE, PROJECT
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.parts.look import look
 from ansible_collections.agnes.host.plugins.module_utils.system.compose.remembered import remembered
@@ -142,9 +120,9 @@ def main() -> None:
     """Entry point."""
     module = Module(
         argument_spec={
+            **PROJECT,
             "data_device": {"type": "str", "default": ""},
             "state_device": {"type": "str", "default": ""},
-            "project_dir": {"type": "str", "default": "/opt/agnes"},
             "certificate": {"type": "str", "default": ""},
             "private_key": {"type": "str", "default": "", "no_log": True},
             "parts": {"type": "bool", "default": False},
@@ -152,15 +130,10 @@ def main() -> None:
             "layout": {"type": "str", "default": ""},
             "wanted": {"type": "str", "default": ""},
             "override": {"type": "bool", "default": False},
-            "image": {"type": "str", "default": ""},
-            "artifacts_dir": {"type": "str", "default": ""},
-            "profiles": {"type": "list", "elements": "str", "default": []},
-            "env": {"type": "dict", "default": {}},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "host_tools": {"type": "str", "default": "auto"},
             "keep_env": {"type": "bool", "default": False},
         },
-        mutually_exclusive=[("image", "artifacts_dir")],
+        mutually_exclusive=ONE_SOURCE,
         supports_check_mode=True,
     )
     try:

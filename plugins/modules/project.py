@@ -25,6 +25,7 @@ author:
   - The Agnes host maintainers (@agnes-host)
 extends_documentation_fragment:
   - agnes.host.attributes
+  - agnes.host.project
 attributes:
   check_mode:
     support: full
@@ -40,31 +41,6 @@ options:
     description: Name of the layout, as P(agnes.host.plan#filter) chose it.
     type: str
     required: true
-  project_dir:
-    description: The compose project's directory. Its name is the project's name, and the product needs C(agnes).
-    type: str
-    default: /opt/agnes
-  image:
-    description: Image whose C(/opt/agnes-host) has the product's files. Empty to go by what is in the project directory.
-    type: str
-    default: ""
-  artifacts_dir:
-    description: Directory on the host that has the product's files, in place of O(image).
-    type: str
-    default: ""
-  profiles:
-    description: Compose profiles that shall run.
-    type: list
-    elements: str
-    default: []
-  env:
-    description: Keys for C(.env) that may be shown.
-    type: dict
-    default: {}
-  secrets:
-    description: Keys for C(.env) that are secret.
-    type: dict
-    default: {}
   moves_to:
     description:
       - In check mode or with O(prove_only), the layout to which a move before this would lead. O(layout)
@@ -123,6 +99,7 @@ notes:
 """
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.options import ONE_SOURCE, PROJECT
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.parts import project
 from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
@@ -133,17 +110,12 @@ def main() -> None:
     """Entry point."""
     module = Module(
         argument_spec={
+            **PROJECT,
             "layout": {"type": "str", "required": True},
-            "project_dir": {"type": "str", "default": "/opt/agnes"},
-            "image": {"type": "str", "default": ""},
-            "artifacts_dir": {"type": "str", "default": ""},
-            "profiles": {"type": "list", "elements": "str", "default": []},
-            "env": {"type": "dict", "default": {}},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "moves_to": {"type": "str", "default": ""},
             "prove_only": {"type": "bool", "default": False},
         },
-        mutually_exclusive=[("image", "artifacts_dir")],
+        mutually_exclusive=ONE_SOURCE,
         supports_check_mode=True,
     )
     prove_only = module.params["prove_only"]

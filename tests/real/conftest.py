@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.move.common import until
+from ansible_collections.agnes.host.plugins.module_utils.system.host.waiting import until
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEWNS, _REC, _PRIVATE = 0x20000, 0x4000, 1 << 18

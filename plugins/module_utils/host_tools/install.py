@@ -26,6 +26,7 @@ from ..core.host.host_tools import (
 from ..system.host import durable, listing, record
 from ..system.host.actions import Actions
 from ..system.host.commands import run
+from ..system.layout import dotenv_file
 from ..system.move import ledger, units
 
 COMMAND = "/usr/local/sbin/agnes-host"
@@ -109,7 +110,7 @@ ENV_UNITS = ("agnes-host-env.service", "agnes-host-env.path")
 def env_texts() -> dict[str, tuple[str, int]]:
     """The same of the units that keep ``.env``."""
     service, path = (f"{UNITS}/{name}" for name in ENV_UNITS)
-    env = os.path.join(PROJECT_DIR, ".env")
+    env = dotenv_file.path_in(PROJECT_DIR)
     return {
         service: (_ENV_SERVICE.format(command=COMMAND), 0o644),
         path: (_ENV_PATH.format(env=env, intent=ledger.INTENT), 0o644),

@@ -7,8 +7,8 @@ Started by systemd at boot, and when the file changes. What others wrote there s
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
+from functools import partial
 
 from ..core.host.host_tool_errors import LayoutNotShown
 from ..core.host.host_tools import PROJECT_DIR
@@ -16,32 +16,26 @@ from ..core.layout.keep_env import is_kept, layout_shown
 from ..core.layout.layouts import LAYOUTS, Layout, mount_points, state_dirs
 from ..system.host import record
 from ..system.host.actions import Actions
+from ..system.host.waiting import given
+from ..system.layout import dotenv_file
 from ..system.move import moving
 from . import upgrade
-from .turn import UPGRADE_LOCK, environment, turn
+from .turn import POLL_SECONDS, UPGRADE_LOCK, environment, turn
 
 WAIT_SECONDS = 600.0
 """For an upgrade that is at work."""
 DISK_SECONDS = 60.0
-_POLL_SECONDS = 1.0
 
 
-def _layout(env_path: str, seconds: float) -> Layout:
-    """The layout of the disks; one may come late at a boot, and nothing is mounted in its place."""
-    end = time.monotonic() + seconds
-    while True:
-        shown = {path: moving.mount_at(path)[1:] for path in mount_points()}
-        markers = {
-            path: str(moving.marker(path).get("layout") or "")
-            for path in state_dirs()
-            if not os.path.islink(path)
-        }
-        try:
-            return layout_shown(record.load(), shown, markers, env_path)
-        except LayoutNotShown:
-            if time.monotonic() >= end:
-                raise
-        time.sleep(_POLL_SECONDS)
+def _layout(env_path: str) -> Layout:
+    """The layout of the disks. Raises LayoutNotShown."""
+    shown = {path: moving.mount_at(path)[1:] for path in mount_points()}
+    markers = {
+        path: str(moving.marker(path).get("layout") or "")
+        for path in state_dirs()
+        if not os.path.islink(path)
+    }
+    return layout_shown(record.load(), shown, markers, env_path)
 
 
 def keep_env(
@@ -51,13 +45,14 @@ def keep_env(
     seconds: float = DISK_SECONDS,
 ) -> None:
     """Once. Raises NotNow, a Refusal, Failed or OSError."""
-    env_path = os.path.join(project_dir, ".env")
+    env_path = dotenv_file.path_in(project_dir)
     with turn(WAIT_SECONDS, lock):
         env = environment(project_dir)
         if not env:
             say(f"{env_path} is not there or empty: there is nothing to keep")
             return
-        layout = _layout(env_path, seconds)
+        # A disk may come late at a boot, and nothing is mounted in its place.
+        layout = given(partial(_layout, env_path), LayoutNotShown, seconds, POLL_SECONDS)
         if is_kept(env, layout):
             say(f"{env_path} has the keys of layout {layout.name}")
             return

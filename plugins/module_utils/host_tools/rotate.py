@@ -18,7 +18,7 @@ from ..core.layout.tree import Entry, wanted_tree
 from ..system.compose import caddy, certificates, engine
 from ..system.host import durable
 from ..system.host.actions import Actions
-from ..system.layout import trees
+from ..system.layout import dotenv_file, trees
 from . import fetch
 from .turn import UPGRADE_LOCK, environment, layout_here, turn
 
@@ -120,7 +120,7 @@ def rotate(
     lock: str = UPGRADE_LOCK,
 ) -> None:
     """One rotation. Raises NotNow, a Refusal, Failed or OSError; then the old pair is there as it was."""
-    env_path = os.path.join(project_dir, ".env")
+    env_path = dotenv_file.path_in(project_dir)
     with turn(seconds, lock):
         env = environment(project_dir)
         source = env.get(CHAIN_URL, "")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 from ..core.host.host_tool_errors import HostDiskAway
 from ..core.host.host_tools import PROJECT_DIR, check_shown, layout_of, wanted_disks
@@ -16,16 +16,25 @@ from ..core.layout.layouts import Layout
 from ..core.move.move_errors import LockHeld
 from ..system.compose import upgrade
 from ..system.host import durable, record
+from ..system.host.waiting import given, until
+from ..system.layout import dotenv_file
 from ..system.move import ledger, moving
 
 UPGRADE_LOCK = upgrade.LOCK
 """The product's own upgrade holds it while it works, and so does a move."""
 
-_POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 class NotNow(Exception):
     """Another one works; nothing was done, and that is no error. The message says who."""
+
+
+def _taken(fd: int) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 @contextmanager
@@ -33,16 +42,9 @@ def held(seconds: float, path: str = UPGRADE_LOCK) -> Iterator[None]:
     """Hold the lock of the product's upgrade; raises LockHeld when it is taken for longer than ``seconds``."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
-        end = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    found = "an upgrade, a rotation or a move at work"
-                    raise LockHeld(path=path, found=found, seconds=int(seconds)) from None
-            time.sleep(_POLL_SECONDS)
+        if not until(partial(_taken, fd), seconds, POLL_SECONDS):
+            found = "an upgrade, a rotation or a move at work"
+            raise LockHeld(path=path, found=found, seconds=int(seconds))
         yield
     finally:
         os.close(fd)
@@ -66,31 +68,19 @@ def turn(seconds: float = 0.0, path: str = UPGRADE_LOCK) -> Iterator[None]:
 
 
 def environment(project_dir: str = PROJECT_DIR) -> dict[str, str]:
-    """``.env`` as its readers take it. Raises OSError."""
-    return dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
+    """``.env`` as its readers take it. Raises Unreadable."""
+    return dotenv.read(dotenv_file.read(project_dir) or "")
 
 
 def layout_here(env: dict[str, str], project_dir: str = PROJECT_DIR) -> Layout:
     """The layout of this host, with each of its disks where it belongs. Raises NotThisLayout, HostDiskAway."""
     recorded = record.load()
-    layout = layout_of(env, recorded, os.path.join(project_dir, ".env"))
+    layout = layout_of(env, recorded, dotenv_file.path_in(project_dir))
     shown = {path: moving.mount_at(path)[1:] for path in wanted_disks(layout, recorded)}
     check_shown(layout, recorded, shown)
     return layout
 
 
-def layout_soon(
-    env: dict[str, str],
-    project_dir: str,
-    seconds: float,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Layout:
+def layout_soon(env: dict[str, str], project_dir: str, seconds: float) -> Layout:
     """The same, where a disk may still appear within ``seconds``: nothing is mounted in its place."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            return layout_here(env, project_dir)
-        except HostDiskAway:
-            if time.monotonic() >= end:
-                raise
-        sleep(_POLL_SECONDS)
+    return given(partial(layout_here, env, project_dir), HostDiskAway, seconds, POLL_SECONDS)

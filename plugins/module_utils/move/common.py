@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from ..core.layout import switch
 from ..core.layout.tree import MARKER, MARKER_FORMAT
 from ..system.disks import filesystems
 from ..system.host import durable, record
+from ..system.host.waiting import until
 from ..system.move import moving, units
 from .context import MoveContext
 
 UNMOUNT_SECONDS = 10.0
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -29,16 +28,6 @@ class Act:
     undo: Optional[Callable[[MoveContext], None]] = None
     changes: tuple[str, ...] = ()
     """Fields of the undo record (core/move/intent.py) for what it changes: kept before it begins."""
-
-
-def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS) -> bool:
-    """Whether ``check`` comes true within ``seconds``; it is asked every ``poll`` seconds."""
-    end = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > end:
-            return False
-        time.sleep(poll)
-    return True
 
 
 def write_marker(directory: int, move: MoveContext, values: dict[str, Any]) -> None:

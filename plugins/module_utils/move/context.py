@@ -22,6 +22,7 @@ from ..system.copy.copying import Known
 from ..system.disks import devices
 from ..system.host import durable, record
 from ..system.host.commands import Failed, which
+from ..system.layout import dotenv_file
 from ..system.move import ledger, moving
 from ..system.move.moving import Held
 from .project import Project
@@ -36,7 +37,7 @@ class MoveContext:
         self.target: Layout = LAYOUTS[intent.target]
         self.kind: Kind = kind_of(intent)
         self.project = Project(docker_path(), intent.project_dir)
-        self.env_path = os.path.join(intent.project_dir, ".env")
+        self.env_path = dotenv_file.path_in(intent.project_dir)
         self.env_before: str = ""
         self.fresh: set[str] = set()
         self.entries = 0

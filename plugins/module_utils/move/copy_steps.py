@@ -36,10 +36,11 @@ from ..system.copy.manifest_file import measure
 from ..system.disks import devices, formatting
 from ..system.host import durable, kernel, record
 from ..system.host.commands import run
+from ..system.host.waiting import until
 from ..system.layout import markers, trees
 from ..system.move import ledger, moving
 from ..system.move.moving import STAGE
-from .common import Act, drop_line, unmount, until, write_marker
+from .common import Act, drop_line, unmount, write_marker
 from .context import MoveContext
 
 BUDGET_SECONDS = 1.0

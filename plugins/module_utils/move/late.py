@@ -17,8 +17,9 @@ from ..core.move.move_errors import MoveDiskAway
 from ..core.move.move_status import MoveStatus
 from ..core.move.presence import Seen, late, may_show, must_show
 from ..system.disks import devices, filesystems, fstab_file, mountinfo
+from ..system.host.waiting import until
 from ..system.move import ledger, moving
-from .common import remember_resting, until
+from .common import remember_resting
 from .context import MoveContext
 
 BOOT_SECONDS = 90.0

@@ -33,10 +33,11 @@ from ..system.compose.switched import switched
 from ..system.disks import filesystems, guards
 from ..system.disks.holders import holders
 from ..system.host import durable, record
+from ..system.host.waiting import until
 from ..system.layout import markers, trees
 from ..system.move import ledger, moving, units
 from . import canary, places
-from .common import Act, drop_line, remember_resting, unmount, until, write_marker
+from .common import Act, drop_line, remember_resting, unmount, write_marker
 from .context import MoveContext
 from .copy_back_steps import COPY_BACK_ACTS, leave_disk, release
 from .copy_steps import COPY_ACTS

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ..core.compose.project import PRODUCT_NAME
 from ..core.layout import dotenv
 from ..core.layout.layouts import LAYOUTS
 from ..system.compose import caddy, engine
-from ..system.host import durable
 from ..system.host.actions import Actions
+from ..system.layout import dotenv_file
 
 
 def served(params: dict[str, Any], actions: Actions) -> str:
@@ -23,7 +22,7 @@ def served(params: dict[str, Any], actions: Actions) -> str:
     announced = {str(action["what"]) for action in params["announced"]} if actions.check else set()
     if container is None or f"service {container['service']}" in announced:
         return ""
-    env = dotenv.read(durable.read_text(os.path.join(project_dir, ".env")) or "")
+    env = dotenv.read(dotenv_file.read(project_dir) or "")
     given = params["certificate"] if actions.check else ""
     moves = actions.check and params["moves"]
     return caddy.keep_served(

@@ -27,7 +27,7 @@ from ..system.compose.switched import Switched, switched
 from ..system.host import durable, listing
 from ..system.host.actions import Actions
 from ..system.host.commands import Failed
-from ..system.layout import state_secrets
+from ..system.layout import dotenv_file, state_secrets
 from ..system.move import moving
 
 
@@ -52,7 +52,7 @@ class ProjectManager:
         self.layout = LAYOUTS[params["moves_to"] or params["layout"]]
         self.dir = params["project_dir"].rstrip("/")
         self.docker = client()
-        self.env_path = os.path.join(self.dir, ".env")
+        self.env_path = dotenv_file.path_in(self.dir)
         self.moved: Optional[Switched] = None
 
     def run(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from documented import options_of
 
 from .repo import ROOT, below, files, load, read
 
@@ -119,7 +120,7 @@ def test_the_spec_of_a_module_is_its_documentation(
     arguments = argument_spec(module, monkeypatch)
     assert documentation["module"] == name
     assert {key: normal(item) for key, item in arguments["argument_spec"].items()} == {
-        key: normal(item) for key, item in documentation["options"].items()
+        key: normal(item) for key, item in options_of(name).items()
     }
     support = documentation["attributes"]["check_mode"]["support"]
     assert arguments.get("supports_check_mode", False) is (support != "none")
@@ -143,7 +144,7 @@ def test_examples_and_results_of_a_module_are_yaml_and_use_the_full_name(name: s
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
     tasks = yaml.safe_load(module.EXAMPLES)
     assert any(f"agnes.host.{name}" in task for task in tasks)
-    known = set(yaml.safe_load(module.DOCUMENTATION)["options"])
+    known = set(options_of(name))
     for task in tasks:
         assert set(task.get(f"agnes.host.{name}") or {}) <= known
     assert all(item["description"] for item in yaml.safe_load(module.RETURN).values())

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
@@ -20,8 +19,8 @@ from ...core.compose.overlay import cut, same, say
 from ...core.compose.project import PRODUCT_NAME, check_name, check_sources, digest
 from ...core.host.errors import ComposeInvalid, DryRunActed, NotAsProved
 from ...core.layout import dotenv
-from ..host import durable
 from ..host.commands import Done, last_line, run
+from ..layout import dotenv_file
 from . import upgrade
 from .engine import PROJECT_LABEL
 from .remembered import answer
@@ -44,7 +43,7 @@ class Compose:
 
     def env_text(self) -> str:
         """``.env`` as Compose reads it; empty when there is none."""
-        return durable.read_text(os.path.join(self.directory, ".env")) or ""
+        return dotenv_file.read(self.directory) or ""
 
     def differs(self) -> bytes:
         """What this project has otherwise than the one that is published: nothing, unless it is a stage."""

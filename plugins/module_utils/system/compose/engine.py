@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core.compose.engine import security_names
 from ...core.compose.overlay import DATA_VOLUME
@@ -95,17 +96,52 @@ def _ask_compose(docker: str, found: Engine) -> None:
         found["error"] = "'docker compose' is not installed"
 
 
-def data_volume(docker: str, project: str) -> Volume:
+class Volumes(NamedTuple):
+    """The volumes of an engine."""
+
+    found: list[dict[str, Any]]
+    """What ``docker volume inspect`` says of each."""
+    unknown: str
+    """Why they are not known; empty when they are."""
+
+
+def _listed(docker: str) -> list[str]:
+    return run([docker, "volume", "ls", "--quiet"], seconds=PATIENCE).out.split()
+
+
+def _volumes(docker: str) -> list[dict[str, Any]]:
+    names = _listed(docker)
+    if not names:
+        return []
+    # One that goes away in between makes inspect exit 1 and still print the others.
+    text = run([docker, "volume", "inspect", *names], codes=(0, 1), seconds=PATIENCE).out
+    try:
+        found: list[dict[str, Any]] = json.loads(text or "[]")
+    except ValueError as error:
+        raise Failed(f"'{docker} volume inspect' printed no JSON") from error
+    missing = set(names) - {str(item.get("Name")) for item in found}
+    if missing and missing & set(_listed(docker)):
+        raise Failed(f"'{docker} volume inspect' said nothing of {sorted(missing)[0]}")
+    return found
+
+
+def volumes(docker: str) -> Volumes:
+    """All of them; the engine is asked once for what several decisions need."""
+    try:
+        return Volumes(_volumes(docker), "")
+    except Failed as error:
+        return Volumes([], str(error))
+
+
+def data_volume(found: Sequence[Mapping[str, Any]], project: str) -> Volume:
     """The project's named data volume with what its driver options bind, if there is one."""
     name = f"{project}_{DATA_VOLUME}"
-    done = run([docker, "volume", "inspect", name], codes=(), seconds=PATIENCE)
-    if done.code:
-        if "no such volume" not in done.err.lower():
-            raise Failed(f"volume '{name}' can't be looked for: {last_line(done.err)}")
-        return {"name": "", "bind": ""}
-    options = json.loads(done.out)[0].get("Options") or {}
-    bind = "bind" in str(options.get("o", "")).split(",")
-    return {"name": name, "bind": str(options.get("device", "")) if bind else ""}
+    for volume in found:
+        if volume.get("Name") == name:
+            options = volume.get("Options") or {}
+            bind = "bind" in str(options.get("o", "")).split(",")
+            return {"name": name, "bind": str(options.get("device", "")) if bind else ""}
+    return {"name": "", "bind": ""}
 
 
 def _up_seconds(state: dict[str, Any]) -> float:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,8 @@ from ...core.layout.layouts import (
     resolve_state_dir,
     state_dirs,
 )
-from ..compose.engine import PROJECT_LABEL
+from ..compose.engine import PROJECT_LABEL, Volumes
 from ..host import listing
-from ..host.commands import Failed, run
 from . import contents, mountinfo
 
 _VOLUME_LABEL = "com.docker.compose.volume"
@@ -55,27 +53,6 @@ def _used(containers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list
             is_volume = mount["type"] == "volume"
             key = ("volume", mount["volume"]) if is_volume else ("directory", mount["source"])
             found.setdefault(key, []).append(f"{container['name']} ({container['status']})")
-    return found
-
-
-def _listed(docker: str) -> list[str]:
-    return run([docker, "volume", "ls", "--quiet"]).out.split()
-
-
-def _volumes(docker: str) -> list[dict[str, Any]]:
-    """What the engine says of each volume. Raises Failed."""
-    names = _listed(docker)
-    if not names:
-        return []
-    # One that goes away in between makes inspect exit 1 and still print the others.
-    text = run([docker, "volume", "inspect", *names], codes=(0, 1)).out
-    try:
-        found: list[dict[str, Any]] = json.loads(text or "[]")
-    except ValueError as error:
-        raise Failed(f"'{docker} volume inspect' printed no JSON") from error
-    missing = set(names) - {str(item.get("Name")) for item in found}
-    if missing and missing & set(_listed(docker)):
-        raise Failed(f"'{docker} volume inspect' said nothing of {sorted(missing)[0]}")
     return found
 
 
@@ -147,22 +124,16 @@ def _may_be_directory(path: str) -> bool:
 
 
 def look(
-    docker: str,
+    volumes: Volumes,
     project: str,
     containers: Sequence[Mapping[str, Any]],
     project_dir: str = "/opt/agnes",
 ) -> list[Elsewhere]:
-    """What holds state or data elsewhere, or may do so and could not be looked at.
-
-    docker: the client, empty where there is no engine, so that nothing can be asked.
-    """
-    if not docker:
-        return []
+    """What holds state or data elsewhere, or may do so and could not be looked at."""
     used = _used(containers)
-    try:
-        found = [_volume(volume, project, used) for volume in _volumes(docker)]
-    except Failed as error:
-        found = [_empty("volume", f"{project}_{DATA_VOLUME}", "", [], str(error))]
+    found = [_volume(volume, project, used) for volume in volumes.found]
+    if volumes.unknown:
+        found = [_empty("volume", f"{project}_{DATA_VOLUME}", "", [], volumes.unknown)]
     for (kind, path), names in used.items():
         if kind == "directory" and not _is_at_a_place(path):
             found.append(_looked_at(kind, path, path, names, own=True))

@@ -147,7 +147,7 @@ def observe_project(project_dir: str, docker: str) -> Project:
     if os.path.islink(path):
         found["link"] = os.path.realpath(path)
         return found
-    values = dotenv.read(durable.read_text(os.path.join(path, ".env")) or "")
+    values = dotenv.read(dotenv_file.read(path) or "")
     found["name"] = values.get("COMPOSE_PROJECT_NAME", "")
     if docker and _compose_files(path):
         with suppress(ComposeInvalid):
@@ -210,6 +210,7 @@ def observe(
     # disk may be copied the other way.
     measured = bool(asked["state"]["maj_min"]) or bool(targets & set(state_dirs()))
     containers = engine.containers(docker, project) if docker else []
+    volumes = engine.volumes(docker) if docker else engine.Volumes([], "")
     moves = moving.look(project_dir, docker, project, measured, read)
     moves["shadows"] = evidence.shadows(moves, docker, containers)
     observed: Host = {
@@ -234,8 +235,8 @@ def observe(
         "engine": found,
         "containers": containers,
         "accounts": accounts(),
-        "data_volume": engine.data_volume(docker, project) if docker else {"name": "", "bind": ""},
-        "elsewhere": elsewhere.look(docker, project, containers, project_dir),
+        "data_volume": engine.data_volume(volumes.found, project),
+        "elsewhere": elsewhere.look(volumes, project, containers, project_dir) if docker else [],
         "boot_scripts": boot.boot_scripts(project_dir, unread),
         "boot_unread": unread,
         "selinux_enforcing": selinux_enforcing(),

@@ -351,7 +351,7 @@ def _kernel_users(disks: Iterable[str], unread: dict[str, str]) -> list[str]:
 
 def _blocked(project_dir: str) -> dict[str, str]:
     """Path -> why a move could not write there, for what it must replace or rename."""
-    files = {path: fixed(path) for path in ("/etc/fstab", os.path.join(project_dir, ".env"))}
+    files = {path: fixed(path) for path in ("/etc/fstab", dotenv_file.path_in(project_dir))}
     parents = {os.path.dirname(path) for path in state_dirs()}
     # An unmounted mount point is immutable, and what shows there then is no matter.
     shown = [path for path in parents if path == "/" or mount_at(path)[0]]

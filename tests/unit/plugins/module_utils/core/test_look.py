@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-import yaml
+from documented import options_of
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NoArtifacts
 from ansible_collections.agnes.host.plugins.module_utils.parts import (
@@ -76,11 +75,6 @@ BESIDE = {"project": {"prove_only"}, "tree": set(), "stack": set(), "caddy": set
 """Options that are the module's own matter, and not the part's."""
 
 
-def options(name: str) -> set[str]:
-    module = importlib.import_module(f"ansible_collections.agnes.host.plugins.modules.{name}")
-    return set(yaml.safe_load(module.DOCUMENTATION)["options"])
-
-
 @pytest.mark.parametrize(
     ("part", "module"),
     [("tree", "state_tree"), ("project", "project"), ("stack", "stack"), ("caddy", "caddy")],
@@ -89,7 +83,7 @@ def test_a_part_is_given_each_option_of_its_module(
     part: str, module: str, asked: dict[str, Any]
 ) -> None:
     look.look(flat_host(), SETTINGS)
-    assert options(module) - BESIDE[part] <= set(asked[part])
+    assert options_of(module).keys() - BESIDE[part] <= set(asked[part])
 
 
 def test_a_host_without_a_layout_is_only_asked_for_its_project_and_that_where_files_are_given(

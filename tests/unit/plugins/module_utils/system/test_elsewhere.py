@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.agnes.host.plugins.module_utils.system.compose import engine
 from ansible_collections.agnes.host.plugins.module_utils.system.disks import elsewhere
 
 
@@ -53,7 +54,9 @@ def container(**mount: Any) -> dict[str, Any]:
 def looked(
     tmp: Path, volumes: list[dict[str, Any]], *containers: Any
 ) -> list[tuple[str, list[str], str]]:
-    found = elsewhere.look(docker(tmp, volumes), "agnes", containers, str(tmp / "project"))
+    found = elsewhere.look(
+        engine.volumes(docker(tmp, volumes)), "agnes", containers, str(tmp / "project")
+    )
     return [(item["name"], item["proof"], item["unknown"]) for item in found]
 
 
@@ -61,7 +64,7 @@ def test_a_volume_with_a_database_is_found_measured_and_dated(tmp_path: Path) ->
     path = fill(tmp_path / "v", "state/system.duckdb", "extracts/a")
     os.utime(tmp_path / "v/state/system.duckdb", (1e9, 2e9))
     user = container(volume="agnes_data")
-    (found,) = elsewhere.look(docker(tmp_path, [volume(path)]), "agnes", [user])
+    (found,) = elsewhere.look(engine.volumes(docker(tmp_path, [volume(path)])), "agnes", [user])
     assert found["proof"] == ["state/system.duckdb", "extracts/"]
     assert (found["size"], found["whole"]) == (200, True)
     assert found["newest"] == "2033-05-18 03:33:20"
@@ -115,12 +118,12 @@ def test_what_could_not_be_looked_at_is_told(tmp_path: Path, differs: Any, why: 
 
 
 def test_an_engine_that_does_not_tell_is_no_empty_engine(tmp_path: Path) -> None:
-    (found,) = elsewhere.look(docker(tmp_path, [volume("/x")], code=1), "agnes", [])
+    (found,) = elsewhere.look(engine.volumes(docker(tmp_path, [volume("/x")], code=1)), "agnes", [])
     assert found["name"] == "agnes_data" and "volume ls" in found["unknown"]
     broken = tmp_path / "docker"
     broken.write_text('#!/bin/sh\n[ "$2" = ls ] && echo agnes_data\nexit 0\n')
     (tmp_path / "docker").chmod(0o755)
-    (found,) = elsewhere.look(str(broken), "agnes", [])
+    (found,) = elsewhere.look(engine.volumes(str(broken)), "agnes", [])
     assert found["unknown"]
 
 
@@ -158,5 +161,5 @@ def test_one_beside_the_compose_files_that_can_not_be_read_is_not_empty(
 def test_an_engine_is_asked_once_for_its_volumes_unless_one_went_away(tmp_path: Path) -> None:
     script = Path(docker(tmp_path, [volume(fill(tmp_path / "v"))]))
     script.write_text(script.read_text().replace("\n", f'\necho "$2" >> {tmp_path}/calls\n', 1))
-    elsewhere.look(str(script), "agnes", [], str(tmp_path))
+    engine.volumes(str(script))
     assert (tmp_path / "calls").read_text().split() == ["ls", "inspect"]

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting until something is so: the one loop that asks, and sleeps in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+_POLL_SECONDS = 0.1
+_T = TypeVar("_T")
+
+
+def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS) -> bool:
+    """Whether ``check`` comes true within ``seconds``; it is asked every ``poll`` seconds."""
+    end = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > end:
+            return False
+        time.sleep(poll)
+    return True
+
+
+def given(ask: Callable[[], _T], not_yet: type[Exception], seconds: float, poll: float) -> _T:
+    """What ``ask`` gives, which may raise ``not_yet`` for up to ``seconds``; after that it is raised."""
+    found: list[_T] = []
+
+    def asked() -> bool:
+        with suppress(not_yet):
+            found.append(ask())
+        return bool(found)
+
+    return found[0] if until(asked, seconds, poll) else ask()
