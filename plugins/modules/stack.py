@@ -56,7 +56,7 @@ options:
     type: list
     elements: str
     default: []
-  resting:
+  left_stopped:
     description: In check mode, services that a move before this would leave as they are, not running.
     type: list
     elements: str
@@ -137,7 +137,7 @@ def main() -> None:
             "profiles": {"type": "list", "elements": "str", "default": []},
             "project_dir": {"type": "str", "default": "/opt/agnes"},
             "recreates": {"type": "list", "elements": "str", "default": []},
-            "resting": {"type": "list", "elements": "str", "default": []},
+            "left_stopped": {"type": "list", "elements": "str", "default": []},
             "moves": {"type": "bool", "default": False},
             "starts": {"type": "list", "elements": "str", "default": []},
             "proved": {"type": "str", "default": ""},

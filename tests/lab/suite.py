@@ -77,7 +77,7 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-class Heard:
+class Output:
     """What is kept of a job's output: its end, and where it first said what went wrong."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Result:
     job: Job
     count: Count
     seconds: float
-    heard: Heard
+    output: Output
 
 
 def jobs_of(part: str) -> list[Job]:
@@ -157,17 +157,17 @@ def failed_tests(path: Path) -> list[str]:
 
 def run(job: Job) -> Result:
     """Run a job to its end, telling what it prints."""
-    started, heard = time.monotonic(), Heard()
-    good = [_run(job, command, heard) for command in job.commands]
+    started, output = time.monotonic(), Output()
+    good = [_run(job, command, output) for command in job.commands]
     found = count_report(report_of(job.name)) if job.report else Count()
     if job.counted:
         found.add(Count(sum(good), len(good) - sum(good)))
     elif not all(good) and not found.failed:
         found.failed = 1
-    return Result(job, found, time.monotonic() - started, heard)
+    return Result(job, found, time.monotonic() - started, output)
 
 
-def _run(job: Job, command: Sequence[str], heard: Heard) -> bool:
+def _run(job: Job, command: Sequence[str], output: Output) -> bool:
     print(f"{job.name} | --- {' '.join(command)}", flush=True)
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -175,7 +175,7 @@ def _run(job: Job, command: Sequence[str], heard: Heard) -> bool:
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        heard.add(line)
+        output.add(line)
         print(f"{job.name} | {line}", end="", flush=True)
     return process.wait() == 0
 
@@ -192,7 +192,8 @@ def main(parts: list[str]) -> int:
     for result in results:
         if result.count.failed:
             print(
-                f"\n{result.job.name} failed; its last lines:\n{''.join(result.heard.tail)}", end=""
+                f"\n{result.job.name} failed; its last lines:\n{''.join(result.output.tail)}",
+                end="",
             )
     total = Count()
     print("\nWhat ran:")
@@ -200,7 +201,7 @@ def main(parts: list[str]) -> int:
         total.add(result.count)
         print(f"  {result.job.name:<20} {result.count}  ({result.seconds:.0f} s)")
         if result.count.failed:
-            lines = failed_tests(report_of(result.job.name)) or result.heard.reason
+            lines = failed_tests(report_of(result.job.name)) or result.output.reason
             print("".join(f"      {line}\n" for line in lines), end="")
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0

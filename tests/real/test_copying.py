@@ -20,7 +20,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.copy import copyin
 from ansible_collections.agnes.host.plugins.module_utils.core.copy.copying import Proof
 from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import RULES
 from ansible_collections.agnes.host.plugins.module_utils.system.copy import copying, manifest_file
-from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying import Copy, Known
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying import Copy, ReadAhead
 from ansible_collections.agnes.host.plugins.module_utils.system.disks.devices import maj_min_of
 
 from . import sample
@@ -69,7 +69,7 @@ def test_a_copy_has_everything(from_: str, to: str, filesystem: Filesystem, tmp_
         assert (decision.stop, len(copy.rounds), copy.rounds[0].rest) == (True, 1, 0)
         copy.final()
         copy.sync()
-        totals = copy.prove(manifests(tmp_path), Known(KEY))
+        totals = copy.prove(manifests(tmp_path), ReadAhead(KEY))
     assert totals.size > sample.SPARSE
     assert totals.allocated < 32 << 20
     assert totals.outside == ()
@@ -146,9 +146,9 @@ def test_a_copy_that_differs_is_refused(
         copy.final()
         act(target)
         with pytest.raises(errors.CopyDiffers, match="AH083") as refused:
-            copy.prove(manifests(tmp_path), Known(KEY))
+            copy.prove(manifests(tmp_path), ReadAhead(KEY))
         copy.final()
-        copy.prove(manifests(tmp_path), Known(KEY))
+        copy.prove(manifests(tmp_path), ReadAhead(KEY))
     assert wanted in str(refused.value)
 
 
@@ -166,7 +166,7 @@ def test_a_byte_that_changed_behind_the_same_time_and_size_is_seen(
             os.utime(target / name, ns=(info.st_atime_ns, info.st_mtime_ns))
         copy.final()
         with pytest.raises(errors.CopyDiffers) as refused:
-            copy.prove(manifests(tmp_path), Known(KEY))
+            copy.prove(manifests(tmp_path), ReadAhead(KEY))
     assert "(1 differences: '.jwt_secret': content differs)" in str(refused.value)
 
 
@@ -184,7 +184,7 @@ def test_zeros_that_a_power_cut_left_of_a_copy_cut_off_earlier_are_copied_again(
     with copy_of(source, target) as copy:
         copy.precopy(budget_seconds=60)
         copy.final()
-        copy.prove(manifests(tmp_path), Known(KEY))
+        copy.prove(manifests(tmp_path), ReadAhead(KEY))
 
 
 def test_stale_files_of_the_database_go_from_the_target(
@@ -195,7 +195,7 @@ def test_stale_files_of_the_database_go_from_the_target(
     (target / "system.duckdb.wal").write_bytes(b"of another database")
     with copy_of(source, target) as copy:
         copy.final()
-        copy.prove(manifests(tmp_path), Known(KEY))
+        copy.prove(manifests(tmp_path), ReadAhead(KEY))
     assert not (target / "system.duckdb.wal").exists()
 
 

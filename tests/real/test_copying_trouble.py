@@ -27,7 +27,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.copy import (
     manifest,
     manifest_file,
 )
-from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying import Known
+from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying import ReadAhead
 
 from . import sample
 from .conftest import Filesystem
@@ -71,7 +71,7 @@ def test_a_target_that_runs_full_fails_and_the_source_stays(
         with pytest.raises(errors.CopyFailed, match=r"rsync ended with 11: .*No space left"):
             copy.final()
         with pytest.raises(errors.CopyDiffers, match="is missing in the copy"):
-            copy.prove(manifests(tmp_path), Known(KEY))
+            copy.prove(manifests(tmp_path), ReadAhead(KEY))
     assert len(os.listdir(source)) == 62
 
 
@@ -99,7 +99,7 @@ def test_what_a_broken_disk_lost_is_found_by_the_cold_read(
             copy.sync()
         copy.sync()
         with pytest.raises((errors.CopyDiffers, OSError)):
-            copy.prove(manifests(tmp_path), Known(KEY))
+            copy.prove(manifests(tmp_path), ReadAhead(KEY))
 
 
 def test_a_source_that_can_not_be_read_fails(filesystem: Filesystem, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_file_that_changes_between_rounds_is_copied_again_and_rounds_end(
         assert 2 <= len(copy.rounds) <= 5
         copy.final()
         copy.sync()
-        copy.prove(manifests(tmp_path), Known(KEY))
+        copy.prove(manifests(tmp_path), ReadAhead(KEY))
 
 
 def rsync_beside(tmp_path: Path, act: str) -> str:
@@ -179,10 +179,10 @@ def test_a_file_that_is_cut_short_while_it_is_copied_or_goes_while_it_waits_ends
             sample.write(source / "system.duckdb", os.urandom(30 * MIB))
             sample.write(source / "z-last", b"other")
             copy.final()
-            copy.prove(manifests(tmp_path), Known(KEY))
+            copy.prove(manifests(tmp_path), ReadAhead(KEY))
         copy.program = "rsync"
         copy.final()
-        copy.prove(manifests(tmp_path), Known(KEY))
+        copy.prove(manifests(tmp_path), ReadAhead(KEY))
 
 
 def test_a_target_that_runs_full_in_a_round_fails(filesystem: Filesystem) -> None:
@@ -343,5 +343,5 @@ def test_a_copy_that_is_killed_is_taken_up_again(filesystem: Filesystem, tmp_pat
     with copy_of(source, target) as copy:
         copy.final()
         copy.sync()
-        copy.prove(manifests(tmp_path), Known(KEY))
+        copy.prove(manifests(tmp_path), ReadAhead(KEY))
     assert not [name for name in os.listdir(target) if name.startswith(".f")]

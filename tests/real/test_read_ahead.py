@@ -24,7 +24,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying imp
     SOURCE_MANIFEST,
     TARGET_MANIFEST,
     Copy,
-    Known,
+    ReadAhead,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.copy.memory import Memory
 
@@ -47,12 +47,12 @@ def state(filesystem: Filesystem) -> tuple[Path, Path]:
 
 
 @contextmanager
-def read(filesystem: Filesystem) -> Iterator[tuple[Copy, Known, Path, Path]]:
+def read(filesystem: Filesystem) -> Iterator[tuple[Copy, ReadAhead, Path, Path]]:
     """A copy, and what is known of it."""
     source, target = state(filesystem)
     with copy_of(source, target) as copy:
         copy.final()
-        known = Known()
+        known = ReadAhead()
         copy.read_ahead(known)
         yield copy, known, source, target
 
@@ -99,7 +99,7 @@ def test_what_is_not_touched_is_read_before_the_stop_only_the_database_is_read_o
         names = ("old", "system.duckdb", "system.duckdb.wal")
         assert sorted(hashed) == sorted(str(top / n) for top in (source, target) for n in names)
         # And the totals are those of a proof that knows nothing.
-        afresh = copy.prove(manifests(tmp_path), Known(known.key))
+        afresh = copy.prove(manifests(tmp_path), ReadAhead(known.key))
         assert again == afresh
 
 
@@ -111,10 +111,10 @@ def test_the_target_is_read_from_its_disk_though_it_is_in_memory(
         copy.final()
         copy.sync()
         (target / "sub" / "large").read_bytes()
-        known = Known()
+        known = ReadAhead()
         assert read_from_disk(lambda: copy.read_ahead(known)) > LARGE
         assert read_from_disk(lambda: copy.prove(manifests(tmp_path), known)) < LARGE
-        assert read_from_disk(lambda: copy.prove(manifests(tmp_path), Known())) > LARGE
+        assert read_from_disk(lambda: copy.prove(manifests(tmp_path), ReadAhead())) > LARGE
 
 
 def _same_size_and_time(path: Path) -> None:
@@ -151,7 +151,7 @@ def test_what_is_touched_after_it_was_read_is_seen(
     time.sleep(SETTLED)
     with copy_of(source, target) as copy:
         copy.final()
-        known = Known()
+        known = ReadAhead()
         copy.read_ahead(known)
         assert len(known.source.lines) == len(known.target.lines) == len(TOUCHES)
         for name, (act, _wanted) in TOUCHES.items():
@@ -175,7 +175,7 @@ def test_a_store_into_a_mapping_that_was_there_before_is_seen(
         time.sleep(SETTLED)
         with copy_of(source, target) as copy:
             copy.final()
-            known = Known()
+            known = ReadAhead()
             copy.read_ahead(known)
             mapped[0:1] = b"b"
             with pytest.raises(errors.CopyDiffers, match="'sub/large': "):
@@ -186,7 +186,7 @@ def test_what_has_just_been_touched_is_not_remembered(filesystem: Filesystem) ->
     source, target = state(filesystem)
     with copy_of(source, target) as copy:
         copy.final()
-        known, stop = Known(), threading.Event()
+        known, stop = ReadAhead(), threading.Event()
 
         def busy() -> None:
             while not stop.is_set():

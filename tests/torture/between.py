@@ -111,7 +111,7 @@ def _stopped(run: Run) -> dict[str, Any]:
         for item in json.loads(path.read_text())["containers"].values()
         if item["state"] == "running"
     )
-    assert "app" in host.record()["resting"]
+    assert "app" in host.record()["left_stopped"]
     return {"armed": "stopped", "status": status, "message": result["message"], "running": running}
 
 

@@ -302,7 +302,7 @@ def end_state(target: Layout) -> dict[str, Any]:
         "fstab": Path("/etc/fstab").read_text(),
         "dotenv": Path("/opt/agnes/.env").read_text(),
         "containers": {n: c["state"] for n, c in store["containers"].items()},
-        "resting": host.record().get("resting"),
+        "left_stopped": host.record().get("left_stopped"),
         "recorded": sorted(host.record().get("disks") or {}),
         "aside": aside,
         "overlay": durable.read_text(f"/opt/agnes/{target.overlay}"),

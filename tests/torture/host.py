@@ -38,7 +38,7 @@ LOG = "/run/runner.log"
 HERE = Path(__file__).resolve().parent
 SECRET = "s3cr3t-that-must-not-show"
 RUNNING = ("app", "scheduler")
-RESTING = {"extract": ("exited", 0), "telegram-bot": ("exited", 137)}
+LEFT_STOPPED = {"extract": ("exited", 0), "telegram-bot": ("exited", 137)}
 NEEDS = {"app": [], "scheduler": ["app"], "extract": [], "telegram-bot": ["app"]}
 
 
@@ -201,7 +201,7 @@ def _project(layout: Layout) -> None:
     env.write_text("# secrets\n" + "".join(f"{key}={value}\n" for key, value in keys.items()))
     env.chmod(0o600)
     os.chown(env, 999, 999)
-    states = {**dict.fromkeys(RUNNING, ("running", 0)), **RESTING}
+    states = {**dict.fromkeys(RUNNING, ("running", 0)), **LEFT_STOPPED}
     device = os.stat(layout.state_dir).st_dev
     containers = {
         f"agnes-{name}-1": {

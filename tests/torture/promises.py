@@ -205,7 +205,9 @@ def check_ended(target: Layout, source: Layout, begin: str, before: dict[str, An
     _check_marker(target, {"epoch": 1})
     record = host.record()
     assert (record["move"]["source"], record["move"]["target"]) == (source.name, target.name)
-    assert set(record.get("resting") or ()) == set(host.RESTING) | stopped(), record.get("resting")
+    assert set(record.get("left_stopped") or ()) == set(host.LEFT_STOPPED) | stopped(), record.get(
+        "left_stopped"
+    )
     uuid = host.state_uuid(begin)
     assert record["move"]["uuid"] == uuid
     if begin == host.COPY:

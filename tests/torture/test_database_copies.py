@@ -75,7 +75,7 @@ def copied(state: Path, tmp_path: Path) -> Path:
     proof = Proof(maj_min_of(state.stat().st_dev), is_mount=False)
     with copying.opened_copy(str(state), str(target), proof) as copy:
         copy.final()
-        copy.prove(str(folder), copying.Known(bytes(32)))
+        copy.prove(str(folder), copying.ReadAhead(bytes(32)))
     return target
 
 

@@ -36,7 +36,7 @@ BEGINNINGS = {
 }
 """Where state is at first, and the steps from there: see host.py."""
 TREE: list[str] = []
-"""Where the collection under test is, if it is not this one: see test_engine_mutations.py."""
+"""Where the collection under test is, if it is not this one: see test_runner_mutations.py."""
 STEPS_OF = {begin: [step for step, _phase in steps] for begin, steps in BEGINNINGS.items()}
 COPYING = ("copy", "copy_back", "promote")
 OF_COPYING = {s for begin in COPYING for s in STEPS_OF[begin] if s not in STEPS_OF["nested"]}

@@ -33,7 +33,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.devices import m
 source, target, folder, limit = sys.argv[1:]
 memory.LIMIT = int(limit)
 proof = Proof(maj_min_of(os.stat(source).st_dev), False, holds=("d0",))
-times, known = {}, copying.Known(bytes(32))
+times, known = {}, copying.ReadAhead(bytes(32))
 with copying.opened_copy(source, target, proof) as copy:
     for name, act in (
         ("room", copy.check_room), ("round", copy.round), ("final", copy.final), ("sync", copy.sync),

@@ -105,11 +105,11 @@ def test_a_stale_unit_does_not_take_the_disk_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("begin", ["nested", "flat"])
 def test_there_and_back(tmp_path: Path, begin: str) -> None:
-    """What did not run before the first of two moves does not run after the second, and is known to rest."""
+    """What did not run before the first of two moves does not run after the second, and is recorded as left stopped."""
     found = play(tmp_path, begin, "none", "", "reverse")
     assert [each["status"] for each in found["history"]] == [0, 0], found["history"]
     assert found["layout"] == begin
-    assert found["end"]["resting"] == ["extract", "telegram-bot"]
+    assert found["end"]["left_stopped"] == ["extract", "telegram-bot"]
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy"])
@@ -143,7 +143,7 @@ def test_turned_round_after_a_kill(tmp_path: Path, begin: str, point: str) -> No
     found = play(tmp_path, begin, "none", f"{point}:kill", "reverse")
     assert found["history"][1]["status"] == 0, found["history"]
     assert found["layout"] == LAYOUTS[begin][0]
-    assert found["end"]["resting"] == ["extract", "telegram-bot"]
+    assert found["end"]["left_stopped"] == ["extract", "telegram-bot"]
 
 
 TURNED = [
@@ -205,7 +205,7 @@ def test_killed_in_a_reload_of_systemd(tmp_path: Path, begin: str, number: int) 
     same_end(found, begin, "none", tmp_path)
 
 
-def test_two_engines_exclude_each_other(tmp_path: Path) -> None:
+def test_two_runners_exclude_each_other(tmp_path: Path) -> None:
     found = play(tmp_path, "nested", "slow", "contended")
     runner, second = found["second"]["first"], found["second"]["found"]
     assert f"AH066: another move is under way (a move, process {runner}, since " in second
@@ -432,7 +432,7 @@ def test_what_somebody_has_stopped_is_not_started_again_by_a_move_that_goes_on(
     assert [each["status"] for each in found["history"]] == [-9, 0], found["history"]
     assert found["history"][1]["running"] == ["scheduler"]
     assert found["end"]["intent"] is None
-    assert "app" in found["end"]["resting"]
+    assert "app" in found["end"]["left_stopped"]
 
 
 def test_the_data_disk_that_goes_away_after_the_commit_has_nothing_written_to_its_mount_point(

@@ -212,7 +212,7 @@ class Tick:
         stack.run(
             {
                 "layout": layout.name, "mounted": mounted, "services": {}, "profiles": profiles,
-                "project_dir": self.directory, "recreates": [], "resting": self.stopped, "moves": False,
+                "project_dir": self.directory, "recreates": [], "left_stopped": self.stopped, "moves": False,
                 "starts": [], "proved": "", "start": True, "timeout": UP_SECONDS,
             },
             actions,

@@ -82,7 +82,7 @@ def new_intent(request: MoveIntent, facts: Moving, turned: Optional[MoveIntent])
     found = project.listing()
     services = project.running() | set(turned.services if turned else ())
     several = Counter(item.service for item in found if not item.one_off)
-    known = {*(record.read().get("resting") or ()), *(turned.resting if turned else ())}
+    known = {*(record.read().get("left_stopped") or ()), *(turned.left_stopped if turned else ())}
     scale = {name: number for name, number in sorted(several.items()) if number > 1}
     fstypes = [p["fstype"] for p in facts["points"] if p["uuid"] == request.uuid]
     intent = replace(
@@ -95,7 +95,7 @@ def new_intent(request: MoveIntent, facts: Moving, turned: Optional[MoveIntent])
         backend=facts["backend"],
         data_uuid=moving.mount_at(source.mounts["data"])[1],
         services=sorted(services),
-        resting=sorted((set(several) | known) - services),
+        left_stopped=sorted((set(several) | known) - services),
         alone=not _needs_all(project, services),
         scale={**(turned.scale if turned else {}), **scale},
         before=turned_before(source, target) if turned else Before(),

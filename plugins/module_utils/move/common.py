@@ -40,10 +40,10 @@ def write_marker(directory: int, move: MoveContext, values: dict[str, Any]) -> N
     durable.write_at(directory, MARKER, text.encode(), 0o644)
 
 
-def remember_resting(move: MoveContext) -> None:
+def remember_left_stopped(move: MoveContext) -> None:
     """Record what does not run: with its container goes the last sign that somebody has stopped it."""
     found = record.load()
-    found["resting"] = move.intent.resting
+    found["left_stopped"] = move.intent.left_stopped
     record.save(found)
 
 

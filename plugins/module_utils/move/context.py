@@ -18,7 +18,7 @@ from ..core.move.move_kinds import SHADOWED, Kind, kind_of
 from ..core.move.move_status import MoveStatus
 from ..core.move.move_steps import COMMIT, ELSEWHERE
 from ..core.move.presence import away, must_show
-from ..system.copy.copying import Known
+from ..system.copy.copying import ReadAhead
 from ..system.disks import devices
 from ..system.host import durable, record
 from ..system.host.commands import Failed, which
@@ -42,7 +42,7 @@ class MoveContext:
         self.fresh: set[str] = set()
         self.entries = 0
         """In the source, as the rounds before the stop have found: see system/copy/copying.py."""
-        self.known: Optional[Known] = None
+        self.known: Optional[ReadAhead] = None
         """What was read of both before the stop, likewise."""
         self.say: Callable[[str], None] = lambda _text: None
         self.down_at = 0.0

@@ -31,7 +31,7 @@ from ..core.move.move_errors import (
 )
 from ..core.move.move_status import INCOMPLETE, RETIRED, SEALED
 from ..system.copy import duckdb_check
-from ..system.copy.copying import Copy, Known, opened_copy, proved_source
+from ..system.copy.copying import Copy, ReadAhead, opened_copy, proved_source
 from ..system.copy.manifest_file import measure
 from ..system.disks import devices, formatting
 from ..system.host import durable, kernel, record
@@ -165,7 +165,7 @@ def begin_copy(move: MoveContext, where: str) -> None:
     set_role(move, INCOMPLETE)
 
 
-def unstage(_world: MoveContext) -> None:
+def unstage(_move: MoveContext) -> None:
     """Unmount the copy from where it was made."""
     unmount(STAGE)
 
@@ -210,7 +210,7 @@ def precopy(move: MoveContext) -> None:
         decision = copy.precopy(BUDGET_SECONDS)
         # Where the stack is down already, there is no time before the stop.
         if totals.allocated > AHEAD_BYTES and move.project.running():
-            move.known = Known()
+            move.known = ReadAhead()
             copy.read_ahead(move.known)
             text = f"{len(move.known.target.lines)} files, and what is not touched counts later"
             move.say(f"precopy: read back {text}")
@@ -243,7 +243,7 @@ def _verify(move: MoveContext) -> None:
         copy.sync()
         with ThreadPoolExecutor(1) as pool:
             counts = pool.submit(duckdb_check.count, docker, image, *paths)
-            totals = copy.prove(MANIFESTS, move.known or Known())
+            totals = copy.prove(MANIFESTS, move.known or ReadAhead())
             source, target = counts.result()
     duckdb_check.compare(source, target, paths)
     proved = f"{totals.entries} entries, {totals.size} bytes, equal"

@@ -19,7 +19,7 @@ from ..core.move.presence import Seen, late, may_show, must_show
 from ..system.disks import devices, filesystems, fstab_file, mountinfo
 from ..system.host.waiting import until
 from ..system.move import ledger, moving
-from .common import remember_resting
+from .common import remember_left_stopped
 from .context import MoveContext
 
 BOOT_SECONDS = 90.0
@@ -59,7 +59,7 @@ def _clear(move: MoveContext) -> None:
     move.say(
         "Docker has started the stack without its disks: it is stopped, and started again once they are mounted"
     )
-    remember_resting(move)
+    remember_left_stopped(move)
     move.went_down()
     move.project.down()
 

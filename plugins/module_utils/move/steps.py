@@ -37,7 +37,7 @@ from ..system.host.waiting import until
 from ..system.layout import markers, trees
 from ..system.move import ledger, moving, units
 from . import canary, places
-from .common import Act, drop_line, remember_resting, unmount, write_marker
+from .common import Act, drop_line, remember_left_stopped, unmount, write_marker
 from .context import MoveContext
 from .copy_back_steps import COPY_BACK_ACTS, leave_disk, release
 from .copy_steps import COPY_ACTS
@@ -210,7 +210,7 @@ def _nobody(move: MoveContext, seconds: float, containers: bool) -> None:
 
 
 def _stop(move: MoveContext) -> None:
-    remember_resting(move)
+    remember_left_stopped(move)
     move.went_down()
     move.project.down()
 
@@ -241,8 +241,8 @@ def leave_stopped(move: MoveContext, say: Callable[[str], None]) -> None:
     if not stopped:
         return
     move.intent.services = sorted(set(move.wanted) - stopped)
-    move.intent.resting = sorted({*move.intent.resting, *stopped})
-    remember_resting(move)
+    move.intent.left_stopped = sorted({*move.intent.left_stopped, *stopped})
+    remember_left_stopped(move)
     move.save()
     text = f"stopped by somebody after the move had started it, and left stopped: {', '.join(sorted(stopped))}"
     say(text)

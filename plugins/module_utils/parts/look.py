@@ -109,7 +109,7 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
     params = {
         **common, **placed, "services": found[PROJECT]["services"],
         "recreates": found[PROJECT]["recreates"], "proved": found[PROJECT]["proved"],
-        "resting": [], "moves": False, "starts": [], "start": True, "timeout": 0,
+        "left_stopped": [], "moves": False, "starts": [], "start": True, "timeout": 0,
     }  # fmt: skip
     found[STACK] = _ask_in_peace(stack.run, settings, params)
     # Caddy answers only where it is up; what will be started anew is not asked.

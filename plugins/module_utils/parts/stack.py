@@ -8,12 +8,12 @@ from typing import Any
 
 from ..core.compose.stack import (
     Containers,
-    awake,
     left_alone,
     needed_by,
     say_state,
     selected,
     steps_after_move,
+    to_run,
     unknown_profiles,
     unmounted,
 )
@@ -52,8 +52,8 @@ class Bringer:
     def run(self) -> dict[str, Any]:
         """All of it; returns the states of the services, and the proof."""
         wanted = selected(self.services, self.params["profiles"])
-        names = awake(wanted, self.found, self.resting())
-        names = [name for name in names if name not in self.params["resting"]]
+        names = to_run(wanted, self.found, self.left_stopped())
+        names = [name for name in names if name not in self.params["left_stopped"]]
         # A move makes containers anew, and decides itself about what a mount shadows.
         moves = self.actions.check and self.params["moves"]
         stale = set() if moves else self.stale()
@@ -81,15 +81,15 @@ class Bringer:
             return {} if steps or moves else self.as_it_is(wanted, names)
         return self.result(wanted, names)
 
-    def resting(self) -> list[str]:
+    def left_stopped(self) -> list[str]:
         """Services that stay as they are, not running; one that somebody has started is none any more."""
         known = record.read()
-        before = list(known.get("resting") or ())
-        left = [name for name in before if name not in awake([name], self.found, [name])]
+        before = list(known.get("left_stopped") or ())
+        left = [name for name in before if name not in to_run([name], self.found, [name])]
         if left != before and self.actions.check:
             self.unknown = "a service that was left stopped runs again, which is to be recorded"
         elif left != before:
-            record.save({**record.load(), "resting": left})
+            record.save({**record.load(), "left_stopped": left})
         return left
 
     def stale(self) -> set[str]:

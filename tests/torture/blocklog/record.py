@@ -41,7 +41,7 @@ def request(begin: str, devices: dict[str, str]) -> dict[str, Any]:
 
 
 def prepare(folder: Path, begin: str) -> dict[str, Any]:
-    """In a process of its own: a host in rest, flushed and unmounted; what it is like."""
+    """In a process of its own: a host where nothing moves, flushed and unmounted; what it is like."""
     machine.nodes(folder)
     devices = machine.attach(folder / "disk.raw")
     machine.format_all(devices, begin == host.COPY)

@@ -28,10 +28,10 @@ def script(text: str, status: int) -> list[str]:
     ],
 )  # fmt: skip
 def test_the_first_lines_that_say_what_was_wrong_are_kept(text: str, reason: list[str]) -> None:
-    heard = suite.Heard()
+    output = suite.Output()
     for line in text.splitlines(keepends=True):
-        heard.add(line)
-    assert heard.reason == reason
+        output.add(line)
+    assert output.reason == reason
 
 
 def test_a_failed_part_says_so_again_at_the_end(

@@ -201,16 +201,16 @@ def left_behind(containers: Iterable[dict[str, Any]], layout: Layout) -> list[st
     ]
 
 
-def awake(names: Sequence[str], found: Containers, resting: Collection[str]) -> list[str]:
+def to_run(names: Sequence[str], found: Containers, left_stopped: Collection[str]) -> list[str]:
     """The services of ``names`` that are to run.
 
-    resting: services that were not running when a move took their containers away, or that
+    left_stopped: services that were not running when a move took their containers away, or that
     were stopped by hand in the middle of one. They stay so until somebody starts them.
     """
     return [
         name
         for name in names
-        if name not in resting
+        if name not in left_stopped
         or any(each["status"] not in (*_ENDED, "created") for each in found.get(name, ()))
     ]
 

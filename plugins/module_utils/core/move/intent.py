@@ -83,7 +83,7 @@ class MoveIntent:
     """Of the data disk as the move began; empty where none was mounted."""
     services: list[str] = field(default_factory=list)
     """Those that ran, and are started again."""
-    resting: list[str] = field(default_factory=list)
+    left_stopped: list[str] = field(default_factory=list)
     """Those that did not run, and stay so."""
     alone: bool = False
     """Whether services are started without those that they depend on, which did not run."""

@@ -56,7 +56,7 @@ class MovePlan:
     steps: tuple[tuple[str, str], ...]
     facts: Mapping[str, str] = field(default_factory=dict)
     """The hashes that it hangs on; none for a move that has begun, which has changed them itself."""
-    resting: tuple[str, ...] = ()
+    left_stopped: tuple[str, ...] = ()
     """Services that do not run now, and will not after the move."""
     starts: tuple[str, ...] = ()
     """Services that the move starts, in new containers."""
@@ -115,7 +115,7 @@ class MovePlan:
             "now": (self.status.target if self.status.committed else self.status.source).name,
             "bytes": self.status.facts["used"],
             "downtime": self.downtime,
-            "resting": list(self.resting),
+            "left_stopped": list(self.left_stopped),
             "starts": list(self.starts),
             "steps": [
                 {
@@ -244,10 +244,10 @@ def plan_move(
         for name, containers in by_service(host["containers"]).items()
         if any(each["status"] in UP for each in containers)
     }
-    resting = tuple(sorted(status.services - running - status.wanted))
+    left_stopped = tuple(sorted(status.services - running - status.wanted))
     steps = tuple(remaining(status))
     starts = tuple(sorted(running | status.wanted))
-    return MovePlan(status, FORWARD, steps, facts_of(host), resting, starts, said)
+    return MovePlan(status, FORWARD, steps, facts_of(host), left_stopped, starts, said)
 
 
 def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:

@@ -33,7 +33,7 @@ _LINE_LENGTH = 200
 
 
 class Stack:
-    """The compose project in ``project_dir``; COMPOSE_FILE comes from its .env."""
+    """The stack of the project in ``project_dir``: its services and their containers."""
 
     def __init__(self, docker: str, project_dir: str) -> None:
         self.docker = docker

@@ -120,7 +120,7 @@ def _silent(_progress: Progress) -> None:
 
 
 @dataclass
-class Known:
+class ReadAhead:
     """What was read of state and its copy before the stop; of nothing but this process's making."""
 
     key: bytes = field(default_factory=new_key)
@@ -281,7 +281,7 @@ class Copy:
             found = os.strerror(ctypes.get_errno())
             raise SyncFailed(source=self.source_path, target=self.target_path, found=found)
 
-    def read_ahead(self, known: Known) -> None:
+    def read_ahead(self, known: ReadAhead) -> None:
         """Read both while the stack runs, the copy from its disk: ``prove`` reads the rest.
 
         What changes from here on is read again. Raises SyncFailed.
@@ -297,11 +297,11 @@ class Copy:
         for job in jobs:
             job.result()
 
-    def _sides(self, known: Known) -> list[tuple[int, Memory, bool]]:
+    def _sides(self, known: ReadAhead) -> list[tuple[int, Memory, bool]]:
         """Source and target: the target is read from its disk."""
         return [(self.source, known.source, False), (self.target, known.target, True)]
 
-    def prove(self, folder: str, known: Known) -> Totals:
+    def prove(self, folder: str, known: ReadAhead) -> Totals:
         """Compare both trees whole; the manifests are kept in ``folder``, root's only.
 
         What is known and untouched since is not read again; else the target is read from its

@@ -246,5 +246,5 @@ def observe(
         "upkeep": None,
         "tools": tools,
     }
-    # Here, and not only on the way out: the engine of a move compares it with what a plan has.
+    # Here, and not only on the way out: the runner of a move compares it with what a plan has.
     return cast(Host, clean(observed))

@@ -53,7 +53,7 @@ def changing(tmp: Path) -> None:
 def differing(tmp: Path) -> None:
     source, target = opened(tmp / "a"), opened(tmp / "b")
     (tmp / "a" / "new\nline").write_bytes(b"1")
-    Copy(source, target, *STATE).prove(str(tmp), copying.Known(KEY))
+    Copy(source, target, *STATE).prove(str(tmp), copying.ReadAhead(KEY))
 
 
 def failing(tmp: Path) -> None:

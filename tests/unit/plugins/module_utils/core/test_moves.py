@@ -250,11 +250,11 @@ def test_a_move_starts_what_is_up_and_leaves_the_rest() -> None:
     found = [container("app"), container("bot", "restarting"), container("job", "exited")]
     plan = planned_with(found, {"app": APP, "bot": APP, "job": APP})
     assert plan["move"]["starts"] == ["app", "bot"]
-    assert plan["move"]["resting"] == ["job"]
+    assert plan["move"]["left_stopped"] == ["job"]
 
 
 def test_one_offs_are_no_service_of_a_move() -> None:
     ended = container("app", "exited", name="run-1", one_off=True)
     plan = planned_with([container("app"), ended], {"app": APP})
-    assert plan["move"]["resting"] == []
+    assert plan["move"]["left_stopped"] == []
     assert plan["move"]["facts"] == planned_with([container("app")], {"app": APP})["move"]["facts"]

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack import (
-    awake,
     by_service,
     check_one_offs,
     is_hopeless,
@@ -18,6 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack impo
     starts_again,
     step_for,
     steps_after_move,
+    to_run,
     trouble_with,
     unknown_profiles,
 )
@@ -191,7 +191,7 @@ def test_who_is_in_no_wanted_profile_is_left_alone() -> None:
 
 def test_what_rests_is_awake_once_it_runs() -> None:
     found = {"a": [app()], "b": [app("exited")], "c": [app("exited"), app(number=2)]}
-    assert awake(["a", "b", "c", "d", "e"], found, ["a", "b", "c", "d"]) == ["a", "c", "e"]
+    assert to_run(["a", "b", "c", "d", "e"], found, ["a", "b", "c", "d"]) == ["a", "c", "e"]
 
 
 RUN = container("app", name="agnes-app-run-1", one_off=True, mounts=[holds("/data")])

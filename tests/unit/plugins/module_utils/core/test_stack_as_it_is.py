@@ -25,7 +25,7 @@ SERVICES = {
 }  # fmt: skip
 PARAMS: dict[str, Any] = {
     "layout": "flat", "mounted": [], "services": SERVICES, "profiles": [], "project_dir": "/opt/agnes",
-    "recreates": [], "resting": [], "moves": False, "starts": [], "proved": "", "start": True, "timeout": 0,
+    "recreates": [], "left_stopped": [], "moves": False, "starts": [], "proved": "", "start": True, "timeout": 0,
 }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_a_wrong_disk_is_refused(known: dict[str, Any]) -> None:
 
 
 def test_what_is_to_be_recorded_needs_the_task(known: dict[str, Any]) -> None:
-    known["record"] = {"resting": ["app"]}
+    known["record"] = {"left_stopped": ["app"]}
     assert "left stopped runs again" in asked()["unknown"]
 
 

@@ -38,7 +38,7 @@ def test_what_has_failed_is_not_taken_for_stopped(
     monkeypatch.setattr(project, "containers", lambda *_names: found)
     monkeypatch.setattr(of_project, "running", lambda: {"bot"})
     monkeypatch.setattr(of_project, "unstarted", set[str])
-    monkeypatch.setattr(steps, "remember_resting", lambda _world: None)
+    monkeypatch.setattr(steps, "remember_left_stopped", lambda _move: None)
     monkeypatch.setattr(steps.ledger, "note", lambda *_said: None)
     said = MoveIntent.from_dict(intent(services=["app", "bot"]))
     move = SimpleNamespace(
@@ -46,4 +46,4 @@ def test_what_has_failed_is_not_taken_for_stopped(
         save=lambda: None, id="m",
     )  # fmt: skip
     steps.leave_stopped(cast(MoveContext, move), lambda _text: None)
-    assert said.resting == left
+    assert said.left_stopped == left
