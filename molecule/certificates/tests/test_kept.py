@@ -116,6 +116,15 @@ def test_a_key_of_another_certificate_is_refused_and_nothing_is_replaced(
     assert host.check_output(f"sha256sum {CERTS}/*") == before
 
 
+def test_a_number_that_yaml_has_changed_is_refused_and_not_written(name: str, host: Any) -> None:
+    # As 'AGNES_TAG: 1.10' comes out of an inventory.
+    given = {"agnes_compose_env": {"DOMAIN": "agnes.test", "AGNES_TAG": 1.10}}
+    printed = run(name, code=2, pair=NONE, **given)
+    assert "AH153: AGNES_TAG in agnes_compose_env" in printed
+    assert changed(printed, name) == 0
+    assert not host.run(f"grep AGNES_TAG {ENV}").stdout
+
+
 def test_another_caddyfile_is_seen(name: str, host: Any) -> None:
     host.check_output("mv /opt/agnes/Caddyfile /opt/agnes/Caddyfile.old")
     host.check_output("sed '$a# another' /opt/agnes/Caddyfile.old > /opt/agnes/Caddyfile")
