@@ -43,6 +43,11 @@ TRIED: dict[str, tuple[str, str, dict[str, str]]] = {
         "rm -r /opt/agnes",
         {"root": "AH046: /opt/agnes/.env line 1: begins with a byte order mark, .*"},
     ),
+    "project": (
+        # Before the first run there is no compose file that Compose could be asked about.
+        "mkdir /opt/agnes && echo COMPOSE_PROJECT_NAME=agnes_live >/opt/agnes/.env", "rm -r /opt/agnes",
+        {"root": "AH053: Compose names the project in /opt/agnes 'agnes_live', .*"},
+    ),
     "names": (
         'mkdir -p /data && touch "/data/$(printf "caf\\351")" "/data/$(printf "x\\033[2J")"', "rm -r /data",
         {"root": r"AH029: '/data' is not mounted but holds files, .*\(found caf\\xe9, x\\x1b\[2J\).*"},
