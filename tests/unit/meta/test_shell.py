@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .repo import below, files, load, read
+from .repo import ROOT, below, files, load, read
 
 TASKS = [
     name
@@ -103,6 +104,25 @@ def test_a_recipe_is_bash(recipe: str) -> None:
 
 def test_no_recipe_is_overlooked() -> None:
     assert len(RECIPES) >= len(re.findall(r"^\t@?\S", read("Makefile"), re.M)) > 0
+
+
+def made_by(target: str) -> list[str]:
+    """The commands of a target and of all that it needs, as make prints them; none is run."""
+    command = ["make", "--dry-run", "--always-make", "--no-print-directory", target]
+    env = {**os.environ, "MAKEFLAGS": ""}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=env)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("target", "asked"),
+    [("setup", False), ("unit", False), ("artifact", False)]
+    + [(target, True) for target in ("demo", "test", "torture", "scenarios", "bench")],
+)
+def test_only_who_makes_hosts_of_the_lab_asks_for_an_engine(target: str, asked: bool) -> None:
+    commands = made_by(target)
+    assert any("pip install" in command for command in commands)
+    assert any("tests/lab/engine.py" in command for command in commands) is asked
 
 
 @pytest.mark.parametrize(

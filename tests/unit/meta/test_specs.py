@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -70,6 +71,36 @@ def test_each_default_of_a_role_has_the_type_that_is_specified(role: str) -> Non
 def test_the_readme_of_a_role_has_each_option_and_no_other(role: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \|", read(f"roles/{role}/README.md"), re.MULTILINE)
     assert rows == [*entry_points(role)["main"]["options"]]
+
+
+def inventory_of_the_readme() -> dict[str, Any]:
+    """The group of the inventory that README.md has a new user write."""
+    block = re.findall(r"(?m)^    agnes:\n(?:    .*\n)+", read("README.md"))
+    assert len(block) == 1
+    found: dict[str, Any] = yaml.safe_load(textwrap.dedent(block[0]))["agnes"]
+    return found
+
+
+def test_the_inventory_of_the_readme_is_what_the_scenario_of_certificates_runs() -> None:
+    """A variable that no role has does nothing; one that no host is made with was never tried."""
+    group = inventory_of_the_readme()
+    assert [*group["hosts"]] == [group["vars"]["agnes_compose_env"]["DOMAIN"]]
+    options = {
+        name: option
+        for role in ROLES
+        for name, option in entry_points(role)["main"]["options"].items()
+    }
+    tried = load("molecule/shared/inventory.yml")["agnes"]["vars"] | {
+        name: value
+        for variables in load("molecule/certificates/inventory.yml")["agnes"]["hosts"].values()
+        for name, value in variables.items()
+    }
+    for name, value in group["vars"].items():
+        assert isinstance(value, TYPES[options[name]["type"]]), name
+        assert name in tried, name
+    said = group["vars"]
+    assert said["agnes_compose_profiles"] == tried["agnes_compose_profiles"]
+    assert [*said["agnes_compose_env"]] == [*tried["agnes_compose_env"]]
 
 
 def test_the_action_group_has_each_module() -> None:
