@@ -137,7 +137,7 @@ class DisksManager:
 
     def mount(self, disk: dict[str, Any]) -> None:
         """The mount point, the line in fstab, the mount."""
-        point = disk["guard"]
+        point = disk["mount_point"]
         uuid = disk["uuid"] or "(chosen at formatting)"
         line = filesystems.missing_fstab_line(
             disk["role"], uuid, point, disk["fstype"], self.selinux_type
@@ -167,7 +167,7 @@ class DisksManager:
         line: that of this run in fstab, which goes again when the disk is refused: the next boot
         would mount it unasked.
         """
-        point = disk["guard"]
+        point = disk["mount_point"]
         try:
             filesystems.mount(point, disk["maj_min"])
             try:
@@ -188,9 +188,9 @@ class DisksManager:
 
     def adopt(self, disk: dict[str, Any]) -> None:
         """Prove what is mounted, record it if it is not recorded, and guard its mount point."""
-        filesystems.check_mounted(disk["guard"], disk["maj_min"])
+        filesystems.check_mounted(disk["mount_point"], disk["maj_min"])
         self.keep_recorded(disk)
-        point = disk["guard"]
+        point = disk["mount_point"]
         if guards.look(point) == WRITABLE:
             self.actions.take(f"{point} itself", WRITABLE, IMMUTABLE, lambda: guards.guard(point))
 

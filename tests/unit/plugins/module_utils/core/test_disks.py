@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import Request, plan_disks
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import (
+    DiskPlan,
+    Request,
+    plan_disks,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.host.facts import Host
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+from ansible_collections.agnes.host.plugins.modules import disks as module
 
 from .hosts import (
     GIB,
@@ -308,3 +315,10 @@ def test_a_disk_that_is_found_by_its_uuid_is_noted_when_another_was_named() -> N
         "disks_data_device names '/dev/sdx', which does not exist; /dev/sdX, this host's own, is kept "
         "for /data",
     )
+
+
+def test_what_the_module_takes_of_a_disk_is_in_its_plan() -> None:
+    """A plan reaches the host as plain data, in which nothing else finds a wrong name."""
+    taken = set(re.findall(r"\bdisk\[\"(\w+)\"\]", inspect.getsource(module)))
+    assert "mount_point" in taken
+    assert taken <= set(DiskPlan("data", "mount", "/data").as_dict())
