@@ -27,7 +27,7 @@ def running(found: dict[str, Any]) -> list[str]:
         ("inodes", "AH087: '/run/agnes-host/copy' has no room"),
         ("read-only", ""),
         ("no database", "AH092: the database in '/data/state' can't be opened"),
-        ("retired", "AH122: '/data/state' shows what an earlier move"),
+        ("retired", "AH122: by its marker, '/data/state' has the old state"),
     ],
 )
 def test_it_goes_back_and_the_stack_has_never_stopped(tmp_path: Path, how: str, code: str) -> None:

@@ -71,8 +71,8 @@ def test_unless_it_is_said_to_be_handled_flat_is_refused_and_the_lines_are_named
     number = NAIVE.read_text("utf-8").splitlines().index(WRITING_LINE) + 1
     assert done.returncode != 0
     assert refusals("boot_script-unsaid") == [
-        f"AH009: layout flat would not outlive the next boot, because {SCRIPT} (line {number}) writes "
-        "/opt/agnes/.env anew without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as "
+        f"AH009: layout flat would be lost at the next boot, because {SCRIPT} (line {number}) rewrites "
+        "/opt/agnes/.env without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as "
         "docs/boot-script.md shows, then set state_layout_boot_script: handled"
     ], done.stdout + done.stderr
     now = json.loads(host.check_output("lab-snapshot"))
@@ -89,8 +89,8 @@ def test_a_script_that_was_not_changed_is_met_after_the_next_boot_and_state_is_n
     done = play("boot_script-after", {name: facts})
     assert done.returncode != 0
     assert refusals("boot_script-after") == [
-        "AH004: /opt/agnes/.env puts state at '/data/state', where none is, but state was found at "
-        "'/data-state'; set STATE_DIR=/data-state again if that is this host's state, and find out "
+        "AH004: /opt/agnes/.env puts state at '/data/state', but there is none; state was found at "
+        "'/data-state': set STATE_DIR=/data-state again if that is this host's state, and find out "
         "what rewrote the file"
     ], done.stdout + done.stderr
     assert host.file("/data-state/system.duckdb").is_file

@@ -222,9 +222,7 @@ def test_an_image_that_is_never_healthy_gives_way_to_the_one_before(host: Any) -
     # The registry has it still.
     host.check_output(f"docker tag {ill} agnes-demo:1")
     running = ids(host)
-    assert "AH178: the image that is published did not come up" in start(
-        host, "agnes-auto-upgrade", code=1
-    )
+    assert "AH178: the published image did not come up" in start(host, "agnes-auto-upgrade", code=1)
     assert ids(host) == running
 
 

@@ -132,7 +132,7 @@ def test_asking_for_the_other_layout_before_the_commit_gives_the_move_up(
     done = play(f"{name}-planned", variables(name, "flat"), "-e", f"plan={tmp_path}")
     assert done.returncode != 0
     said = " ".join((done.stdout + done.stderr).split())
-    assert "run once without a plan, which ends what was begun, then plan anew" in said
+    assert "run once without a plan, which ends what was begun, then make a new plan" in said
     ends_well("nested", runs=2)
     assert host.check_output("sha256sum /opt/agnes/.env /etc/fstab") == before
 

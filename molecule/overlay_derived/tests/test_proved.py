@@ -157,7 +157,7 @@ def test_a_project_of_another_name_is_refused_in_the_plan(
     host.check_output(f"echo COMPOSE_PROJECT_NAME=agnes_live >> {PROJECT}/.env")
     done = play("overlay_name", {name: facts})
     assert done.returncode != 0
-    assert "AH053: Compose names the project in /opt/agnes 'agnes_live'" in done.stdout
+    assert "AH053: Compose gives the project in /opt/agnes the name 'agnes_live'" in done.stdout
     assert re.search(rf"^{name} .*changed=0 ", done.stdout, re.M), done.stdout
 
 

@@ -12,15 +12,15 @@ from ..host.errors import Refusal
 class TreeChanged(Refusal):
     code = "AH080"
     sentence = (
-        "'{path}' changed while it was read ({found}), so what was read is of no moment in time; "
-        "stop what writes there, and run again"
+        "'{path}' changed while it was read ({found}), so what was read is not from one point in time; stop what "
+        "writes there, and run again"
     )
 
 
 class TreeCrosses(Refusal):
     code = "AH081"
     sentence = (
-        "'{path}' is on another filesystem than '{root}' or is mounted there, and a copy stays on one; "
+        "'{path}' is on another filesystem than '{root}' or is mounted there, and a copy stays on one filesystem; "
         "unmount it, or move it out of the way"
     )
 
@@ -75,23 +75,23 @@ class NoRoom(Refusal):
 class SyncFailed(Refusal):
     code = "AH088"
     sentence = (
-        "the kernel could not write the copy at '{target}' to its disk ({found}), and tells so only once; the "
-        "copy is spoilt and state stays at '{source}': replace the disk, or format it anew for another try"
+        "the kernel could not write the copy at '{target}' to its disk ({found}), and reports that only once, so "
+        "the copy can't be used; state stays at '{source}': replace the disk, or format it anew for another try"
     )
 
 
 class ShadowConflict(Refusal):
     code = "AH089"
     sentence = (
-        "the mount at '{path}' shadows what may be a second copy of state, and this collection never "
-        "chooses between two; found {found}; compare them, then name the authority: {how}"
+        "the mount at '{path}' shadows what may be a second copy of state, and this collection never chooses "
+        "between two; found {found}; compare them, then say which copy counts: {how}"
     )
 
 
 class AuthorityUnusable(Refusal):
     code = "AH090"
     sentence = (
-        "{variable} has '{found}', which decides nothing here (wanted {host}:mounted:{wanted} or "
+        "{variable} has '{found}', which is no decision about this evidence (wanted {host}:mounted:{wanted} or "
         "{host}:shadowed:{wanted}, for the evidence as it is now: {now}); look at it again, then decide"
     )
 
@@ -139,8 +139,9 @@ class CopyBusy(Refusal):
 class LinkedOutside(Refusal):
     code = "AH098"
     sentence = (
-        "'{root}' has files that are hard links to names outside of it (found {found}), and a copy would part "
-        "them; find out who made them, as uid 999 may have meant root to open another file, then take the link away"
+        "'{root}' has files that are hard links to names outside of it (found {found}), and on another disk they "
+        "would not be links any more; find out who made them (uid 999 may want root to open another file), then "
+        "take the link away"
     )
 
 

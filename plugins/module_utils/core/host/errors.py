@@ -43,16 +43,16 @@ class LayoutContradiction(Refusal):
 class UnknownStateDir(Refusal):
     code = "AH003"
     sentence = (
-        "{env_path} puts state at '{found}', which no layout knows (they have {known}); "
-        "correct STATE_DIR or DATA_DIR there"
+        "{env_path} puts state at '{found}', which no layout uses (the layouts use {known}); correct STATE_DIR or "
+        "DATA_DIR there"
     )
 
 
 class StateElsewhere(Refusal):
     code = "AH004"
     sentence = (
-        "{env_path} puts state at '{expected}', where none is, but state was found at '{found}'; "
-        "set STATE_DIR={found} again if that is this host's state, and find out what rewrote the file"
+        "{env_path} puts state at '{expected}', but there is none; state was found at '{found}': set "
+        "STATE_DIR={found} again if that is this host's state, and find out what rewrote the file"
     )
 
 
@@ -67,9 +67,9 @@ class StateTwice(Refusal):
 class MoveNotSupported(Refusal):
     code = "AH006"
     sentence = (
-        "this host has its state at '{found}' (layout {current}) {kind}, and layout {wanted} would move it; "
-        "this version moves the mount point of a state disk, and copies a directory to one: run with "
-        "layout={current}, or without a layout"
+        "this version can't move the state at '{found}' (layout {current}, {kind}) to layout {wanted}; it moves the "
+        "mount point of a state disk, and copies state between a directory of the data disk and a state disk: run "
+        "with layout={current}, or without a layout"
     )
 
 
@@ -89,28 +89,30 @@ class NewerFormat(Refusal):
 class BootScriptRewrites(Refusal):
     code = "AH009"
     sentence = (
-        "layout {layout} would not outlive the next boot, because {found} writes {env_path} anew "
-        "without {keys}; change that as docs/boot-script.md shows, then set state_layout_boot_script: handled"
+        "layout {layout} would be lost at the next boot, because {found} rewrites {env_path} without {keys}; change "
+        "that as docs/boot-script.md shows, then set state_layout_boot_script: handled"
     )
 
 
 class Unreadable(Refusal):
     code = "AH010"
-    sentence = "'{path}' can't be read ({found}); find out what wrote it, then put it right or move it aside"
+    sentence = (
+        "'{path}' can't be read ({found}); find out what wrote it, then correct it or move it aside"
+    )
 
 
 class UnknownDataDir(Refusal):
     code = "AH011"
     sentence = (
-        "{env_path} puts data at '{found}', where no layout mounts a disk (they have {known}); "
-        "correct DATA_DIR there"
+        "{env_path} puts data at '{found}', where no layout mounts a disk (the layouts use {known}); correct "
+        "DATA_DIR there"
     )
 
 
 class StateInVolume(Refusal):
     code = "AH012"
     sentence = (
-        "this host's state or data is not at '{place}', but {found}; nothing was changed: bring it over as "
+        "this host's state or data is not at '{place}', but {found}; nothing was changed: copy it to the disks as "
         "docs/bring-over.md shows, or, if none of it is wanted, set disks_left_behind: ['{name}']"
     )
 
@@ -223,16 +225,18 @@ class NotMounted(Refusal):
 class ConsentSpent(Refusal):
     code = "AH033"
     sentence = (
-        "the consent to format '{device}' (identity '{identity}', found {found}) is spent: this host has "
-        "formatted it once; take it out of disks_format, and look what wrote to the disk since"
+        "the consent to format '{device}' (identity '{identity}', found {found}) is used up: this host has "
+        "formatted the disk once by it; take it out of disks_format, and find out what has written to the disk "
+        "since"
     )
 
 
 class DiskMissing(Refusal):
     code = "AH035"
     sentence = (
-        "this host's {role} disk (UUID {uuid}, {size}) is {found}, so nothing is made or mounted in its place at "
-        "{mount_point}; attach it again, or, if it is lost for good, move {record} aside and clear /etc/fstab of it"
+        "this host's {role} disk (UUID {uuid}, {size}) is {found}, so nothing is formatted or mounted in its place "
+        "at {mount_point}; attach it again, or, if it is lost for good, move {record} aside and take its line out "
+        "of /etc/fstab"
     )
 
 
@@ -256,7 +260,7 @@ class AgnesDisks(Refusal):
     code = "AH038"
     sentence = (
         "these disks belong to an Agnes host, and this host's record does not have them: {found}; to use them as "
-        "they are set disks_adopt: [{uuids}]; to lose what is on them see docs/disks.md"
+        "they are set disks_adopt: [{uuids}]; to format them, and lose what is on them, see docs/disks.md"
     )
 
 
@@ -305,16 +309,16 @@ class ComposeInvalid(Refusal):
 class OverlayUnproved(Refusal):
     code = "AH044"
     sentence = (
-        "with {chain}, service '{service}' would mount {found} (wanted {wanted}); "
-        "find the file of the chain that does it and take it out"
+        "with the compose files {chain}, service '{service}' would mount {found} (wanted {wanted}); find out which "
+        "of these files does it, then correct it or take it out of COMPOSE_FILE"
     )
 
 
 class VolumeLeftOver(Refusal):
     code = "AH045"
     sentence = (
-        "service '{service}' would still use the named volume '{volume}' for data; "
-        "find the file of the chain that does it and take it out"
+        "service '{service}' would still use the named volume '{volume}' for data; find the compose file that does "
+        "it, then correct it or take it out of COMPOSE_FILE"
     )
 
 
@@ -357,15 +361,15 @@ class UnsuitableEngine(Refusal):
 class MountOverState(Refusal):
     code = "AH052"
     sentence = (
-        "service '{service}' mounts something else ({found}) at '{path}', where it would shadow the state; "
-        "find the file of the chain that does it and take it out"
+        "service '{service}' mounts something else ({found}) at '{path}', where it would shadow the state; find the "
+        "compose file that does it, and take the mount out"
     )
 
 
 class ProjectName(Refusal):
     code = "AH053"
     sentence = (
-        "Compose names the project in {project} '{found}', and the product's scripts know it as '{wanted}' only; "
+        "Compose gives the project in {project} the name '{found}', and the product's scripts expect '{wanted}'; "
         "take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file"
     )
 
@@ -373,7 +377,7 @@ class ProjectName(Refusal):
 class ProjectLink(Refusal):
     code = "AH054"
     sentence = (
-        "'{path}' is a link to '{found}', so Compose may give the project one name or another; make '{path}' a "
+        "'{path}' is a link to '{found}', so Compose may give the project two different names; make '{path}' a "
         "directory: move the files there, or use a bind mount"
     )
 
@@ -392,8 +396,8 @@ class EngineSlow(Refusal):
 class NotRetired(Refusal):
     code = "AH100"
     sentence = (
-        "'{path}' is nothing that was set aside on this host (there is: {known}), so it is not deleted; "
-        "name one of these as it stands"
+        "'{path}' is not one of the paths that were set aside on this host (set aside: {known}), so it is not "
+        "deleted; name one of these exactly as it is written"
     )
 
 
@@ -411,8 +415,8 @@ class NotAsProved(Refusal):
 class PathOfOurs(Refusal):
     code = "AH141"
     sentence = (
-        "'{service}' would mount '{found}', which belongs to this collection and is gone at the next boot; "
-        "find the file of the chain that does it and correct it"
+        "'{service}' would mount '{found}', which belongs to this collection and is gone at the next boot; find the "
+        "compose file that does it, and correct it"
     )
 
 
@@ -427,14 +431,14 @@ class NoStage(Refusal):
 class DryRunUnreadable(Refusal):
     code = "AH143"
     sentence = (
-        "what Compose says in a dry run can't be read ({found}), so what it would recreate is not known; "
-        "use a version of Compose that was tested (docs/errors.md)"
+        "the output of a dry run of Compose can't be read ({found}), so it is not known which containers it would "
+        "recreate; use a version of Compose that was tested (see AH143 in docs/errors.md)"
     )
 
 
 class DryRunActed(Refusal):
     code = "AH144"
     sentence = (
-        "containers have changed while Compose was asked for a dry run ({found}): something else changed them at "
-        "that moment, or this version acts in a dry run; run again, and if it comes again use another version"
+        "containers have changed during a dry run of Compose ({found}): either something else changed them, or this "
+        "version of Compose acts in a dry run; run again, and if it comes again use another version of Compose"
     )

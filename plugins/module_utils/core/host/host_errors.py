@@ -49,8 +49,8 @@ class FstabTwice(Refusal):
 class ChangedByYaml(Refusal):
     code = "AH153"
     sentence = (
-        "{key} in agnes_compose_env or agnes_compose_secrets is {found} for YAML, which does not keep it as it "
-        "is written (1.10 becomes 1.1); put the value in quotes"
+        "YAML reads {key} in agnes_compose_env or agnes_compose_secrets as {found}, and does not keep it as it is "
+        "written (1.10 becomes 1.1); put the value in quotes"
     )
 
 

@@ -49,7 +49,7 @@ class HostDiskAway(Refusal):
 class NotThisLayout(Refusal):
     code = "AH175"
     sentence = (
-        "STATE_DIR is '{state_dir}' by {env_path}, and this host's record has {found}, so nothing was started or "
+        "STATE_DIR in {env_path} is '{state_dir}', and this host's record has {found}, so nothing was started or "
         "written; find out what changed {env_path}, then run site.yml"
     )
 
@@ -73,8 +73,8 @@ class UpgradeNoWayBack(Refusal):
 class ImageRejected(Refusal):
     code = "AH178"
     sentence = (
-        "the image that is published did not come up when it was tried ({found}), so the one before it stays: "
-        "{images}; publish another one, or run 'agnes-auto-upgrade --again'"
+        "the published image did not come up when it was tried ({found}), so the one before it stays: {images}; "
+        "publish another one, or run 'agnes-auto-upgrade --again'"
     )
 
 
@@ -89,7 +89,7 @@ class PullFailed(Refusal):
 class LayoutNotShown(Refusal):
     code = "AH180"
     sentence = (
-        "{env_path} can't be put right, because the disks of this host's record are in no one layout ({found}); "
-        "nothing was written or started; see 'agnes-host explain', mount what is missing, then "
-        "'systemctl start agnes-host-env'"
+        "the keys of the layout can't be put back into {env_path}, because the disks of this host's record are not "
+        "mounted as one layout has them ({found}); nothing was written or started; see 'agnes-host explain', mount "
+        "what is missing, then 'systemctl start agnes-host-env'"
     )

@@ -9,16 +9,16 @@ from ..host.errors import Refusal
 class BackendNotMovable(Refusal):
     code = "AH060"
     sentence = (
-        "instance.yaml in '{path}' names database backend '{found}', and the product's scripts for it know "
-        "the nested layout only; move hosts with backend duckdb (see docs/moving.md)"
+        "instance.yaml in '{path}' names database backend '{found}', and the product's scripts for it know the "
+        "nested layout only; only hosts with backend duckdb can be moved (see docs/moving.md)"
     )
 
 
 class ShadowedState(Refusal):
     code = "AH062"
     sentence = (
-        "the mount at '{path}' shadows what may be a second copy of state (found {found}), and nobody has "
-        "decided which counts; run again, which shows both copies and how to decide"
+        "the mount at '{path}' shadows what may be a second copy of state (found {found}), and it is not decided "
+        "which copy counts; run again: the plan shows both copies and how to decide"
     )
 
 
@@ -63,15 +63,15 @@ class MoveGoneBack(Refusal):
     code = "AH069"
     sentence = (
         "the move to layout {target} stopped at step '{step}' ({found}) and went back: state is at '{path}' as "
-        "before and what ran runs again; correct the cause, then run again"
+        "before, and the services that ran before run again; correct the cause, then run again"
     )
 
 
 class MoveStuck(Refusal):
     code = "AH070"
     sentence = (
-        "the move to layout {target} stopped at step '{step}' ({found}); all state is at '{path}', "
-        "which .env names (on the disk with UUID {uuid}): correct the cause, then run again, which goes on from there"
+        "the move to layout {target} stopped at step '{step}' ({found}); all state is at '{path}', which .env names "
+        "(on the disk with UUID {uuid}): correct the cause, then run again: the move goes on from there"
     )
 
 
@@ -85,20 +85,26 @@ class CanaryLost(Refusal):
 
 class CanNotLook(Refusal):
     code = "AH072"
-    sentence = "can't look at '{path}' without its mount ({found}), so nothing is moved; Linux 5.2 or later can"
+    sentence = (
+        "can't look at the directory '{path}' without what is mounted on it ({found}), so nothing is moved; this "
+        "needs Linux 5.2 or later"
+    )
 
 
 class StrayContainers(Refusal):
     code = "AH073"
     sentence = (
-        "containers of the project are no service of it or did not stop (found {found}); "
-        "remove them, then run again"
+        "containers of the project belong to no service or did not stop (found {found}); remove them, then run "
+        "again"
     )
 
 
 class PlanUnreadable(Refusal):
     code = "AH074"
-    sentence = "the plan '{path}' can't be read as one (found {found}); make it anew with a check run, which says where it is"
+    sentence = (
+        "the file '{path}' is no plan that can be applied (found {found}); make a new plan with a check run, which "
+        "prints its path"
+    )
 
 
 class PlanForeign(Refusal):
@@ -112,8 +118,8 @@ class PlanForeign(Refusal):
 class PlanStale(Refusal):
     code = "AH076"
     sentence = (
-        "{plan} no longer holds, this host is not as it was when it was made ({found}), so it is not applied; "
-        "{todo}, then plan anew with a check run"
+        "{plan} no longer holds, because this host is not as it was when the plan was made ({found}), so it is not "
+        "applied; {todo}, then make a new plan with a check run"
     )
 
     def __init__(self, todo: str = "see what changed it", **facts: object) -> None:
@@ -139,16 +145,16 @@ class PreMoveFailed(Refusal):
 class NotAsBefore(Refusal):
     code = "AH079"
     sentence = (
-        "'{path}' does not show the state of before the move (found {found}), so the stack is not started on it; "
-        "see 'agnes-host explain', bring it back there, then run again"
+        "'{path}' is not as it was before the move (found {found}), so the stack is not started; see 'agnes-host "
+        "explain', bring it back as it was, then run again"
     )
 
 
 class CopyTargetForeign(Refusal):
     code = "AH120"
     sentence = (
-        "'{device}' is not this host's own to copy state to (found {found}), and a copy would delete "
-        "what is there; name a blank disk, or see what it is and move it aside"
+        "'{device}' is not blank and not an unused copy of this host's state (found {found}), and copying state to "
+        "it would delete what is there; name a blank disk, or see what it is and move it aside"
     )
 
 
@@ -163,8 +169,8 @@ class CopyMustEnd(Refusal):
 class StateRetired(Refusal):
     code = "AH122"
     sentence = (
-        "'{path}' shows what an earlier move to '{new}' left behind, its marker says so; find out what changed "
-        ".env or mounted it there, and let both lead to the state at '{new}'"
+        "by its marker, '{path}' has the old state that an earlier move to '{new}' left behind; find out what "
+        "changed .env or mounted it there, then make both lead to the state at '{new}' again"
     )
 
 
@@ -176,41 +182,41 @@ class StateOnImpossible(Refusal):
 class StateOnCovered(Refusal):
     code = "AH131"
     sentence = (
-        "state at '{path}' is on {found}, and state_layout_state_on asks for {asked}, which can't take its place "
-        "there while it is in use; run with layout={through} first, then with layout={layout}"
+        "state at '{path}' is on {found}, and state_layout_state_on asks for {asked}, which would have the same "
+        "path in this layout; run with layout={through} first, then with layout={layout}"
     )
 
 
 class CopyGone(Refusal):
     code = "AH126"
     sentence = (
-        "the move to layout {target} is committed and stopped at step '{step}' ({found}), and '{path}' does not show the "
-        "copy it has made: find where it was moved to, bring it back and run again; the disk with UUID {uuid} has all "
-        "state as it was when the stack stopped"
+        "the move to layout {target} is committed and stopped at step '{step}' ({found}), and the copy that it has made "
+        "is not at '{path}': find out where it was moved to, bring it back and run again; the disk with UUID {uuid} has "
+        "all state as it was when the stack stopped"
     )
 
 
 class DiskRetired(Refusal):
     code = "AH132"
     sentence = (
-        "the disk '{device}' has what was state before it moved to '{path}' (found {found}), and is kept as it is; "
-        "{consent}, or name a blank disk"
+        "the disk '{device}' has the old state of before the move to '{path}' (found {found}), and is kept as it "
+        "is; {consent}, or name a blank disk"
     )
 
 
 class ConfigDiskNamed(Refusal):
     code = "AH133"
     sentence = (
-        "'{link}' is {found}, and the product's upgrade mounts what has that name at STATE_DIR at each of its ticks: "
-        "it would cover the state directory '{path}'; attach the disk under another name first"
+        "'{link}' is {found}, and each run of the product's upgrade mounts the disk of that name at STATE_DIR: it "
+        "would shadow the state directory '{path}'; attach the disk under another name first"
     )
 
 
 class CopyShown(Refusal):
     code = "AH134"
     sentence = (
-        "'{path}' shows a copy of state that no move has ended (its marker says {found}), and no move is under way; "
-        "see 'agnes-host explain' and docs/errors.md before anything is started there or taken away"
+        "'{path}' has a copy of state from a move that did not end (its marker says {found}), and no move is under "
+        "way; see 'agnes-host explain' and AH134 in docs/errors.md before you start or remove anything there"
     )
 
 
@@ -233,8 +239,8 @@ class NotReplaceable(Refusal):
 class MoveDiskAway(Refusal):
     code = "AH135"
     sentence = (
-        "'{path}' does not show the disk with UUID {uuid}, which this move needs (found {found}), so nothing is "
-        "written, mounted or started; attach the disk, then run again or 'systemctl start agnes-host-move': both "
+        "the disk with UUID {uuid}, which this move needs, is not mounted at '{path}' (found {found}), so nothing "
+        "is written, mounted or started; attach the disk, then run again or 'systemctl start agnes-host-move': both "
         "mount it (by hand: 'mount UUID={uuid} {path}')"
     )
 
@@ -242,9 +248,9 @@ class MoveDiskAway(Refusal):
 class OtherDiskShown(MoveDiskAway):
     code = "AH169"
     sentence = (
-        "'{path}' shows {found}, and not the disk with UUID {uuid}, which this move needs, so nothing is written, "
-        "mounted or started; unmount it with 'umount {path}', attach the disk, then run again or 'systemctl start "
-        "agnes-host-move'"
+        "'{path}' has {found} mounted, and not the disk with UUID {uuid}, which this move needs, so nothing is "
+        "written, mounted or started; unmount it with 'umount {path}', attach the disk, then run again or "
+        "'systemctl start agnes-host-move'"
     )
 
 
@@ -291,8 +297,8 @@ class StateNotAlone(Refusal):
 class MarkerForeign(Refusal):
     code = "AH123"
     sentence = (
-        "'{path}' is not the marker that root has written (found {found}), and nothing of it was read or "
-        "followed: who writes in that directory as uid 999 has put it there; find out who, and move it aside"
+        "'{path}' is not the marker that root has written (found {found}), and nothing of it was read or followed: "
+        "somebody who writes as uid 999 has put it there; find out who, then move it aside"
     )
 
 
@@ -307,8 +313,8 @@ class LinkForeign(Refusal):
 class AsideForeign(Refusal):
     code = "AH125"
     sentence = (
-        "'{path}', where moves keep what they take out of its place, must be a directory of root's with mode 0700, "
-        "found {found}; uid 999 owns the directory that holds it: find out who made it, then move it aside"
+        "'{path}', where moves keep what they set aside, must be a directory of root's with mode 0700, found "
+        "{found}; uid 999 owns the directory that holds it: find out who made it, then move it aside"
     )
 
 
@@ -323,6 +329,6 @@ class MovePartUnreadable(Refusal):
 class IntentUnreadable(Refusal):
     code = "AH161"
     sentence = (
-        "a move has begun, and its intent in '{path}' is not one of this version of agnes.host ({found}); end the "
-        "move with the version that began it, then use this one"
+        "a move has begun, and this version of agnes.host can't read its intent in '{path}' ({found}); end the move "
+        "with the version that began it, then use this one"
     )

@@ -89,13 +89,13 @@ COPYING: list[tuple[type[Refusal], Trigger, str]] = [
         errors.TreeChanged,
         changing,
         "AH080: 'log' changed while it was read (size 1 and then 2, or another time), so what was "
-        "read is of no moment in time; stop what writes there, and run again",
+        "read is not from one point in time; stop what writes there, and run again",
     ),
     (
         errors.TreeCrosses,
         lambda tmp: list(manifest.walk(opened(Path("/")), KEY, ALL_BUT_PROC, quiet=False)),
         "AH081: 'proc' is on another filesystem than 'the top of the tree' or is mounted there, and "
-        "a copy stays on one; unmount it, or move it out of the way",
+        "a copy stays on one filesystem; unmount it, or move it out of the way",
     ),
     (
         errors.FlaggedFiles,
@@ -107,8 +107,8 @@ COPYING: list[tuple[type[Refusal], Trigger, str]] = [
         errors.LinkedOutside,
         lambda tmp: core.check_names("/data/state", Totals(outside=("'key'",))),
         "AH098: '/data/state' has files that are hard links to names outside of it (found 'key'), and "
-        "a copy would part them; find out who made them, as uid 999 may have meant root to open "
-        "another file, then take the link away",
+        "on another disk they would not be links any more; find out who made them (uid 999 may want "
+        "root to open another file), then take the link away",
     ),
     (
         errors.CopyDiffers,
@@ -157,8 +157,8 @@ COPYING: list[tuple[type[Refusal], Trigger, str]] = [
         errors.SyncFailed,
         lambda tmp: Copy(-1, -1, *STATE).sync(),
         "AH088: the kernel could not write the copy at '/run/copy' to its disk (Bad file "
-        "descriptor), and tells so only once; the copy is spoilt and state stays at '/data/state': "
-        "replace the disk, or format it anew for another try",
+        "descriptor), and reports that only once, so the copy can't be used; state stays at "
+        "'/data/state': replace the disk, or format it anew for another try",
     ),
     (
         errors.DatabaseUnreadable,

@@ -115,7 +115,7 @@ HOST_TOOLS: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
     (
         errors.NotThisLayout,
         lambda tmp: layout_of({"STATE_DIR": "/srv/state"}, RECORD, ENV_PATH),
-        "AH175: STATE_DIR is '/srv/state' by /opt/agnes/.env, and this host's record has disks for data, "
+        "AH175: STATE_DIR in /opt/agnes/.env is '/srv/state', and this host's record has disks for data, "
         "state, so nothing was started or written; find out what changed /opt/agnes/.env, then run site.yml",
     ),
     (
@@ -123,9 +123,10 @@ HOST_TOOLS: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
         lambda tmp: layout_shown(
             RECORD, {**SHOWN, FLAT.state_dir: ("", "")}, {"/data/state": "nested"}, ENV_PATH
         ),
-        "AH180: /opt/agnes/.env can't be put right, because the disks of this host's record are in no one "
-        "layout (mounted: u-data at /data; marker: nested in /data/state); nothing was written or started; see "
-        "'agnes-host explain', mount what is missing, then 'systemctl start agnes-host-env'",
+        "AH180: the keys of the layout can't be put back into /opt/agnes/.env, because the disks of this host's "
+        "record are not mounted as one layout has them (mounted: u-data at /data; marker: nested in "
+        "/data/state); nothing was written or started; see 'agnes-host explain', mount what is missing, then "
+        "'systemctl start agnes-host-env'",
     ),
     (
         errors.UpgradeGoneBack,
@@ -144,9 +145,9 @@ HOST_TOOLS: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
     (
         errors.ImageRejected,
         lambda tmp: tick(tmp, 2, **ILL),
-        f"AH178: the image that is published did not come up when it was tried ({UNHEALTHY}), so the one before "
-        "it stays: agnes:stable (111111111111 -> 222222222222); publish another one, or run "
-        "'agnes-auto-upgrade --again'",
+        f"AH178: the published image did not come up when it was tried ({UNHEALTHY}), so the one before it "
+        "stays: agnes:stable (111111111111 -> 222222222222); publish another one, or run 'agnes-auto-upgrade "
+        "--again'",
     ),
     (
         errors.PullFailed,

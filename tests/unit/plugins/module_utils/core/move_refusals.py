@@ -293,25 +293,26 @@ MOVED = [
     Case(
         errors.BackendNotMovable, planned({"backend": "side_car"}),
         "AH060: instance.yaml in '/data/state' names database backend 'side_car', and the product's "
-        "scripts for it know the nested layout only; move hosts with backend duckdb (see docs/moving.md)",
+        "scripts for it know the nested layout only; only hosts with backend duckdb can be moved (see "
+        "docs/moving.md)",
     ),
     Case(
         errors.ShadowedState, planned({"unmounted": shadowed_at("/data/state", SHADOWED)}),
         "AH062: the mount at '/data/state' shadows what may be a second copy of state (found "
-        "system.duckdb), and nobody has decided which counts; run again, which shows both copies and how "
-        "to decide",
+        "system.duckdb), and it is not decided which copy counts; run again: the plan shows both copies "
+        "and how to decide",
     ),
     Case(
         copy_errors.ShadowConflict, two_copies(),
-        "AH089: the mount at '/data/state' shadows what may be a second copy of state, and this "
-        f"collection never chooses between two; found {EVIDENCE}; compare them, then name the authority: -e "
+        "AH089: the mount at '/data/state' shadows what may be a second copy of state, and this collection "
+        f"never chooses between two; found {EVIDENCE}; compare them, then say which copy counts: -e "
         f"state_layout_authority=agnes1:mounted:{NOW} or agnes1:shadowed:{NOW}",
     ),
     Case(
         copy_errors.AuthorityUnusable, two_copies("agnes1:shadowed:old"),
-        "AH090: state_layout_authority has 'agnes1:shadowed:old', which decides nothing here (wanted "
-        f"agnes1:mounted:{NOW} or agnes1:shadowed:{NOW}, for the evidence as it is now: {EVIDENCE}); look at "
-        "it again, then decide",
+        "AH090: state_layout_authority has 'agnes1:shadowed:old', which is no decision about this evidence "
+        f"(wanted agnes1:mounted:{NOW} or agnes1:shadowed:{NOW}, for the evidence as it is now: {EVIDENCE}); "
+        "look at it again, then decide",
     ),
     Case(
         copy_errors.NotMeasured,
@@ -352,8 +353,8 @@ MOVED = [
     ),
     Case(
         errors.CanNotLook, planned({"unmounted": shadowed_at("/data/state", unmounted("unknown", "not allowed"))}),
-        "AH072: can't look at '/data/state' without its mount (not allowed), so nothing is moved; Linux "
-        "5.2 or later can",
+        "AH072: can't look at the directory '/data/state' without what is mounted on it (not allowed), "
+        "so nothing is moved; this needs Linux 5.2 or later",
     ),
     Case(
         errors.MoveUnderWay, locked,
@@ -373,25 +374,24 @@ MOVED = [
     Case(
         errors.MoveGoneBack, failing("mount", committed=False),
         "AH069: the move to layout flat stopped at step 'mount' (no space) and went back: state is at "
-        "'/data/state' as before and what ran runs again; correct the cause, then run again",
+        "'/data/state' as before, and the services that ran before run again; correct the cause, then "
+        "run again",
     ),
     Case(
         errors.MoveStuck, failing("line", committed=True),
-        "AH070: the move to layout flat stopped at step 'line' (no space); all state is at "
-        "'/data-state', which .env names (on the disk with UUID u-state): correct the cause, then run again, which "
-        "goes on from there",
+        "AH070: the move to layout flat stopped at step 'line' (no space); all state is at '/data-state', which "
+        ".env names (on the disk with UUID u-state): correct the cause, then run again: the move goes on from there",
     ),
     Case(
         errors.CopyGone, failing("put", committed=True, gone=True),
-        "AH126: the move to layout flat is committed and stopped at step 'put' (no space), and '/data-state' does not "
-        "show the copy it has made: find where it was moved to, bring it back and run again; the disk with UUID "
+        "AH126: the move to layout flat is committed and stopped at step 'put' (no space), and the copy that it has "
+        "made is not at '/data-state': find out where it was moved to, bring it back and run again; the disk with UUID "
         "u-state has all state as it was when the stack stopped",
     ),
     Case(
         errors.NotAsBefore, gone_before,
-        "AH079: '/data/state' does not show the state of before the move (found /dev/sdX and /dev/sde and a "
-        "directory without its mount), so the stack is not started on it; see 'agnes-host explain', bring it back there, "
-        "then run again",
+        "AH079: '/data/state' is not as it was before the move (found /dev/sdX and /dev/sde and a directory without "
+        "its mount), so the stack is not started; see 'agnes-host explain', bring it back as it was, then run again",
     ),
     Case(
         errors.CanaryLost, lost,
@@ -400,14 +400,14 @@ MOVED = [
     ),
     Case(
         errors.StrayContainers, strays,
-        "AH073: containers of the project are no service of it or did not stop (found agnes-old-1); "
+        "AH073: containers of the project belong to no service or did not stop (found agnes-old-1); "
         "remove them, then run again",
     ),
     Case(
         errors.CopyTargetForeign, copied(foreign()),
-        "AH120: '/dev/sdc' is not this host's own to copy state to (found ext4 that this host did not "
-        "make), and a copy would delete what is there; name a blank disk, or see what it is and move it "
-        "aside",
+        "AH120: '/dev/sdc' is not blank and not an unused copy of this host's state (found ext4 that "
+        "this host did not make), and copying state to it would delete what is there; name a blank disk, "
+        "or see what it is and move it aside",
     ),
     Case(
         errors.CopyMustEnd, half_way,
@@ -416,8 +416,9 @@ MOVED = [
     ),
     Case(
         errors.StateRetired, copied(one_disk(roles={"/data/state": "retired"})),
-        "AH122: '/data/state' shows what an earlier move to '/data-state' left behind, its marker says so; "
-        "find out what changed .env or mounted it there, and let both lead to the state at '/data-state'",
+        "AH122: by its marker, '/data/state' has the old state that an earlier move to '/data-state' left "
+        "behind; find out what changed .env or mounted it there, then make both lead to the state at "
+        "'/data-state' again",
     ),
     Case(
         errors.StateOnImpossible, lambda tmp: check_state_on(host_with(FLAT), FLAT, FLAT, "directory"),
@@ -428,18 +429,18 @@ MOVED = [
         errors.StateOnCovered,
         lambda tmp: check_state_on(host_with(NESTED), NESTED, NESTED, "directory"),
         "AH131: state at '/data/state' is on a disk of its own, and state_layout_state_on asks for a "
-        "directory, which can't take its place there while it is in use; run with layout=flat first, then "
-        "with layout=nested",
+        "directory, which would have the same path in this layout; run with layout=flat first, then with "
+        "layout=nested",
     ),
     Case(
         errors.StateOnCovered, lambda tmp: check_state_on(one_disk(), NESTED, NESTED, "disk"),
         "AH131: state at '/data/state' is on the data disk, and state_layout_state_on asks for a disk, "
-        "which can't take its place there while it is in use; run with layout=flat first, then with "
+        "which would have the same path in this layout; run with layout=flat first, then with "
         "layout=nested",
     ),
     Case(
         errors.DiskRetired, copied(left_behind()),
-        "AH132: the disk '/dev/sdc' has what was state before it moved to '/data/state' (found ext4), and is "
+        "AH132: the disk '/dev/sdc' has the old state of before the move to '/data/state' (found ext4), and is "
         'kept as it is; to lose what is on it set disks_format: [{"device": "/dev/sdc", "identity": '
         '"serial:S1", "found": "ext4"}], or name a blank disk',
     ),
@@ -448,15 +449,15 @@ MOVED = [
         lambda tmp: plan_move(
             host_with(FLAT, config_disk="8:32"), FLAT, NESTED, Request(state_on="directory")
         ),
-        "AH133: '/dev/disk/by-id/google-config-disk' is /dev/sdX, and the product's upgrade mounts what has that "
-        "name at STATE_DIR at each of its ticks: it would cover the state directory '/data/state'; attach the disk "
-        "under another name first",
+        "AH133: '/dev/disk/by-id/google-config-disk' is /dev/sdX, and each run of the product's upgrade mounts the "
+        "disk of that name at STATE_DIR: it would shadow the state directory '/data/state'; attach the disk under "
+        "another name first",
     ),
     Case(
         errors.CopyShown, lambda tmp: check_not_retired(covered("incomplete")),
-        "AH134: '/data/state' shows a copy of state that no move has ended (its marker says incomplete), and no "
-        "move is under way; see 'agnes-host explain' and docs/errors.md before anything is started there or taken "
-        "away",
+        "AH134: '/data/state' has a copy of state from a move that did not end (its marker says incomplete), and "
+        "no move is under way; see 'agnes-host explain' and AH134 in docs/errors.md before you start or remove "
+        "anything there",
     ),
     Case(
         errors.NotReplaceable, planned({"blocked": {"/opt/agnes/.env": "a mount point of its own"}}),
@@ -482,16 +483,16 @@ MOVED = [
     ),
     Case(
         errors.MoveDiskAway, interrupted(devices=[ext4("/dev/sdb", "u-data")]),
-        "AH135: '/data/state' does not show the disk with UUID u-state, which this move needs "
-        "(found no such disk attached), so nothing is written, mounted or started; attach the "
-        "disk, then run again or 'systemctl start agnes-host-move': both mount it (by hand: "
-        "'mount UUID=u-state /data/state')",
+        "AH135: the disk with UUID u-state, which this move needs, is not mounted at '/data/state' "
+        "(found no such disk attached), so nothing is written, mounted or started; attach the disk, "
+        "then run again or 'systemctl start agnes-host-move': both mount it (by hand: 'mount "
+        "UUID=u-state /data/state')",
     ),
     Case(
         errors.OtherDiskShown, other_shown,
-        "AH169: '/data' shows another filesystem (UUID u-1), and not the disk with UUID u-data, which this "
-        "move needs, so nothing is written, mounted or started; unmount it with 'umount /data', attach the "
-        "disk, then run again or 'systemctl start agnes-host-move'",
+        "AH169: '/data' has another filesystem (UUID u-1) mounted, and not the disk with UUID u-data, which "
+        "this move needs, so nothing is written, mounted or started; unmount it with 'umount /data', attach "
+        "the disk, then run again or 'systemctl start agnes-host-move'",
     ),
     Case(
         errors.CopyDiskNotOne, no_copy_disk,
@@ -518,8 +519,8 @@ MOVED = [
     Case(
         errors.MarkerForeign, lambda tmp: marker_as(tmp, lambda path: path.symlink_to("/etc/shadow")),
         "AH123: '{tmp}/.agnes-state.json' is not the marker that root has written (found a link or a socket), "
-        "and nothing of it was read or followed: who writes in that directory as uid 999 has put it there; "
-        "find out who, and move it aside",
+        "and nothing of it was read or followed: somebody who writes as uid 999 has put it there; find out "
+        "who, then move it aside",
     ),
     Case(
         errors.LinkForeign, lambda tmp: plan_move(swapped(), FLAT, NESTED),
@@ -529,9 +530,9 @@ MOVED = [
     ),
     Case(
         errors.AsideForeign, aside_taken,
-        "AH125: '{tmp}/.agnes-host-aside', where moves keep what they take out of its place, must be a "
-        "directory of root's with mode 0700, found a link or a file; uid 999 owns the directory that holds "
-        "it: find out who made it, then move it aside",
+        "AH125: '{tmp}/.agnes-host-aside', where moves keep what they set aside, must be a directory of "
+        "root's with mode 0700, found a link or a file; uid 999 owns the directory that holds it: find out "
+        "who made it, then move it aside",
     ),
     Case(
         errors.MovePartUnreadable, lambda tmp: move.planned_move({**intent(), "uuid": None}),
@@ -540,7 +541,7 @@ MOVED = [
     ),
     Case(
         errors.IntentUnreadable, of_another_version,
-        "AH161: a move has begun, and its intent in '{tmp}/intent.json' is not one of this version of agnes.host "
-        "(no field 'services'); end the move with the version that began it, then use this one",
+        "AH161: a move has begun, and this version of agnes.host can't read its intent in '{tmp}/intent.json' (no "
+        "field 'services'); end the move with the version that began it, then use this one",
     ),
 ]  # fmt: skip

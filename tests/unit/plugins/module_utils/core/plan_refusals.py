@@ -68,8 +68,8 @@ def carried_out(observed: Any) -> object:
 PLAN_FILES = [
     Case(
         errors.PlanUnreadable, lambda tmp: given({"path": f"{tmp}/p.json"}, "agnes1", ""),
-        "AH074: the plan '{tmp}/p.json' can't be read as one (found no file, or an empty one); make it "
-        "anew with a check run, which says where it is",
+        "AH074: the file '{tmp}/p.json' is no plan that can be applied (found no file, or an empty "
+        "one); make a new plan with a check run, which prints its path",
     ),
     Case(
         errors.PlanForeign, lambda tmp: apply(host="agnes2"),
@@ -83,20 +83,21 @@ PLAN_FILES = [
     ),
     Case(
         errors.PlanStale, lambda tmp: apply(host_with(NESTED, env_keys=["NEW"], lines={})),
-        "AH076: the plan 'p.json' no longer holds, this host is not as it was when it was made "
-        "(changed: mounts, env), so it is not applied; see what changed it, then plan anew with a check "
-        "run",
+        "AH076: the plan 'p.json' no longer holds, because this host is not as it was when the plan was "
+        "made (changed: mounts, env), so it is not applied; see what changed it, then make a new plan "
+        "with a check run",
     ),
     Case(
         errors.PlanStale, lambda tmp: apply(host_with(NESTED, intent=OTHER_MOVE)),
-        "AH076: the plan 'p.json' no longer holds, this host is not as it was when it was made (a move began "
-        "that is not this one), so it is not applied; run once without a plan, which ends what was begun, "
-        "then plan anew with a check run",
+        "AH076: the plan 'p.json' no longer holds, because this host is not as it was when the plan was made "
+        "(a move began that is not this one), so it is not applied; run once without a plan, which ends what "
+        "was begun, then make a new plan with a check run",
     ),
     Case(
         errors.PlanStale, lambda tmp: carried_out(with_one_service_less()),
-        "AH076: this run's plan no longer holds, this host is not as it was when it was made "
-        "(changed: services), so it is not applied; see what changed it, then plan anew with a check run",
+        "AH076: this run's plan no longer holds, because this host is not as it was when the plan was "
+        "made (changed: services), so it is not applied; see what changed it, then make a new plan with "
+        "a check run",
     ),
     Case(
         errors.PlanDone, lambda tmp: apply(host_with(FLAT)),

@@ -65,13 +65,13 @@ PLANNED = [
     ),
     Planned(
         errors.UnknownStateDir, host(env=env(DATA_DIR="/srv/agnes")), {},
-        "AH003: /opt/agnes/.env puts state at '/srv/agnes/state', which no layout knows (they have "
-        "/data/state, /data-state); correct STATE_DIR or DATA_DIR there",
+        "AH003: /opt/agnes/.env puts state at '/srv/agnes/state', which no layout uses (the layouts "
+        "use /data/state, /data-state); correct STATE_DIR or DATA_DIR there",
     ),
     Planned(
         errors.StateElsewhere, flat_host(env=env(STATE_DIR="")), {},
-        "AH004: /opt/agnes/.env puts state at '/data/state', where none is, but state was found at "
-        "'/data-state'; set STATE_DIR=/data-state again if that is this host's state, and find out "
+        "AH004: /opt/agnes/.env puts state at '/data/state', but there is none; state was found at "
+        "'/data-state': set STATE_DIR=/data-state again if that is this host's state, and find out "
         "what rewrote the file",
     ),
     Planned(
@@ -91,9 +91,9 @@ PLANNED = [
             "/data/state": place("link", target="/data-state"),
             "/data-state": place(names=STATE, database=True),
         }), {"layout": "nested"},
-        "AH006: this host has its state at '/data-state' (layout flat) with no disk of its own, and layout "
-        "nested would move it; this version moves the mount point of a state disk, and copies a directory "
-        "to one: run with layout=flat, or without a layout",
+        "AH006: this version can't move the state at '/data-state' (layout flat, with no disk of its own) to "
+        "layout nested; it moves the mount point of a state disk, and copies state between a directory of "
+        "the data disk and a state disk: run with layout=flat, or without a layout",
     ),
     Planned(
         errors.StateLinkForeign,
@@ -110,10 +110,10 @@ PLANNED = [
         errors.BootScriptRewrites,
         host(boot_scripts=[{"path": "/opt/boot.sh", "lines": [3, 7]}, {"path": LOG, "lines": []}]),
         FLAT,
-        "AH009: layout flat would not outlive the next boot, because /opt/boot.sh (lines 3, 7) and "
-        "the boot script that logs to /var/log/agnes-startup.log writes /opt/agnes/.env anew "
-        "without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as docs/boot-script.md shows, "
-        "then set state_layout_boot_script: handled",
+        "AH009: layout flat would be lost at the next boot, because /opt/boot.sh (lines 3, 7) and "
+        "the boot script that logs to /var/log/agnes-startup.log rewrites /opt/agnes/.env without "
+        "STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as docs/boot-script.md shows, then set "
+        "state_layout_boot_script: handled",
     ),
     Planned(
         host_errors.BootUnreadable,
@@ -126,19 +126,19 @@ PLANNED = [
     Planned(
         errors.Unreadable, host(record={"format": "x", "error": "Expecting value"}), {},
         "AH010: '/var/lib/agnes-host/record.json' can't be read (Expecting value); find out what "
-        "wrote it, then put it right or move it aside",
+        "wrote it, then correct it or move it aside",
     ),
     Planned(
         errors.UnknownDataDir, flat_host(env=env(STATE_DIR="/data-state", DATA_DIR="/srv/x")), {},
-        "AH011: /opt/agnes/.env puts data at '/srv/x', where no layout mounts a disk (they have "
-        "/data); correct DATA_DIR there",
+        "AH011: /opt/agnes/.env puts data at '/srv/x', where no layout mounts a disk (the layouts "
+        "use /data); correct DATA_DIR there",
     ),
     Planned(
         errors.StateInVolume, host(elsewhere=[volume()]), FLAT,
         "AH012: this host's state or data is not at '/data-state', but volume 'agnes_data' "
         "(/var/lib/docker/volumes/agnes_data/_data; 12 MiB; newest file of 2026-03-01 10:00:00; in no "
-        "container) has state/system.duckdb; nothing was changed: bring it over as docs/bring-over.md "
-        "shows, or, if none of it is wanted, set disks_left_behind: ['agnes_data']",
+        "container) has state/system.duckdb; nothing was changed: copy it to the disks as "
+        "docs/bring-over.md shows, or, if none of it is wanted, set disks_left_behind: ['agnes_data']",
     ),
     Planned(
         errors.ContainersElsewhere, flat_host(elsewhere=[volume(used_by=["agnes-app-1 (running)"])]), {},
@@ -240,17 +240,17 @@ PLANNED = [
             record={"format": 1, "disks": {}, "spent": [CONSENT]},
         ),
         {**FLAT, "format": [CONSENT]},
-        "AH033: the consent to format '/dev/sdc' (identity 'serial:S1', found ext4) is spent: this "
-        "host has formatted it once; take it out of disks_format, and look what wrote to the disk "
-        "since",
+        "AH033: the consent to format '/dev/sdc' (identity 'serial:S1', found ext4) is used up: "
+        "this host has formatted the disk once by it; take it out of disks_format, and find out "
+        "what has written to the disk since",
     ),
     Planned(
         errors.DiskMissing,
         host(record={"format": 1, "disks": {"data": {"uuid": "u-1", "phase": "adopted", "size": 16 * GIB}}}),
         {"layout": "flat"},
-        "AH035: this host's data disk (UUID u-1, 16 GiB) is not on this host, so nothing is made or "
-        "mounted in its place at /data; attach it again, or, if it is lost for good, move "
-        "/var/lib/agnes-host/record.json aside and clear /etc/fstab of it",
+        "AH035: this host's data disk (UUID u-1, 16 GiB) is not on this host, so nothing is "
+        "formatted or mounted in its place at /data; attach it again, or, if it is lost for good, "
+        "move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab",
     ),
     Planned(
         errors.WrongRole,
@@ -279,9 +279,9 @@ PLANNED = [
         ), FLAT,
         "AH038: these disks belong to an Agnes host, and this host's record does not have them: "
         "'/dev/sdb' (16 GiB, ext4, UUID u-1) has its data, last written 2026-03-01 09:00:00, and "
-        "'/dev/sdc' (16 GiB, serial:S2, ext4, UUID u-2) has its state, instance i-1, epoch 3, "
-        "last written 2026-03-01 10:00:00; to use them as they are set disks_adopt: [u-1, u-2]; "
-        "to lose what is on them see docs/disks.md",
+        "'/dev/sdc' (16 GiB, serial:S2, ext4, UUID u-2) has its state, instance i-1, epoch 3, last "
+        "written 2026-03-01 10:00:00; to use them as they are set disks_adopt: [u-1, u-2]; to "
+        "format them, and lose what is on them, see docs/disks.md",
     ),
     Planned(
         errors.PlaceUnusable, host(point_trouble={"/data": "'/data' is a link to '/mnt/disks/data'"}), FLAT,
@@ -341,15 +341,15 @@ PLANNED = [
     Planned(
         errors.ProjectLink,
         host(project={"path": "/opt/agnes", "link": "/srv/apps/agnes-prod", "name": ""}), {},
-        "AH054: '/opt/agnes' is a link to '/srv/apps/agnes-prod', so Compose may give the "
-        "project one name or another; make '/opt/agnes' a directory: move the files there, or "
-        "use a bind mount",
+        "AH054: '/opt/agnes' is a link to '/srv/apps/agnes-prod', so Compose may give the project "
+        "two different names; make '/opt/agnes' a directory: move the files there, or use a bind "
+        "mount",
     ),
     Planned(
         errors.ProjectName,
         host(project={"path": "/opt/agnes", "link": "", "name": "agnes_live"}), {},
-        "AH053: Compose names the project in /opt/agnes 'agnes_live', and the product's scripts know it as 'agnes' "
-        "only; take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file",
+        "AH053: Compose gives the project in /opt/agnes the name 'agnes_live', and the product's scripts expect "
+        "'agnes'; take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file",
     ),
     Planned(
         errors.EnvUnreadable, host(env={**env(), "trouble": [[3, "COMPOSE_FILE is set again, to another value"]]}), {},

@@ -213,9 +213,9 @@ TABLE: list[Any] = [
     ),
     pytest.param(
         healthy(env=env()), {},
-        ("AH004", ERROR, "/opt/agnes/.env puts state at '/data/state', where none is, but state was found at "
-         "'/data-state'; set STATE_DIR=/data-state again if that is this host's state, and find out what rewrote the "
-         "file"), id="refused-by-the-plan",
+        ("AH004", ERROR, "/opt/agnes/.env puts state at '/data/state', but there is none; state was found at "
+                         "'/data-state': set STATE_DIR=/data-state again if that is this host's state, and find out "
+                         "what rewrote the file"), id="refused-by-the-plan",
     ),
     pytest.param(
         healthy(parts=parts(stack=said(refusal="AH048: containers see something else", code="AH048"))), {},

@@ -141,14 +141,14 @@ TEST_REFUSALS: list[Any] = [
     ),
     pytest.param(
         host(env=env(STATE_DIR="/srv/state")), {},
-        "AH003: /opt/agnes/.env puts state at '/srv/state', which no layout knows (they have "
+        "AH003: /opt/agnes/.env puts state at '/srv/state', which no layout uses (the layouts use "
         "/data/state, /data-state); correct STATE_DIR or DATA_DIR there",
         id="state-dir-of-no-layout",
     ),
     pytest.param(
         flat_host(env=env(DATA_DIR="/data")), {},
-        "AH004: /opt/agnes/.env puts state at '/data/state', where none is, but state was found at "
-        "'/data-state'; set STATE_DIR=/data-state again if that is this host's state, and find out "
+        "AH004: /opt/agnes/.env puts state at '/data/state', but there is none; state was found at "
+        "'/data-state': set STATE_DIR=/data-state again if that is this host's state, and find out "
         "what rewrote the file",
         id="boot-script-took-state-dir-away",
     ),

@@ -128,8 +128,9 @@ def test_a_consent_is_spent_once() -> None:
     with pytest.raises(Refusal) as refused:
         plan_disks(observed, LAYOUTS["flat"], Request(format=[CONSENT]))
     assert str(refused.value) == (
-        "AH033: the consent to format '/dev/sdb' (identity 'none', found ext4) is spent: this host has "
-        "formatted it once; take it out of disks_format, and look what wrote to the disk since"
+        "AH033: the consent to format '/dev/sdb' (identity 'none', found ext4) is used up: this host "
+        "has formatted the disk once by it; take it out of disks_format, and find out what has written "
+        "to the disk since"
     )
 
 

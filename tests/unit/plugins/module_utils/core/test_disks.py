@@ -279,9 +279,9 @@ UNMOUNTED = {"/data/state": place("link", target="/data-state"), "/data-state": 
 TEST_MISSING: list[Any] = [
     pytest.param(
         host(record=GONE, state=UNMOUNTED),
-        "AH035: this host's state disk (UUID u-gone, 8 GiB) is not on this host, so nothing is made "
-        "or mounted in its place at /data-state; attach it again, or, if it is lost for good, move "
-        "/var/lib/agnes-host/record.json aside and clear /etc/fstab of it", id="a-blank-one-has-its-name",
+        "AH035: this host's state disk (UUID u-gone, 8 GiB) is not on this host, so nothing is "
+        "formatted or mounted in its place at /data-state; attach it again, or, if it is lost for "
+        "good, move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab", id="a-blank-one-has-its-name",
     ),
     pytest.param(
         host(
@@ -289,8 +289,8 @@ TEST_MISSING: list[Any] = [
             devices=[device("/dev/sdb"), ext4("/dev/sdc", "u-gone"), ext4("/dev/sdd", "u-gone")],
         ),
         "AH035: this host's state disk (UUID u-gone, 8 GiB) is on 2 devices (/dev/sdc, /dev/sdd), so "
-        "nothing is made or mounted in its place at /data-state; attach it again, or, if it is lost for "
-        "good, move /var/lib/agnes-host/record.json aside and clear /etc/fstab of it", id="cloned",
+        "nothing is formatted or mounted in its place at /data-state; attach it again, or, if it is lost "
+        "for good, move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab", id="cloned",
     ),
 ]  # fmt: skip
 

@@ -94,27 +94,28 @@ DECIDED = [
     Case(
         errors.NotRetired,
         lambda tmp: check_named([str(tmp)], []),
-        "AH100: '{tmp}' is nothing that was set aside on this host (there is: none), so it is not "
-        "deleted; name one of these as it stands",
+        "AH100: '{tmp}' is not one of the paths that were set aside on this host (set aside: none), "
+        "so it is not deleted; name one of these exactly as it is written",
     ),
     Case(
         errors.OverlayUnproved,
         lambda tmp: prove(with_mounts(*WANTED["app"], ONE_MORE), WANTED, ["a.yml", "b.yml"]),
-        "AH044: with a.yml:b.yml, service 'app' would mount /data-state:/data-state:rw, "
-        "/data:/data:rw, /etc:/etc:ro (wanted /data-state:/data-state:rw, /data:/data:rw); find the "
-        "file of the chain that does it and take it out",
+        "AH044: with the compose files a.yml:b.yml, service 'app' would mount "
+        "/data-state:/data-state:rw, /data:/data:rw, /etc:/etc:ro (wanted "
+        "/data-state:/data-state:rw, /data:/data:rw); find out which of these files does it, then "
+        "correct it or take it out of COMPOSE_FILE",
     ),
     Case(
         errors.VolumeLeftOver,
         lambda tmp: prove(CONFIG, WANTED, ["a.yml"]),
-        "AH045: service 'app' would still use the named volume 'data' for data; find the file of "
-        "the chain that does it and take it out",
+        "AH045: service 'app' would still use the named volume 'data' for data; find the compose "
+        "file that does it, then correct it or take it out of COMPOSE_FILE",
     ),
     Case(
         errors.MountOverState,
         lambda tmp: wanted_mounts(with_mounts(OVER_STATE), FLAT),
         "AH052: service 'app' mounts something else (other:/data-state:rw) at '/data-state', where "
-        "it would shadow the state; find the file of the chain that does it and take it out",
+        "it would shadow the state; find the compose file that does it, and take the mount out",
     ),
     Case(
         errors.EnvValueUnsafe,
@@ -126,8 +127,8 @@ DECIDED = [
     Case(
         host_errors.ChangedByYaml,
         lambda tmp: as_text({"A": "x", "AGNES_TAG": 1.1}),
-        "AH153: AGNES_TAG in agnes_compose_env or agnes_compose_secrets is a number with a point for "
-        "YAML, which does not keep it as it is written (1.10 becomes 1.1); put the value in quotes",
+        "AH153: YAML reads AGNES_TAG in agnes_compose_env or agnes_compose_secrets as a number with a "
+        "point, and does not keep it as it is written (1.10 becomes 1.1); put the value in quotes",
     ),
     Case(
         errors.EnvKeyOwned,
@@ -322,8 +323,8 @@ DONE = [
     Case(
         errors.ProjectName,
         lambda tmp: resolve(tmp, 'echo \'{"name": "agnes_live"}\''),
-        "AH053: Compose names the project in {tmp}/project 'agnes_live', and the product's scripts know it as "
-        "'agnes' only; take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file",
+        "AH053: Compose gives the project in {tmp}/project the name 'agnes_live', and the product's scripts "
+        "expect 'agnes'; take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file",
     ),
     Case(
         errors.NotAsProved,
@@ -336,8 +337,8 @@ DONE = [
         errors.PathOfOurs,
         lambda tmp: resolve(tmp, f"echo '{json.dumps(RESOLVED)}'".replace("/opt/", "/run/agnes-host/stage-x/")),
         "AH141: 'app' would mount '/run/agnes-host/stage-x/shared', which belongs to this "
-        "collection and is gone at the next boot; find the file of the chain that does it and "
-        "correct it",
+        "collection and is gone at the next boot; find the compose file that does it, and correct "
+        "it",
     ),
     Case(
         errors.NoStage,
@@ -349,15 +350,16 @@ DONE = [
     Case(
         errors.DryRunUnreadable,
         lambda tmp: Compose(docker(tmp, PRINTS.format("app-1", "app-1")), str(tmp)).recreated(["app"]),
-        "AH143: what Compose says in a dry run can't be read (no word of 'agnes-app-1'), so what it would "
-        "recreate is not known; use a version of Compose that was tested (docs/errors.md)",
+        "AH143: the output of a dry run of Compose can't be read (no word of 'agnes-app-1'), so it is not "
+        "known which containers it would recreate; use a version of Compose that was tested (see AH143 in "
+        "docs/errors.md)",
     ),
     Case(
         errors.DryRunActed,
         lambda tmp: Compose(docker(tmp, PRINTS.format("app-1", "app-2")), str(tmp)).recreated(["app"]),
-        "AH144: containers have changed while Compose was asked for a dry run (agnes-app-1, agnes-app-2): "
-        "something else changed them at that moment, or this version acts in a dry run; run again, and if it "
-        "comes again use another version",
+        "AH144: containers have changed during a dry run of Compose (agnes-app-1, agnes-app-2): either "
+        "something else changed them, or this version of Compose acts in a dry run; run again, and if it "
+        "comes again use another version of Compose",
     ),
     Case(
         errors.NotHealthy,

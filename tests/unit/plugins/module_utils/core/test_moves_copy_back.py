@@ -129,7 +129,7 @@ def covered() -> Any:
 def test_what_was_left_is_never_taken_for_state_whoever_mounts_it() -> None:
     plan = make_plan(covered(), {})
     assert plan["code"] == "AH122"
-    assert plan["refusal"].endswith("let both lead to the state at '/data/state'")
+    assert plan["refusal"].endswith("make both lead to the state at '/data/state' again")
 
 
 @pytest.mark.parametrize(

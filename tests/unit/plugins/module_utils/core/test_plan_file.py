@@ -245,7 +245,7 @@ def test_an_interrupted_move_goes_on_with_the_plan_it_began_with_and_with_no_oth
     for other in ({"layout": "of another plan"}, {}):
         said = refused("AH076", lambda: apply(_interrupted(other)))  # noqa: B023
         assert "a move began that is not this one" in said
-        assert "run once without a plan, which ends what was begun, then plan anew" in said
+        assert "run once without a plan, which ends what was begun, then make a new plan" in said
 
 
 def test_a_move_that_hangs_on_no_facts_is_no_plans_own() -> None:

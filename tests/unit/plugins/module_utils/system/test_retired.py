@@ -64,8 +64,9 @@ def test_anything_that_is_not_in_the_list_is_refused(aside: Path, named: str) ->
     with pytest.raises(NotRetired) as refused:
         core.check_named([f"{aside}/kept", path], retired.find())
     assert str(refused.value) == (
-        f"AH100: '{path}' is nothing that was set aside on this host (there is: {aside}/kept, "
-        f"{aside}/old), so it is not deleted; name one of these as it stands"
+        f"AH100: '{path}' is not one of the paths that were set aside on this host (set aside: "
+        f"{aside}/kept, {aside}/old), so it is not deleted; name one of these exactly as it is "
+        "written"
     )
 
 
