@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Optional
+
+import yaml
+from ansible.errors import AnsibleError
+from jinja2 import UndefinedError
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host import rollout as rollouts
 from ansible_collections.agnes.host.plugins.module_utils.core.host.summary import summarise
@@ -29,7 +34,7 @@ def _planned(host: Mapping[str, Any]) -> dict[str, Any]:
     results = [host.get(name) or {} for name in _RESULTS]
     return {
         "deployment": str(host.get("agnes_deployment") or "agnes"),
-        "canary": bool(host.get("rollout_canary")),
+        "canary": _yes(_said(host, "rollout_canary")),
         "refusal": refusal,
         "layout": (plan or {}).get("layout"),
         "move": (plan or {}).get("move") or {},
@@ -41,6 +46,50 @@ def rollout(hosts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The stage of each host, and a line for each."""
     planned = {str(host["inventory_hostname"]): _planned(host) for host in hosts}
     return {"stages": rollouts.stages(planned), "lines": rollouts.lines(planned)}
+
+
+def _specs() -> dict[str, dict[str, Any]]:
+    """Role -> what its variables are; read here, on the controller, from where each role says it."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(Path(__file__).parents[2].glob("roles/*/meta/argument_specs.yml")):
+        points = yaml.safe_load(path.read_text("utf-8"))["argument_specs"]
+        found[path.parents[1].name] = {
+            name: option for point in points.values() for name, option in point["options"].items()
+        }
+    return found
+
+
+def _said(host: Mapping[str, Any], name: str, default: str = "") -> str:
+    """A variable as text, or nothing where it can't be resolved: the role that reads it will say so."""
+    try:
+        return str(host.get(name, default) or "")
+    except (AnsibleError, UndefinedError):
+        return ""
+
+
+def _yes(said: str) -> bool:
+    """Whether a variable is on; an INI inventory and -e give texts."""
+    return said.lower() in ("true", "yes", "on", "1")
+
+
+def inventory(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each mistake in what an inventory says of its hosts."""
+    from ansible_collections.agnes.host.plugins.module_utils.core.host import inventory as said
+
+    specs = _specs()
+    options = {name: option for spec in specs.values() for name, option in spec.items()}
+    devices = {name: options[name]["default"] for name in (said.DATA, said.STATE)}
+    found = {
+        str(host["inventory_hostname"]): {
+            "names": [str(name) for name in host],
+            "groups": [str(name) for name in host.get("group_names") or []],
+            "deployment": _said(host, said.DEPLOYMENT),
+            "canary": _yes(_said(host, said.CANARY)),
+            "devices": {name: _said(host, name, default) for name, default in devices.items()},
+        }
+        for host in hosts
+    }  # fmt: skip
+    return said.problems(found, [*options, *rollouts.VARIABLES], [f"{role}_" for role in specs])
 
 
 def plan(host: Any, request: Optional[Mapping[str, Any]] = None, **more: Any) -> dict[str, Any]:
@@ -97,6 +146,7 @@ class FilterModule:
         return {
             "audit": audit,
             "findings": findings,
+            "inventory": inventory,
             "metrics": metrics,
             "plan": plan,
             "plan_file": plan_file,

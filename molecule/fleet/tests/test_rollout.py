@@ -17,6 +17,7 @@ RUN = "fleet"
 PLAYBOOK = records.ROOT / "playbooks" / "rollout.yml"
 INVENTORY = records.ROOT / "molecule" / "fleet" / "inventory.yml"
 WAVE, CANARY, REFUSED = "agnes-fleet-acme-1", "agnes-fleet-acme-2", "agnes-fleet-globex-1"
+CHECKED = "Check what the inventory says"
 PLAN = "Plan every host, read-only"
 LEFT_OUT = "End with an error if hosts were left out"
 ROLLOUT = ("Roll out to one canary for each deployment", "Roll out to the others in waves")
@@ -70,7 +71,7 @@ def test_each_host_has_one_line_that_says_what_would_be_done(first: dict[str, An
 
 def test_every_host_is_planned_before_the_first_is_touched(first: dict[str, Any]) -> None:
     plays = [record["play"] for record in first["all"] if record["host"] != "localhost"]
-    assert list(dict.fromkeys(plays)) == [PLAN, *ROLLOUT, LEFT_OUT]
+    assert list(dict.fromkeys(plays)) == [CHECKED, PLAN, *ROLLOUT, LEFT_OUT]
     assert all(record["check"] for record in first["planned"])
     assert records.hosts(first["planned"]) == {WAVE, CANARY, REFUSED}
 

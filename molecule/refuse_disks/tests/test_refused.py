@@ -57,9 +57,10 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         f"the disks here are {DISKS}",
     ),
     "same": (
-        {"disks_state_device": "/dev/sdb"},
+        # Of one and the same text the inventory's check would say so, for all rows.
+        {"disks_state_device": "/dev/./sdb"},
         r"AH021: disks_data_device and disks_state_device are the same disk "
-        r"\('/dev/sdb' and '/dev/sdb' are 7:\d+\); name two disks",
+        r"\('/dev/sdb' and '/dev/./sdb' are 7:\d+\); name two disks",
     ),
     "mounted": (
         {"disks_state_device": "/dev/lab-mounted"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,92 @@ def test_an_inventory_without_hosts_is_an_error(playbook: str, tmp_path: Path) -
     done = run_playbook(empty, playbook)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "no host in group 'agnes': put yours there" in done.stdout
+
+
+MISTAKES = {
+    "agnes": {
+        "vars": {"ansible_host": "192.0.2.1", "vault_disks_adopt": "mine"},
+        "children": {
+            "acme": {
+                "vars": {"agnes_deployment": "acme", "state_layuot_wanted": "flat"},
+                "hosts": {"a1": {"rollout_canary": True}, "a2": {"rollout_canary": True}},
+            },
+            "globex": {"hosts": {"g1": {"disks_data_device": "/dev/sdc"}}},
+        },
+    }
+}
+SAID = (
+    "AH200: variables are set that nothing reads: 'state_layuot_wanted' (a1, a2; did you mean state_layout_wanted?)",
+    "AH201: the deployment of g1 is none, while others are in acme",
+    "AH202: deployment 'acme' has more than one host with rollout_canary (a1, a2)",
+    "AH203: disks_data_device and disks_state_device are both '/dev/sdc' (g1)",
+)
+
+
+@pytest.mark.parametrize("playbook", ["site.yml", "playbooks/rollout.yml"])
+def test_mistakes_in_an_inventory_are_said_before_a_host_is_called(
+    playbook: str, tmp_path: Path
+) -> None:
+    hosts = tmp_path / "hosts.json"
+    hosts.write_text(json.dumps(MISTAKES))
+    done = run_playbook(hosts, playbook, "--limit", "agnes")
+    assert done.returncode == 2, done.stdout + done.stderr
+    for sentence in SAID:
+        assert sentence in done.stdout
+    assert "UNREACHABLE" not in done.stdout
+    # The last play that began is the check.
+    assert (
+        done.stdout.count("PLAY [") == 2 and "PLAY [Check what the inventory says]" in done.stdout
+    )
+
+
+def test_the_example_inventory_is_one_that_can_be_meant(tmp_path: Path) -> None:
+    """Copied as a user would, its vault encrypted as it says, and a host left out of nothing."""
+    example, password = tmp_path / "fleet", tmp_path / "password"
+    shutil.copytree(ROOT / "inventories/example", example)
+    password.write_text("a password\n")
+    vaults = sorted(example.glob("group_vars/*/vault.yml"))
+    assert vaults
+    for vault in vaults:
+        command = ["ansible-vault", "encrypt", "--vault-password-file", str(password), str(vault)]
+        subprocess.run(command, check=True, capture_output=True)
+        assert vault.read_text().startswith("$ANSIBLE_VAULT")
+    given = ["--vault-password-file", str(password)]
+    done = run_playbook(example, "playbooks/hosts.yml", *given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = subprocess.run(
+        ["ansible-inventory", "--inventory", str(example), "--list", *given],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(listed.stdout)
+    hosts = found["_meta"]["hostvars"]
+    wanted = {
+        (each.get("agnes_deployment"), each.get("state_layout_wanted")) for each in hosts.values()
+    }
+    assert wanted == {
+        ("acme", "flat"), ("globex", "nested"), ("initech", "nested"), ("hooli", "undecided"),
+    }  # fmt: skip
+    for name, each in hosts.items():
+        assert name in found[each["agnes_deployment"]]["hosts"], name
+
+
+DYNAMIC = "inventories/example-dynamic"
+
+
+def test_the_dynamic_example_sorts_hosts_into_deployments_by_what_the_cloud_says() -> None:
+    done = run_playbook(ROOT / DYNAMIC, "playbooks/hosts.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = subprocess.run(
+        ["ansible-inventory", "--inventory", DYNAMIC, "--list"],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert "WARNING" not in listed.stderr, listed.stderr
+    found = json.loads(listed.stdout)
+    assert found["acme"]["hosts"] == ["vm-1", "vm-2"] and found["globex"]["hosts"] == ["vm-3"]
+    assert set(found["agnes"]["children"]) >= {"acme", "globex"}
+    hosts = found["_meta"]["hostvars"]
+    assert [hosts[name]["agnes_deployment"] for name in ("vm-1", "vm-3")] == ["acme", "globex"]
+    assert hosts["vm-1"]["rollout_canary"] and not hosts["vm-2"]["rollout_canary"]
 
 
 def test_no_role_asks_the_command_line_whether_it_only_checks() -> None:

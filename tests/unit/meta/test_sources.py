@@ -86,7 +86,7 @@ def test_module_utils_import_only_the_standard_library_and_themselves(name: str)
 
 
 PURE = {
-    "__future__", "base64", "collections.abc", "dataclasses", "fnmatch", "functools", "hashlib", "itertools",
+    "__future__", "base64", "collections.abc", "dataclasses", "difflib", "fnmatch", "functools", "hashlib", "itertools",
     "json", "posixpath", "re", "shlex", "string", "textwrap", "typing",
 }  # fmt: skip
 

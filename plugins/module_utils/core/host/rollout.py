@@ -8,6 +8,11 @@ from typing import Any
 
 CANARY, WAVE, REFUSED, UNDECIDED = "canary", "wave", "refused", "undecided"
 
+VARIABLES = (
+    "agnes_deployment", "rollout_canary", "rollout_row_url", "rollout_serial", "rollout_max_fail",
+)  # fmt: skip
+"""What the playbooks read of an inventory, beside the variables of the roles."""
+
 _SHOWN = 4
 """How many changes of a host its line names."""
 

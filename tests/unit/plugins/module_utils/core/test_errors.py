@@ -58,6 +58,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.layout import tr
 from ansible_collections.agnes.host.plugins.module_utils.system.move import units
 
 from .copy_refusals import COPYING
+from .fleet_refusals import FLEET
 from .host_tool_refusals import HOST_TOOLS
 from .hosts import container, holds
 from .move_refusals import MOVED
@@ -424,7 +425,7 @@ DONE = [
     ),
 ]  # fmt: skip
 
-DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES, *HOST_TOOLS]]
+DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES, *HOST_TOOLS, *FLEET]]
 
 
 @pytest.mark.parametrize(

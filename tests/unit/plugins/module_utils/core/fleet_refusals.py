@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What raises each refusal of an inventory and of a rollout, and its whole sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.agnes.host.plugins.module_utils.core.host import fleet_errors as errors
+from ansible_collections.agnes.host.plugins.module_utils.core.host import inventory
+
+from .move_refusals import Case
+
+KNOWN = ("state_layout_wanted", "disks_adopt", "agnes_deployment")
+PREFIXES = ("state_layout_", "disks_")
+
+
+def said(*names: str, **differs: Any) -> dict[str, Any]:
+    """What an inventory says of a host."""
+    return {
+        "names": list(names), "groups": ["agnes", "acme"], "deployment": "acme", "canary": False,
+        "devices": {"disks_data_device": "/dev/sdb", "disks_state_device": "/dev/sdc"},
+        **differs,
+    }  # fmt: skip
+
+
+ONE = {"disks_data_device": "/dev/sdc", "disks_state_device": "/dev/sdc"}
+
+FLEET = [
+    Case(
+        errors.UnknownVariable,
+        lambda tmp: inventory.check_names(
+            {"a1": said("state_layuot_wanted"), "a2": said("state_layuot_wanted", "disks_x")},
+            KNOWN, PREFIXES,
+        ),
+        "AH200: variables are set that nothing reads: 'disks_x' (a2), 'state_layuot_wanted' (a1, a2; did you "
+        "mean state_layout_wanted?); correct each name, or rename what is yours",
+    ),
+    Case(
+        errors.DeploymentUncertain,
+        lambda tmp: inventory.check_deployments({"a1": said(), "a2": said(deployment="")}),
+        "AH201: the deployment of a2 is none, while others are in acme; set agnes_deployment to the name of "
+        "the group that has the deployment's hosts, best in group_vars of that group",
+    ),
+    Case(
+        errors.DeploymentUncertain,
+        lambda tmp: inventory.check_deployments({"a1": said(), "a2": said(deployment="amce")}),
+        "AH201: the deployment of a2 is 'amce', which is none of their groups (acme, agnes, did you mean "
+        "acme?); set agnes_deployment to the name of the group that has the deployment's hosts, best in "
+        "group_vars of that group",
+    ),
+    Case(
+        errors.TwoCanaries,
+        lambda tmp: inventory.check_canaries({f"a{n}": said(canary=True) for n in range(1, 6)}),
+        "AH202: deployment 'acme' has more than one host with rollout_canary (a1, a2, a3 and 2 more), and "
+        "one is wanted; set it for one host only, or for none: then the first is the canary",
+    ),
+    Case(
+        errors.OneDeviceTwice,
+        lambda tmp: inventory.check_devices({"a1": said(), "a2": said(devices=ONE)}),
+        "AH203: disks_data_device and disks_state_device are both '/dev/sdc' (a2); name two disks, or set "
+        "disks_state_device: '' for a host without a state disk",
+    ),
+]  # fmt: skip
