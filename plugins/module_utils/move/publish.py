@@ -2,24 +2,28 @@
 """Putting the runner on the host, so that it runs without Ansible: code, command and unit.
 
 The code is the very code that the module runs from, read through Python's own loaders,
-so it does not matter whether that is a zip file or a directory.
+so it does not matter whether that is a zip file or a directory. It is read and not run: a
+host that has it already is asked nothing else.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
-from types import ModuleType
-from typing import Any, Optional
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..system.host import durable
 from ..system.host.actions import Actions
 from ..system.host.commands import run
 from ..system.move import ledger, units
-from . import command
+
+if TYPE_CHECKING:
+    # Ansible packs what is named here; at run time it is only read.
+    from . import command  # noqa: F401
 
 ROOT = "/usr/local/lib/agnes-host"
 PACKAGE = "agnes_host"
@@ -64,39 +68,50 @@ WantedBy=multi-user.target
 PREFIX = __name__.rpartition(".move.")[0]
 
 
-def _source(module: ModuleType) -> str:
-    loader: Any = module.__spec__.loader if module.__spec__ else None
-    return str(loader.get_source(module.__name__) or "")
+_IMPORT = re.compile(r"^[ \t]*from (\.+)([\w.]*) import (\([^)]*\)|[^\n(]+)", re.MULTILINE)
+_NAME = re.compile(r"(?:^|,)\s*(\w+)")
+
+
+def _spec(name: str) -> Optional[ModuleSpec]:
+    """Where a module of ours is, found without running it; None for a name that is none of a module."""
+    folders = name[len(PREFIX) + 1 :].split(".")[:-1]
+    return PathFinder.find_spec(name, [os.path.join(sys.modules[PREFIX].__path__[0], *folders)])
+
+
+def _source(spec: ModuleSpec) -> str:
+    loader: Any = spec.loader
+    return str(loader.get_source(spec.name) or "") if loader else ""
 
 
 def _needs(name: str, text: str) -> set[str]:
     """The modules of ours that a source may mean by its imports, by their whole names."""
     above = name.split(".")
     found = {".".join(above[:depth]) for depth in range(1, len(above))}
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = ".".join([*above[: -node.level], *filter(None, [node.module])])
-            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    # Each text is looked at in every run: a parser would take ten times as long.
+    for dots, module, names in _IMPORT.findall(text):
+        base = ".".join([*above[: -len(dots)], *filter(None, [module])])
+        plain = re.sub(r"#.*", "", names).strip("()")
+        found |= {base, *(f"{base}.{each}" for each in _NAME.findall(plain))}
     return {each for each in found if each.startswith(f"{PREFIX}.")}
 
 
 def sources() -> dict[str, str]:
-    """Path -> text of all that the command needs, and of nothing else that this process has loaded.
+    """Path -> text of all that the command needs, and of nothing else that came with this process.
 
     So whichever module publishes it, on one host it is one and the same version.
     """
     found: dict[str, str] = {}
-    left = {command.__name__}
+    left = {f"{PREFIX}.move.command"}
     seen: set[str] = set()
     while left:
         name = left.pop()
         seen.add(name)
-        module = sys.modules.get(name)
-        if module is None:
+        spec = _spec(name)
+        if spec is None:
             # A name in a module, and none of a module.
             continue
-        text, path = _source(module), name[len(PREFIX) + 1 :].replace(".", "/")
-        is_package = hasattr(module, "__path__")
+        text, path = _source(spec), name[len(PREFIX) + 1 :].replace(".", "/")
+        is_package = spec.submodule_search_locations is not None
         found[f"{path}/__init__.py" if is_package else f"{path}.py"] = text
         left |= _needs(f"{name}.__init__" if is_package else name, text) - seen
     return found

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 import sys
 from pathlib import PurePath
 from typing import Any
@@ -147,3 +149,17 @@ def test_every_source_names_its_licence() -> None:
     ]
     assert lacking == []
     assert len(sources) > 50
+
+
+def test_an_observation_loads_no_step_of_a_move() -> None:
+    # What is loaded is compiled anew on the host in every run.
+    code = "import sys, ansible_collections.agnes.host.plugins.modules.observe\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    prefix = "ansible_collections.agnes.host.plugins.module_utils."
+    loaded = {name[len(prefix) :] for name in done.stdout.split() if name.startswith(prefix)}
+    assert {name for name in loaded if name.startswith(("move.", "host_tools."))} == {
+        "move.publish", "host_tools.install",
+    }  # fmt: skip
