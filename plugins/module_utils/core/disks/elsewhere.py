@@ -18,6 +18,9 @@ from .disks import DiskPlan, recorded_uuid
 
 _SHOWN = 5
 
+LEFT = "is left as it is, as disks_left_behind says"
+"""How a note ends of what the operator knows of."""
+
 
 def proof(contents: Contents, own: bool) -> list[str]:
     """The names that prove state or data of the product, as paths below the directory.
@@ -70,7 +73,7 @@ def check_elsewhere(
     notes = []
     for found in host["elsewhere"]:
         if found["name"] in left:
-            notes.append(f"{_say(found)} is left as it is, as disks_left_behind says")
+            notes.append(f"{_say(found)} {LEFT}")
         elif found["unknown"]:
             if not known and any(disk.action == "format" for disk in disks):
                 raise CouldNotLook(

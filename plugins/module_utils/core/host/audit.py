@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Optional, TypedDict
 
 from ..copy.retired import say as say_retired
 from ..disks.authority import note as shadow_note
+from ..disks.disks import mounted_at
+from ..disks.elsewhere import LEFT
 from ..disks.guards import FILLED, UNKNOWN, WRITABLE
 from ..layout.choice import current_layout
 from ..layout.layouts import Layout
@@ -20,7 +22,7 @@ from ..layout.tree import AGNES_UID
 from ..move.moves import interrupted
 from ..move.plan_file import MADE
 from .errors import Refusal
-from .facts import Host, Upkeep
+from .facts import Elsewhere, Host, Upkeep
 from .keepers import keeper_notes
 from .parts import CADDY, PROJECT, STACK, TREE
 from .text import say_size
@@ -76,6 +78,11 @@ DISK = Kind(
     "the {role} disk is not as it must be: a run would {what}; see with 'site.yml --check' that this is right, then "
     "run site.yml",
 )  # fmt: skip
+NOT_AT_BOOT = Kind(
+    "AH214", ERROR,
+    "the {role} disk is mounted at {path} now, and may not be after the next boot: {found}; correct that as "
+    "AH214 in docs/errors.md shows",
+)  # fmt: skip
 TREE_DIFFERS = Kind(
     "AH215", WARNING, "'{path}' is not as a run leaves it (found {before}, wanted {after}); run site.yml"
 )  # fmt: skip
@@ -102,14 +109,11 @@ FULL = Kind(
     "{what} of the filesystem at '{path}' is in use ({found}); make room, or grow it",
 )
 RETIRED = Kind("AH222", NOTE, "set aside by a run: {found}; purge.yml deletes what you name")
-STALE_VOLUME = Kind(
-    "AH223", WARNING,
-    "volume '{name}' is left over and binds {bind}: its options can't be changed, and a service that uses it sees the "
-    "wrong disk; 'docker volume rm {name}' removes it",
-)  # fmt: skip
-LEFT_OVER = Kind(
-    "AH224", NOTE,
-    "{kind} '{name}' has {found}, and no container uses it; if nothing of it is needed, name it in disks_left_behind",
+LEFT_OVER = Kind("AH223", NOTE, "{kind} '{name}' is left over ({found}); {remedy}")
+FOREIGN_OWNER = Kind(
+    "AH224", ERROR,
+    "'{path}' belongs to uid {uid}, and the product, which is uid {wanted}, can't write to it; find out who made it, "
+    "then 'chown {wanted}:{wanted} {path}'",
 )  # fmt: skip
 PRODUCT_TOOL = Kind("AH225", WARNING, "{found}")
 PLAN_NOTES = Kind("AH226", NOTE, "{found}")
@@ -125,7 +129,7 @@ WAL_DISCARDED = Kind(
 
 KINDS = (
     NOT_REACHED, NOT_AUDITED, OTHER_LAYOUT, MOVE_BEGUN, DISK, TREE_DIFFERS, ENV_DIFFERS, FILE_DIFFERS, SERVICE,
-    SERVED, CERTIFICATE_ENDS, FULL, RETIRED, STALE_VOLUME, LEFT_OVER, PRODUCT_TOOL, PLAN_NOTES, COULD_NOT_LOOK,
+    SERVED, CERTIFICATE_ENDS, FULL, RETIRED, LEFT_OVER, FOREIGN_OWNER, PRODUCT_TOOL, PLAN_NOTES, COULD_NOT_LOOK,
     SHADOWED, WAL_DISCARDED,
 )  # fmt: skip
 
@@ -188,9 +192,26 @@ def _of_plan(host: Host, plan: Mapping[str, Any], layout: Optional[Layout]) -> I
                 f"record {disk['device']} at {disk['mount_point']}, which this host's record lacks"
             )
             yield DISK.found(WARNING, role=disk["role"], what=what)
+        lacking = _not_at_boot(host, disk)
+        if lacking:
+            yield NOT_AT_BOOT.found(role=disk["role"], found=lacking, path=disk["mount_point"])
         if _to_guard(host, disk):
             what = f"make the mount point {disk['mount_point']} itself immutable"
             yield DISK.found(WARNING, role=disk["role"], what=what)
+
+
+def _not_at_boot(host: Host, disk: Mapping[str, Any]) -> str:
+    """Why a disk that is mounted now may not be after a boot; empty when it will be."""
+    point = disk["mount_point"]
+    if disk["action"] != "adopt" or point in (host["upkeep"] or {"mount_units": []})["mount_units"]:
+        return ""
+    lines = [line for line in host["fstab"] if line["mount_point"] == point]
+    if not lines:
+        return "/etc/fstab has no line for it"
+    mount = mounted_at(host, point)
+    if mount and mount["root"] == "/" and lines[0]["maj_min"] != mount["maj_min"]:
+        return f"line {lines[0]['line']} of /etc/fstab names '{lines[0]['spec']}', which is not this disk"
+    return ""
 
 
 def _to_guard(host: Host, disk: Mapping[str, Any]) -> bool:
@@ -284,6 +305,20 @@ def _of_filesystems(upkeep: Upkeep) -> Iterable[Finding]:
         yield FULL.found(level, what=what, path=each["path"], found=found)
 
 
+def _of_copiers(upkeep: Upkeep, layout: Layout) -> Iterable[Finding]:
+    """Jobs that copy another place than STATE_DIR: a link without what is in it, or nothing at all."""
+    for each in upkeep["copiers"]:
+        if each["place"] == layout.state_dir or (each["place"] in layout.links and each["inside"]):
+            continue
+        why = "where no state is"
+        if each["place"] in layout.links:
+            why = "which is a link, and tar, rsync and find take the link without what is in it"
+        yield PRODUCT_TOOL.found(
+            found=f"line {each['line']} of {each['path']} copies {each['place']}, {why}; let it copy "
+            f"{layout.state_dir}/"
+        )
+
+
 def _of_upkeep(host: Host, layout: Optional[Layout]) -> Iterable[Finding]:
     """What only an audit looks for; nothing where it was not asked for."""
     upkeep = host["upkeep"]
@@ -296,32 +331,45 @@ def _of_upkeep(host: Host, layout: Optional[Layout]) -> Iterable[Finding]:
         yield RETIRED.found(found=say_retired(item))
     if layout:
         yield from _of_certificate(host, upkeep, layout)
+        for name, uid in upkeep["foreign"].get(layout.state_dir, {}).items():
+            yield FOREIGN_OWNER.found(path=f"{layout.state_dir}/{name}", uid=uid, wanted=AGNES_UID)
+        yield from _of_copiers(upkeep, layout)
         names = upkeep["discarded"].get(layout.state_dir)
         if names:
             yield WAL_DISCARDED.found(found=", ".join(names), path=layout.state_dir)
 
 
-def _notes(host: Host, layout: Optional[Layout]) -> Iterable[tuple[Finding, str]]:
-    """The notes of the plan that have a code of their own, each with how the plan says it."""
-    volume = host["data_volume"]
-    if volume["bind"]:
-        yield (
-            STALE_VOLUME.found(name=volume["name"], bind=volume["bind"]),
-            f"volume '{volume['name']}' is left over",
-        )
-    for found in host["elsewhere"]:
-        if not found["used_by"] and not found["unknown"]:
-            left = LEFT_OVER.found(
-                kind=found["kind"], name=found["name"], found=", ".join(found["proof"])
-            )
-            yield left, f"{found['kind']} '{found['name']}' "
+def _notes(
+    host: Host, layout: Optional[Layout], notes: Sequence[str]
+) -> Iterable[tuple[Optional[Finding], str]]:
+    """The notes of the plan that have a code of their own, each with how the plan's begins."""
+    name, bind = host["data_volume"]["name"], host["data_volume"]["bind"]
+    if bind:
+        said = LEFT_OVER.found(
+            WARNING, kind="volume", name=name, remedy=f"'docker volume rm {name}' removes it",
+            found=f"it binds {bind}, its options can't be changed, and a service that uses it sees the wrong disk",
+        )  # fmt: skip
+        yield said, f"volume '{name}' is left over"
+    for each in host["elsewhere"]:
+        begin = f"{each['kind']} '{each['name']}' "
+        known = any(note.startswith(begin) and note.endswith(LEFT) for note in notes)
+        left = not (each["used_by"] or each["unknown"] or known)
+        yield (_left_over(each) if left else None), begin
     for path, shadow in host["moving"]["shadows"].items():
         if shadow["conflicts"]:
-            said = shadow_note(path, shadow)
-            yield SHADOWED.found(found=said), said
+            note = shadow_note(path, shadow)
+            yield SHADOWED.found(found=note), note
     if layout:
         for note in keeper_notes(host["keepers"], layout):
             yield PRODUCT_TOOL.found(found=note), note
+
+
+def _left_over(each: Elsewhere) -> Finding:
+    return LEFT_OVER.found(
+        kind=each["kind"], name=each["name"],
+        found=f"it has {', '.join(each['proof'])}, and no container uses it",
+        remedy="if nothing of it is needed, name it in disks_left_behind",
+    )  # fmt: skip
 
 
 _EVERYWHERE = f"gid {AGNES_UID} is group "
@@ -336,11 +384,11 @@ def findings(host: Host, plan: Mapping[str, Any]) -> list[Finding]:
     layout = _layout_of(host)
     found = [*_of_plan(host, plan, layout), *_of_parts(host, layout), *_of_guards(host)]
     found += _of_upkeep(host, layout)
-    begins = [_EVERYWHERE]
-    for each, begin in _notes(host, layout):
-        found.append(each)
-        begins.append(begin)
     notes = plan.get("notes") or []
+    begins = [_EVERYWHERE]
+    for each, begin in _notes(host, layout, notes):
+        found += [each] if each else []
+        begins.append(begin)
     found += [PLAN_NOTES.found(found=note) for note in notes if not note.startswith(tuple(begins))]
     return ordered(found)
 

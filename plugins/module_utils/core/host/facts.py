@@ -215,6 +215,17 @@ class Filesystem(TypedDict):
     free_inodes: int
 
 
+class Copier(TypedDict):
+    """A line of a job that copies a place of state: of a unit, a file of cron, or a script that one starts."""
+
+    path: str
+    line: int
+    place: str
+    """The STATE_DIR of a layout that it names."""
+    inside: bool
+    """Whether it names something in there, or ends in a slash, so that a link is followed."""
+
+
 class Upkeep(TypedDict):
     """What only an audit looks for."""
 
@@ -225,6 +236,11 @@ class Upkeep(TypedDict):
     retired: list[Retired]
     discarded: dict[str, list[str]]
     """STATE_DIR -> names of what the product has discarded of its database."""
+    foreign: dict[str, dict[str, int]]
+    """STATE_DIR -> name of a file of a database -> its owner, where that is not the product's user."""
+    mount_units: list[str]
+    """Mount points of the table for which somebody has made a unit."""
+    copiers: list[Copier]
     unknown: list[list[str]]
     """[what, why] of all that could not be looked at."""
 

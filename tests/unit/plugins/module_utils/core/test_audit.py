@@ -20,6 +20,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.audit import 
     audited,
     findings,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.host.copiers import (
+    called,
+    copying_lines,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.host.facts import Host
 from ansible_collections.agnes.host.plugins.module_utils.core.host.keepers import keeper_of
 from ansible_collections.agnes.host.plugins.module_utils.core.host.parts import ASKED, said
@@ -42,13 +46,18 @@ def upkeep(**differs: Any) -> dict[str, Any]:
     """Filesystems half full, a certificate that is good for a year, and nothing else."""
     return {
         "filesystems": [filesystem()], "certificates": {"/data-state": 365 * DAY}, "retired": [],
-        "discarded": {"/data/state": [], "/data-state": []}, "unknown": [], **differs,
+        "discarded": {"/data/state": [], "/data-state": []}, "foreign": {}, "mount_units": [],
+        "copiers": [], "unknown": [], **differs,
     }  # fmt: skip
 
 
 def filesystem(**differs: Any) -> dict[str, Any]:
     made = {"path": "/data", "used": 1 << 30, "free": 1 << 30, "used_inodes": 10, "free_inodes": 90}
     return {**made, **differs}
+
+
+def copier(place: str, inside: bool = False) -> dict[str, Any]:
+    return {"path": "/etc/cron.d/backup", "line": 3, "place": place, "inside": inside}
 
 
 def parts(**differs: dict[str, Any]) -> dict[str, Any]:
@@ -58,12 +67,21 @@ def parts(**differs: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def line(point: str, maj_min: str, number: int = 1) -> dict[str, Any]:
+    """A line of fstab, as the observation has it."""
+    return {
+        "line": number, "spec": f"UUID=u{maj_min}", "mount_point": point, "fstype": "ext4",
+        "maj_min": maj_min,
+    }  # fmt: skip
+
+
 def healthy(**differs: Any) -> Host:
     """A flat host that is right, but for what differs."""
     placed = {"found": "found", "same": False, "until": UNTIL, "expired": False}
     known = {
         "record": RECORD, "parts": parts(), "upkeep": upkeep(),
         "certificates": certificates(placed={"/data-state": placed}),
+        "fstab": [line("/data", "8:16"), line("/data-state", "8:32", 2)],
     }  # fmt: skip
     return flat_host(**{**known, **differs})
 
@@ -92,7 +110,7 @@ def moving() -> Host:
 
 TABLE: list[Any] = [
     pytest.param(
-        nested_host(record=RECORD, upkeep=upkeep()), {"wanted": "flat"},
+        nested_host(record=RECORD, upkeep=upkeep(mount_units=["/data", "/data/state"])), {"wanted": "flat"},
         ("AH212", WARNING, "layout flat is wanted, and state is in layout nested; see with 'site.yml --check' what "
          "the move would do, then run site.yml, or correct what is wanted"), id="another-layout",
     ),
@@ -178,13 +196,34 @@ TABLE: list[Any] = [
     ),
     pytest.param(
         healthy(data_volume={"name": "agnes_data", "bind": "/data"}), {},
-        ("AH223", WARNING, "volume 'agnes_data' is left over and binds /data: its options can't be changed, and a "
-         "service that uses it sees the wrong disk; 'docker volume rm agnes_data' removes it"), id="volume",
+        ("AH223", WARNING, "volume 'agnes_data' is left over (it binds /data, its options can't be changed, and a "
+         "service that uses it sees the wrong disk); 'docker volume rm agnes_data' removes it"), id="volume",
     ),
     pytest.param(
         healthy(elsewhere=[volume()]), {},
-        ("AH224", NOTE, "volume 'agnes_data' has state/system.duckdb, and no container uses it; if nothing of it is "
-         "needed, name it in disks_left_behind"), id="left-over",
+        ("AH223", NOTE, "volume 'agnes_data' is left over (it has state/system.duckdb, and no container uses it); if "
+         "nothing of it is needed, name it in disks_left_behind"), id="left-over",
+    ),
+    pytest.param(
+        healthy(upkeep=upkeep(foreign={"/data-state": {"system.duckdb.wal": 0}})), {},
+        ("AH224", ERROR, "'/data-state/system.duckdb.wal' belongs to uid 0, and the product, which is uid 999, can't "
+         "write to it; find out who made it, then 'chown 999:999 /data-state/system.duckdb.wal'"), id="wal-of-root",
+    ),
+    pytest.param(
+        healthy(fstab=[line("/data", "8:16")]), {},
+        ("AH214", ERROR, "the state disk is mounted at /data-state now, and may not be after the next boot: /etc/fstab "
+         "has no line for it; correct that as AH214 in docs/errors.md shows"), id="no-line-in-fstab",
+    ),
+    pytest.param(
+        healthy(fstab=[line("/data", "8:99", 7), line("/data-state", "8:32")]), {},
+        ("AH214", ERROR, "the data disk is mounted at /data now, and may not be after the next boot: line 7 of "
+         "/etc/fstab names 'UUID=u8:99', which is not this disk; correct that as AH214 in docs/errors.md shows"),
+        id="another-disk-in-fstab",
+    ),
+    pytest.param(
+        healthy(upkeep=upkeep(copiers=[copier("/data/state")])), {},
+        ("AH225", WARNING, "line 3 of /etc/cron.d/backup copies /data/state, which is a link, and tar, rsync and find "
+         "take the link without what is in it; let it copy /data-state/"), id="backup-of-a-link",
     ),
     pytest.param(
         healthy(keepers={"watchdog": keeper_of("/w.sh", "find /data/state -name x")}), {},
@@ -235,6 +274,54 @@ def test_a_shadowed_copy_is_one_finding_in_the_words_of_the_plan() -> None:
     (found,) = found_on(with_shadow())
     assert found[:2] == ("AH228", WARNING)
     assert found[2].startswith("the mount at /data-state shadows what may be a second copy")
+
+
+CALM: list[Any] = [
+    pytest.param(
+        {"fstab": [], "upkeep": upkeep(mount_units=["/data", "/data-state"])}, {}, id="mount-units"
+    ),
+    pytest.param({"upkeep": upkeep(copiers=[copier("/data/state", True)])}, {}, id="into-the-link"),
+    pytest.param({"upkeep": upkeep(copiers=[copier("/data-state")])}, {}, id="right-backup"),
+    pytest.param({"elsewhere": [volume()]}, {"left_behind": ["agnes_data"]}, id="left-behind"),
+    pytest.param({"upkeep": upkeep(foreign={"/data/state": {"system.duckdb": 0}})}, {}, id="of-another-place"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("differs", "request_"), CALM)
+def test_what_is_known_or_harmless_is_at_most_a_note(
+    differs: dict[str, Any], request_: dict[str, Any]
+) -> None:
+    assert {code for code, _level, _said in found_on(healthy(**differs), **request_)} <= {"AH226"}
+
+
+def test_a_backup_of_a_place_of_another_layout_copies_nothing() -> None:
+    observed = nested_host(record=RECORD, upkeep=upkeep(copiers=[copier("/data-state", True)]))
+    found = [said for code, _level, said in found_on(observed) if code == "AH225"]
+    assert found == [
+        "line 3 of /etc/cron.d/backup copies /data-state, where no state is; let it copy /data/state/"
+    ]
+
+
+JOB = """# tar czf /b /data/state
+0 3 * * * root tar czf /backup.tgz /data/state
+0 4 * * * root rsync -a /data/state/ /b && /usr/local/bin/more.sh --all
+0 5 * * * root cp /data/state/system.duckdb /b
+0 6 * * * root ls /data/state
+0 7 * * * root tar c /srv/data/state /data/state.old /data/statement
+0 8 * * * root tar c /data-state /data/state/x
+"""
+
+
+def test_the_lines_of_a_job_that_copy_a_place_of_state() -> None:
+    found = [(each["line"], each["place"], each["inside"]) for each in copying_lines("/j", JOB)]
+    assert found == [
+        (2, "/data/state", False),
+        (3, "/data/state", True),
+        (4, "/data/state", True),
+        (7, "/data/state", True),
+        (7, "/data-state", False),
+    ]
+    assert called(JOB) == ["/usr/local/bin/more.sh", "/srv/data/state"]
 
 
 def test_a_disk_that_a_run_would_format_is_an_error() -> None:
