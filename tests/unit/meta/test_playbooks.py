@@ -29,7 +29,7 @@ def run_playbook(inventory: Path, *arguments: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("playbook", ["site.yml", "playbooks/rollout.yml"])
+@pytest.mark.parametrize("playbook", ["site.yml", "playbooks/rollout.yml", "playbooks/audit.yml"])
 def test_an_inventory_without_hosts_is_an_error(playbook: str, tmp_path: Path) -> None:
     empty = tmp_path / "hosts.yml"
     empty.write_text("other: {hosts: {elsewhere: }}\n")
@@ -156,6 +156,29 @@ def test_what_runs_on_the_controller_becomes_nobody_by_a_variable() -> None:
     assert len(local) >= 2
     for each in local:
         assert each["vars"]["ansible_become"] is False, each["name"]
+
+
+def test_an_audit_lists_hosts_that_are_away_and_what_their_inventory_has_wrong(
+    tmp_path: Path,
+) -> None:
+    away = "ansible_host: 127.0.0.1, ansible_port: 1, ansible_become: true"
+    (tmp_path / "hosts.yml").write_text(
+        f"agnes: {{hosts: {{h1: {{{away}}}, h2: {{{away}, agnes_compose_secrets: a word}}}}}}\n"
+    )
+    report = tmp_path / "report.json"
+    arguments = ("playbooks/audit.yml", "--check", "-e", f"audit_report={report}")
+    done = run_playbook(tmp_path / "hosts.yml", *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "2 hosts: 3 errors, 0 warnings, 0 notes" in done.stdout
+    assert report.stat().st_mode & 0o777 == 0o600
+    found = json.loads(report.read_text())
+    codes = {
+        name: [each["code"] for each in host["findings"]] for name, host in found["hosts"].items()
+    }
+    assert codes == {"h1": ["AH210"], "h2": ["AH210", "AH211"]}
+    assert "a word" not in done.stdout + done.stderr + report.read_text()
+    done = run_playbook(tmp_path / "hosts.yml", *arguments, "-e", "audit_fail_on=never")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_plan_file_is_written_by_whoever_runs_ansible(tmp_path: Path) -> None:
