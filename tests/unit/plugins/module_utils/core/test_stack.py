@@ -189,7 +189,7 @@ def test_who_is_in_no_wanted_profile_is_left_alone() -> None:
     }
 
 
-def test_what_rests_is_awake_once_it_runs() -> None:
+def test_what_was_left_stopped_is_to_run_once_it_runs() -> None:
     found = {"a": [app()], "b": [app("exited")], "c": [app("exited"), app(number=2)]}
     assert to_run(["a", "b", "c", "d", "e"], found, ["a", "b", "c", "d"]) == ["a", "c", "e"]
 
