@@ -78,6 +78,11 @@ options:
     description: Whether the host puts the layout's keys of C(.env) back, as role agnes_compose has it.
     type: bool
     default: false
+  guard:
+    description: What is held back while a disk is away, as role agnes_compose has it.
+    type: str
+    choices: ["engine", "off"]
+    default: "off"
 """
 
 EXAMPLES = r"""
@@ -132,6 +137,7 @@ def main() -> None:
             "override": {"type": "bool", "default": False},
             "host_tools": {"type": "str", "default": "auto"},
             "keep_env": {"type": "bool", "default": False},
+            "guard": {"type": "str", "default": "off", "choices": ["engine", "off"]},
         },
         mutually_exclusive=ONE_SOURCE,
         supports_check_mode=True,

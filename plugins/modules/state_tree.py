@@ -60,6 +60,11 @@ options:
     description: Whether units of systemd put the layout's keys of C(.env) back when somebody writes it anew.
     type: bool
     default: false
+  guard:
+    description: Whether the engine waits at its start for the host's disks and does not start without them, as C(engine) has it.
+    type: str
+    choices: ["engine", "off"]
+    default: "off"
   host_tools:
     description:
       - Whether the host has the tools of this collection with their units, in place of the product's; the part
@@ -102,6 +107,7 @@ def main() -> None:
             "private_key": {"type": "str", "default": "", "no_log": True},
             "profiles": {"type": "list", "elements": "str", "default": []},
             "keep_env": {"type": "bool", "default": False},
+            "guard": {"type": "str", "default": "off", "choices": ["engine", "off"]},
             "host_tools": {"type": "str", "default": "", "choices": ["", "install", "remove"]},
         },
         required_together=[("certificate", "private_key")],

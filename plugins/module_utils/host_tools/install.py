@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from ..core.copy.retired import REPLACED
+from ..core.host import guard as core_guard
 from ..core.host.host_errors import CrontabsUnreadable
 from ..core.host.host_tools import (
     INSTALL,
@@ -23,6 +24,7 @@ from ..core.host.host_tools import (
     with_calls,
     without_calls,
 )
+from ..core.layout.layouts import mount_points
 from ..system.host import durable, listing, record
 from ..system.host.actions import Actions
 from ..system.host.commands import run
@@ -115,6 +117,75 @@ def env_texts() -> dict[str, tuple[str, int]]:
         service: (_ENV_SERVICE.format(command=COMMAND), 0o644),
         path: (_ENV_PATH.format(env=env, intent=ledger.INTENT), 0o644),
     }
+
+
+_GUARD_SERVICE = (
+    _LICENCE
+    + """[Unit]
+Description=See that the disks of Agnes are in their places before Docker starts
+Documentation=https://example.org/agnes/host
+After=local-fs.target {mounts}
+Before={engine}
+# With the socket, each call of docker would start all of this again, and wait for it.
+OnFailure={held}
+# It says in its journal why it held Docker back, however often that is tried.
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart={command} guard --wait {seconds}
+SyslogIdentifier=agnes-host-guard
+TimeoutStartSec=15min
+"""
+)
+_GUARD_HELD = (
+    _LICENCE
+    + """[Unit]
+Description=Let calls of docker fail at once while Docker is held back
+Documentation=https://example.org/agnes/host
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+# Stopping the socket would stop an engine that runs.
+ExecStart=/bin/sh -c 'systemctl is-active --quiet {engine} || systemctl stop docker.socket'
+"""
+)
+_GUARD_DROP_IN = (
+    _LICENCE
+    + """# Docker does not start before the disks of Agnes are in their places; 'agnes_compose_guard: off' takes it away.
+[Unit]
+Requires={guard}
+After={guard}
+"""
+)
+GUARD_UNIT, GUARD_HELD_UNIT = "agnes-host-guard.service", "agnes-host-guard-held.service"
+
+
+def guard_texts() -> dict[str, tuple[str, int]]:
+    """The same of the units of the guard; that of the engine last, since it needs the others."""
+    mounts = " ".join(unit_of(path) for path in sorted(mount_points()))
+    service = _GUARD_SERVICE.format(
+        command=COMMAND,
+        mounts=mounts,
+        engine=core_guard.ENGINE_UNIT,
+        held=GUARD_HELD_UNIT,
+        seconds=core_guard.WAIT_SECONDS,
+    )
+    return {
+        f"{UNITS}/{GUARD_HELD_UNIT}": (_GUARD_HELD.format(engine=core_guard.ENGINE_UNIT), 0o644),
+        f"{UNITS}/{GUARD_UNIT}": (service, 0o644),
+        core_guard.DROP_IN: (_GUARD_DROP_IN.format(guard=GUARD_UNIT), 0o644),
+    }
+
+
+def unit_of(path: str) -> str:
+    """The name of a mount point's unit, as systemd.unit(5) escapes it."""
+    escaped = "".join(
+        "-" if c == "/" else c if c.isalnum() or c in "_." else f"\\x{ord(c):02x}"
+        for c in path.strip("/")
+    )
+    return f"{escaped}.mount"
 
 
 def texts() -> dict[str, tuple[str, int]]:
@@ -257,28 +328,25 @@ def _remove(actions: Actions) -> None:
     record.save(found)
 
 
-def _keep_env(wanted: bool, actions: Actions) -> None:
-    """Have the units that keep ``.env``, or not."""
-    there, changed = env_texts(), False
+def _keep_units(
+    wanted: bool, there: dict[str, tuple[str, int]], enabled: Sequence[str], actions: Actions
+) -> None:
+    """Have units that come and go by a setting, or not; enabled: those of them that are to be."""
+    changed = False
     if not wanted and all(durable.read_stat(path) is None for path in there):
         return
     if not wanted and _systemd():
-        for unit in ENV_UNITS:
+        for unit in enabled:
             if _is_enabled(unit):
                 # The service may wait for this run: it is not stopped.
-                run_it = [
-                    "systemctl",
-                    "disable",
-                    "--quiet",
-                    *(["--now"] if unit.endswith(".path") else []),
-                    unit,
-                ]
-                actions.take(unit, "enabled", "not enabled", partial(run, run_it))
-    for path, (text, mode) in there.items():
+                now = ["--now"] if unit.endswith(".path") else []
+                disable = ["systemctl", "disable", "--quiet", *now, unit]
+                actions.take(unit, "enabled", "not enabled", partial(run, disable))
+    # Nothing may need a unit that is not there, at no moment.
+    for path, (text, mode) in there.items() if wanted else reversed(there.items()):
         if wanted and not _is_ours(path, text, mode):
             changed = True
-            write = partial(durable.write, path, text, mode, keep_owner=False)
-            actions.take(path, _say(path), "of agnes-host", write)
+            actions.take(path, _say(path), "of agnes-host", partial(_write_own, path, text, mode))
         elif not wanted and durable.read_stat(path) is not None:
             changed = True
             actions.take(path, "of agnes-host", "absent", partial(_put_back, path, {}))
@@ -286,20 +354,22 @@ def _keep_env(wanted: bool, actions: Actions) -> None:
         return
     if changed and not actions.check:
         units.reload()
-    for unit in ENV_UNITS if wanted else ():
+    for unit in enabled if wanted else ():
         if not _is_enabled(unit):
             now = ["--now"] if unit.endswith(".path") else []
-            actions.take(
-                unit,
-                "not enabled",
-                "enabled",
-                partial(run, ["systemctl", "enable", "--quiet", *now, unit]),
-            )
+            enable = ["systemctl", "enable", "--quiet", *now, unit]
+            actions.take(unit, "not enabled", "enabled", partial(run, enable))
 
 
-def keep(decision: str, keeps_env: bool, actions: Actions) -> None:
-    """Do what the plan has decided; see core/host_tools.decide and keeps_env."""
-    _keep_env(keeps_env, actions)
+def _write_own(path: str, text: str, mode: int) -> None:
+    durable.make_directory(os.path.dirname(path))
+    durable.write(path, text, mode, keep_owner=False)
+
+
+def keep(decision: str, keeps_env: bool, guard: str, actions: Actions) -> None:
+    """Do what the plan has decided; see core/host/host_tools.decide and keeps_env, and core/host/guard.py."""
+    _keep_units(keeps_env, env_texts(), ENV_UNITS, actions)
+    _keep_units(guard == core_guard.ENGINE, guard_texts(), (), actions)
     if decision == INSTALL:
         _install(actions)
     elif decision == REMOVE:

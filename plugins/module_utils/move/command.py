@@ -10,6 +10,7 @@ from typing import TextIO
 from ..core.host import status as core_status
 from ..core.host.errors import Refusal
 from ..core.host.text import clean, shown
+from ..host_tools.guard import guard
 from ..host_tools.keep_env import keep_env
 from ..host_tools.rotate import rotate
 from ..host_tools.status import status
@@ -19,7 +20,7 @@ from ..system.host.commands import Failed
 from .explain import by_subject, explain
 from .runner import run_requested
 
-USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env"
+USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env | guard [--wait SECONDS]"
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -54,6 +55,11 @@ def _keep_env() -> int:
     return 0
 
 
+def _guard(seconds: float) -> int:
+    guard(_say, seconds)
+    return 0
+
+
 def _upgrade(again: bool) -> int:
     upgrade(_say, again)
     return 0
@@ -76,6 +82,10 @@ def main() -> int:
             return _upgrade(bool(asked[1:]))
         if asked == ["keep-env"]:
             return _keep_env()
+        if asked == ["guard"]:
+            return _guard(0.0)
+        if asked[:2] == ["guard", "--wait"] and len(asked) == 3 and asked[2].isdecimal():
+            return _guard(float(asked[2]))
     except NotNow as error:
         _say(str(error))
         return 0

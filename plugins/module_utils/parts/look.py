@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from ..core.host.errors import Refusal
 from ..core.host.facts import Host
+from ..core.host.guard import guard_wanted
 from ..core.host.host_tools import keeps_env
 from ..core.host.keeping import host_tools
 from ..core.host.parts import CADDY, PROJECT, STACK, TREE, is_calm, is_known, said
@@ -102,6 +103,7 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
         tools = {
             "host_tools": host_tools(host, [], settings),
             "keep_env": keeps_env(settings, host["project"]["path"]),
+            "guard": guard_wanted(settings),
         }
         found[TREE] = _ask(tree.run, settings, {**placed, **common, **pair, **tools})
     if not is_known(found[PROJECT]) or found[PROJECT]["refusal"]:

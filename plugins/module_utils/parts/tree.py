@@ -93,5 +93,5 @@ def run(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     else:
         keep_tree(params, actions)
         publish.keep(actions)
-    install.keep(params["host_tools"], params["keep_env"], actions)
+    install.keep(params["host_tools"], params["keep_env"], params["guard"], actions)
     return {}

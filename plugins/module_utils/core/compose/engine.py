@@ -57,11 +57,11 @@ def check_engine(host: Host) -> None:
         raise UnsuitableEngine(found=wrong[0], why=wrong[1])
     if engine["waited"]:
         raise EngineSlow(found=engine["error"])
+    if engine["error"]:
+        raise NoEngine(found=engine["error"])
     for path in state_dirs():
         if is_below(engine["root_dir"], path):
             raise EngineOnStateDisk(root_dir=engine["root_dir"], path=path)
-    if engine["error"]:
-        raise NoEngine(found=engine["error"])
     if version_of(engine["compose_version"]) < COMPOSE_MINIMUM:
         wanted = ".".join(map(str, COMPOSE_MINIMUM))
         raise ComposeTooOld(found=engine["compose_version"] or "(none)", wanted=wanted)

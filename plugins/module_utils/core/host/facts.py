@@ -111,6 +111,10 @@ class Engine(TypedDict):
     error: str
     waited: bool
     """Whether ``error`` is that a question was given up after a long wait."""
+    unit: str
+    """The unit of systemd that starts it, where it is the one that can be held back; else empty."""
+    guarded: bool
+    """Whether it waits for the host's disks, see core/host/guard.py."""
     here: bool
     """Whether root_dir is on this host: an engine in a container or elsewhere has its own."""
 

@@ -27,6 +27,8 @@ from ..move.pre_move import backup_line
 from . import parts as run_parts
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
+from .guard import check_guard, guard_wanted
+from .guard import sentences as say_guard
 from .host_tools import LEAVE, keeps_env
 from .keeping import host_tools, secrets_and_keepers
 from .tools import ALWAYS, check_tools, needed
@@ -138,6 +140,8 @@ def _decided(
         check_given(plan, host, part)
     check_selinux(host, layout, str(request.get("selinux_type") or ""))
     keeps = keeps_env(request, host["project"]["path"])
+    guard = guard_wanted(request)
+    check_guard(host, guard)
     check_boot(host, layout, str(request.get("boot_script") or ""), keeps)
     disks = _disks(host, layout, request, move)
     if plan:
@@ -163,6 +167,7 @@ def _decided(
         kept, more = secrets_and_keepers(host, now, layout, disks, request)
         notes += more
         tools = host_tools(host, disks, request)
+        kept += say_guard(guard, host["engine"]["guarded"])
     mounted = [disk.mount_point for disk in disks if disk.action != "directory"]
     touches = any(disk.action in MADE for disk in disks)
     parts = run_parts.asked(host, layout, mounted)
@@ -185,6 +190,7 @@ def _decided(
         "mounted": mounted,
         "host_tools": tools,
         "keep_env": keeps,
+        "guard": guard,
         "notes": notes,
         "sentences": [
             *(move.sentences() if move else ()),
@@ -242,7 +248,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
     ``min_gib``, ``adopt``, ``format``, ``state_on`` (see disks.Request), ``left_behind`` (see
     check_elsewhere), ``selinux_type``,
-    ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` and ``keep_env`` (see core/host/host_tools.py); ``host``, its name, and ``authority`` (see
+    ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` and ``keep_env`` (see core/host/host_tools.py), ``guard`` (see core/host/guard.py); ``host``, its name, and ``authority`` (see
     authority.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);
     ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None
@@ -266,6 +272,9 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
         if layout is None:
             plan["sentences"] = [f"layout undecided ({source}): observe and report, change nothing"]
             return plan
+        if host["engine"]["guarded"] and not move:
+            # An engine that is held back does not answer: the disk that it waits for is the cause.
+            _disks(host, layout, request, move)
         check_engine(host)
         check_project(host)
         decided = _decided(host, layout, source, request, move, approved)

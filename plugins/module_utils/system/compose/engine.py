@@ -14,9 +14,12 @@ from ...core.compose.engine import security_names
 from ...core.compose.overlay import DATA_VOLUME
 from ...core.host.errors import NoEngine
 from ...core.host.facts import Engine, Volume
+from ...core.host.guard import DROP_IN, ENGINE_UNIT
 from ...core.layout.layouts import is_at_a_place
 from ..disks.devices import maj_min_of
+from ..host import durable
 from ..host.commands import Done, Failed, Hung, last_line, run, which
+from ..move import units
 from . import inside
 from .remembered import answer
 
@@ -39,6 +42,8 @@ def observe_engine() -> Engine:
         "docker": docker or "", "version": "", "platform": "",
         "endpoint": "", "root_dir": "", "security": [], "swarm": "", "compose": "",
         "compose_version": "", "error": "", "waited": False, "here": False,
+        "unit": ENGINE_UNIT if units.is_there(ENGINE_UNIT) else "",
+        "guarded": durable.read_stat(DROP_IN) is not None,
     }  # fmt: skip
     try:
         if docker is None:
@@ -48,6 +53,10 @@ def observe_engine() -> Engine:
             _ask_compose(docker, found)
     except Failed as error:
         found["error"], found["waited"] = str(error), isinstance(error, Hung)
+    if found["error"] and found["guarded"]:
+        found["error"] += (
+            "; if agnes-host-guard holds it back, 'systemctl status agnes-host-guard' says why"
+        )
     return found
 
 

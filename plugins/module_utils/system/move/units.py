@@ -45,6 +45,11 @@ def product_units() -> list[str]:
     )
 
 
+def is_there(unit: str) -> bool:
+    """Whether systemd has a unit of this name. Raises UnitsUnreadable."""
+    return any(unit in _listed(folder) for folder in _FOLDERS)
+
+
 def _drop_in(unit: str) -> str:
     return os.path.join(_FOLDERS[0], f"{unit}.d", _DROP_IN)
 

@@ -178,6 +178,8 @@ def host(**differs: Any) -> Host:
             "compose_version": "2.26.1",
             "error": "",
             "waited": False,
+            "unit": "docker.service",
+            "guarded": False,
             "here": True,
         },
         "containers": [],

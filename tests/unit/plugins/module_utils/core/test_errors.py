@@ -59,6 +59,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.move import unit
 
 from .copy_refusals import COPYING
 from .fleet_refusals import FLEET
+from .guard_refusals import GUARD
 from .host_tool_refusals import HOST_TOOLS
 from .hosts import container, holds
 from .move_refusals import MOVED
@@ -425,7 +426,7 @@ DONE = [
     ),
 ]  # fmt: skip
 
-DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES, *HOST_TOOLS, *FLEET]]
+DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES, *HOST_TOOLS, *FLEET, *GUARD]]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host import host_tools as core
+from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import ENGINE, OFF
 from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools import (
     INSTALL,
     LEAVE,
@@ -61,16 +62,18 @@ class Host:
                 found[name] = (path.read_text(), path.stat().st_mode & 0o777)
         return found
 
-    def run(self, decision: str, check: bool = False, keeps_env: bool = False) -> list[str]:
+    def run(
+        self, decision: str, check: bool = False, keeps_env: bool = False, guard: str = OFF
+    ) -> list[str]:
         actions = Actions(check)
-        install.keep(decision, keeps_env, actions)
+        install.keep(decision, keeps_env, guard, actions)
         return [item["what"].removeprefix(str(self.top)) for item in actions.items]
 
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     found, root = Host(tmp_path), str(tmp_path)
-    texts, env_texts = install.texts, install.env_texts
+    texts, env_texts, guard_texts = install.texts, install.env_texts, install.guard_texts
 
     monkeypatch.setattr(record, "PATH", f"{root}/var/lib/agnes-host/record.json")
     monkeypatch.setattr(install, "REPLACED", f"{root}/var/lib/agnes-host/replaced")
@@ -84,6 +87,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     )  # fmt: skip
     monkeypatch.setattr(
         install, "env_texts", lambda: {root + path: each for path, each in env_texts().items()}
+    )
+    monkeypatch.setattr(
+        install, "guard_texts", lambda: {root + path: each for path, each in guard_texts().items()}
     )
     found.write("/var/lib/agnes-host/record.json", json.dumps({"format": 1, "disks": {}}))
     return found
@@ -193,6 +199,39 @@ def test_the_units_that_keep_env_come_and_go_by_themselves(host: Host) -> None:
     assert len(host.tree()) == 2
     assert host.run(LEAVE) == announced
     assert host.tree() == {}
+
+
+def test_the_guard_comes_and_goes_and_the_engine_never_needs_what_is_not_there(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, drop_in = "/etc/systemd/system/", "docker.service.d/50-agnes-host-guard.conf"
+    order = ["agnes-host-guard-held.service", "agnes-host-guard.service", drop_in]
+    wanted = [folder + name for name in order]
+    assert host.run(LEAVE, check=True, guard=ENGINE) == wanted
+    assert host.tree() == {}
+    assert host.run(LEAVE, guard=ENGINE) == wanted
+    assert set(host.tree()) == set(wanted)
+    text = host.tree()[folder + drop_in][0]
+    assert "\nRequires=agnes-host-guard.service\nAfter=agnes-host-guard.service\n" in text
+    assert host.run(LEAVE, guard=ENGINE) == []
+    assert host.run(LEAVE, check=True) == wanted[::-1]
+    assert host.run(LEAVE) == wanted[::-1]
+    assert host.tree() == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("/data", "data.mount"),
+        ("/data/state", "data-state.mount"),
+        ("/data-state", "data\\x2dstate.mount"),
+    ],
+)
+def test_the_unit_of_a_mount_point_has_the_name_that_systemd_gives_it(path: str, unit: str) -> None:
+    assert install.unit_of(path) == unit
+    assert f" {unit}" in next(
+        text for text, _mode in install.guard_texts().values() if "After=local" in text
+    )
 
 
 def test_only_lines_that_start_what_is_replaced_are_set_aside() -> None:

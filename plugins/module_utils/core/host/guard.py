@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the engine may start on this host: each disk of the record in its place, and no copy of one. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..disks import guards
+from ..disks.devices import NO_IDENTITY
+from ..layout.layouts import LAYOUTS, Layout
+from ..move.move_status import ACTIVE
+from .errors import Refusal
+from .facts import Host
+from .guard_errors import (
+    GuardDiskAway,
+    GuardMarker,
+    GuardNotHere,
+    GuardOtherDisk,
+    GuardTwins,
+)
+from .host_tools import PROJECT_DIR, layout_of, wanted_disks
+
+ENGINE, OFF = "engine", "off"
+"""Values of agnes_compose_guard: what is held back while a disk is away, or nothing."""
+
+ENGINE_UNIT = "docker.service"
+DROP_IN = f"/etc/systemd/system/{ENGINE_UNIT}.d/50-agnes-host-guard.conf"
+"""What makes the engine wait for the guard; where it is, the guard is installed."""
+
+
+WAIT_SECONDS = 90
+"""How long a disk may take to appear at a boot, which is what systemd gives a device by default."""
+
+
+class Attached(NamedTuple):
+    """A device that carries a filesystem of the record."""
+
+    path: str
+    maj_min: str
+    identity: str
+    """As in the record, see devices.identity_of."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the host shows."""
+
+    shown: Mapping[str, tuple[str, str, str]]
+    """Mount point -> MAJ:MIN, UUID and root of the topmost mount; all empty where nothing is mounted."""
+    attached: Mapping[str, Sequence[Attached]]
+    """UUID -> the devices with this filesystem; not those that are only a part of another device."""
+    listed: Collection[str]
+    """Mount points that have a line in /etc/fstab."""
+    markers: Mapping[str, Mapping[str, Any]]
+    """STATE_DIR of each layout -> the marker there, empty for none."""
+    guards: Mapping[str, str]
+    """Mount point -> whether it is immutable itself, see core/disks/guards.py."""
+
+
+def layout_to_guard(
+    env: Mapping[str, str], recorded: Mapping[str, Any], seen: Seen, env_path: str
+) -> Layout:
+    """The layout of this host: the one that is shown whole, or has its lines in /etc/fstab, or ``.env`` names.
+
+    Others write ``.env``, too: on many hosts a script does so at each boot, and the host puts it right
+    later. Containers go by their own mounts till then. Raises NotThisLayout where nothing tells it.
+    """
+    for layout in LAYOUTS.values():
+        try:
+            if not to_mount(layout, recorded, seen):
+                return layout
+        except Refusal:
+            continue
+    named = layout_of(env, recorded, env_path)
+    listed = [
+        layout
+        for layout in LAYOUTS.values()
+        if all(path in seen.listed for path in wanted_disks(layout, recorded))
+    ]
+    return named if named in listed or len(listed) != 1 else listed[0]
+
+
+def to_mount(layout: Layout, recorded: Mapping[str, Any], seen: Seen) -> list[str]:
+    """The mount points to be mounted by /etc/fstab before the engine may start, in order; none: it may.
+
+    Raises GuardDiskAway for a disk that may still appear; GuardOtherDisk, GuardTwins and GuardMarker
+    for what waiting does not change.
+    """
+    found = []
+    for path, (role, uuid) in wanted_disks(layout, recorded).items():
+        maj_min, there, root = seen.shown.get(path, ("", "", ""))
+        devices = seen.attached.get(uuid, ()) if uuid else ()
+        if root and (there, root) != (uuid, "/"):
+            what = f"the directory {root} of a disk" if root != "/" else f"UUID {there or 'none'}"
+            raise GuardOtherDisk(role=role, uuid=uuid, path=path, found=what)
+        _check_twins(role, path, maj_min, _recorded_identity(recorded, role), devices)
+        if root:
+            continue
+        if not devices:
+            raise away(role, uuid, path, "no device carries it", seen)
+        if path not in seen.listed:
+            raise away(role, uuid, path, "it is attached, and /etc/fstab has no line for it", seen)
+        found.append(path)
+    if not found:
+        _check_marker(layout, recorded, seen.markers.get(layout.state_dir) or {})
+    return found
+
+
+def away(role: str, uuid: str, path: str, found: str, seen: Seen) -> GuardDiskAway:
+    """What to say of a disk that is not in its place."""
+    state = seen.guards.get(path, guards.UNKNOWN)
+    itself = guards.say(state)
+    if state == guards.IMMUTABLE:
+        itself = f"{itself}, and {guards.how_to_lift(path)}"
+    return GuardDiskAway(
+        role=role, uuid=uuid or "not in the record", path=path, found=found, itself=itself
+    )
+
+
+def _recorded_identity(recorded: Mapping[str, Any], role: str) -> str:
+    disk = (recorded.get("disks") or {}).get(role) or {}
+    return str(disk.get("identity") or NO_IDENTITY)
+
+
+def _check_twins(
+    role: str, path: str, maj_min: str, identity: str, devices: Sequence[Attached]
+) -> None:
+    """Raise GuardTwins where several devices carry the filesystem, unless the mounted one is the recorded one."""
+    if len(devices) < 2:
+        return
+    mounted = [each for each in devices if each.maj_min == maj_min]
+    if mounted and identity != NO_IDENTITY and mounted[0].identity == identity:
+        return
+    said = ", ".join(f"{each.path} ({each.identity})" for each in devices)
+    raise GuardTwins(
+        role=role, path=path, found=said, recorded=identity,
+        shown=mounted[0].path if mounted else "none of them",
+    )  # fmt: skip
+
+
+def _check_marker(layout: Layout, recorded: Mapping[str, Any], marker: Mapping[str, Any]) -> None:
+    """Raise GuardMarker unless the state there is this host's, in use, and of this layout."""
+    instance = str(recorded.get("instance_id") or "")
+    if not marker:
+        found = "no marker"
+    elif instance and str(marker.get("instance_id") or "") != instance:
+        found = f"a marker of instance {marker.get('instance_id') or 'none'}"
+    elif marker.get("role") != ACTIVE:
+        found = f"a marker with role {marker.get('role') or 'none'}"
+    elif marker.get("layout") != layout.name:
+        found = f"a marker of layout {marker.get('layout') or 'none'}"
+    else:
+        return
+    raise GuardMarker(
+        path=layout.state_dir, found=found,
+        wanted=f"role {ACTIVE}, layout {layout.name}, instance {instance or 'of any name'}",
+    )  # fmt: skip
+
+
+def guard_wanted(request: Mapping[str, Any]) -> str:
+    """ENGINE or OFF, as agnes_compose_guard asks for; a YAML ``off`` is an answer, too."""
+    return ENGINE if str(request.get("guard") or "").lower() == ENGINE else OFF
+
+
+def check_guard(host: Host, wanted: str) -> None:
+    """Raise GuardNotHere where the engine could not be held back."""
+    if wanted != ENGINE:
+        return
+    engine, path = host["engine"], host["project"]["path"].rstrip("/")
+    if not engine["unit"]:
+        raise GuardNotHere(found=f"systemd has no {ENGINE_UNIT} here")
+    if path != PROJECT_DIR:
+        raise GuardNotHere(
+            found=f"the project is in {path}, and the host's tools know {PROJECT_DIR} only"
+        )
+
+
+def sentences(wanted: str, guarded: bool) -> list[str]:
+    """What the plan says of it."""
+    if wanted == ENGINE and not guarded:
+        return [
+            "install agnes-host-guard: from the next start on, Docker waits for this host's disks and does not "
+            "start without them; all containers of this engine wait with it"
+        ]
+    if wanted == OFF and guarded:
+        return ["remove agnes-host-guard: Docker starts whether the disks are there or not"]
+    return []

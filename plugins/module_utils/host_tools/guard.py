@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``agnes-host guard``: whether Docker may start, asked before it does.
+
+Started by systemd before Docker's unit, which does not start when this ends badly. What is only
+late is mounted by its line in /etc/fstab; nothing else is changed, and nothing is made.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ..core.disks import fstab
+from ..core.disks.devices import identity_of
+from ..core.host.errors import Refusal
+from ..core.host.guard import Attached, Seen, away, layout_to_guard, to_mount
+from ..core.host.guard_errors import GuardDiskAway
+from ..core.host.host_tools import PROJECT_DIR, wanted_disks
+from ..core.layout.layouts import Layout, mount_points, state_dirs
+from ..system.disks import devices, filesystems, fstab_file, guards
+from ..system.host import durable, record
+from ..system.host.commands import Failed
+from ..system.move import ledger, moving
+from .turn import environment
+
+_POLL_SECONDS = 2.0
+
+MESSAGE = "/run/motd.d/agnes-host"
+"""Shown at each login, see pam_motd(8); gone with the next boot."""
+
+
+def _attached(uuids: set[str]) -> dict[str, list[Attached]]:
+    """The devices with each filesystem; a device that another one is made of is not counted."""
+    known = devices.devices()
+    found: dict[str, list[Attached]] = {uuid: [] for uuid in uuids}
+    for each in known:
+        uuid = each["filesystem"].get("uuid", "")
+        if uuid in found and not each["holders"]:
+            carrier = Attached(each["path"], each["maj_min"], identity_of(each, known))
+            found[uuid].append(carrier)
+    return found
+
+
+def _seen(recorded: Mapping[str, Any]) -> Seen:
+    uuids = {str(disk.get("uuid") or "") for disk in (recorded.get("disks") or {}).values()}
+    points = sorted(mount_points())
+    return Seen(
+        shown={path: moving.mount_at(path) for path in points},
+        attached=_attached(uuids - {""}),
+        listed={e.mount_point for e in fstab.entries(fstab_file.read(filesystems.FSTAB))},
+        markers={path: moving.marker(path) for path in state_dirs() if not os.path.islink(path)},
+        guards={path: guards.look(path) for path in points},
+    )
+
+
+def _mount(path: str, role: str, uuid: str, seen: Seen) -> None:
+    """Mount by the line of fstab. Raises GuardDiskAway where that fails, which another try may not."""
+    try:
+        filesystems.mount(path, seen.attached[uuid][0].maj_min)
+    except (Failed, OSError, Refusal) as error:
+        if moving.mount_at(path)[1:] != (uuid, "/"):
+            raise away(role, uuid, path, f"it can't be mounted: {error}", seen) from error
+
+
+def _try(say: Callable[[str], None], recorded: Mapping[str, Any], project_dir: str) -> Layout:
+    """One look, and the mounts that are due. Raises a Refusal while a disk is not in its place."""
+    env_path = os.path.join(project_dir, ".env")
+    while True:
+        seen = _seen(recorded)
+        layout = layout_to_guard(environment(project_dir), recorded, seen, env_path)
+        missing = to_mount(layout, recorded, seen)
+        if not missing:
+            return layout
+        # One after the other: what is mounted shows the place of the next.
+        role, uuid = wanted_disks(layout, recorded)[missing[0]]
+        _mount(missing[0], role, uuid, seen)
+        say(f"mounted the {role} disk (UUID {uuid}) at {missing[0]}, where it was missing")
+
+
+def _tell(text: str) -> None:
+    """Have a text shown at each login, or none. What can't be written is in the journal all the same."""
+    with suppress(OSError):
+        if text:
+            durable.make_directory(os.path.dirname(MESSAGE))
+            durable.write(MESSAGE, text)
+        elif durable.read_stat(MESSAGE) is not None:
+            os.unlink(MESSAGE)
+
+
+def guard(
+    say: Callable[[str], None],
+    seconds: float = 0.0,
+    project_dir: str = PROJECT_DIR,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """End well when Docker may start; ``seconds``: how long a disk is waited for.
+
+    Raises a Refusal, Failed or OSError when it must not; the message at the login says the same.
+    """
+    if durable.read_stat(ledger.INTENT) is not None:
+        say("a move of the state is not ended, and sees to the disks itself: Docker may start")
+        _tell("")
+        return
+    end = time.monotonic() + seconds
+    try:
+        layout = _until(end, say, project_dir, sleep)
+    except (Refusal, Failed, OSError) as error:
+        _tell(f"\nAgnes does not run on this host.\n{error}\n'agnes-host explain' says more.\n\n")
+        raise
+    _tell("")
+    say(f"the disks of layout {layout.name} are in their places: Docker may start")
+
+
+def _until(
+    end: float, say: Callable[[str], None], project_dir: str, sleep: Callable[[float], None]
+) -> Layout:
+    """Look until all is right, or ``end``, or something is found that waiting does not change."""
+    waits = False
+    while True:
+        try:
+            return _try(say, record.load(), project_dir)
+        except GuardDiskAway as refusal:
+            if time.monotonic() >= end:
+                raise
+            if not waits:
+                say(f"waiting for {int(end - time.monotonic())} s: {refusal}")
+            waits = True
+        sleep(_POLL_SECONDS)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guard's turns: what it waits for and mounts, and what is told at the login."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.guards import IMMUTABLE
+from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import Attached, Seen
+from ansible_collections.agnes.host.plugins.module_utils.core.host.guard_errors import (
+    GuardDiskAway,
+    GuardMarker,
+)
+from ansible_collections.agnes.host.plugins.module_utils.host_tools import guard as tool
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
+
+RECORD: dict[str, Any] = {
+    "format": 1, "instance_id": "i", "disks": {"data": {"uuid": "d"}, "state": {"uuid": "s"}},
+}  # fmt: skip
+DISKS = {"d": "8:16", "s": "8:32"}
+PLACES = {"/data": "d", "/data-state": "s"}
+MARKER = {"instance_id": "i", "role": "active", "layout": "flat"}
+
+
+@dataclass
+class Host:
+    """A flat host; each second of waiting runs what is to happen in it."""
+
+    message: Path
+    mounted: dict[str, str] = field(default_factory=lambda: dict(PLACES))
+    attached: set[str] = field(default_factory=lambda: set(DISKS))
+    marker: dict[str, Any] = field(default_factory=lambda: dict(MARKER))
+    fails: list[str] = field(default_factory=list)
+    later: Callable[[], None] = lambda: None
+    said: list[str] = field(default_factory=list)
+    now: float = 0.0
+
+    def seen(self, _record: Any) -> Seen:
+        return Seen(
+            shown={p: (DISKS[u], u, "/") for p, u in self.mounted.items()},
+            attached={u: [Attached(f"/dev/{u}", DISKS[u], "none")] for u in self.attached},
+            listed=set(PLACES),
+            markers={"/data-state": self.marker} if "/data-state" in self.mounted else {},
+            guards=dict.fromkeys(PLACES, IMMUTABLE),
+        )
+
+    def mount(self, path: str, maj_min: str) -> None:
+        if self.fails:
+            raise Failed(self.fails.pop())
+        assert DISKS[PLACES[path]] == maj_min
+        self.mounted[path] = PLACES[path]
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.later()
+
+    def run(self, seconds: float = 0.0) -> list[str]:
+        self.said.clear()
+        tool.guard(self.said.append, seconds, sleep=self.sleep)
+        return self.said
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    found = Host(tmp_path / "motd.d" / "agnes-host")
+    monkeypatch.setattr(tool, "MESSAGE", str(found.message))
+    monkeypatch.setattr(tool, "_seen", found.seen)
+    monkeypatch.setattr(tool, "environment", lambda _dir: {"STATE_DIR": "/data-state"})
+    monkeypatch.setattr(tool.record, "load", lambda: RECORD)
+    monkeypatch.setattr(tool.filesystems, "mount", found.mount)
+    monkeypatch.setattr(tool.time, "monotonic", lambda: found.now)
+    monkeypatch.setattr(
+        tool.moving,
+        "mount_at",
+        lambda path: ("", found.mounted.get(path, ""), "/" if path in found.mounted else ""),
+    )
+    monkeypatch.setattr(tool.ledger, "INTENT", str(tmp_path / "intent.json"))
+    return found
+
+
+def test_a_host_that_is_right_is_looked_at_once(host: Host) -> None:
+    assert host.run(90) == ["the disks of layout flat are in their places: Docker may start"]
+    assert (host.now, host.message.exists()) == (0, False)
+
+
+def test_what_is_attached_and_not_mounted_is_mounted_in_order(host: Host) -> None:
+    host.mounted.clear()
+    said = host.run()
+    assert [line.partition(",")[0] for line in said[:-1]] == [
+        "mounted the data disk (UUID d) at /data",
+        "mounted the state disk (UUID s) at /data-state",
+    ]
+    assert host.mounted == PLACES
+
+
+def test_a_disk_that_comes_late_is_waited_for_and_mounted(host: Host) -> None:
+    del host.mounted["/data-state"]
+    host.attached = {"d"}
+
+    def later() -> None:
+        if host.now >= 30:
+            host.attached = {"d", "s"}
+
+    host.later = later
+    said = host.run(90)
+    assert said[0].startswith("waiting for 90 s: AH181: this host's state disk (UUID s)")
+    assert "mounted the state disk" in said[1]
+    assert host.now == 30
+    assert not host.message.exists()
+
+
+def test_a_disk_that_does_not_come_is_told_at_each_login_until_it_is_there(host: Host) -> None:
+    del host.mounted["/data-state"]
+    host.attached = {"d"}
+    with pytest.raises(GuardDiskAway):
+        host.run(90)
+    assert host.now == 90
+    assert "AH181: this host's state disk (UUID s)" in host.message.read_text()
+    assert host.message.stat().st_mode & 0o777 == 0o644
+    host.attached = {"d", "s"}
+    host.run()
+    assert not host.message.exists()
+
+
+def test_a_mount_that_fails_is_tried_again_and_then_told(host: Host) -> None:
+    del host.mounted["/data-state"]
+    host.fails = ["the log has errors"]
+    assert "mounted the state disk" in host.run(90)[1]
+    del host.mounted["/data-state"]
+    host.fails = ["the log has errors"]
+    with pytest.raises(GuardDiskAway, match="it can't be mounted: the log has errors"):
+        host.run()
+
+
+def test_what_systemd_has_mounted_meanwhile_is_no_failure(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del host.mounted["/data-state"]
+
+    def raced(path: str, _maj_min: str) -> None:
+        host.mounted[path] = PLACES[path]
+        raise Failed("already mounted")
+
+    monkeypatch.setattr(tool.filesystems, "mount", raced)
+    assert host.run()[-1].endswith("Docker may start")
+
+
+def test_what_waiting_does_not_change_is_not_waited_for(host: Host) -> None:
+    host.marker = {}
+    with pytest.raises(GuardMarker):
+        host.run(90)
+    assert host.now == 0
+    assert "AH184" in host.message.read_text()
+
+
+def test_while_a_move_is_not_ended_it_stands_aside(host: Host, tmp_path: Path) -> None:
+    host.mounted.clear()
+    host.message.parent.mkdir()
+    host.message.touch()
+    (tmp_path / "intent.json").touch()
+    assert "a move of the state is not ended" in host.run(90)[0]
+    assert host.mounted == {}
+    assert not host.message.exists()
