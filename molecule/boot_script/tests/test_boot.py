@@ -16,6 +16,15 @@ FILES = Path(__file__).resolve().parent.parent / "files"
 NAIVE, CHANGED = FILES / "agnes-startup.sh", FILES / "agnes-startup-changed.sh"
 SCRIPT = "/usr/local/sbin/agnes-startup.sh"
 WRITING_LINE = 'cat > "$APP_DIR/.env" <<ENV'
+OTHERS = {
+    "/usr/lib/systemd/system/agnes-fetch.service": (
+        "[Service]\nExecStart=/usr/bin/install -m 600 /usr/share/agnes.env /opt/agnes/.env\n"
+    ),
+    "/etc/cron.d/agnes-fetch": (
+        "# at boot\n@reboot root curl -fsS https://agnes.test/env -o /opt/agnes/.env\n"
+    ),
+}
+"""What else writes the file at a boot, by other means and in other places: path -> text."""
 
 
 def put(script: Path, name: str) -> None:
@@ -65,19 +74,23 @@ def test_unless_it_is_said_to_be_handled_flat_is_refused_and_the_lines_are_named
     name: str, facts: dict[str, Any], host: Any
 ) -> None:
     put(NAIVE, name)
+    for path, text in OTHERS.items():
+        host.check_output("mkdir -p $(dirname %s) && printf %%s %s > %s", path, text, path)
     before = host.check_output("lab-snapshot")
     unsaid = {key: value for key, value in facts.items() if key != "state_layout_boot_script"}
     done = play("boot_script-unsaid", {name: unsaid})
     number = NAIVE.read_text("utf-8").splitlines().index(WRITING_LINE) + 1
     assert done.returncode != 0
     assert refusals("boot_script-unsaid") == [
-        f"AH009: layout flat would be lost at the next boot, because {SCRIPT} (line {number}) rewrites "
-        "/opt/agnes/.env without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as "
+        f"AH009: layout flat would be lost at the next boot, because {SCRIPT} (line {number}) and "
+        "/usr/lib/systemd/system/agnes-fetch.service (line 2) and /etc/cron.d/agnes-fetch (line 2) "
+        "rewrites /opt/agnes/.env without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as "
         "docs/boot-script.md shows, then set state_layout_boot_script: handled"
     ], done.stdout + done.stderr
     now = json.loads(host.check_output("lab-snapshot"))
     for part in ("files", "containers", "mounts"):
         assert now[part] == json.loads(before)[part]
+    host.check_output(f"rm {' '.join(OTHERS)}")
 
 
 def test_a_script_that_was_not_changed_is_met_after_the_next_boot_and_state_is_not_moved(
