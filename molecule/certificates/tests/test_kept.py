@@ -120,7 +120,7 @@ def test_a_number_that_yaml_has_changed_is_refused_and_not_written(name: str, ho
     # As 'AGNES_TAG: 1.10' comes out of an inventory.
     given = {"agnes_compose_env": {"DOMAIN": "agnes.test", "AGNES_TAG": 1.10}}
     printed = run(name, code=2, pair=NONE, **given)
-    assert "AH153: AGNES_TAG in agnes_compose_env" in printed
+    assert "AH153: YAML reads AGNES_TAG in agnes_compose_env" in printed
     assert changed(printed, name) == 0
     assert not host.run(f"grep AGNES_TAG {ENV}").stdout
 

@@ -46,7 +46,7 @@ TRIED: dict[str, tuple[str, str, dict[str, str]]] = {
     "project": (
         # Before the first run there is no compose file that Compose could be asked about.
         "mkdir /opt/agnes && echo COMPOSE_PROJECT_NAME=agnes_live >/opt/agnes/.env", "rm -r /opt/agnes",
-        {"root": "AH053: Compose names the project in /opt/agnes 'agnes_live', .*"},
+        {"root": "AH053: Compose gives the project in /opt/agnes the name 'agnes_live', .*"},
     ),
     "names": (
         'mkdir -p /data && touch "/data/$(printf "caf\\351")" "/data/$(printf "x\\033[2J")"', "rm -r /data",
