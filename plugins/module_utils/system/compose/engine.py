@@ -49,8 +49,7 @@ def observe_engine() -> Engine:
         if docker is None:
             found["error"] = "the docker command is not installed"
         else:
-            _ask_engine(docker, found)
-            _ask_compose(docker, found)
+            _ask_compose(docker, found, _ask_engine(docker, found))
     except Failed as error:
         found["error"], found["waited"] = str(error), isinstance(error, Hung)
     if found["error"] and found["guarded"]:
@@ -68,7 +67,8 @@ def client() -> str:
     return docker
 
 
-def _ask_engine(docker: str, found: Engine) -> None:
+def _ask_engine(docker: str, found: Engine) -> dict[str, Any]:
+    """Fill in what the engine says; returns what the client says of itself, which older ones do not."""
     context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
     found["endpoint"] = run([docker, *context], codes=(), seconds=PATIENCE).out.strip()
     answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=PATIENCE)
@@ -80,18 +80,26 @@ def _ask_engine(docker: str, found: Engine) -> None:
     if answer.code or errors or not info.get("ServerVersion"):
         reason = errors[0] if errors else last_line(answer.err)
         found["error"] = f"the engine does not answer ({reason})"
-        return
+        return {}
+    client: dict[str, Any] = info.get("ClientInfo") or {}
     # podman's answer to 'docker info' has other fields; its version says who it is.
-    banner = run([docker, "--version"], codes=(), seconds=PATIENCE).out
+    banner = "" if client else run([docker, "--version"], codes=(), seconds=PATIENCE).out
     found["platform"] = "Podman" if "podman" in banner.lower() else "Docker"
     found["version"] = str(info.get("ServerVersion") or "")
     found["root_dir"] = str(info.get("DockerRootDir") or "")
     found["here"] = os.path.isdir(found["root_dir"])
     found["security"] = security_names(info.get("SecurityOptions"))
     found["swarm"] = str((info.get("Swarm") or {}).get("LocalNodeState") or "")
+    return client
 
 
-def _ask_compose(docker: str, found: Engine) -> None:
+def _ask_compose(docker: str, found: Engine, client: Mapping[str, Any]) -> None:
+    for plugin in client.get("Plugins") or []:
+        # The client has asked each plugin who it is: that it starts, and its version, are known.
+        if plugin.get("Name") == "compose" and plugin.get("Version") and not plugin.get("Err"):
+            found["compose"] = f"{docker} compose"
+            found["compose_version"] = str(plugin["Version"]).removeprefix("v")
+            return
     compose = run([docker, "compose", "version", "--short"], codes=(), seconds=PATIENCE)
     if compose.code == 0:
         found["compose"] = f"{docker} compose"
