@@ -38,6 +38,7 @@ def _planned(host: Mapping[str, Any]) -> dict[str, Any]:
         "refusal": refusal,
         "layout": (plan or {}).get("layout"),
         "move": (plan or {}).get("move") or {},
+        "disks": (plan or {}).get("disks") or [],
         "changes": [action for result in results for action in result.get("actions") or []],
     }
 

@@ -60,10 +60,11 @@ def second(first: dict[str, Any]) -> dict[str, Any]:
 
 def test_each_host_has_one_line_that_says_what_would_be_done(first: dict[str, Any]) -> None:
     lines = (
-        rf"{WAVE} +acme  wave +flat: \d+ changes: /dev/sdb, ",
-        rf"{CANARY} +acme  canary +flat: \d+ changes: /dev/sdb, ",
-        rf"{REFUSED} +globex  refused +AH022: refusing to format '/dev/sdb' for /data: it is not "
+        rf"{WAVE} +acme +wave +format +- +flat: \d+ changes: /dev/sdb, ",
+        rf"{CANARY} +acme +canary +format +- +flat: \d+ changes: /dev/sdb, ",
+        rf"{REFUSED} +globex +refused +refuse +- +AH022: refusing to format '/dev/sdb' for /data: it is not "
         r"proved blank, found ext4 labelled 'old'; ",
+        r"3 hosts: format 2, refuse 1",
     )
     for line in lines:
         assert len(re.findall(line, first["output"])) == 1, first["output"]
@@ -106,7 +107,9 @@ def test_the_second_run_goes_on_where_the_first_stopped(second: dict[str, Any]) 
     for name in (WAVE, CANARY):
         assert records.actions(second["planned"], name, check=True) == set()
         assert records.actions(second["done"], name) == set()
-        assert re.search(rf"{name} +acme  \w+ +flat: nothing to change", second["output"])
+        assert re.search(
+            rf"{name} +acme +\w+ +nothing +- +flat: nothing to change", second["output"]
+        )
     assert records.actions(second["done"], REFUSED) != set()
 
 

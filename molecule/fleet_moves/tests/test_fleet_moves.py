@@ -81,7 +81,7 @@ def test_a_check_run_lists_the_move_of_each_host_and_ends_well(tmp_path: Path) -
     assert found["code"] == 0, found["output"]
     for name in HOSTS:
         stage = "wave" if name == WAVE else "canary"
-        wanted = rf"{stage} +flat: move state from layout nested \(\d+ steps; {DOWNTIME}\)"
+        wanted = rf"{stage} +move +- +flat: move state from layout nested \(\d+ steps; {DOWNTIME}\)"
         assert re.match(wanted, line_of(name, found["output"])), found["output"]
         assert not found["plays"][name] & {CANARIES, WAVES}
     assert {path.name for path in tmp_path.iterdir()} == {f"agnes-plan-{n}.json" for n in HOSTS}
@@ -105,7 +105,7 @@ def test_a_rollout_moves_canary_and_wave_and_leaves_out_a_host_with_two_copies(
     # A limit that names all hosts: what ends the run with an error does not hang on localhost.
     found = rollout(tmp_path, "--limit", "agnes")
     assert found["code"] != 0, found["output"]
-    refused = "refused AH089: the mount at '/data/state' shadows"
+    refused = "refused refuse - AH089: the mount at '/data/state' shadows"
     assert line_of(ALONE, found["output"]).startswith(refused)
     failed = [(r["host"], r["msg"]) for r in found["all"] if r["status"] == "failed"]
     assert failed[-1] == (ALONE, "left out, because it is refused (see its line above)")

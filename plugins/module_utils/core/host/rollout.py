@@ -6,12 +6,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .text import say_size
+
 CANARY, WAVE, REFUSED, UNDECIDED = "canary", "wave", "refused", "undecided"
 
 VARIABLES = (
     "agnes_deployment", "rollout_canary", "rollout_row_url", "rollout_serial", "rollout_max_fail",
 )  # fmt: skip
 """What the playbooks read of an inventory, beside the variables of the roles."""
+
+NOTHING, REFUSE = "nothing", "refuse"
+_DOES = ("format", "move", "copy", "change", REFUSE, NOTHING)
+"""What a run does with a host, in the order of the summary; a host may have more than one."""
+
+_COPYING = ("precopy", "whole", "final")
+"""The steps of a move that copy state (core/move/move_steps.py)."""
 
 _SHOWN = 4
 """How many changes of a host its line names."""
@@ -62,19 +71,48 @@ def _what(move: Mapping[str, Any], changes: Sequence[Mapping[str, str]]) -> str:
     return f"{_say_move(move)}, and {said}" if move else said
 
 
-def lines(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line a host: its deployment, stage, layout, and what would change or why not.
+def does(host: Mapping[str, Any]) -> tuple[str, ...]:
+    """What would be done with a host: of _DOES."""
+    if host["refusal"]:
+        return (REFUSE,)
+    found = []
+    if "format" in host["disks"]:
+        found.append("format")
+    if host["move"]:
+        copies = any(step["id"] in _COPYING for step in host["move"]["steps"])
+        found.append("copy" if copies and host["move"]["direction"] == "forward" else "move")
+    if host["changes"] and not found:
+        found.append("change")
+    return tuple(found) or (NOTHING,)
 
+
+def _bytes(host: Mapping[str, Any]) -> str:
+    """The bytes that a run copies."""
+    return say_size(host["move"]["bytes"]) if "copy" in does(host) else "-"
+
+
+def lines(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A table, one line a host, and a last line that counts.
+
+    The columns are host, deployment, stage, what would be done, bytes that are copied, and the layout with
+    the changes and the expected downtime, or why not.
     hosts: as for ``stages``, and what a check run announced: ``move``, the part of
-    the plan (empty for none), and ``changes``, the other actions.
+    the plan (empty for none), ``disks``, the actions of its disks, and ``changes``, the other actions.
     """
     stage = stages(hosts)
-    width = max((len(name) for name in hosts), default=0)
-    return [
-        f"{name:<{width}}  {host['deployment']}  {stage[name]:<9}  "
-        + (
-            host["refusal"]
-            or f"{host['layout'] or 'no layout'}: {_what(host['move'], host['changes'])}"
+    rows = [
+        (
+            name, host["deployment"], stage[name], "+".join(does(host)), _bytes(host),
+            host["refusal"] or f"{host['layout'] or 'no layout'}: {_what(host['move'], host['changes'])}",
         )
         for name, host in hosts.items()
+    ]  # fmt: skip
+    head = ("HOST", "DEPLOYMENT", "STAGE", "DOES", "COPIES", "WHAT, AND WHY")
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head) - 1)]
+    table = [
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths)), row[-1]])
+        for row in [head, *rows]
     ]
+    counts = {what: sum(what in does(host) for host in hosts.values()) for what in _DOES}
+    said = ", ".join(f"{what} {count}" for what, count in counts.items() if count)
+    return [*table, f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}: {said or 'none'}"]

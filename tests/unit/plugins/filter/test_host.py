@@ -22,8 +22,10 @@ def test_a_host_whose_plan_has_not_come_to_its_end_is_no_host_with_nothing_to_ch
         "away": "refused", "half": "refused", "good": "canary", "bad": "refused",
     }  # fmt: skip
     assert found["lines"] == [
-        f"away  agnes  refused    not planned: {NOT_PLANNED}",
-        f"half  agnes  refused    not planned: {NOT_PLANNED}",
-        "good  agnes  canary     flat: nothing to change",
-        "bad   agnes  refused    AH022: no",
+        "HOST  DEPLOYMENT  STAGE    DOES     COPIES  WHAT, AND WHY",
+        f"away  agnes       refused  refuse   -       not planned: {NOT_PLANNED}",
+        f"half  agnes       refused  refuse   -       not planned: {NOT_PLANNED}",
+        "good  agnes       canary   nothing  -       flat: nothing to change",
+        "bad   agnes       refused  refuse   -       AH022: no",
+        "4 hosts: refuse 3, nothing 1",
     ]
