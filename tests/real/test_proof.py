@@ -133,6 +133,17 @@ def test_what_runs_since_before_the_mount_is_told_from_what_sees_a_third_thing(
     proof.check_shadowed(found)
 
 
+def test_a_check_run_tells_it_while_the_disk_is_yet_to_be_mounted(
+    layout: Layout, services: dict[str, Any], seeing: Seeing
+) -> None:
+    """One that has the disk since before it was unmounted is right when it is mounted again."""
+    right, third = seeing(""), seeing('mount -t tmpfs other "$0/.."')
+    subprocess.run(["umount", layout.state_dir], check=True)
+    before = seeing("")
+    found = proof.stale(services, {"app": [right, before, third]}, layout, [layout.mounts["state"]])
+    assert found == {layout.state_dir: [before["name"]]}
+
+
 def test_files_that_it_may_have_written_are_named(
     layout: Layout, services: dict[str, Any], seeing: Seeing
 ) -> None:

@@ -15,7 +15,6 @@ from ..core.compose.stack import (
     steps_after_move,
     to_run,
     unknown_profiles,
-    unmounted,
 )
 from ..core.compose.stack_errors import NothingProved
 from ..core.host.errors import NotHealthy
@@ -94,11 +93,8 @@ class Bringer:
 
     def stale(self) -> set[str]:
         """Containers that run since before their disk was mounted, once its mount shadows nothing."""
-        if self.actions.check:
-            missing = [path for path in self.params["mounted"] if not os.path.ismount(path)]
-            if missing:
-                return unmounted(self.found, missing)
-        seen = proof.stale(self.services, self.found, self.layout)
+        missing = [path for path in self.params["mounted"] if not os.path.ismount(path)]
+        seen = proof.stale(self.services, self.found, self.layout, missing)
         proof.check_shadowed(seen)
         return {name for names in seen.values() for name in names}
 

@@ -227,42 +227,26 @@ def needed_by(services: Mapping[str, Any], names: Iterable[str]) -> set[str]:
     return found
 
 
-def unmounted(found: Containers, points: Collection[str]) -> set[str]:
-    """Running containers that mount something at or below mount points that have no disk yet."""
-    return {
-        each["name"]
-        for containers in found.values()
-        for each in containers
-        if each["status"] == "running" and _is_at(each, points)
-    }
-
-
 def run_since_before(
-    containers: Iterable[dict[str, Any]], mounts: Mapping[str, str], to_mount: Collection[str]
+    containers: Iterable[dict[str, Any]], mounts: Mapping[str, str], to_mount: Mapping[str, str]
 ) -> list[str]:
     """Running containers that do not see the disk which the host has, or will have, at a path they mount.
 
-    mounts: mount point -> MAJ:MIN of the host's disks; to_mount: mount points of disks to come.
+    mounts: mount point -> MAJ:MIN of the host's disks; to_mount: the same of disks to come. One that
+    runs since before a disk was unmounted sees it all the time. Where a disk is to come, a container
+    of which nothing is known does not see it.
     Asked in the plan, of what was observed; the run looks again when all disks are mounted.
     """
-    found = set()
+    found, wanted = set(), {**mounts, **to_mount}
     for each in containers:
         for mount in each["mounts"]:
-            if mount["type"] != "bind" or each["status"] != "running":
+            over = [point for point in wanted if is_below(mount["source"], point)]
+            if mount["type"] != "bind" or each["status"] != "running" or not over:
                 continue
-            over = [point for point in mounts if is_below(mount["source"], point)]
-            on = mounts[max(over, key=len)] if over else ""
-            waits = any(is_below(mount["source"], point) for point in to_mount)
-            if waits or (on and mount["seen"] and mount["seen"] != on):
+            point = max(over, key=len)
+            if mount["seen"] != wanted[point] and (mount["seen"] or point in to_mount):
                 found.add(str(each["name"]))
     return sorted(found)
-
-
-def _is_at(container: Container, points: Collection[str]) -> bool:
-    return any(
-        mount["type"] == "bind" and any(is_below(mount["source"], point) for point in points)
-        for mount in container["mounts"]
-    )
 
 
 def step_for(

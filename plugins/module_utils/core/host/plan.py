@@ -69,7 +69,7 @@ def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
 
 def _run_since_before(host: Host, disks: Sequence[DiskPlan]) -> list[str]:
     mounts = {mount["target"]: mount["maj_min"] for mount in host["mounts"]}
-    to_mount = [disk.mount_point for disk in disks if disk.action in ("format", "mount")]
+    to_mount = {d.mount_point: d.maj_min for d in disks if d.action in ("format", "mount")}
     return run_since_before(host["containers"], mounts, to_mount)
 
 

@@ -37,10 +37,20 @@ class Proof:
     """Container -> why nothing of it can be seen."""
 
 
-def disk_numbers(layout: Layout) -> dict[str, str]:
-    """The role of each disk -> MAJ:MIN of what stands at its mount point on the host."""
+NOT_MOUNTED = "none (not mounted)"
+"""In place of the MAJ:MIN of a disk that is to come: nothing that shows is right."""
+
+
+def disk_numbers(layout: Layout, to_mount: Collection[str] = ()) -> dict[str, str]:
+    """The role of each disk -> MAJ:MIN of what stands at its mount point on the host.
+
+    to_mount: mount points without a disk; what they have is NOT_MOUNTED.
+    """
     paths = {"data": layout.mounts["data"], "state": layout.state_dir}
-    return {role: maj_min_of(os.stat(path).st_dev) for role, path in paths.items()}
+    return {
+        role: NOT_MOUNTED if layout.mounts[role] in to_mount else maj_min_of(os.stat(path).st_dev)
+        for role, path in paths.items()
+    }
 
 
 def needs_in(
@@ -55,7 +65,11 @@ def needs_in(
 
 def _wanted(need: Need, numbers: Mapping[str, str], layout: Layout) -> str:
     """MAJ:MIN that must show: that of the disk, or of what the host has at a path on the data disk."""
-    if need.role == "data" and need.source != layout.mounts["data"]:
+    if (
+        numbers[need.role] != NOT_MOUNTED
+        and need.role == "data"
+        and need.source != layout.mounts["data"]
+    ):
         try:
             return maj_min_of(os.stat(need.source).st_dev)
         except OSError:
@@ -138,14 +152,19 @@ def _why_not(services: Mapping[str, Any], container: Mapping[str, Any]) -> str:
     return f"it is {container['status']}"
 
 
-def stale(services: Mapping[str, Any], found: Containers, layout: Layout) -> dict[str, list[str]]:
+def stale(
+    services: Mapping[str, Any], found: Containers, layout: Layout, to_mount: Collection[str] = ()
+) -> dict[str, list[str]]:
     """Mount point -> running containers that see what its mount shadows, and nothing else that is wrong.
 
     They run since before the disk was mounted. A container that sees a third thing is not among
     them: it may hold the disk that was there before, and is told of in the proof.
+
+    to_mount: in a check run, mount points whose disk is yet to be mounted. A container that sees
+    something else there may hold that very disk, since before it was unmounted.
     """
     try:
-        numbers = disk_numbers(layout)
+        numbers = disk_numbers(layout, to_mount)
     except OSError:
         return {}
     result: dict[str, list[str]] = {}
@@ -156,6 +175,8 @@ def stale(services: Mapping[str, Any], found: Containers, layout: Layout) -> dic
         points = set()
         for need, _seen_there, info in bad.values():
             point = _shadowing_mount(need.source, info, layout)
+            if point is None and layout.mounts[need.role] in to_mount:
+                continue
             if point is None:
                 break
             points.add(point)

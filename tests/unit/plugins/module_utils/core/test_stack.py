@@ -12,6 +12,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.compose.stack impo
     left_alone,
     left_behind,
     needed_by,
+    run_since_before,
     say_state,
     selected,
     starts_again,
@@ -266,3 +267,33 @@ def test_a_profile_that_no_service_has_is_said() -> None:
     assert unknown_profiles(services, ["full", "ful"]) == {
         "(profile ful)": "in no compose file; they have profiles full, tls"
     }
+
+
+ON_DATA, ON_STATE, BARE = "8:16", "8:32", "8:1"
+MOUNTED = {"/data": ON_DATA, "/data-state": ON_STATE}
+TO_COME = {"/data": ON_DATA}
+TEST_SINCE_BEFORE: list[Any] = [
+    pytest.param([holds("/data", seen=ON_DATA)], MOUNTED, {}, False, id="sees-it"),
+    pytest.param([holds("/data", seen=BARE)], MOUNTED, {}, True, id="sees-what-is-shadowed"),
+    pytest.param([holds("/data")], MOUNTED, {}, False, id="nothing-known"),
+    pytest.param([holds("/data/x", seen=BARE)], MOUNTED, {}, True, id="below-a-mount-point"),
+    pytest.param([holds("/srv", seen=BARE)], MOUNTED, {}, False, id="elsewhere"),
+    pytest.param([holds("/data", seen=BARE)], {}, TO_COME, True, id="to-come"),
+    pytest.param([holds("/data")], {}, TO_COME, True, id="to-come-and-nothing-known"),
+    pytest.param(
+        [holds("/data", seen=ON_DATA)], {}, TO_COME, False, id="runs-since-before-it-was-unmounted"
+    ),
+    pytest.param(
+        [holds("/data/state/certs", seen=ON_DATA)], TO_COME, {"/data/state": ON_STATE}, True,
+        id="the-inner-one-is-to-come",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mounts", "mounted", "to_mount", "named"), TEST_SINCE_BEFORE)
+def test_who_runs_since_before_a_disk_was_mounted_is_named(
+    mounts: list[Any], mounted: dict[str, str], to_mount: dict[str, str], named: bool
+) -> None:
+    found = run_since_before([app(mounts=mounts)], mounted, to_mount)
+    assert found == (["agnes-app-1"] if named else [])
+    assert run_since_before([app("exited", mounts=mounts)], mounted, to_mount) == []
