@@ -119,7 +119,7 @@ def wait_for(host: Any, question: str) -> None:
 def put_right(host: Any) -> int:
     """How often the host has put .env right so far."""
     journal = host.check_output("journalctl --no-pager --output cat --unit agnes-host-env")
-    return int(journal.count("it is put right"))
+    return int(journal.count("they are put back"))
 
 
 def test_a_host_that_keeps_env_stays_flat_with_the_script_as_it_is(

@@ -57,7 +57,8 @@ def keep_env(
             say(f"{env_path} has the keys of layout {layout.name}")
             return
         say(
-            f"{env_path} was written without layout {layout.name}, in which the disks are: it is put right"
+            f"{env_path} was written without the keys of layout {layout.name}, in which the disks are mounted: they "
+            "are put back"
         )
         actions = Actions(check=False)
         upgrade.bring_to(say, project_dir, LAYOUTS[layout.name], actions)

@@ -108,7 +108,7 @@ def _serve(layout: Layout, env: dict[str, str], project_dir: str, actions: Actio
     docker = engine.client()
     container = caddy.find(engine.containers(docker, PRODUCT_NAME), layout)
     if container is None:
-        return "Caddy does not run with it; it serves it from its next start"
+        return "Caddy does not run; it serves this certificate from its next start"
     served = caddy.keep_served(docker, container, layout, env, project_dir, "", (), actions)
     return f"Caddy serves {served}"
 

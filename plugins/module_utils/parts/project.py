@@ -128,7 +128,7 @@ class ProjectManager:
         files = {name: product[name] for name in named - left - {overlay}}
         for name in chain:
             if name not in files and name != overlay and not os.path.exists(self.path_of(name)):
-                raise NoArtifacts(found=f"the chain names {name}, which is not there")
+                raise NoArtifacts(found=f"compose file {name} is not there")
         values = self.env_values(chain, current)
         stage = Stage(self.docker, self.dir, files, dotenv.upsert(env_before, values))
         if self.moved and self.moved.overlay:

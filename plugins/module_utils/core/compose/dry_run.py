@@ -47,5 +47,5 @@ def recreated(text: str, running: Collection[str]) -> set[str]:
             names.add(words[1])
     silent = sorted(set(running) - told)
     if silent:
-        raise DryRunUnreadable(found=f"no word of '{silent[0]}'")
+        raise DryRunUnreadable(found=f"nothing about container '{silent[0]}'")
     return names

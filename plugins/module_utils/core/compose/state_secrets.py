@@ -118,7 +118,7 @@ def contradictions(seen: Mapping[str, Seen]) -> list[str]:
     """Notes of files whose secret ``.env`` has with another value: containers get that one."""
     return [
         f"{each['path']} has another secret than {key} in .env, which is the one that counts"
-        + ("" if key in _KEY_COUNTS else " until a boot script of the product writes .env anew")
+        + ("" if key in _KEY_COUNTS else " until a boot script of the product rewrites .env")
         for key, each in seen.items()
         if key != VAULT_KEY and each["same"] is False
     ]
@@ -132,7 +132,7 @@ def say(taken: Sequence[str], made: Sequence[str], used: bool, unseen: bool) -> 
     """
     if unseen and made:
         return [
-            f"secrets that .env lacks: taken from state where it has them, else made ({', '.join(made)})"
+            f"secrets that .env lacks: taken from state where it has them, else generated ({', '.join(made)})"
         ]
     sentences = []
     if taken:

@@ -72,8 +72,8 @@ def _upgrade(keeper: Keeper, layout: Layout) -> str:
     if layout.overlay == OLD_OVERLAY or keeper["chain"] or not keeper["old_overlay"]:
         return ""
     return (
-        f"takes no COMPOSE_FILE from .env: its next upgrade starts the stack without {layout.state_dir}; "
-        "update it, or disable its cron line"
+        f"ignores COMPOSE_FILE in .env: its next upgrade starts the stack without {layout.state_dir}; update it, or "
+        "disable its cron line"
     )
 
 
@@ -90,8 +90,8 @@ def _applier(keeper: Keeper, layout: Layout) -> str:
     if layout.state_dir == OLD_STATE or keeper["state_dir"] or not keeper["old_state"]:
         return ""
     return (
-        f"knows no STATE_DIR: a change of the database backend starts the app without {layout.state_dir}; "
-        f"change no backend in layout {layout.name}"
+        f"ignores STATE_DIR: a change of the database backend starts the app without {layout.state_dir}; change no "
+        f"backend in layout {layout.name}"
     )
 
 
@@ -105,7 +105,7 @@ def _backup(keeper: Keeper, layout: Layout) -> str:
     # Through the layout's link it reads the right files.
     if layout.state_dir == OLD_STATE or OLD_STATE in layout.links or keeper["state_dir"]:
         return ""
-    return f"copies {OLD_STATE}, where no state is" if keeper["old_state"] else ""
+    return f"copies {OLD_STATE}, where there is no state" if keeper["old_state"] else ""
 
 
 _WRONG: Mapping[str, Callable[[Keeper, Layout], str]] = {

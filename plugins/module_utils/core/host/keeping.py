@@ -64,13 +64,13 @@ def _boot_note(host: Host, layout: Layout, given_keys: Sequence[Any], keeps: boo
     if found and keeps:
         return [
             *unread,
-            f"{found} writes .env anew at each boot: agnes-host-env puts the keys of the layout back, and nothing else",
+            f"{found} rewrites .env at each boot: agnes-host-env puts the keys of the layout back, and no others",
         ]
     if not found or layout.env() or not given_keys:
         return unread
     return [
         *unread,
-        f"{found} writes .env anew at each boot: what the inventory adds to it is gone until the next run",
+        f"{found} rewrites .env at each boot: the keys that the inventory adds are missing until the next run",
     ]
 
 

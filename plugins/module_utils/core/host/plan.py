@@ -222,7 +222,7 @@ def _layout_and_move(
         end = move.status.source if move.direction == "back" else move.status.target
         return (
             LAYOUTS[asked or end.name],
-            source or "where the move that was interrupted leads",
+            source or "the target of the interrupted move",
             move,
         )
     chosen, source = choose_layout(host, layout, wanted, override)

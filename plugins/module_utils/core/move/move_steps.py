@@ -72,8 +72,8 @@ STEPS: Mapping[str, Step] = {
     for step in (
         Step(
             "intent", "write down the intent, and hold back the product's timers",
-            "they would start or move things in the middle, and a reboot must not end it half-way",
-            "let the timers go, and forget the intent",
+            "they would start or move things in the middle of the move, and a reboot must not end it half-way",
+            "release the timers, and delete the intent",
             # Whether systemd has read it, only the process knows that has told systemd to.
             lambda s: s.begun and not s.facts["open_units"] and "intent" in s.fresh,
         ),
@@ -84,20 +84,20 @@ STEPS: Mapping[str, Step] = {
         ),
         Step(
             "format", "format {device} ({size}, {lost}) as {fstype} labelled agnes-state",
-            "by the path of a new host's disks: recorded first, and never what holds anything",
+            "as for the disks of a new host: recorded first, and only if it is proved blank, or by consent",
             "none is needed: it stays this host's own, and the next try uses it",
             lambda s: s.committed or s.facts["formatted"] == s.uuid,
         ),
         Step(
-            "stage", "mount it where nobody else looks (/run/agnes-host/copy), marked incomplete",
+            "stage", "mount it in private (/run/agnes-host/copy), marked incomplete",
             "a half-made copy is never mounted at the layout's place", "unmount it there",
             lambda s: s.committed or ("stage" in s.fresh and s.facts["staged"] == s.uuid),
         ),
         Step(
-            "nest", "make a directory of root's for it on the data disk, bound to /run/agnes-host/copy, "
-            "marked incomplete",
+            "nest", "make a directory for the copy on the data disk, owned by root and bound to "
+                    "/run/agnes-host/copy, marked incomplete",
             "a half-made copy is never at the layout's place",
-            "unbind it; what is copied stays there for the next try",
+            "unmount /run/agnes-host/copy; what is copied stays there for the next try",
             lambda s: s.committed or ("nest" in s.fresh and s.facts["staged"] == s.copy_uuid),
         ),
         Step(
@@ -108,12 +108,12 @@ STEPS: Mapping[str, Step] = {
         Step(
             "point", "make the mount point {new}, immutable where the filesystem can",
             "nothing can be written to it while its disk is missing",
-            "take it away, and put back the link that was there",
+            "remove it, and put back the link that was there",
             lambda s: s.unmounted(s.new)["kind"] == "directory",
         ),
         Step(
             "fstab", "add the state disk at {new} to /etc/fstab",
-            "whatever happens from here on, a boot finds the state disk", "take the line out",
+            "from here on each boot finds the state disk, whatever happens", "take the line out",
             lambda s: s.trusted and s.new in s.facts["lines"],
         ),
         Step(
@@ -122,12 +122,12 @@ STEPS: Mapping[str, Step] = {
             lambda s: s.mounted(s.new),
         ),
         Step(
-            "idle", "see that nobody but the stack uses the state, and that what comes later can be done",
+            "idle", "check that only the stack uses the state, and that the later steps can be done",
             "found now, it costs no downtime", "none is needed", _proved("idle"),
         ),
         Step(
             "unlist", "take {old} out of /etc/fstab, so that a boot shows what its mount shadows",
-            "that is the state, by decision; the disk's own content is not to be started on",
+            "the shadowed copy is the state, by decision; the stack must not start on the disk's own content",
             "put the line back while the disk is still mounted",
             lambda s: s.committed or s.old not in s.facts["lines"],
         ),
@@ -141,13 +141,14 @@ STEPS: Mapping[str, Step] = {
             "a writer left over would be cut off", "none is needed", _proved("quiet"),
         ),
         Step(
-            "reveal", "unmount {old}: the shadowed state shows, and is what the stack goes back to",
-            "the copy that does not count must not be in anybody's way",
-            "none is needed: what shows is the state, by decision",
+            "reveal", "unmount {old}: the shadowed state is visible then, and a move that goes back starts "
+                      "the stack on it",
+            "the copy that does not count must not be used",
+            "none is needed: what is visible then is the state, by decision",
             lambda s: s.committed or not s.mounted(s.old),
         ),
         Step(
-            "aside", "rename what is on the state disk aside, on the disk itself and root's only",
+            "aside", "set aside what is on the state disk, on the disk itself, readable by root only",
             "it does not count, and is never deleted", "none is needed: it is kept", _proved("aside"),
         ),
         Step(
@@ -173,12 +174,12 @@ STEPS: Mapping[str, Step] = {
             "unmount {new}", lambda s: s.trusted and s.mounted(s.new),
         ),
         Step(
-            "claim", "take {data} from its owner until the start",
-            "uid 999 could rename in it what changes places now", "give it back", _proved("claim"),
+            "claim", "make {data} root's until the start",
+            "uid 999 could rename what is exchanged next", "give it back", _proved("claim"),
         ),
         Step(
-            "put", "let the sealed copy and the link {new} change places, in one rename",
-            "it is there before .env names it", "let them change back",
+            "put", "exchange the sealed copy and the link {new}, in one rename",
+            "it is there before .env names it", "exchange them again",
             # What anybody has put there has no seal of this process.
             lambda s: s.there and (s.committed or "put" in s.fresh),
         ),
@@ -187,21 +188,21 @@ STEPS: Mapping[str, Step] = {
             "the one commit point", "write the old .env again", lambda s: s.committed,
         ),
         Step(
-            "umount", "unmount {old}", "one path only leads to the state",
+            "umount", "unmount {old}", "only one path leads to the state",
             "", lambda s: not s.mounted(s.old),
         ),
         Step(
             "line", "take {old} out of /etc/fstab; a line that is not ours stays as a comment",
-            "no boot shall mount it again", "", lambda s: s.old not in s.facts["lines"],
+            "no boot may mount it again", "", lambda s: s.old not in s.facts["lines"],
         ),
         Step(
-            "retire", "mark what is in {old} as retired",
+            "retire", "mark what is left in {old} as retired",
             "should .env ever name it again, it is not taken for state", "",
             lambda s: s.superseded,
         ),
         Step(
             "place", "rename the directory {old} aside; in its place comes {place}",
-            "readers that do not know STATE_DIR find the state, or fail loudly", "",
+            "readers that do not know STATE_DIR find the state, or fail with an error", "",
             lambda s: s.placed(),
         ),
         Step(
@@ -210,7 +211,7 @@ STEPS: Mapping[str, Step] = {
             lambda s: s.wanted <= s.services and "start" in s.fresh,
         ),
         Step(
-            "unstage", "unmount it from where it was made", "one path only leads to the state", "",
+            "unstage", "unmount the copy from /run/agnes-host/copy", "only one path leads to the state", "",
             lambda s: s.committed and not s.facts["staged"],
         ),
         Step(
@@ -224,7 +225,7 @@ STEPS: Mapping[str, Step] = {
         ),
         Step(
             "marker", "write layout {target} into the marker in {new}",
-            "state tells by itself how it is used", "",
+            "the state itself says in which layout it is", "",
             lambda s: s.facts["marker"] == s.target.name
             and s.facts["roles"].get(s.target.state_dir) == ACTIVE,
         ),
@@ -234,7 +235,7 @@ STEPS: Mapping[str, Step] = {
             lambda s: s.facts["moved"] == s.move_id,
         ),
         Step(
-            "forget", "let systemd read /etc/fstab, let the timers go, forget the intent",
+            "forget", "let systemd read /etc/fstab, release the timers, delete the intent",
             "done", "",
             lambda s: s.facts["moved"] == s.move_id
             and not s.facts["intent"] and not s.facts["held_units"],

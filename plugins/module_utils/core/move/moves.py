@@ -82,8 +82,8 @@ class MovePlan:
         if self.direction == BACK:
             return [
                 *first,
-                f"give up the move to layout {status.target.name}, which has not been committed: "
-                f"everything back to {status.old}, and start what ran before",
+                f"give up the move to layout {status.target.name}, which has not been committed: bring everything "
+                f"back to {status.old}, and start the services that ran before",
             ]
         lines = [
             *first,

@@ -103,7 +103,7 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
     whole = isinstance(content["facts"], dict) and isinstance(parts, list)
     whole = whole and all(isinstance(part, dict) for part in parts)
     if not whole or content["facts_hash"] != hash_of(content["facts"]):
-        raise PlanUnreadable(path=path, found="facts that its facts_hash does not belong to")
+        raise PlanUnreadable(path=path, found="a facts_hash that is not that of its facts")
     if content["target"] not in LAYOUTS:
         raise PlanUnreadable(path=path, found=f"unknown layout '{content['target']}'")
     return content

@@ -47,7 +47,7 @@ def from_image(docker: str, image: str) -> dict[str, File]:
             [docker, "create", "--label", "agnes.host=artifacts", image, "true"], seconds=1800
         )
     except Failed as error:
-        raise NoArtifacts(found=f"image '{image}' can't be had ({error})") from error
+        raise NoArtifacts(found=f"image '{image}' can't be fetched ({error})") from error
     container_id = container.out.strip()
     try:
         # Runs without a module, too, and takes bytes.

@@ -72,9 +72,9 @@ def test_recreated(text: str, running: set[str], expected: set[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("", "no word of 'agnes-app-1'"),
-        ("Everything is up to date\n", "no word of 'agnes-app-1'"),
-        (V2_40.replace("app", "other"), "no word of 'agnes-app-1'"),
+        ("", "nothing about container 'agnes-app-1'"),
+        ("Everything is up to date\n", "nothing about container 'agnes-app-1'"),
+        (V2_40.replace("app", "other"), "nothing about container 'agnes-app-1'"),
         (
             " Container agnes-app-1  Would recreate\n",
             "the line 'Container agnes-app-1 Would recreate'",

@@ -352,9 +352,9 @@ DONE = [
     Case(
         errors.DryRunUnreadable,
         lambda tmp: Compose(docker(tmp, PRINTS.format("app-1", "app-1")), str(tmp)).recreated(["app"]),
-        "AH143: the output of a dry run of Compose can't be read (no word of 'agnes-app-1'), so it is not "
-        "known which containers it would recreate; use a version of Compose that was tested (see AH143 in "
-        "docs/errors.md)",
+        "AH143: the output of a dry run of Compose can't be read (nothing about container 'agnes-app-1'), "
+        "so it is not known which containers it would recreate; use a version of Compose that was tested "
+        "(see AH143 in docs/errors.md)",
     ),
     Case(
         errors.DryRunActed,

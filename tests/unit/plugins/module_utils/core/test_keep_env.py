@@ -83,8 +83,8 @@ def test_flat_is_allowed_beside_a_boot_script_where_the_host_keeps_env() -> None
     plan = make_plan(observed, {"layout": "flat", "keep_env": True})
     assert (plan["refusal"], plan["keep_env"]) == ("", True)
     assert (
-        "note: /usr/local/sbin/agnes-startup.sh (line 3) writes .env anew at each boot: agnes-host-env puts the "
-        "keys of the layout back, and nothing else"
+        "note: /usr/local/sbin/agnes-startup.sh (line 3) rewrites .env at each boot: agnes-host-env puts the "
+        "keys of the layout back, and no others"
     ) in plan["sentences"]
     assert make_plan(observed, {"layout": "flat"})["code"] == "AH009"
 

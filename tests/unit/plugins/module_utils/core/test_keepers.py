@@ -23,14 +23,14 @@ FIXED = "docker compose -f docker-compose.yml -f docker-compose.host-mount.yml u
 
 # Keeper, what its script has, and what is said of it in flat: a part of the sentence, or nothing.
 TEST_FLAT: list[tuple[str, str, str]] = [
-    ("upgrade", "COMPOSE_FILES=(\n docker-compose.host-mount.yml\n)\n", "takes no COMPOSE_FILE from .env"),
+    ("upgrade", "COMPOSE_FILES=(\n docker-compose.host-mount.yml\n)\n", "ignores COMPOSE_FILE in .env"),
     ("upgrade", "COMPOSE_FILE=$(read COMPOSE_FILE)\n# docker-compose.host-mount.yml\n", ""),
     ("upgrade", ". scripts/ops/agnes-compose-file.sh\nagnes_resolve_compose_file /opt/agnes\n", ""),
     ("TLS rotation", f"CERT_DIR=$STATE_DIR/certs\n{FIXED}", "while Caddy is stopped it fails"),
     ("TLS rotation", "CERT_DIR=$STATE_DIR/certs\ndocker compose kill caddy\n", ""),
     ("state applier", f"FLAG=/data/state/db-state-target.flag\n{FIXED}", "change no backend in layout flat"),
     ("state applier", "STATE_DIR=${STATE_DIR:-/data/state}\n", ""),
-    ("state applier", "# STATE_DIR is not known here\nFLAG=/data/state/x\n", "knows no STATE_DIR"),
+    ("state applier", "# STATE_DIR is not known here\nFLAG=/data/state/x\n", "ignores STATE_DIR"),
     ("watchdog", "N=$(find /data/state -maxdepth 1 -name '*.discarded.*')\n", "a discarded WAL is not reported"),
     ("watchdog", "find '/data/state' -name x\n", "find follows no link"),
     ("watchdog", "find /data/state/ -name x\n", ""),
@@ -92,6 +92,6 @@ def test_a_boot_that_writes_env_anew_is_named_where_the_layout_outlives_it() -> 
     assert not any("boot" in note for note in make_plan(host, {})["notes"])
     (note,) = make_plan(host, {"given_keys": ["DOMAIN"]})["notes"]
     assert note == (
-        "/etc/rc.local (line 3) writes .env anew at each boot: what the inventory adds to it is gone "
-        "until the next run"
+        "/etc/rc.local (line 3) rewrites .env at each boot: the keys that the inventory adds are "
+        "missing until the next run"
     )

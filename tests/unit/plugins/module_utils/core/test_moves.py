@@ -185,8 +185,8 @@ def test_no_step_of_a_plan_formats_or_copies(source: Layout, target: Layout) -> 
 def test_a_plan_back_says_what_it_gives_up() -> None:
     plan = MovePlan(begun(NESTED, FLAT), "back", (("intent", "back"),))
     assert plan.sentences() == [
-        "give up the move to layout flat, which has not been committed: everything back to "
-        "/data/state, and start what ran before"
+        "give up the move to layout flat, which has not been committed: bring everything back to "
+        "/data/state, and start the services that ran before"
     ]
     assert plan.downtime == "none"
 

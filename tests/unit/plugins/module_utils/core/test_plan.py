@@ -359,7 +359,7 @@ def test_the_products_tools_are_replaced_where_that_is_asked_for_and_their_fault
     observed = {**flat_host(), "keepers": {"upgrade": keeper}}
     kept = make_plan(observed, {"wanted": "flat"})
     assert kept["host_tools"] == ""
-    assert "takes no COMPOSE_FILE from .env" in kept["sentences"][-1]
+    assert "ignores COMPOSE_FILE in .env" in kept["sentences"][-1]
     replaced = make_plan(observed, {"wanted": "flat", "host_tools": True})
     assert replaced["host_tools"] == "install"
     assert (

@@ -153,7 +153,8 @@ TEST_PLANNED: list[Any] = [
             record={"format": 1, "disks": {"state": {"uuid": "u-state", "phase": "formatted"}}},
         ),
         {"layout": "flat"},
-        [f"secrets that .env lacks: taken from state where it has them, else made ({JWT}, {SESSION}, {SCHEDULER})"],
+        [f"secrets that .env lacks: taken from state where it has them, else generated ({JWT}, {SESSION}, "
+         f"{SCHEDULER})"],
         id="not-mounted-yet",
     ),
     pytest.param(
@@ -164,7 +165,7 @@ TEST_PLANNED: list[Any] = [
     pytest.param(
         flat_host(secrets=secrets(*GENERATED, DISPATCHER, DISPATCHER_PG_PASSWORD=OTHER)), {},
         [f"note: /data-state/dispatcher-pg-password has another secret than {DISPATCHER} in .env, which is "
-         "the one that counts until a boot script of the product writes .env anew"],
+         "the one that counts until a boot script of the product rewrites .env"],
         id="one-that-a-boot-would-change",
     ),
     pytest.param(
