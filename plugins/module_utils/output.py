@@ -21,7 +21,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
         """End well with ``values``, which have no secret by the way in which they are made.
 
         Ansible hides the values of secret options wherever their characters turn up, also inside of a
-        word: a secret ``flat`` or ``8`` would change paths and numbers on which decisions hang.
+        word: a secret ``flat`` or ``8`` would change paths and numbers that decisions depend on.
         """
         secret = {name for name, option in self.argument_spec.items() if option.get("no_log")}
         shown = {name: value for name, value in self.params.items() if name not in secret}

@@ -36,7 +36,7 @@ options:
   data_device:
     description:
       - The disk for data, as it was given to M(agnes.host.observe). The runner observes the host again
-        before a move begins, and refuses when what the plan hangs on has changed.
+        before a move begins, and refuses when what the plan depends on has changed.
     type: str
     default: ""
   state_device:

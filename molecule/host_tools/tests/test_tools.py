@@ -276,7 +276,7 @@ def test_the_products_own_give_way_when_that_is_asked_for_and_come_back(
     )
     wanted = {name: {**facts, "agnes_compose_host_tools": True}}
     check = play("host_tools-check", wanted, "--check")
-    assert f"in place of {script}, which are kept aside" in " ".join(check.stdout.split())
+    assert f"in place of {script}, which are set aside" in " ".join(check.stdout.split())
     announced = records.actions(records.read("host_tools-check", "site"), name, check=True)
     done = play("host_tools-true", wanted)
     assert done.returncode == 0, done.stdout

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Having the tools on the host with their units, in place of the product's; and taking them away again.
 
-What they replace is kept aside and recorded before it is replaced, so a run that is cut off goes on.
+What they replace is set aside and recorded before it is replaced, so a run that is cut off goes on.
 """
 
 from __future__ import annotations

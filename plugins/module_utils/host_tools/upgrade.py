@@ -45,15 +45,15 @@ from . import install
 from .turn import UPGRADE_LOCK, environment, layout_soon, turn
 
 MEMORY = f"{ledger.FOLDER}/upgrade.json"
-"""What is being tried, and which images were tried in vain."""
+"""What is being tried, and which images did not come up."""
 PRE_MIGRATE = "system.duckdb.pre-migrate"
 DISK_SECONDS, PULL_SECONDS, UP_SECONDS = 60.0, 1800.0, 600
 _ILL = (NotHealthy, NotUp, NothingProved, CaddySilent)
-"""What the image may be the cause of; a wrong disk, for one, it is not."""
+"""Failures that the image may have caused; a wrong disk is not one of them."""
 
 
 class Project(ProjectManager):
-    """The project with the secrets that it has: a tool makes none, whoever took them out of ``.env``."""
+    """The project with the secrets that it has: a tool never makes one, also where ``.env`` lacks it."""
 
     def secrets(self, current: dict[str, str], given: dict[str, str]) -> dict[str, str]:
         """None."""
@@ -168,7 +168,7 @@ class Tick:
         run([self.docker, "tag", image_id, image])
 
     def keep_from(self, images: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-        """Those of the new images that were tried in vain; their names mean the running ones again."""
+        """Those of the new images that did not come up before; their names mean the running ones again."""
         known = self.memory.get("rejected") or {}
         rejected = {name: (old, new) for name, (old, new) in images.items() if new in known}
         for name, (old, _new) in rejected.items():
@@ -252,7 +252,7 @@ class Tick:
 
 
 def bring_to(say: Callable[[str], None], directory: str, layout: Layout, actions: Actions) -> None:
-    """Publish the project in a layout, whatever ``.env`` names, and bring the stack to it."""
+    """Publish the project in a layout, whatever ``.env`` names, and recreate what that changes."""
     tick = Tick(say, directory, again=False)
     services = tick.project(layout, actions)["services"]
     tick.env, tick.docker = environment(directory), engine.client()
@@ -267,7 +267,7 @@ def upgrade(
     project_dir: str = PROJECT_DIR,
     lock: str = UPGRADE_LOCK,
 ) -> None:
-    """One tick. again: also images that were tried in vain. Raises NotNow, a Refusal, Failed or OSError."""
+    """One tick. again: also images that did not come up before. Raises NotNow, a Refusal, Failed or OSError."""
     with turn(0.0, lock):
         if KEPT in record.load():
             put_back = Actions(check=False)

@@ -23,7 +23,7 @@ from .common import remember_left_stopped
 from .context import MoveContext
 
 BOOT_SECONDS = 90.0
-"""How long a disk is waited for when a boot goes on with a move; where a run asks, it tells instead."""
+"""How long a move that goes on after a boot waits for a disk; a run does not wait, but refuses."""
 
 
 def _shown(places: list[str]) -> dict[str, str]:
@@ -53,7 +53,7 @@ def _to_mount(move: MoveContext, status: MoveStatus) -> list[tuple[str, str]]:
 
 
 def _clear(move: MoveContext) -> None:
-    """Take away what the boot has started on the unmounted mount points: a container keeps what it has seen."""
+    """Remove the containers that the boot has started on unmounted mount points: they would not see the mounts."""
     if not move.project.running():
         return
     move.say(

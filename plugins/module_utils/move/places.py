@@ -98,7 +98,7 @@ def _say(directory: int, name: str) -> str:
 
 
 def _free(aside: int, name: str) -> None:
-    """Let a name be free among the things set aside: a link of ours goes, anything else is renamed."""
+    """Make a name free among the things set aside: a link of ours is removed, anything else is renamed."""
     if _is_ours(aside, name):
         os.unlink(name, dir_fd=aside)
     elif _kind(aside, name) != "absent":
@@ -188,7 +188,7 @@ def made_aside(parent: str, name: str) -> int:
 
 
 def _trade(name: str, directory: int, other: str, elsewhere: int) -> None:
-    """Let two names change places in one rename, or the first take the other one where that is free."""
+    """Exchange two names in one rename, or rename the first to the other where that is free."""
     if _kind(elsewhere, other) == "absent":
         kernel.rename_new(name, directory, other, elsewhere)
     else:

@@ -40,11 +40,11 @@ TRIES = 3
 """How often the way forward is tried after the commit, before the run gives up for now."""
 
 _ERRORS = (Exception,)
-"""All of them: what uid 999 lays in the way may raise what nobody thought of, and the stack is down."""
+"""All errors: uid 999 may cause one that nobody thought of, and the stack is down."""
 
 
 class StepFailed(Exception):
-    """A step did not come about."""
+    """A step failed."""
 
     def __init__(self, step: str, error: Exception, committed: bool) -> None:
         self.step = step

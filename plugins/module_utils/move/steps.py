@@ -59,7 +59,7 @@ def _intent(move: MoveContext) -> None:
 
 
 def _forget(move: MoveContext) -> None:
-    """The intent goes last: until then a crash is taken up again."""
+    """The intent is deleted last: until then a move goes on after a crash."""
     units.let_go()
     units.reload()
     ledger.remove(ledger.INTENT)
@@ -250,7 +250,7 @@ def leave_stopped(move: MoveContext, say: Callable[[str], None]) -> None:
 
 
 def _stop_undo(move: MoveContext) -> None:
-    """No start but on what is state now: the disk or directory of before, where it was before."""
+    """Start only on what is state now: the old disk or directory, at its old place."""
     if move.kind.state_was == SHADOWED:
         try:
             list_what_shows(move)

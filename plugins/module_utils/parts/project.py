@@ -177,7 +177,7 @@ class ProjectManager:
     def pulled_along(self, changed: set[str], project: Proved) -> set[str]:
         """Services that Compose makes anew because one of ``changed``, on which they depend, is.
 
-        Whether it does so hangs on its version, so it is asked: by a dry run of the project of now with
+        Whether it does so depends on its version, so it is asked: by a dry run of the project of now with
         a label at ``changed``. What they have after the move may be what they run with now, and was
         written into .env since.
         """

@@ -29,7 +29,7 @@ def version_of(text: str) -> tuple[int, ...]:
 
 
 def unsuitable(engine: Engine) -> Optional[tuple[str, str]]:
-    """What the engine is and why that is wrong here, or None."""
+    """What kind of engine it is and why that kind is wrong here, or None."""
     if engine["platform"] == "Podman":
         return "podman", "restart policies do not outlive a boot and Compose is not all there"
     if "/snap/" in f"{engine['docker']}/" or engine["root_dir"].startswith("/var/snap/"):

@@ -78,9 +78,9 @@ def schema_is_as_before(backend: str, before: Sign, after: Sign) -> bool:
 
 
 def unfinished(memory: Mapping[str, Any]) -> str:
-    """What upgrades have left to be known, for people; empty where all is well.
+    """What earlier upgrades have left that somebody should know, for people; empty where all is well.
 
-    memory: ``trying``, images that are being tried, and ``rejected``, those that were tried in vain.
+    memory: ``trying``, images that are being tried, and ``rejected``, those that did not come up.
     """
     if memory.get("trying"):
         return "an upgrade is at work, or was cut off: the next one ends it"

@@ -133,7 +133,7 @@ _LIVE = (
     "file has vanished: ", "No data available (61)", "No such file or directory (2)",
     "failed verification -- update discarded.",
 )  # fmt: skip
-"""Said of a file that went, or became shorter, while it was copied; the last when it did so twice."""
+"""What rsync prints of a file that went, or became shorter, while it was copied; the last when it did so twice."""
 _PARTIAL, _VANISHED = 23, 24
 _NO_CAUSE = ("rsync error:", "rsync warning:", "IO error encountered -- skipping file deletion")
 

@@ -66,7 +66,7 @@ def stalled(rounds: Sequence[Round]) -> int:
 
 
 def decide(rounds: Sequence[Round], budget_seconds: float) -> Decision:
-    """Whether to end the copying that the stack runs through. Ends always, after MAX_ROUNDS at most."""
+    """Whether to end the rounds of copying while the stack runs. They always end, after MAX_ROUNDS at most."""
     if not rounds:
         return Decision(False, "nothing is copied yet", float("inf"))
     seconds = rest_seconds(rounds)

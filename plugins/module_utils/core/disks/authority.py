@@ -88,7 +88,7 @@ def compared(found: Sequence[Found]) -> tuple[dict[str, int], list[str], int]:
 
 
 def digest(shadow: Shadow) -> str:
-    """A few letters for the evidence; numbers of a copy that containers write to are not in it."""
+    """A short hash of the evidence; numbers of a copy that containers write to are not in it."""
     copies = [shadow["mounted"], shadow["shadowed"]]
     moving = any(copy and is_used(copy) for copy in copies)
     facts: list[object] = [shadow["trouble"], {} if moving else shadow["counts"]]

@@ -21,7 +21,7 @@ MOUNTABLE = ("ext4", "xfs")
 """Filesystems that are mounted as they are, with consent."""
 
 EPHEMERAL, REMOVABLE, ROTATIONAL = "ephemeral", "removable", "rotational"
-"""Traits of a disk that its place in a plan should make one think of."""
+"""Traits of a disk for which the plan has a note."""
 
 NO_IDENTITY = "none"
 """Identity of a disk that nothing tells from others: loop devices, plain virtio."""
@@ -65,7 +65,7 @@ def kernel_name_note(role: str, named: str, device: Device) -> list[str]:
 
 
 def traits_note(role: str, device: Device) -> list[str]:
-    """A note where a disk is of a kind that is no place for state."""
+    """A note where a disk is of a kind that is bad for state."""
     if role != "state" or not device["traits"]:
         return []
     lost = (

@@ -114,7 +114,7 @@ def sentences(decision: str, recorded: Mapping[str, Any], scripts: Sequence[str]
     """What the plan says of it. scripts: those of the product that are on the host."""
     there, names = KEPT in recorded, "agnes-auto-upgrade and agnes-tls-rotate"
     if decision == INSTALL and not there:
-        instead = f", in place of {' and '.join(scripts)}, which are kept aside" if scripts else ""
+        instead = f", in place of {' and '.join(scripts)}, which are set aside" if scripts else ""
         return [f"install {names} with their timers{instead}"]
     if decision == REMOVE:
         return [f"remove {names}, and put back what they have replaced"]

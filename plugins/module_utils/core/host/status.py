@@ -46,7 +46,7 @@ class Status(TypedDict):
     move: str
     """The move that is not ended, for people; empty for none."""
     upgrade: str
-    """What upgrades have left to be known, for people; see core/upgrade.unfinished."""
+    """What earlier upgrades have left that somebody should know; see core/compose/upgrade.unfinished."""
     engine: str
     """Why the containers are not known; empty where they are."""
     containers: Sequence[Service]

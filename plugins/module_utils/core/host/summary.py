@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said at the end of a run, for someone tired."""
+"""The summary at the end of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHOWN = 12
 
 
 _MOVE = "move: "
-"""With what each step of a move begins among the actions; the plan has shown them all."""
+"""How the actions of a move's steps begin; the plan has shown all of these."""
 
 
 def _changes(actions: Sequence[Mapping[str, str]], check: bool) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making text of what came from a host: names in its filesystems are bytes, and may be any.
+"""Making printable text of what came from a host: names in its filesystems may have any bytes.
 
 Python reads a byte that is not UTF-8 as a lone surrogate, so that it can be written back as
 it came. No JSON may hold one: Ansible can't read the answer of a module that does.
@@ -29,7 +29,7 @@ def _escape(match: re.Match[str]) -> str:
 def shown(text: str) -> str:
     r"""``text`` for output: a byte that is not UTF-8 as ``\xff``, a control character as its escape.
 
-    Lines and tabs stay. The same for all that is text already, and done twice as done once.
+    Lines and tabs stay. Text that is fine already stays as it is, so it may be called twice.
     """
     return _ODD.sub(_escape, text)
 
@@ -56,7 +56,7 @@ def clean(value: Any) -> Any:
 HIDDEN = "(hidden)"
 """What is shown in place of a secret's value."""
 _SHORTEST = 4
-"""Of fewer characters there is nothing to guard, and hiding them would make holes in words."""
+"""Shorter values are not hidden: they would be found inside of other words."""
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:

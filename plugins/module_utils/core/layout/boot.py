@@ -109,7 +109,7 @@ def say(script: BootScript) -> str:
 
 
 def check_boot(host: Host, layout: Layout, boot_script: str = "", keep_env: bool = False) -> None:
-    """Raise when the layout hangs on keys of ``.env`` that a boot would take away.
+    """Raise when the layout depends on keys of ``.env`` that a boot would take away.
 
     keep_env: whether the host puts them back by itself.
     """

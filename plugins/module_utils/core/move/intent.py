@@ -3,7 +3,7 @@
 
 The plan says what is to be moved (the fields without a default), a run adds how it asks for it,
 and the move's runner what it finds as it begins and goes on. Whatever can't be read whole is
-refused: a field that is missing would be taken for one that says nothing.
+refused: a missing field would count as an empty one.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class MoveIntent:
     direction: str
     """forward, or back while a move that has not been committed is given up."""
     facts: dict[str, str]
-    """The hashes that the plan hangs on (core/move/plan_facts.py); none for a move that has begun."""
+    """The hashes that the plan depends on (core/move/plan_facts.py); none for a move that has begun."""
 
     request: str = ""
     """Id of the run's request; the result names it."""

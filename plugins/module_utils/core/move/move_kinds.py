@@ -58,7 +58,7 @@ class Kind:
     says: Callable[[MoveStatus], str]
     """What becomes of the bytes, for people."""
     downtime: Callable[[MoveStatus], str]
-    """What comes to the time of the stop and the start, for people."""
+    """What is added to the time of the stop and the start, for people."""
     once_shown: str = ""
     """Of a kind where state is shadowed: the kind that it is where the disk is not mounted over it any more."""
 
@@ -138,7 +138,7 @@ def _shadowed_bytes(status: MoveStatus) -> int:
 def _says_promote(status: MoveStatus) -> str:
     return (
         f"{say_size(_shadowed_bytes(status))} that the mount shadows are copied to {status.disk['device']} while the "
-        "stack is down; what is on the disk now is renamed aside there, and the directory kept aside"
+        "stack is down; what is on the disk now is set aside there, and so is the directory"
     )
 
 
@@ -227,7 +227,7 @@ COPY = Kind(
     disk=blank_disk,
     intact=_directory_shows, there=_disk_at_new,
     superseded=lambda status: not _is_directory(status),
-    says=lambda status: _says_copy(status, "the data disk", "", "the old directory is kept aside"),
+    says=lambda status: _says_copy(status, "the data disk", "", "the old directory is set aside"),
     downtime=_rest_to_copy,
 )  # fmt: skip
 """State is copied from a directory of the data disk to a state disk."""

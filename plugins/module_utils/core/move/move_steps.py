@@ -27,7 +27,7 @@ POINTS = ("point", "put")
 """Steps whose undo writes to the directory that holds a mount point."""
 
 COMMIT = "commit"
-"""The step that decides: an error up to it leads back, one after it leads on."""
+"""The step that decides: after an error up to it a move goes back, after a later one it goes on."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _say_lost(status: MoveStatus) -> str:
 
 
 def _proved(step: str) -> Callable[[MoveStatus], bool]:
-    """For a step that leaves no trace: this process has done it, or the commit lies behind it."""
+    """For a step that leaves no trace: this process has done it, or the move is committed."""
     return lambda status: status.committed or step in status.fresh
 
 

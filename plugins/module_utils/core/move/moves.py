@@ -55,7 +55,7 @@ class MovePlan:
     """forward, or back when a move that has not been committed is given up."""
     steps: tuple[tuple[str, str], ...]
     facts: Mapping[str, str] = field(default_factory=dict)
-    """The hashes that it hangs on; none for a move that has begun, which has changed them itself."""
+    """The hashes that it depends on; none for a move that has begun, which has changed them itself."""
     left_stopped: tuple[str, ...] = ()
     """Services that do not run now, and will not after the move."""
     starts: tuple[str, ...] = ()
@@ -153,7 +153,7 @@ def check_movable(status: MoveStatus) -> None:
 
 
 def _check_can_be_done(status: MoveStatus) -> None:
-    """What the steps after the stop, and after the commit, will need. Once committed it is their own matter."""
+    """What the steps after the stop, and after the commit, will need. After the commit the steps ask themselves."""
     if status.committed:
         return
     for path, why in sorted(status.facts["blocked"].items()):
@@ -271,7 +271,7 @@ def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
 
 
 def _late(host: Host, status: MoveStatus) -> tuple[tuple[str, str], ...]:
-    """What the runner mounts first. Raises what it would raise."""
+    """What the runner mounts first. Raises the same refusals as the runner."""
     intent = intent_in(host["moving"])
     data_uuid = intent.data_uuid if intent else ""
     data, attached = status.source.mounts["data"], [d["filesystem"] for d in host["devices"]]

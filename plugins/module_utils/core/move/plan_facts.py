@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts that the plan of a move hangs on, as hashes: equal for as long as the plan holds.
+"""The facts that the plan of a move depends on, as hashes: equal for as long as the plan holds.
 
 What changes by itself is in none of them: logs, times, ids and health of containers, how much
 room is used, in which order things are listed, which name the kernel gives a disk.

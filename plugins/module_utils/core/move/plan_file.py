@@ -29,7 +29,7 @@ _SAID_OF_DISKS = ("target", "kind", "disks", "facts")
 """What such a file has."""
 
 _DISK = ("action", "fstype", "identity", "lost", "mount_point", "uuid")
-"""What is meant by a disk that is written to, whatever the kernel calls it."""
+"""What tells a disk that is written to, whatever the kernel calls it."""
 
 MADE = ("format", "mount")
 """Actions for which a plan of disks is worth a file."""
@@ -60,7 +60,7 @@ class Given:
 
     @property
     def facts_hash(self) -> str:
-        """The hash over the facts that it hangs on."""
+        """The hash over the facts that it depends on."""
         return str(self.content["facts_hash"])
 
 
@@ -144,7 +144,7 @@ def _meant(move: Mapping[str, Any]) -> dict[str, Any]:
 def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
     """Raise a Refusal unless ``move``, planned from what was observed now, is that very plan.
 
-    A move that was begun with this plan and interrupted is gone on with.
+    A move that was begun with this plan and interrupted goes on.
     """
     if plan.applied:
         return

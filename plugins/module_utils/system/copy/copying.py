@@ -142,7 +142,7 @@ class Copy:
     """Told at most once a second how far a pass is."""
     options: Sequence[str] = core.OPTIONS
     entries: int = 0
-    """In the source, as found by the last pass: how much a pass may delete hangs on it."""
+    """In the source, as found by the last pass: how much a pass may delete depends on it."""
     rounds: list[Round] = field(default_factory=list)
 
     def check_room(self) -> Totals:

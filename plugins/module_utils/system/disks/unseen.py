@@ -2,7 +2,7 @@
 """Looking into a filesystem that is not mounted, without mounting it anywhere and without a write.
 
 The kernel mounts it read-only and without a replay of its journal, and in no namespace: no
-process sees it, nothing can go wrong with a mount point, and it is gone with the descriptor.
+process sees it, no mount point is involved, and it is gone with the descriptor.
 An ext4 that has deleted files to clean up is not looked into: the kernel does that at each mount,
 a read-only one too.
 After a power cut, names that only the journal has are not seen: what is found proves, what is not

@@ -125,7 +125,7 @@ def _rename(source: str, source_fd: int, target: str, target_fd: int, flags: int
 
 
 def exchange(left: str, left_fd: int, right: str, right_fd: int) -> None:
-    """Let two names change places in one step: at no moment is either missing."""
+    """Exchange two names in one step: at no moment is either missing."""
     _rename(left, left_fd, right, right_fd, _RENAME_EXCHANGE)
 
 

@@ -56,7 +56,7 @@ def test_the_plan_says_all_before() -> None:
     assert plan["sentences"][0] == (
         "move state from /data/state (layout nested) to /data-state (layout flat): 10 MiB in 12 "
         "files are copied from the data disk to /dev/sdc, in up to 5 rounds while the stack runs; the "
-        "old directory is kept aside"
+        "old directory is set aside"
     )
     said = "\n".join(plan["sentences"])
     assert "format /dev/sdc (16 GiB, blank) as ext4 labelled agnes-state" in said

@@ -363,7 +363,7 @@ def test_the_products_tools_are_replaced_where_that_is_asked_for_and_their_fault
     replaced = make_plan(observed, {"wanted": "flat", "host_tools": True})
     assert replaced["host_tools"] == "install"
     assert (
-        replaced["sentences"][-1] == f"{TOOLS}, in place of {keeper['path']}, which are kept aside"
+        replaced["sentences"][-1] == f"{TOOLS}, in place of {keeper['path']}, which are set aside"
     )
     formatted = {
         **observed,

@@ -270,7 +270,7 @@ def test_who_gets_the_tools(
 def test_the_plan_says_it_once() -> None:
     assert sentences(INSTALL, {}, ["/a", "/b"]) == [
         "install agnes-auto-upgrade and agnes-tls-rotate with their timers, in place of /a and /b, which are "
-        "kept aside"
+        "set aside"
     ]
     assert sentences(INSTALL, {core.KEPT: {}}, ["/a"]) == []
     assert sentences(LEAVE, {}, ["/a"]) == []
