@@ -42,6 +42,4 @@ def say(state: str) -> str:
 
 def how_to_lift(path: str) -> str:
     """The command that makes it an ordinary directory again."""
-    return (
-        f"'chattr -i {path}' makes it an ordinary directory again, while nothing is mounted there"
-    )
+    return f"'chattr -i {path}' while nothing is mounted there lifts it"
