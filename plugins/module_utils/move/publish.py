@@ -8,12 +8,12 @@ host that has it already is asked nothing else.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..system.host import durable
@@ -66,21 +66,30 @@ WantedBy=multi-user.target
 
 
 PREFIX = __name__.rpartition(".move.")[0]
-
+_TOP = os.path.dirname(os.path.dirname(__file__))
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, 0)
+"""The last is a zip file's."""
 
 _IMPORT = re.compile(r"^[ \t]*from (\.+)([\w.]*) import (\([^)]*\)|[^\n(]+)", re.MULTILINE)
 _NAME = re.compile(r"(?:^|,)\s*(\w+)")
 
 
-def _spec(name: str) -> Optional[ModuleSpec]:
-    """Where a module of ours is, found without running it; None for a name that is none of a module."""
-    folders = name[len(PREFIX) + 1 :].split(".")[:-1]
-    return PathFinder.find_spec(name, [os.path.join(sys.modules[PREFIX].__path__[0], *folders)])
+def _source(name: str) -> Optional[tuple[str, str]]:
+    """Path and text of a module of ours; None for a name that is none of a module.
 
-
-def _source(spec: ModuleSpec) -> str:
-    loader: Any = spec.loader
-    return str(loader.get_source(spec.name) or "") if loader else ""
+    The loader that brought this file reads the others. To ask it for the module itself would, in a
+    zip file, compile that.
+    """
+    spec = sys.modules[__name__].__spec__
+    loader: Any = spec.loader if spec else None
+    inside = name[len(PREFIX) + 1 :].replace(".", "/")
+    for path in (f"{inside}.py", f"{inside}/__init__.py"):
+        try:
+            return path, str(loader.get_data(os.path.join(_TOP, path)), "utf-8")
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+    return None
 
 
 def _needs(name: str, text: str) -> set[str]:
@@ -98,7 +107,7 @@ def _needs(name: str, text: str) -> set[str]:
 def sources() -> dict[str, str]:
     """Path -> text of all that the command needs, and of nothing else that came with this process.
 
-    So whichever module publishes it, on one host it is one and the same version.
+    So whichever module publishes it, on one host it is one and the same version. Raises OSError.
     """
     found: dict[str, str] = {}
     left = {f"{PREFIX}.move.command"}
@@ -106,14 +115,14 @@ def sources() -> dict[str, str]:
     while left:
         name = left.pop()
         seen.add(name)
-        spec = _spec(name)
-        if spec is None:
+        source = _source(name)
+        if source is None:
             # A name in a module, and none of a module.
             continue
-        text, path = _source(spec), name[len(PREFIX) + 1 :].replace(".", "/")
-        is_package = spec.submodule_search_locations is not None
-        found[f"{path}/__init__.py" if is_package else f"{path}.py"] = text
-        left |= _needs(f"{name}.__init__" if is_package else name, text) - seen
+        path, text = source
+        found[path] = text
+        inside = f"{name}.__init__" if path.endswith("/__init__.py") else name
+        left |= _needs(inside, text) - seen
     return found
 
 

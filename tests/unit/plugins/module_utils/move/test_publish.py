@@ -19,9 +19,13 @@ from ansible_collections.agnes.host.plugins.module_utils.move import publish
 MODULE_UTILS = Path(publish.__file__).parents[1]
 FOLDERS = ("ansible_collections", "agnes", "host", "plugins", "module_utils")
 LOOK = f"""
-import json, sys
+import builtins, json, sys
 from {publish.__name__} import PREFIX, sources
-print(json.dumps([sources(), [name[len(PREFIX) + 1:] for name in sys.modules if name.startswith(PREFIX + ".")]]))
+compiles = builtins.compile
+builtins.compile = lambda *what, **how: sys.exit("something was compiled")
+found = sources()
+builtins.compile = compiles
+print(json.dumps([found, [name[len(PREFIX) + 1:] for name in sys.modules if name.startswith(PREFIX + ".")]]))
 """
 
 
