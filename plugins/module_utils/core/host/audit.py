@@ -17,11 +17,11 @@ from ..disks.disks import mounted_at
 from ..disks.elsewhere import LEFT
 from ..disks.guards import FILLED, UNKNOWN, WRITABLE
 from ..layout.choice import current_layout
-from ..layout.layouts import Layout
+from ..layout.layouts import CERTIFICATES, Layout
 from ..layout.tree import AGNES_UID
 from ..move.moves import interrupted
 from ..move.plan_file import MADE
-from .errors import Refusal
+from .errors import Refusal, WrongDiskInContainer
 from .facts import Elsewhere, Host, Upkeep
 from .keepers import keeper_notes
 from .parts import CADDY, PROJECT, STACK, TREE
@@ -237,6 +237,10 @@ def _of_guards(host: Host) -> Iterable[Finding]:
             )
 
 
+_RECREATE = "to recreate"
+"""What a part says of a service that is up and differs from its files."""
+
+
 def _of_parts(host: Host, layout: Optional[Layout]) -> Iterable[Finding]:
     """What each part of a run says of the host as it is; of one without state only refusals."""
     parts = host["parts"]
@@ -252,7 +256,7 @@ def _of_parts(host: Host, layout: Optional[Layout]) -> Iterable[Finding]:
         elif part["unknown"]:
             yield COULD_NOT_LOOK.found(what=what, found=part["unknown"])
         for action in part["actions"] if layout else ():
-            if name == STACK and parts[PROJECT]["actions"] and action["before"] == "to recreate":
+            if name == STACK and parts[PROJECT]["actions"] and action["before"] == _RECREATE:
                 # A run would do that because of what it writes before.
                 continue
             yield _of_action(host, name, action)
@@ -267,7 +271,9 @@ def _of_action(host: Host, part: str, action: Mapping[str, str]) -> Finding:
             **said
         )
     if part == STACK:
-        return SERVICE.found(service=action["what"], found=action["before"])
+        # It runs, with what the files had before.
+        level = WARNING if action["before"] == _RECREATE else ERROR
+        return SERVICE.found(level, service=action["what"], found=action["before"])
     return SERVED.found(service=action["what"], found=action["before"])
 
 
@@ -282,7 +288,7 @@ def _of_certificate(host: Host, upkeep: Upkeep, layout: Layout) -> Iterable[Find
     left = upkeep["certificates"].get(layout.state_dir)
     if placed and left is not None and left < CERTIFICATE_WARNS:
         level = ERROR if left < CERTIFICATE_IS_LATE else WARNING
-        path = f"{layout.state_dir}/certs"
+        path = f"{layout.state_dir}/{CERTIFICATES}"
         yield CERTIFICATE_ENDS.found(level, path=path, ends=_ends(left), until=placed["until"])
 
 
@@ -339,6 +345,10 @@ def _of_upkeep(host: Host, layout: Optional[Layout]) -> Iterable[Finding]:
             yield WAL_DISCARDED.found(found=", ".join(names), path=layout.state_dir)
 
 
+_ON_THE_OLD_DISK = "containers were started before their disk was mounted"
+"""How the plan's note begins of containers that write to a mount point's own filesystem."""
+
+
 def _notes(
     host: Host, layout: Optional[Layout], notes: Sequence[str]
 ) -> Iterable[tuple[Optional[Finding], str]]:
@@ -362,6 +372,14 @@ def _notes(
     if layout:
         for note in keeper_notes(host["keepers"], layout):
             yield PRODUCT_TOOL.found(found=note), note
+        # AH220 says it better.
+        yield None, f"the certificate in {layout.state_dir}/{CERTIFICATES} has expired"
+    # The stack says the same by itself, where it could be asked.
+    asked = host["parts"].get(STACK)
+    for note in notes:
+        if note.startswith(_ON_THE_OLD_DISK):
+            said = finding(WrongDiskInContainer.code, ERROR, note)
+            yield (None if asked else said), _ON_THE_OLD_DISK
 
 
 def _left_over(each: Elsewhere) -> Finding:

@@ -29,7 +29,18 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.keepers impor
 from ansible_collections.agnes.host.plugins.module_utils.core.host.parts import ASKED, said
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
-from .hosts import certificates, device, env, ext4, flat_host, host, nested_host, volume
+from .hosts import (
+    certificates,
+    container,
+    device,
+    env,
+    ext4,
+    flat_host,
+    holds,
+    host,
+    nested_host,
+    volume,
+)
 from .moving import intent
 from .shadows import USED, shadow
 
@@ -160,7 +171,11 @@ TABLE: list[Any] = [
     ),
     pytest.param(
         healthy(parts=parts(stack=said([action("service app", "to recreate", "up")]))), {},
-        ("AH218", ERROR, "service app is not as it must be (to recreate); run site.yml"), id="service",
+        ("AH218", WARNING, "service app is not as it must be (to recreate); run site.yml"), id="another-service",
+    ),
+    pytest.param(
+        healthy(parts=parts(stack=said([action("service app", "to start", "up")]))), {},
+        ("AH218", ERROR, "service app is not as it must be (to start); run site.yml"), id="service-down",
     ),
     pytest.param(
         healthy(parts=parts(caddy=said([action("service caddy", "serving sha256:1", "restarted")]))), {},
@@ -176,6 +191,17 @@ TABLE: list[Any] = [
         healthy(upkeep=upkeep(certificates={"/data-state": 2 * DAY - 1})), {},
         ("AH220", ERROR, f"the certificate in /data-state/certs ends in 1 day ({UNTIL}); place a new one, or see why "
          "the rotation does not"), id="certificate-ends-soon",
+    ),
+    pytest.param(
+        # The plan has a note of it, too.
+        healthy(
+            upkeep=upkeep(certificates={"/data-state": -3 * DAY}),
+            certificates=certificates(
+                placed={"/data-state": {"found": "found", "same": False, "until": UNTIL, "expired": True}}
+            ),
+        ), {},
+        ("AH220", ERROR, f"the certificate in /data-state/certs has ended 3 days ago ({UNTIL}); place a new one, or "
+         "see why the rotation does not"), id="certificate-ended",
     ),
     pytest.param(
         healthy(upkeep=upkeep(filesystems=[filesystem(used=86 << 20, free=14 << 20)])), {},
@@ -322,6 +348,21 @@ def test_the_lines_of_a_job_that_copy_a_place_of_state() -> None:
         (7, "/data-state", False),
     ]
     assert called(JOB) == ["/usr/local/bin/more.sh", "/srv/data/state"]
+
+
+OLD_DISK = container("app", mounts=[holds("/data", seen="0:30")])
+
+
+def test_containers_on_the_disk_of_before_are_an_error_though_the_stack_was_not_asked() -> None:
+    (found,) = found_on(healthy(containers=[OLD_DISK], parts={}))
+    assert found[:2] == ("AH048", ERROR)
+    assert found[2].startswith("containers were started before their disk was mounted, and do not")
+
+
+def test_they_are_one_finding_where_the_stack_says_it() -> None:
+    step = action("service app", "to recreate, it was started before its disk was mounted", "up")
+    (found,) = found_on(healthy(containers=[OLD_DISK], parts=parts(stack=said([step]))))
+    assert found[:2] == ("AH218", ERROR)
 
 
 def test_a_disk_that_a_run_would_format_is_an_error() -> None:
