@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional, TypedDict
 
+from ..compose.stack import UP, has_ended_well
 from ..copy.retired import say as say_retired
 from ..disks.authority import note as shadow_note
 from ..disks.disks import mounted_at
@@ -257,9 +258,22 @@ def _of_parts(host: Host, layout: Optional[Layout]) -> Iterable[Finding]:
             yield COULD_NOT_LOOK.found(what=what, found=part["unknown"])
         for action in part["actions"] if layout else ():
             if name == STACK and parts[PROJECT]["actions"] and action["before"] == _RECREATE:
-                # A run would do that because of what it writes before.
+                # A run would do that because of what it writes before; one that is down is down already.
+                if _is_down(host, action["what"]):
+                    yield SERVICE.found(service=action["what"], found="it is not running")
                 continue
             yield _of_action(host, name, action)
+
+
+def _is_down(host: Host, what: str) -> bool:
+    """Whether no container runs of the service that an action of the stack is about."""
+    name = what.partition(" ")[2]
+    service = (host["project"]["services"] or {}).get(name) or {}
+    return not any(
+        each["status"] in UP or has_ended_well(service, each)
+        for each in host["containers"]
+        if each["service"] == name
+    )
 
 
 def _of_action(host: Host, part: str, action: Mapping[str, str]) -> Finding:

@@ -162,7 +162,7 @@ TABLE: list[Any] = [
     ),
     pytest.param(
         # What a run would do because of that is no second finding.
-        healthy(parts=parts(
+        healthy(containers=[container("app")], parts=parts(
             project=said([action("/opt/agnes/docker-compose.flat-mount.yml", "9 bytes", "12 bytes")]),
             stack=said([action("service app", "to recreate", "up")]),
         )), {},
@@ -357,6 +357,20 @@ def test_containers_on_the_disk_of_before_are_an_error_though_the_stack_was_not_
     (found,) = found_on(healthy(containers=[OLD_DISK], parts={}))
     assert found[:2] == ("AH048", ERROR)
     assert found[2].startswith("containers were started before their disk was mounted, and do not")
+
+
+def test_a_service_that_is_down_is_found_though_a_run_would_make_it_anew_anyway() -> None:
+    steps = [action(f"service {name}", "to recreate", "up") for name in ("app", "extract", "beat")]
+    observed = healthy(
+        containers=[container("app", "exited"), container("extract", "exited"), container("beat")],
+        project={"path": "/opt/agnes", "link": "", "name": "agnes", "services": {
+            "app": {"volumes": [], "restart": "unless-stopped"}, "extract": {"volumes": []},
+        }},
+        parts=parts(project=said([action("/opt/agnes/x")]), stack=said(steps)),
+    )  # fmt: skip
+    assert [said for code, _level, said in found_on(observed) if code == "AH218"] == [
+        "service app is not as it must be (it is not running); run site.yml"
+    ]
 
 
 def test_they_are_one_finding_where_the_stack_says_it() -> None:
