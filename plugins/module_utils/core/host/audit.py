@@ -97,10 +97,8 @@ FILE_DIFFERS = Kind(
 )  # fmt: skip
 SERVICE = Kind("AH218", ERROR, "{service} is not as it must be ({found}); run site.yml")
 SERVED = Kind(
-    "AH219",
-    WARNING,
-    "{service} does not serve the certificate that it must ({found}); run site.yml",
-)
+    "AH219", WARNING, "Caddy does not serve the certificate that it must ({found}); run site.yml"
+)  # fmt: skip
 CERTIFICATE_ENDS = Kind(
     "AH220", WARNING, "the certificate in {path} {ends} ({until}); place a new one, or see why the rotation does not"
 )  # fmt: skip
@@ -288,7 +286,7 @@ def _of_action(host: Host, part: str, action: Mapping[str, str]) -> Finding:
         # It runs, with what the files had before.
         level = WARNING if action["before"] == _RECREATE else ERROR
         return SERVICE.found(level, service=action["what"], found=action["before"])
-    return SERVED.found(service=action["what"], found=action["before"])
+    return SERVED.found(found=f"{action['what']}: {action['before']}")
 
 
 def _ends(left: int) -> str:

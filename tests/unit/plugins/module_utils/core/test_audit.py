@@ -178,9 +178,10 @@ TABLE: list[Any] = [
         ("AH218", ERROR, "service app is not as it must be (to start); run site.yml"), id="service-down",
     ),
     pytest.param(
-        healthy(parts=parts(caddy=said([action("service caddy", "serving sha256:1", "restarted")]))), {},
-        ("AH219", WARNING, "service caddy does not serve the certificate that it must (serving sha256:1); run "
-         "site.yml"), id="certificate-served",
+        healthy(parts=parts(caddy=said([action("certificate that is served", "sha256:1", "sha256:2")]))), {},
+        ("AH219", WARNING, "Caddy does not serve the certificate that it must (certificate that is served: sha256:1); run "
+         "site.yml"),
+        id="certificate-served",
     ),
     pytest.param(
         healthy(upkeep=upkeep(certificates={"/data-state": 30 * DAY - 1})), {},
