@@ -45,6 +45,18 @@ def device(host: Any, container: str, path: str) -> str:
     return str(host.check_output(f"docker exec agnes-{container} stat -L -c %d {path}"))
 
 
+def in_worker_1(host: Any, call: str) -> str:
+    """Make a call of the C library among the mounts of agnes-worker-1; MAJ:MIN that it then has for state."""
+    pid = host.check_output("docker inspect --format '{{.State.Pid}}' agnes-worker-1")
+    # Not by a tool: its image has none that mounts.
+    code = (
+        "import ctypes, os; libc = ctypes.CDLL(None); "
+        f"os.setns(os.open('/proc/{pid}/ns/mnt', os.O_RDONLY)); assert libc.{call} == 0"
+    )
+    host.check_output("python3 -c %s", code)
+    return str(host.check_output("docker exec agnes-worker-1 stat -c %Hd:%Ld /data-state"))
+
+
 def services_changed(name: str, step: str) -> dict[str, str]:
     """Service -> what it was before the run started it."""
     return {
@@ -145,6 +157,24 @@ def test_who_sees_the_data_disk_sees_state_in_the_same_mode(host: Any) -> None:
     assert host.run("docker exec agnes-caddy-1 test -e /data-state").rc != 0
     left = host.check_output(f"docker ps --all --format '{ONE_OFF}' --filter name=-run-")
     assert re.fullmatch(r"agnes-app-run-\w+ exited", left)
+
+
+def test_one_of_two_that_sees_something_else_is_named_and_nothing_is_started(
+    name: str, host: Any, run: Callable[..., Any]
+) -> None:
+    before = ids(host)
+    number = in_worker_1(host, "mount(b'none', b'/data-state', b'tmpfs', 0, None)")
+    try:
+        done = run("wrong", "-e", "layout=flat")
+    finally:
+        in_worker_1(host, "umount2(b'/data-state', 0)")
+    assert done.returncode != 0
+    found = refusal(name, "wrong")
+    seen = f"'agnes-worker-1' has '/data-state' on device {number} (the state disk is 7:"
+    assert found.startswith(f"AH048: containers see something else than this host's disks: {seen}")
+    assert found.count("' on device ") == 1
+    assert ids(host) == before
+    assert services_changed(name, "wrong") == {}
 
 
 STALE = ("reader-1", "worker-1", "worker-2")
