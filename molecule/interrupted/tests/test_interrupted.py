@@ -160,3 +160,20 @@ def test_disks_that_came_too_late_for_the_boot_are_mounted_by_the_next_run(
     assert moved.services(host) == set()
     host.check_output("cp -a /srv/fstab /etc/")
     ends_well("flat", runs=2)
+
+
+def test_what_somebody_stops_in_the_middle_stays_stopped_when_the_move_goes_on(
+    name: str, host: Any, hung_at: Any, variables: Any
+) -> None:
+    strikes.kill(hung_at("nested", "prove.before"))
+    host.check_output(f"systemctl stop {UNIT}")
+    host.check_output("docker stop agnes-ws-gateway-1")
+    for number in range(2):
+        done = play(f"{name}-stopped-{number}", variables(name, "nested"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert moved.services(host) == moved.RUNNING - {"ws-gateway"}
+        assert "ws-gateway: not running, and left so: it was stopped before" in " ".join(
+            done.stdout.split()
+        )
+    host.check_output("docker start agnes-ws-gateway-1")
+    moved.check(host, LAYOUTS["nested"])
