@@ -116,10 +116,14 @@ def test_an_override_file_stays_and_the_callers_environment_decides_nothing(
     assert '"lab.override":"here"' in labels(host)
     run = containers_now(host)
     assert run.count(" agnes-") == len(run.splitlines())
+    host.check_output("docker exec --user 0 agnes-app-1 sh -c 'echo written > /shared/kept'")
     done = play("overlay_override_check", {name: hostile}, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^{name} .*changed=0 ", done.stdout, re.M), done.stdout
     assert containers_now(host) == run
+    # A check run takes nothing away that a container has, wherever the project is put together.
+    assert host.check_output("docker exec agnes-app-1 cat /shared/kept") == "written"
+    assert host.check_output("cat /opt/shared/kept && rm /opt/shared/kept") == "written"
 
 
 def test_files_of_the_products_upgrade_and_a_chain_with_files_elsewhere_are_left_alone(
