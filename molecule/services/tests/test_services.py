@@ -62,7 +62,7 @@ def services_changed(name: str, step: str) -> dict[str, str]:
     return {
         what.split()[1]: before
         for _module, what, before, _after in records.actions(
-            records.read(f"{name}-{step}", "site"), name
+            records.read(f"{name}-{step}", "site"), name, check=step.endswith("-check")
         )
         if what.startswith("service ")
     }
@@ -178,6 +178,7 @@ def test_one_of_two_that_sees_something_else_is_named_and_nothing_is_started(
 
 
 STALE = ("reader-1", "worker-1", "worker-2")
+NOT_SEEN = "were started before their disk was mounted, and do not see it"
 
 
 @pytest.fixture
@@ -201,6 +202,7 @@ def test_shadowed_files_stop_the_run_and_nothing_is_started(
         r".*\(found beats/worker\)",
         refusal(name, "shadowed"),
     ), refusal(name, "shadowed")
+    assert f"{NOT_SEEN}: agnes-reader-1, agnes-worker-1, agnes-worker-2; " in said(done)
     assert ids(host) == before
     host.check_output(
         "mkdir /srv/root && mount --bind / /srv/root && mv /srv/root/data/beats /srv/ && "
@@ -211,12 +213,17 @@ def test_shadowed_files_stop_the_run_and_nothing_is_started(
 def test_all_that_run_since_before_the_mount_are_named_in_the_plan_and_made_anew(
     name: str, host: Any, run: Callable[..., Any]
 ) -> None:
-    done = run("stale", "-e", "layout=flat")
-    assert done.returncode == 0, done.stdout + done.stderr
-    named = ", ".join(f"agnes-{each}" for each in STALE)
-    assert f"were started before their disk was mounted, and do not see it: {named}" in said(done)
-    reason = "to recreate, it was started before its disk was mounted"
-    assert services_changed(name, "stale") == {"reader": reason, "worker": reason}
+    # The run itself mounts the disk; who has held it all the time is left alone.
+    host.check_output("umount /data")
+    before, reason = ids(host), "to recreate, it was started before its disk was mounted"
+    for step, arguments in (("stale-check", ("--check",)), ("stale", ())):
+        done = run(step, *arguments, "-e", "layout=flat")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{NOT_SEEN}: {', '.join(f'agnes-{each}' for each in STALE)}; " in said(done)
+        assert services_changed(name, step) == {"reader": reason, "worker": reason}
+        if arguments:
+            assert ids(host) == before
+            assert host.run("mountpoint --quiet /data").rc != 0
     data = host.check_output("stat -c %d /data")
     for container in READERS:
         assert device(host, container, "/data") == data
