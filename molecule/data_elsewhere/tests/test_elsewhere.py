@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ BRING_OVER = (
     "echo UUID=$(blkid -s UUID -o value /dev/sdb) /data ext4 defaults,nofail 0 2 >> /etc/fstab",
 )
 COMPARE = "rsync -aHAXn --checksum --delete --itemize-changes /var/lib/docker/volumes/agnes_data/_data/ /data/"
+EXCHANGE = "mv /dev/sdb /dev/other && mv /dev/sdc /dev/sdb && mv /dev/other /dev/sdc"
 
 
 def refused(facts: dict[str, Any], *arguments: str) -> str:
@@ -55,6 +57,30 @@ def test_so_does_one_that_no_container_has(host: Any, facts: dict[str, Any]) -> 
     host.check_output(DOWN)
     said = refused(facts)
     assert re.match(rf"AH012: .*{VOLUME}in no container\) has state/system\.duckdb", said), said
+    assert untouched(host)
+
+
+def test_a_plan_to_format_disks_does_not_hold_where_their_names_are_exchanged(
+    host: Any, facts: dict[str, Any], tmp_path: Path
+) -> None:
+    left = {**facts, "disks_left_behind": ["agnes_data"]}
+    planned = play(
+        "data_elsewhere-plan", {HOST: {**left, "state_layout_plan_out": str(tmp_path)}}, "--check"
+    )
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    path = tmp_path / f"agnes-plan-{HOST}.json"
+    disks = json.loads(path.read_text("utf-8"))["disks"]
+    assert [disk["action"] for disk in disks] == ["format", "format"]
+    given = ("--extra-vars", f"plan={path}")
+    holds = play("data_elsewhere-holds", {HOST: left}, "--check", *given)
+    assert holds.returncode == 0, holds.stdout + holds.stderr
+    host.check_output(EXCHANGE)
+    try:
+        said = refused(left, *given)
+    finally:
+        host.check_output(EXCHANGE)
+    assert said.startswith(f"AH076: the plan '{path}' no longer holds"), said
+    assert "(changed: devices)" in said
     assert untouched(host)
 
 

@@ -70,6 +70,13 @@ def test_each_host_has_one_line_that_says_what_would_be_done(first: dict[str, An
         assert len(re.findall(line, first["output"])) == 1, first["output"]
 
 
+def test_a_disk_to_format_that_is_named_as_the_kernel_numbers_it_is_noted(
+    first: dict[str, Any],
+) -> None:
+    named = "disks_state_device names '/dev/sdc', which may be another disk after the next boot; a link in /dev/disk/by-id"
+    assert named in first["output"], first["output"]
+
+
 def test_every_host_is_planned_before_the_first_is_touched(first: dict[str, Any]) -> None:
     plays = [record["play"] for record in first["all"] if record["host"] != "localhost"]
     assert list(dict.fromkeys(plays)) == [CHECKED, PLAN, *ROLLOUT, LEFT_OUT]

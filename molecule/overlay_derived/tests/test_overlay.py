@@ -100,6 +100,14 @@ def test_the_added_service_writes_to_both_disks(host: Any, layout: Layout) -> No
         assert host.file(f"{base}/beats/{ADDED}").is_file, base
 
 
+def test_a_compose_file_that_the_chain_does_not_name_is_not_placed(host: Any) -> None:
+    placed = host.check_output(
+        f"ls /srv/artifacts {PROJECT} | grep -Fx docker-compose.gcp-logging.yml"
+    )
+    assert placed.splitlines() == ["docker-compose.gcp-logging.yml"]
+    assert not host.file(f"{PROJECT}/docker-compose.gcp-logging.yml").exists
+
+
 def test_the_dropped_service_has_no_container(containers: dict[str, Any]) -> None:
     assert DROPPED not in containers
     assert ADDED in containers

@@ -28,9 +28,18 @@ def names(host: Any) -> None:
     host.check_output(MAKE)
 
 
-def test_a_run_and_a_check_run_go_on(name: str, facts: dict[str, Any], host: Any) -> None:
-    done = play(f"{name}-text", {name: facts})
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def run(name: str, facts: dict[str, Any], host: Any) -> Any:
+    """A run while there is a third disk, made of a copy of the state disk as a snapshot is."""
+    host.check_output("dd if=/dev/sdc of=/dev/sdd bs=1M count=64 conv=fsync status=none")
+    try:
+        return play(f"{name}-text", {name: facts})
+    finally:
+        host.check_output("wipefs --quiet --all /dev/sdd")
+
+
+def test_a_run_and_a_check_run_go_on(name: str, facts: dict[str, Any], host: Any, run: Any) -> None:
+    assert run.returncode == 0, run.stdout + run.stderr
     assert not [r for r in records.read(f"{name}-text", "site") if r["changed"]]
     host.check_output(
         r"cp -a /opt/agnes/.env /srv/ && printf 'SERVER_URL=caf\351\n' >>/opt/agnes/.env"
@@ -40,6 +49,15 @@ def test_a_run_and_a_check_run_go_on(name: str, facts: dict[str, Any], host: Any
     finally:
         host.check_output("mv /srv/.env /opt/agnes/.env")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "has the same UUID" not in checked.stdout
+
+
+def test_a_disk_with_the_uuid_of_a_mounted_one_is_named(run: Any) -> None:
+    said = (
+        "note: /dev/sdd has the same UUID as /dev/sdc, which is mounted at /data/state: the next boot may "
+        "mount either of them; detach the copy, or give it another UUID"
+    )
+    assert said in " ".join(run.stdout.split())
 
 
 def test_a_purge_lists_it_escaped_and_takes_the_escaped_name(
