@@ -259,9 +259,14 @@ def test_without_the_state_disk_nothing_is_started(host: Any) -> None:
 
 
 def test_false_takes_them_away(name: str, facts: dict[str, Any], host: Any) -> None:
-    done = play("host_tools-false", {name: {**facts, "agnes_compose_host_tools": False}})
+    # A YAML off is False.
+    without = {**facts, "agnes_compose_host_tools": False, "agnes_compose_guard": False}
+    done = play("host_tools-false", {name: without})
     assert done.returncode == 0, done.stdout
     assert "remove agnes-auto-upgrade and agnes-tls-rotate" in done.stdout
+    assert "remove agnes-host-guard" in done.stdout
+    assert host.run("systemctl cat docker | grep agnes-host-guard").rc != 0
+    assert host.run("systemctl cat agnes-host-guard").rc != 0
     assert not host.file("/usr/local/sbin/agnes-auto-upgrade").exists
     assert host.run("systemctl is-enabled agnes-auto-upgrade.timer").rc != 0
 
