@@ -251,7 +251,6 @@ LOGIC = [
     Mutant("started_on_what_is_left", ACTS, "        _check_as_before(move)\n        start_again(move)\n", "        start_again(move)\n", in_trouble("the_way_back_starts_nothing_where_the_disk_is_gone")),
     Mutant("unmounted_data_directory_is_state", "move/context.py", "        if found != uuid:\n            raise away(data", "        if False:\n            raise away(data", in_trouble("the_data_disk_that_goes_away_after_the_commit_has_nothing_written_to_its_mount_point")),
     Mutant("copy_over_state_is_state", "move/promote_steps.py", "    move.intent.aside_begun = True\n", "", in_trouble("a_half_made_copy_that_is_mounted_over_state_is_taken_away")),
-    Mutant("line_comes_back_over_state", "move/promote_steps.py", "        _drop_old_line(move)\n        return False\n", "        return False\n", in_trouble("what_shows_when_the_disk_goes_away_is_state_from_then_on")),
     Mutant("forged_copy_is_taken", _COPY_BACK, "os.fstat(directory).st_ino == inode and is_unused_copy", "is_unused_copy", in_trouble("a_directory_that_says_it_is_our_copy_is_not_taken_for_it", "incomplete")),
     Mutant("data_is_not_given_back", ACTS, "    release(move)\n    start_again(move)\n", "    start_again(move)\n", plain("copy_back")),
     Mutant("data_is_not_given_back_when_stuck", _RUNNER, "                release(self.move)\n", "", in_trouble("stuck_after_the_commit_the_stack_runs_and_the_next_run_ends_it", "copy_back")),

@@ -251,8 +251,8 @@ def test_the_way_back_that_failed_is_gone_again_after_a_boot(tmp_path: Path) -> 
     same_end(found, "promote", "none", tmp_path)
 
 
-def test_what_shows_when_the_disk_goes_away_is_state_from_then_on(tmp_path: Path) -> None:
-    """Its line in fstab goes before anything is started: it would come back with a boot."""
+def test_a_disk_unmounted_after_its_line_came_back_is_mounted_again(tmp_path: Path) -> None:
+    """The way back goes on with the disk where fstab says that it is, and the move ends after that."""
     armed = "quiet.after:eio,stop.undo_before:eio"
     found = play(tmp_path, "promote", "gone in between", armed, "")
     assert message(found).startswith("AH070: ")
