@@ -22,7 +22,7 @@ from .test_copying import KEY, copy_of
 
 KEEP = """
 import os, sys
-from ansible_collections.agnes.host.plugins.module_utils.system import manifest_file
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import manifest_file
 manifest_file.keep(os.open(sys.argv[1], os.O_RDONLY), sys.argv[2] + "/m", bytes(32))
 """
 MOVE = """
@@ -36,7 +36,9 @@ HEAD = """
 from types import SimpleNamespace
 import os, sys
 from ansible_collections.agnes.host.plugins.module_utils.move import context, places
-from ansible_collections.agnes.host.plugins.module_utils.system import durable, filesystems, ledger
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import filesystems
+from ansible_collections.agnes.host.plugins.module_utils.system.host import durable
+from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger
 top = sys.argv[1]
 def fails(*_more):
     raise OSError("it is full")

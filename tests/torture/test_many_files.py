@@ -27,9 +27,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 CHILD = """
 import json, os, resource, sys, time
 from pathlib import Path
-from ansible_collections.agnes.host.plugins.module_utils.core.copying import Proof
-from ansible_collections.agnes.host.plugins.module_utils.system import copying, memory
-from ansible_collections.agnes.host.plugins.module_utils.system.devices import maj_min_of
+from ansible_collections.agnes.host.plugins.module_utils.core.copy.copying import Proof
+from ansible_collections.agnes.host.plugins.module_utils.system.copy import copying, memory
+from ansible_collections.agnes.host.plugins.module_utils.system.disks.devices import maj_min_of
 source, target, folder, limit = sys.argv[1:]
 memory.LIMIT = int(limit)
 proof = Proof(maj_min_of(os.stat(source).st_dev), False, holds=("d0",))

@@ -21,7 +21,7 @@ LOOK = (
     "find data data-state opt/agnes var/lib/agnes-host -printf '%p %y %m %U %s %T@ %C@\\n' "
     "-type f -exec sha256sum {} +; cd /; umount /mnt"
 )
-"""Prints what is on the root filesystem at the places of the stack, beneath every mount."""
+"""Prints what is on the root filesystem at the places of the stack, under every mount."""
 
 
 def lines_of(host: Any, unit: str) -> str:
