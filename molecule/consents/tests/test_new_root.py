@@ -14,7 +14,7 @@ from play import play
 HOST = "agnes-consents"
 LOSE_ROOT = """
 cd /opt/agnes && docker compose --profile '*' down --timeout 90
-umount /data-state /data && rmdir /data-state /data
+umount /data-state /data && chattr -i /data-state /data && rmdir /data-state /data
 sed -i '/x-agnes.host/d' /etc/fstab
 rm -rf /opt/agnes /var/lib/agnes-host
 """
