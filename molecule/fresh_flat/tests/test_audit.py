@@ -189,6 +189,6 @@ def test_a_certificate_near_its_end_and_a_state_dir_that_is_gone_are_found(
         host.check_output(f"sed -i /^STATE_DIR=/d {ENV}")
         audit = Audit(f"{name}-audit-env", {name: {**facts, **unmanaged}}, tmp_path)
         (found,) = audit.found(name)
-        assert found.startswith(f"AH004 error: {ENV} puts state at '/data/state', where none is")
+        assert found.startswith(f"AH004 error: {ENV} puts state at '/data/state', but there")
     finally:
         host.run(f"rm -r {certs} && mv /srv/certs {certs}; mv /srv/env {ENV}")
