@@ -132,9 +132,9 @@ class Compose:
         It is asked again where an upgrade at work has changed containers meanwhile.
         services: those of the chain. Raises DryRunUnreadable, DryRunActed.
         """
-        upgraded = upgrade.at_work()
+        upgraded, begun = upgrade.at_work(), upgrade.last_begun()
         before, done, changed = self._dry_run()
-        if changed and (upgraded or upgrade.at_work()):
+        if changed and (upgraded or upgrade.at_work() or upgrade.last_begun() != begun):
             upgrade.wait_for()
             before, done, changed = self._dry_run()
         if changed:

@@ -30,6 +30,17 @@ def at_work(path: str = LOCK) -> bool:
     return False
 
 
+def last_begun(path: str = LOCK) -> int:
+    """When an upgrade last opened the lock, in nanoseconds; 0 where there is none.
+
+    The shell's ``exec 9>`` truncates the file, which marks it: so an upgrade that has begun and
+    ended between two looks is seen, too.
+    """
+    with suppress(OSError):
+        return os.stat(path).st_mtime_ns
+    return 0
+
+
 def wait_for(path: str = LOCK, seconds: float = _WAIT_SECONDS) -> None:
     """Wait until no other process holds it, for ``seconds`` at most."""
     end = time.monotonic() + seconds

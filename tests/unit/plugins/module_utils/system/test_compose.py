@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -216,12 +217,14 @@ printf "id-$name\tagnes-app-1\texited\tapp\t\n"
 """A docker that lists another container from the second time on, as after an upgrade."""
 
 
-@pytest.mark.parametrize("upgrading", [True, False])
+@pytest.mark.parametrize("upgrading", ["at work", "began and ended", ""])
 def test_containers_that_an_upgrade_changes_meanwhile_are_not_laid_to_the_dry_run(
-    tmp_path: Path, upgrading: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, upgrading: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[str] = []
-    monkeypatch.setattr(upgrade, "at_work", lambda: upgrading)
+    begun = iter([1, 2] if upgrading else [1, 1])
+    monkeypatch.setattr(upgrade, "at_work", lambda: upgrading == "at work")
+    monkeypatch.setattr(upgrade, "last_begun", lambda: next(begun))
     monkeypatch.setattr(upgrade, "wait_for", lambda: waits.append("waited"))
     compose = Compose(docker(tmp_path, CHANGES), str(tmp_path))
     if upgrading:
@@ -230,6 +233,15 @@ def test_containers_that_an_upgrade_changes_meanwhile_are_not_laid_to_the_dry_ru
     else:
         with pytest.raises(DryRunActed, match="agnes-app-1"):
             compose.recreated(["app"])
+
+
+def test_an_upgrade_that_begins_is_seen_by_its_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    assert upgrade.last_begun(str(lock)) == 0
+    lock.touch()
+    os.utime(lock, (1, 1))
+    subprocess.run(["bash", "-c", f"exec 9>{lock}"], check=True)
+    assert upgrade.last_begun(str(lock)) > 10**9
 
 
 def test_an_upgrade_is_at_work_while_it_holds_its_lock(tmp_path: Path) -> None:
