@@ -24,7 +24,9 @@ UNPUBLISH = "docker tag agnes-demo:first agnes-demo:1"
 
 
 def write(name: str, path: str, text: str) -> None:
-    command = ["docker", "exec", "--interactive", name, "sh", "-c", f"cat > {path}"]
+    # docker exec may wait for ever where its input ends at once: an empty text needs no input.
+    talk = ["--interactive"] if text else []
+    command = ["docker", "exec", *talk, name, "sh", "-c", f"cat > {path}"]
     subprocess.run(command, input=text, text=True, check=True)
 
 
