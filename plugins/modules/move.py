@@ -109,6 +109,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.host.commands im
     passed,
     run,
 )
+from ansible_collections.agnes.host.plugins.module_utils.system.host.waiting import until
 from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger
 
 _POLL_SECONDS = 0.2
@@ -175,7 +176,7 @@ def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, A
     request = attach(planned.target) if is_active() else ""
     if not request:
         # What is ending can't be started: that would be lost.
-        publish.wait(is_active, _END_SECONDS, time.sleep)
+        until(lambda: not is_active(), _END_SECONDS, 0.5)
         request = ask(planned, params)
     said, looked = "", 0.0
     while os.path.exists(ledger.REQUEST) or is_active():

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..system.host import durable
@@ -192,14 +192,3 @@ def keep(actions: Actions) -> None:
             COMMAND, "absent or of another version", f"version {version(modules)}",
             lambda: publish(modules),
         )  # fmt: skip
-
-
-def wait(active: Callable[[], bool], seconds: float, sleep: Callable[[float], None]) -> bool:
-    """Whether the unit ended within ``seconds``."""
-    waited = 0.0
-    while active():
-        if waited > seconds:
-            return False
-        sleep(0.5)
-        waited += 0.5
-    return True

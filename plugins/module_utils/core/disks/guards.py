@@ -26,13 +26,21 @@ _SAID = {
 }
 
 
+def becomes_immutable(action: str, state: str) -> bool:
+    """Whether a run makes the mount point of a disk immutable. action: of its plan; state: as in Host["guards"]."""
+    return action == "adopt" and state == WRITABLE
+
+
 def to_guard(disks: Sequence[DiskPlan], found: Mapping[str, str]) -> list[str]:
     """The mount points of mounted disks that a run makes immutable. found: as in Host["guards"].
 
     One on which a disk is yet to be mounted becomes so with that.
     """
-    adopted = [disk.mount_point for disk in disks if disk.action == "adopt"]
-    return [path for path in adopted if found.get(path) == WRITABLE]
+    return [
+        disk.mount_point
+        for disk in disks
+        if becomes_immutable(disk.action, found.get(disk.mount_point, UNKNOWN))
+    ]
 
 
 def say(state: str) -> str:

@@ -16,7 +16,7 @@ from ..copy.retired import say as say_retired
 from ..disks.authority import note as shadow_note
 from ..disks.disks import mounted_at
 from ..disks.elsewhere import LEFT
-from ..disks.guards import FILLED, UNKNOWN, WRITABLE
+from ..disks.guards import FILLED, UNKNOWN, becomes_immutable
 from ..layout.choice import current_layout
 from ..layout.layouts import CERTIFICATES, Layout
 from ..layout.tree import AGNES_UID
@@ -194,7 +194,7 @@ def _of_plan(host: Host, plan: Mapping[str, Any], layout: Optional[Layout]) -> I
         lacking = _not_at_boot(host, disk)
         if lacking:
             yield NOT_AT_BOOT.found(role=disk["role"], found=lacking, path=disk["mount_point"])
-        if _to_guard(host, disk):
+        if becomes_immutable(disk["action"], host["guards"].get(disk["mount_point"], UNKNOWN)):
             what = f"make the mount point {disk['mount_point']} itself immutable"
             yield DISK.found(WARNING, role=disk["role"], what=what)
 
@@ -211,12 +211,6 @@ def _not_at_boot(host: Host, disk: Mapping[str, Any]) -> str:
     if mount and mount["root"] == "/" and lines[0]["maj_min"] != mount["maj_min"]:
         return f"line {lines[0]['line']} of /etc/fstab names '{lines[0]['spec']}', which is not this disk"
     return ""
-
-
-def _to_guard(host: Host, disk: Mapping[str, Any]) -> bool:
-    """Whether a run would make the mount point of a disk of the plan immutable."""
-    adopted = disk["action"] == "adopt"
-    return adopted and host["guards"].get(disk["mount_point"]) == WRITABLE
 
 
 def _of_guards(host: Host) -> Iterable[Finding]:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
+
+from ..host.waiting import until
 
 LOCK = "/var/lock/agnes-auto-upgrade.lock"
 """All of them hold it with flock while they work."""
@@ -43,6 +44,4 @@ def last_begun(path: str = LOCK) -> int:
 
 def wait_for(path: str = LOCK, seconds: float = _WAIT_SECONDS) -> None:
     """Wait until no other process holds it, for ``seconds`` at most."""
-    end = time.monotonic() + seconds
-    while at_work(path) and time.monotonic() < end:
-        time.sleep(_POLL_SECONDS)
+    until(lambda: not at_work(path), seconds, _POLL_SECONDS)
