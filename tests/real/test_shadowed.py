@@ -183,10 +183,9 @@ def test_the_evidence_says_who_works_with_which_copy(
             ("app", "running", blind), ("caddy", "running", os.getpid()), ("old", "exited", blind),
         )
     ]  # fmt: skip
-    facts: Any = {
-        "points": [{"target": str(place)}], "unmounted": {str(place): moving.unmounted(str(place))},
-    }  # fmt: skip
-    found = evidence.shadows(facts, "", containers)[str(place)]
+    points: Any = [{"target": str(place)}]
+    shadowed = {str(place): moving.unmounted(str(place))}
+    found = evidence.shadows(points, shadowed, "", containers)[str(place)]
     mounted, shadowed_copy = found["mounted"], found["shadowed"]
     assert mounted
     assert shadowed_copy
@@ -200,7 +199,9 @@ def test_the_evidence_says_who_works_with_which_copy(
     before = authority.digest(found)
     add_shadowed("system.duckdb", b"rows that come while it runs")
     add_shadowed("agnes-state-applier.tick", b"")
-    assert authority.digest(evidence.shadows(facts, "", containers)[str(place)]) == before
+    assert (
+        authority.digest(evidence.shadows(points, shadowed, "", containers)[str(place)]) == before
+    )
 
 
 def test_holders_of_the_shadowed_directory_are_found(place: Path, blind: int) -> None:
@@ -217,11 +218,10 @@ def test_what_can_not_be_walked_is_said_and_stops(
     inside = place / "certs"
     inside.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(inside)], check=True)
-    facts: Any = {
-        "points": [{"target": str(place)}], "unmounted": {str(place): moving.unmounted(str(place))},
-    }  # fmt: skip
+    points: Any = [{"target": str(place)}]
+    shadowed = {str(place): moving.unmounted(str(place))}
     try:
-        found = evidence.shadows(facts, "", [])[str(place)]
+        found = evidence.shadows(points, shadowed, "", [])[str(place)]
     finally:
         subprocess.run(["umount", str(inside)], check=True)
     assert found["trouble"].startswith("AH081")

@@ -12,7 +12,7 @@ from ..core.disks.disks import DIRECTORY
 from ..core.layout.layouts import LAYOUTS, Layout
 from ..core.move.intent import FORWARD, Before, MoveIntent
 from ..core.move.move_kinds import KINDS, SHADOWED, kind_of
-from ..core.move.move_status import Moving
+from ..core.move.move_status import MoveFacts
 from ..system.host import record
 from ..system.host.commands import passed, run
 from ..system.layout import markers
@@ -71,7 +71,7 @@ def turned_before(source: Layout, target: Layout) -> Before:
     return Before(point="link" if was_link else "absent", new_line="")
 
 
-def new_intent(request: MoveIntent, facts: Moving, turned: Optional[MoveIntent]) -> MoveIntent:
+def new_intent(request: MoveIntent, facts: MoveFacts, turned: Optional[MoveIntent]) -> MoveIntent:
     """The intent for a request: who ran, and what was at the new place before.
 
     turned: the intent of a move that this one turns round; where the stack is down,

@@ -13,7 +13,7 @@ from ..core.disks.disks import RETIRED_DISK
 from ..core.layout.layouts import DISKS, LAYOUTS, Layout, state_dirs
 from ..core.move.intent import FORWARD
 from ..core.move.move_kinds import kind_of
-from ..core.move.move_status import MoveStatus, Moving, intent_in, no_leftovers, points_to
+from ..core.move.move_status import MoveFacts, MoveStatus, intent_in, no_leftovers, points_to
 from ..core.move.presence import must_show
 from ..system.compose.engine import containers
 from ..system.disks import evidence, filesystems, fstab_file, guards
@@ -27,11 +27,11 @@ _WIDTH = 11
 """Columns of a line's subject."""
 
 
-def _layout(facts: Moving) -> Optional[Layout]:
+def _layout(facts: MoveFacts) -> Optional[Layout]:
     return next((each for each in LAYOUTS.values() if points_to(facts["env"], each)), None)
 
 
-def _wanted(facts: Moving, layout: Optional[Layout]) -> dict[str, tuple[str, str]]:
+def _wanted(facts: MoveFacts, layout: Optional[Layout]) -> dict[str, tuple[str, str]]:
     """Mount point -> role and UUID of the disks that must be mounted now: by the move under way, else by the record."""
     intent, disks = intent_in(facts), record.read().get("disks") or {}
     if intent:
@@ -51,7 +51,7 @@ def _wanted(facts: Moving, layout: Optional[Layout]) -> dict[str, tuple[str, str
     }
 
 
-def _unmounted(facts: Moving, layout: Optional[Layout]) -> list[tuple[str, str, str]]:
+def _unmounted(facts: MoveFacts, layout: Optional[Layout]) -> list[tuple[str, str, str]]:
     """Role, mount point and UUID of the disks that must be mounted and are not, in the order to mount them."""
     found = []
     for path, (role, uuid) in _wanted(facts, layout).items():
@@ -69,7 +69,7 @@ def _command(path: str, uuid: str) -> str:
     return f"'mount {path}'" if fstab.at(text, path) else f"'mount UUID={uuid} {path}'"
 
 
-def _mounts(facts: Moving, layout: Optional[Layout]) -> list[str]:
+def _mounts(facts: MoveFacts, layout: Optional[Layout]) -> list[str]:
     lines = [
         f"mounted    {point['target']}: {point['source']} (UUID {point['uuid'] or 'none'})"
         for point in facts["points"]
@@ -96,7 +96,7 @@ def _mounts(facts: Moving, layout: Optional[Layout]) -> list[str]:
     return lines
 
 
-def _places(facts: Moving) -> list[str]:
+def _places(facts: MoveFacts) -> list[str]:
     lines, mounted = [], {point["target"] for point in facts["points"]}
     for path in state_dirs():
         label = "shadowed" if path in mounted else "unmounted"
@@ -108,7 +108,7 @@ def _places(facts: Moving) -> list[str]:
     return lines
 
 
-def _guarded(facts: Moving, layout: Optional[Layout]) -> list[str]:
+def _guarded(facts: MoveFacts, layout: Optional[Layout]) -> list[str]:
     """What keeps everybody from writing to a mount point while its disk is away."""
     lines = []
     for path in _wanted(facts, layout):
@@ -118,18 +118,22 @@ def _guarded(facts: Moving, layout: Optional[Layout]) -> list[str]:
     return lines
 
 
-def _copies(facts: Moving, project_dir: str) -> list[str]:
+def _copies(facts: MoveFacts, project_dir: str) -> list[str]:
     """The evidence where a mount shadows what may be a second copy of state."""
     docker, found = which("docker") or "", []
     if any(no_leftovers(each) for each in facts["unmounted"].values()):
         running = containers(docker, PRODUCT_NAME) if docker else []
-        for path, shadow in evidence.shadows(facts, docker, running).items():
+        for path, shadow in evidence.shadows(
+            facts["points"], facts["unmounted"], docker, running
+        ).items():
             if shadow["conflicts"]:
                 found.append(f"TWO COPIES {path}: {authority.evidence(shadow)}")
     return found
 
 
-def _next(facts: Moving, layout: Optional[Layout], result: dict[str, Any], project_dir: str) -> str:
+def _next(
+    facts: MoveFacts, layout: Optional[Layout], result: dict[str, Any], project_dir: str
+) -> str:
     intent = intent_in(facts)
     mounts = [_command(path, uuid) for _role, path, uuid in _unmounted(facts, layout)]
     first = f"{', '.join(mounts)}; then: " if mounts else ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.copy.copy_errors import SourceUnproved
-from ..core.disks.disks import COPY_TARGET
+from ..core.disks.disks import COPY_TARGET, FORMATTED
 from ..core.layout import switch
 from ..core.move.move_status import INCOMPLETE, SEALED
 from ..system.copy.duckdb_check import DATABASE
@@ -118,7 +118,7 @@ def _aside(move: MoveContext) -> None:
     if (found["disks"].get("state") or {}).get("uuid") == uuid:
         del found["disks"]["state"]
     disk = {**move.intent.disk, "device": known["path"], "maj_min": known["maj_min"]}
-    formatting.remember(found, {**disk, "uuid": uuid}, formatting.FORMATTED, COPY_TARGET)
+    formatting.remember(found, {**disk, "uuid": uuid}, FORMATTED, COPY_TARGET)
 
 
 PROMOTE_ACTS: Mapping[str, Act] = {

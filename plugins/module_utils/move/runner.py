@@ -17,7 +17,7 @@ from ..core.layout.layouts import LAYOUTS
 from ..core.move.intent import BACK, FORWARD, MoveIntent
 from ..core.move.move_errors import CopyGone, MoveGoneBack, MoveStuck, PlanStale
 from ..core.move.move_kinds import kind_of
-from ..core.move.move_status import Moving, points_to
+from ..core.move.move_status import MoveFacts, points_to
 from ..core.move.move_steps import COMMIT, POINTS, STEPS, undoable
 from ..core.move.moves import check_movable
 from ..core.move.plan_facts import changed, facts_of
@@ -262,7 +262,7 @@ def _nothing_done(layout: str) -> dict[str, Any]:
     return {"layout": layout, "move": "", "down_seconds": 0.0, "steps": []}
 
 
-def _is_copied(request: MoveIntent, facts: Moving) -> bool:
+def _is_copied(request: MoveIntent, facts: MoveFacts) -> bool:
     """Whether another run has ended the copying since this one was planned: a second one has no source."""
     there = points_to(facts["env"], LAYOUTS[request.target])
     return kind_of(request).copies and there

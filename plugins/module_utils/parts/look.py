@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
+from ..core.disks.mounts import on_top
 from ..core.host.errors import Refusal
 from ..core.host.facts import Host
 from ..core.host.guard import guard_wanted
@@ -89,7 +90,7 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
         return found
     if layout is None or not (has_it or given):
         return found
-    targets = {mount["target"] for mount in host["mounts"]}
+    targets = {mount["target"] for mount in on_top(host["mounts"])}
     mounted = sorted(point for point in set(layout.mounts.values()) if point in targets)
     found.update(layout=layout.name, mounted=mounted)
     docker = host["engine"]["docker"]

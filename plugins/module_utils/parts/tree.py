@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.compose.certificates import CHAIN_FILE, KEY_FILE
 from ..core.compose.chain import TLS_PROFILE
+from ..core.disks.mounts import on_top
 from ..core.host.errors import NotMounted
 from ..core.layout.layouts import CERTIFICATES, LAYOUTS, Layout, is_below
 from ..core.layout.tree import MARKER, MARKER_FORMAT, Entry, wanted_tree
@@ -19,13 +20,12 @@ from ..system.disks import devices
 from ..system.host import record
 from ..system.host.actions import Actions
 from ..system.host.commands import Failed
-from ..system.host.host import read_marker
-from ..system.layout import trees
+from ..system.layout import markers, trees
 
 
 def missing_mounts(mounted: list[str]) -> list[str]:
     """Which of the mount points nothing is mounted at."""
-    targets = {mount["target"] for mount in devices.mounts([])}
+    targets = {mount["target"] for mount in on_top(devices.mounts([]))}
     return [point for point in mounted if point not in targets]
 
 
@@ -52,7 +52,7 @@ def keep_tree(params: dict[str, Any], actions: Actions) -> None:
     certs = TLS_PROFILE in params["profiles"] or (not missing and trees.exists(folder))
     entries = wanted_tree(layout, params["certificate"], params["private_key"], certs)
     pair = [entry for entry in entries if entry.path.endswith((KEY_FILE, CHAIN_FILE))]
-    if missing or read_marker(layout.state_dir) is None:
+    if missing or markers.seen(layout.state_dir) is None:
         entries.append(marker_entry(layout))
     for entry in entries:
         if missing:

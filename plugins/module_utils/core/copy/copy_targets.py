@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional
 
-from ..disks.disks import COPY_TARGET, Request, plan_disks
+from ..disks.disks import COPY_TARGET, FORMATTING, Request, plan_disks
+from ..disks.mounts import Mount, at_state
 from ..host.errors import MoveNotSupported, NotBlank
 from ..host.facts import Host
 from ..host.text import say_size
 from ..layout.layouts import Layout
 from ..layout.state_on import check_copy_back, check_measured, check_not_config_disk, not_retired
 from ..move.move_errors import CopyTargetForeign, MovePlaceInUse, StateRetired
-from ..move.move_status import RETIRED, Point
+from ..move.move_facts import facts_of_host
+from ..move.move_status import RETIRED
 from .copy_errors import NoRoom, SourceUnproved
 from .copying import ROOM_FACTOR
 
@@ -31,10 +33,10 @@ class Asked(NamedTuple):
     """See core/disks/authority.py."""
 
     @property
-    def disk_at_old(self) -> Optional[Point]:
+    def disk_at_old(self) -> Optional[Mount]:
         """The last whole filesystem that is mounted where the source has the state disk, or None."""
         old = self.source.mounts["state"]
-        points = self.host["moving"]["points"]
+        points = at_state(self.host["mounts"])
         return next((p for p in reversed(points) if p["target"] == old and p["root"] == "/"), None)
 
 
@@ -53,7 +55,7 @@ def _with_copy_target(host: Host) -> Host:
     known = host["record"].get("disks") or {}
     found = known.get(COPY_TARGET) or {}
     here = [d for d in host["devices"] if d["filesystem"].get("uuid") == found.get("uuid")]
-    if "state" in known or not found or not (here or found.get("phase") == "formatting"):
+    if "state" in known or not found or not (here or found.get("phase") == FORMATTING):
         return host
     record = {**host["record"], "disks": {**known, "state": found}}
     return {**host, "record": record}
@@ -70,7 +72,7 @@ def blank_disk(asked: Asked) -> dict[str, Any]:
         raise unmovable(asked, "with no data disk mounted")
     if disk.action == "adopt":
         raise MovePlaceInUse(path=disk.mount_point, found="another filesystem mounted there")
-    if disk.action == "mount" and host["moving"]["formatted"] != disk.uuid:
+    if disk.action == "mount" and facts_of_host(host)["formatted"] != disk.uuid:
         raise CopyTargetForeign(
             device=disk.device, found=f"{disk.fstype} that this host did not make"
         )

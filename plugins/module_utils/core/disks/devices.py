@@ -11,6 +11,7 @@ from typing import Any
 from ..host.facts import Device, Host
 from ..host.text import say_size
 from .fstab import names_uuid, tag_of
+from .mounts import on_top
 
 GIB = 1024**3
 
@@ -172,7 +173,7 @@ def mounts_on(host: Host, device: Device) -> list[str]:
             numbers.add(item["maj_min"])
             names = [*item["partitions"], *item["holders"]]
             pending += [by_name[name] for name in names if name in by_name]
-    return [mount["target"] for mount in host["mounts"] if mount["maj_min"] in numbers]
+    return [mount["target"] for mount in on_top(host["mounts"]) if mount["maj_min"] in numbers]
 
 
 def format_text(device: Device, identity: str, found: str) -> str:

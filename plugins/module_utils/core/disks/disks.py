@@ -28,7 +28,7 @@ from ..host.errors import (
     Unreadable,
     WrongDiskMounted,
 )
-from ..host.facts import Device, Host, Mount
+from ..host.facts import Device, Host
 from ..host.text import say_size
 from ..layout.layouts import DISKS, Layout
 from . import fstab
@@ -60,6 +60,7 @@ from .devices import (
     unprobed,
     was_spent,
 )
+from .mounts import Mount, on_top
 
 DISK, DIRECTORY = "disk", "directory"
 """What state may be asked to be on: a disk of its own, or a directory of the data disk."""
@@ -74,6 +75,8 @@ COMFORTABLE_GIB = 16
 """A smaller disk is formatted with a warning."""
 
 RECORD_FORMAT = 1
+FORMATTING, FORMATTED = "formatting", "formatted"
+"""Phases of a disk in the record."""
 
 
 RECORD_PATH = "/var/lib/agnes-host/record.json"
@@ -157,7 +160,7 @@ class DiskPlan:
 
 def mounted_at(host: Host, path: str) -> Optional[Mount]:
     """The mount whose target is ``path``, or None."""
-    return next((mount for mount in host["mounts"] if mount["target"] == path), None)
+    return next((mount for mount in on_top(host["mounts"]) if mount["target"] == path), None)
 
 
 def device_of(host: Host, maj_min: str) -> Optional[Device]:
@@ -172,7 +175,7 @@ def _recorded(host: Host, role: str) -> dict[str, Any]:
 def recorded_uuid(host: Host, role: str) -> str:
     """The UUID of the filesystem that is this host's own; none while it is being made."""
     recorded = _recorded(host, role)
-    return "" if recorded.get("phase") == "formatting" else str(recorded.get("uuid") or "")
+    return "" if recorded.get("phase") == FORMATTING else str(recorded.get("uuid") or "")
 
 
 def _with_uuid(host: Host, uuid: str) -> Optional[Device]:
@@ -194,7 +197,7 @@ def _same_device(host: Host, recorded: Mapping[str, Any], device: Device) -> boo
 def _cut_short(host: Host, role: str, device: Device) -> Mapping[str, Any]:
     """The record of our formatting that was killed on this very device, or an empty one."""
     recorded = _recorded(host, role)
-    if recorded.get("phase") != "formatting" or not _same_device(host, recorded, device):
+    if recorded.get("phase") != FORMATTING or not _same_device(host, recorded, device):
         return {}
     lost = recorded.get("lost") or ""
     untouched = bool(lost) and lost == not_blank_because(device) and is_free(device)

@@ -8,6 +8,7 @@ from typing import Any, Optional, TypedDict
 from ..compose.certificates import Certificates
 from ..compose.state_secrets import Seen
 from ..copy.retired import Retired
+from ..disks.mounts import Mount
 from ..move.move_status import Moving
 from .keepers import Keeper
 
@@ -56,18 +57,6 @@ class Asked(TypedDict):
     maj_min: str
 
 
-class Mount(TypedDict):
-    """A mount of a block device, the topmost at its target."""
-
-    target: str
-    source: str
-    fstype: str
-    maj_min: str
-    uuid: str
-    root: str
-    """The path within the filesystem that is mounted: ``/`` unless it is a bind."""
-
-
 class StatePlace(TypedDict):
     """What is at the STATE_DIR of one layout."""
 
@@ -86,6 +75,8 @@ class Env(TypedDict):
 
     path: str
     exists: bool
+    keys: list[str]
+    """The names of all keys, secrets too."""
     values: dict[str, str]
     trouble: list[list[Any]]
     """[line, what] for each line of a key of ours that its readers would read differently."""
@@ -257,6 +248,7 @@ class Host(TypedDict):
     devices: list[Device]
     asked: dict[str, Asked]
     mounts: list[Mount]
+    """All of them, in the order of mounting; what decisions ask of them is in core/disks/mounts.py."""
     inside: dict[str, Inside]
     """MAJ:MIN -> what is in the filesystem."""
     fstab: list[dict[str, Any]]

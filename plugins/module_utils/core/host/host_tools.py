@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..disks.disks import FORMATTED, FORMATTING
 from ..layout.layouts import DISKS, Layout, layout_at, resolve_state_dir
 from .host_tool_errors import HostDiskAway, NotThisLayout, SourceUnknown
 
@@ -100,7 +101,7 @@ def decide(setting: str, recorded: Mapping[str, Any], formats: bool, project_dir
     asked = setting.lower()
     if asked == "false" or project_dir.rstrip("/") != PROJECT_DIR:
         return REMOVE if there else LEAVE
-    ours = formats or disk.get("phase") in ("formatting", "formatted")
+    ours = formats or disk.get("phase") in (FORMATTING, FORMATTED)
     return INSTALL if asked == "true" or ours or there else LEAVE
 
 

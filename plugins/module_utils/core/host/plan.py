@@ -15,6 +15,7 @@ from ..disks.authority import decide, note
 from ..disks.disks import DiskPlan, Request, check_record, plan_disks
 from ..disks.elsewhere import check_elsewhere
 from ..disks.guards import to_guard
+from ..disks.mounts import on_top
 from ..layout.boot import check_boot
 from ..layout.choice import asked_layout, check_trust, choose_layout, current_layout
 from ..layout.layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
@@ -68,7 +69,7 @@ def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
 
 
 def _run_since_before(host: Host, disks: Sequence[DiskPlan]) -> list[str]:
-    mounts = {mount["target"]: mount["maj_min"] for mount in host["mounts"]}
+    mounts = {mount["target"]: mount["maj_min"] for mount in on_top(host["mounts"])}
     to_mount = {d.mount_point: d.maj_min for d in disks if d.action in ("format", "mount")}
     return run_since_before(host["containers"], mounts, to_mount)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Optional
 
+from ..disks.mounts import on_top
 from ..host.errors import (
     EnvUnreadable,
     LayoutContradiction,
@@ -48,7 +49,7 @@ def _holds_state(place: Optional[StatePlace]) -> bool:
 def holding(host: Host) -> list[str]:
     """The places that hold state; one disk mounted at two of them counts once."""
     places = [path for path in state_dirs() if _holds_state(host["state"].get(path))]
-    disks = {m["target"]: m["maj_min"] for m in host["mounts"] if m["target"] in places}
+    disks = {m["target"]: m["maj_min"] for m in on_top(host["mounts"]) if m["target"] in places}
     if len(places) > 1 and len(disks) == len(places) and len(set(disks.values())) == 1:
         named = resolve_state_dir(host["env"]["values"])
         return [named if named in places else places[0]]

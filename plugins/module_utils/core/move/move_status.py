@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypedDict
 
 from ..compose.chain import split
 from ..disks.authority import Shadow
+from ..disks.mounts import Mount
 from ..disks.shadow import is_harmless
 from ..layout.layouts import Layout, is_below, overlays, resolve_state_dir
 from .intent import INTENT_PATH, MoveIntent
@@ -48,19 +49,8 @@ class Unmounted(TypedDict):
     """Up to 20 of them, those first that are no leftovers."""
 
 
-class Point(TypedDict):
-    """A mount at or below one of the table's state directories."""
-
-    target: str
-    source: str
-    fstype: str
-    maj_min: str
-    uuid: str
-    root: str
-
-
 class Moving(TypedDict):
-    """What a move is about, as found on the host."""
+    """What only a move asks of a host."""
 
     intent: Optional[dict[str, Any]]
     """The MoveIntent of a move that has begun and not ended, as plain data, or None."""
@@ -68,22 +58,12 @@ class Moving(TypedDict):
     """The product's units that the intent would not hold back."""
     held_units: list[str]
     """The product's units that have our drop-in."""
-    env: dict[str, str]
-    """The keys of .env that say where state is: DATA_DIR, STATE_DIR, COMPOSE_FILE."""
-    env_keys: list[str]
-    points: list[Point]
     unmounted: dict[str, Unmounted]
     """State directory -> what is there without its mount."""
-    lines: dict[str, str]
-    """Mount point -> spec, for the fstab lines at the table's state mount points."""
     backend: str
     """The database backend that instance.yaml in STATE_DIR names; ``duckdb`` when it names none."""
-    marker: str
-    """The layout that the marker on the state disk names, or empty."""
     shadows: dict[str, Shadow]
     """Mount point -> evidence, for those that shadow more than leftovers."""
-    roles: dict[str, str]
-    """Path -> role that the marker there names; only for directories that have one."""
     blocked: dict[str, str]
     """Path -> why it can't be replaced, of what a move must write or rename while the stack is down."""
     kernel_users: list[str]
@@ -92,10 +72,6 @@ class Moving(TypedDict):
     """Path -> why, where that could not be read."""
     staged: str
     """UUID of what is mounted where copies are made; empty when nothing is."""
-    formatted: str
-    """UUID of the disk that the host's record says is formatted to copy state to, or empty."""
-    moved: str
-    """The last move that the host's record knows, by id."""
     others: list[str]
     """Containers of other projects that have the state disk mounted."""
     used: int
@@ -112,6 +88,25 @@ class Moving(TypedDict):
     """MAJ:MIN of the disk that the product's upgrade mounts at STATE_DIR by itself, or empty."""
 
 
+class MoveFacts(Moving):
+    """All that a move goes by: the same, and what follows from other facts of the host, see move_facts.py."""
+
+    env: dict[str, str]
+    """The keys of .env that say where state is: DATA_DIR, STATE_DIR, COMPOSE_FILE."""
+    points: list[Mount]
+    """The mounts at or below the table's state directories, in the order of mounting."""
+    lines: dict[str, str]
+    """Mount point -> spec, for the fstab lines at the table's state mount points."""
+    marker: str
+    """The layout that the marker on the state disk names, or empty."""
+    roles: dict[str, str]
+    """Path -> role that the marker there names; only for directories that have one."""
+    formatted: str
+    """UUID of the disk that the host's record says is formatted to copy state to, or empty."""
+    moved: str
+    """The last move that the host's record knows, by id."""
+
+
 @dataclass(frozen=True)
 class MoveStatus:
     """The facts, and the two layouts between which state moves."""
@@ -120,7 +115,7 @@ class MoveStatus:
     target: Layout
     uuid: str
     """Of the state disk."""
-    facts: Moving
+    facts: MoveFacts
     kind: Kind
     move_id: str = ""
     services: frozenset[str] = frozenset()
@@ -218,7 +213,7 @@ def intent_in(facts: Moving) -> Optional[MoveIntent]:
         raise IntentUnreadable(path=INTENT_PATH, found=error) from error
 
 
-def is_disk(point: Point, path: str, uuid: str) -> bool:
+def is_disk(point: Mount, path: str, uuid: str) -> bool:
     """Whether a mount is the whole state disk at ``path``."""
     return point["target"] == path and point["uuid"] == uuid and point["root"] == "/"
 
@@ -232,7 +227,7 @@ def points_to(env: Mapping[str, str], layout: Layout) -> bool:
     return not named or named[-1] == layout.overlay
 
 
-def inside(facts: Moving, path: str) -> list[str]:
+def inside(facts: MoveFacts, path: str) -> list[str]:
     """Mount points strictly below ``path``."""
     return sorted(
         {

@@ -20,6 +20,7 @@ from ..copy.copy_targets import Asked
 from ..disks import fstab
 from ..disks.authority import say_authority
 from ..disks.disks import DIRECTORY, Request, mounted_at
+from ..disks.mounts import on_top
 from ..host.facts import Host
 from ..host.host_errors import KernelUsersUnreadable
 from ..layout.layouts import LAYOUTS, Layout
@@ -37,6 +38,7 @@ from .move_errors import (
     StateDiskShared,
     StateRetired,
 )
+from .move_facts import facts_of_host
 from .move_kinds import choose, kind_of, remount
 from .move_status import RETIRED, MoveStatus, inside, intent_in, no_leftovers, points_to
 from .move_steps import DOWN, GRACE_SECONDS, STEPS, remaining, undoable
@@ -202,7 +204,7 @@ def _status(
     else:
         kind, uuid, disk = choose(Asked(host, source, target, request, authority))
     return MoveStatus(
-        source, target, uuid, host["moving"], kind, intent.id if intent else "new",
+        source, target, uuid, facts_of_host(host), kind, intent.id if intent else "new",
         services=frozenset(by_service(host["containers"])),
         present=frozenset(c["name"] for c in host["containers"] if not c["one_off"]),
         wanted=frozenset(intent.services if intent else ()), disk=disk,
@@ -265,7 +267,7 @@ def interrupted(host: Host) -> Optional[tuple[Layout, Layout]]:
             new, old = (mounted_at(host, each.mounts["state"]) for each in (target, source))
             if source is target or not new or not old or new["maj_min"] != old["maj_min"]:
                 continue
-            if points_to(host["moving"]["env"], target):
+            if points_to(host["env"]["values"], target):
                 return source, target
     return None
 
@@ -275,7 +277,7 @@ def _late(host: Host, status: MoveStatus) -> tuple[tuple[str, str], ...]:
     intent = intent_in(host["moving"])
     data_uuid = intent.data_uuid if intent else ""
     data, attached = status.source.mounts["data"], [d["filesystem"] for d in host["devices"]]
-    at_data = [mount for mount in host["mounts"] if mount["target"] == data]
+    at_data = [mount for mount in on_top(host["mounts"]) if mount["target"] == data]
     at_data_line = {line["mount_point"] for line in host["fstab"]} & {data}
     seen = Seen(
         {

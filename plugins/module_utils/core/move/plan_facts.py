@@ -15,8 +15,10 @@ from typing import Any
 from ..compose.stack import UP
 from ..disks.authority import digest
 from ..disks.devices import NO_IDENTITY, identity_of
+from ..disks.mounts import on_top
 from ..host.facts import Device, Host
 from ..layout.layouts import LAYOUTS, is_at_a_place, resolve_state_dir
+from .move_facts import facts_of_host
 
 _ENV_KEYS = sorted(
     {"DATA_DIR", "STATE_DIR", "COMPOSE_FILE"}.union(*(layout.env() for layout in LAYOUTS.values()))
@@ -31,7 +33,7 @@ def _hash(value: Any) -> str:
 def _concerned(host: Host) -> list[Device]:
     """The disks that the layout is about, and whatever else carries a UUID of one of them."""
     numbers = {asked["maj_min"] for asked in host["asked"].values()}
-    numbers |= {m["maj_min"] for m in host["mounts"] if is_at_a_place(m["target"])}
+    numbers |= {m["maj_min"] for m in on_top(host["mounts"]) if is_at_a_place(m["target"])}
     uuids = {d["filesystem"].get("uuid", "") for d in host["devices"] if d["maj_min"] in numbers}
     return [
         device
@@ -52,12 +54,12 @@ def _device(host: Host, device: Device) -> list[Any]:
 
 def facts_of(host: Host) -> dict[str, str]:
     """Part -> its hash; the parts have names so that a refusal can say what changed."""
-    moving, values = host["moving"], host["env"]["values"]
+    moving, values = facts_of_host(host), host["env"]["values"]
     disks = _concerned(host)
     numbers = {device["maj_min"] for device in disks}
     mounts = [
         [m["target"], m["uuid"] or m["maj_min"], m["root"]]
-        for m in host["mounts"]
+        for m in on_top(host["mounts"])
         if m["maj_min"] in numbers or is_at_a_place(m["target"])
     ]
     services = {(c["service"], c["status"] in UP) for c in host["containers"] if not c["one_off"]}
@@ -67,7 +69,7 @@ def facts_of(host: Host) -> dict[str, str]:
         "devices": sorted(_device(host, device) for device in disks),
         "mounts": [sorted(mounts), moving["lines"]],
         "env": [
-            sorted(moving["env_keys"]),
+            sorted(host["env"]["keys"]),
             {key: values[key] for key in _ENV_KEYS if key in values},
         ],
         "services": sorted(services),

@@ -12,7 +12,8 @@ from typing import Optional
 
 from ...core.disks.devices import EPHEMERAL, MOUNTABLE, REMOVABLE, ROTATIONAL, carriers, not_one
 from ...core.disks.fstab import tag_of
-from ...core.host.facts import Asked, Device, Inside, Mount
+from ...core.disks.mounts import Mount
+from ...core.host.facts import Asked, Device, Inside
 from ..host import listing
 from ..host.commands import Failed, run
 from . import contents, mountinfo, unseen
@@ -297,23 +298,14 @@ def prove_blank(known: list[Device], asked: dict[str, Asked]) -> None:
 
 
 def mounts(known: list[Device]) -> list[Mount]:
-    """Mounts of block devices, the topmost at each target, from mountinfo."""
+    """All mounts. known: the devices, by which the UUIDs are told."""
     uuids = {item["maj_min"]: item["filesystem"].get("uuid", "") for item in known}
-    # btrfs has a number of its own, whatever device it is on: that is its st_dev, too.
+    # That of btrfs has a number of its own.
     by_path = {item["path"]: item["filesystem"].get("uuid", "") for item in known}
-    topmost: dict[str, Mount] = {}
-    for line in mountinfo.read():
-        topmost.pop(line.target, None)
-        if not line.maj_min.startswith("0:") or line.source.startswith("/dev/"):
-            topmost[line.target] = {
-                "target": line.target,
-                "source": line.source,
-                "fstype": line.fstype,
-                "maj_min": line.maj_min,
-                "uuid": uuids.get(line.maj_min, "") or by_path.get(line.source, ""),
-                "root": line.root,
-            }
-    return list(topmost.values())
+    return [
+        line.as_mount(uuids.get(line.maj_min, "") or by_path.get(line.source, ""))
+        for line in mountinfo.read()
+    ]
 
 
 def look_at(mount_point: str) -> Inside:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.disks.authority import Copy, Shadow, compared, counted
+from ...core.disks.mounts import Mount
 from ...core.disks.shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME
 from ...core.host.errors import Refusal
 from ...core.layout.layouts import resolve_state_dir
-from ...core.move.move_status import Moving, no_leftovers
+from ...core.move.move_status import Unmounted, no_leftovers
 from ..copy import duckdb_check
 from ..host.commands import Failed
 from ..move import moving
@@ -134,12 +135,15 @@ def _shadow(path: str, both: Both, looking: _Looking) -> Shadow:
 
 
 def shadows(
-    facts: Moving, docker: str, containers: Sequence[Mapping[str, Any]]
+    points: Iterable[Mount],
+    unmounted: Mapping[str, Unmounted],
+    docker: str,
+    containers: Sequence[Mapping[str, Any]],
 ) -> dict[str, Shadow]:
-    """The evidence for each mount that shadows more than leftovers."""
+    """The evidence for each mount that shadows more than leftovers. points, unmounted: as a move sees them."""
     found: dict[str, Shadow] = {}
-    for path in sorted({point["target"] for point in facts["points"]} & facts["unmounted"].keys()):
-        if not no_leftovers(facts["unmounted"][path]):
+    for path in sorted({point["target"] for point in points} & unmounted.keys()):
+        if not no_leftovers(unmounted[path]):
             continue
         try:
             found[path] = _shadow(path, look(path), _Looking(docker, containers))

@@ -10,11 +10,10 @@ from __future__ import annotations
 import uuid as uuids
 from typing import Any
 
+from ...core.disks.disks import FORMATTED, FORMATTING
 from ...core.host.facts import Device
 from ..host import record
 from . import filesystems
-
-FORMATTING, FORMATTED = "formatting", "formatted"
 
 
 def check(disk: dict[str, Any], device: Device) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...core.disks import fstab
+from ...core.disks.mounts import Mount
 
 SELF = "/proc/self/mountinfo"
 
@@ -19,6 +20,13 @@ class Line(NamedTuple):
     target: str
     fstype: str
     source: str
+
+    def as_mount(self, uuid: str) -> Mount:
+        """The same for decisions, with the UUID of the device's filesystem."""
+        return {
+            "target": self.target, "source": self.source, "fstype": self.fstype,
+            "maj_min": self.maj_min, "uuid": uuid, "root": self.root,
+        }  # fmt: skip
 
 
 def read(path: str = SELF) -> list[Line]:

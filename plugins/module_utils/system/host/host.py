@@ -4,26 +4,27 @@
 from __future__ import annotations
 
 import grp
-import json
 import os
 import pwd
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Optional, cast
 
 from ...core.compose.project import PRODUCT_NAME
 from ...core.disks import fstab
+from ...core.disks.mounts import Mount, at_state, on_top
 from ...core.host.errors import ComposeInvalid
-from ...core.host.facts import FORMAT, Accounts, Device, Env, Host, Mount, Project, StatePlace
+from ...core.host.facts import FORMAT, Accounts, Device, Env, Host, Project, StatePlace
 from ...core.host.host_errors import NotRoot
 from ...core.host.text import clean
 from ...core.host.tools import ALWAYS, PACKAGES, check_tools
 from ...core.layout import dotenv
 from ...core.layout.layouts import DISKS, mount_points, state_dirs
-from ...core.layout.tree import AGNES_UID, MARKER
+from ...core.layout.tree import AGNES_UID
 from ..compose import certificates, compose, engine
 from ..disks import devices, elsewhere, evidence, fstab_file, guards
-from ..layout import boot, dotenv_file, state_secrets
+from ..layout import boot, dotenv_file, markers, state_secrets
 from ..layout.trees import kind_of, looking
 from ..move import moving
 from . import durable, keepers, listing, record
@@ -47,18 +48,6 @@ def _compose_files(project_dir: str) -> list[str]:
     return sorted(name for name in listing.names(project_dir) if name.endswith((".yml", ".yaml")))
 
 
-def read_marker(state_dir: str) -> Optional[dict[str, Any]]:
-    """The marker of a state directory, or None; what can't be read has format ``unreadable``."""
-    try:
-        text = durable.read_text(os.path.join(state_dir, MARKER), limit=65536)
-        if text is None:
-            return None
-        marker = json.loads(text)
-    except (OSError, ValueError, RecursionError):
-        return {"format": "unreadable"}
-    return marker if isinstance(marker, dict) else {"format": "unreadable"}
-
-
 def state_place(path: str, mounts: list[Mount]) -> StatePlace:
     """What is at ``path``; a link there is reported and not followed."""
     place: StatePlace = {
@@ -77,16 +66,18 @@ def state_place(path: str, mounts: list[Mount]) -> StatePlace:
         place["names"] = _listing(path)
         with looking(path):
             place["database"] = bool(os.lstat(os.path.join(path, "system.duckdb")))
-        place["marker"] = read_marker(path)
+        place["marker"] = markers.seen(path)
     return place
 
 
 def env_of(path: str, text: Optional[str]) -> Env:
     """The project's .env without its secrets. text: None where there is none."""
+    values = dotenv.read(text or "")
     return {
         "path": path,
         "exists": text is not None,
-        "values": dotenv.plain(dotenv.read(text or "")),
+        "keys": sorted(values),
+        "values": dotenv.plain(values),
         "trouble": [list(item) for item in dotenv.trouble(text or "", _ENV_KEYS_ONCE)],
     }
 
@@ -136,8 +127,8 @@ def fstab_lines(text: str, known: list[Device]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def observe_project(project_dir: str, docker: str) -> Project:
-    """The project's directory, and its name as Compose has it.
+def observe_project(project_dir: str, docker: str, env: Mapping[str, str]) -> Project:
+    """The project's directory, and its name as Compose has it. env: the keys of ``.env``.
 
     Where there is nothing yet to resolve it is what .env names, or empty. A chain that Compose
     rejects is told of where the project is put together, on its stage.
@@ -147,8 +138,7 @@ def observe_project(project_dir: str, docker: str) -> Project:
     if os.path.islink(path):
         found["link"] = os.path.realpath(path)
         return found
-    values = dotenv.read(dotenv_file.read(path) or "")
-    found["name"] = values.get("COMPOSE_PROJECT_NAME", "")
+    found["name"] = env.get("COMPOSE_PROJECT_NAME", "")
     if docker and _compose_files(path):
         with suppress(ComposeInvalid):
             found["name"], config = compose.Compose(docker, path).described()
@@ -198,7 +188,8 @@ def observe(
     names = zip(DISKS, (data_device, state_device))
     asked = {role: devices.resolve(named, known) for role, named in names}
     devices.prove_blank(known, asked)
-    mounts = devices.mounts(known)
+    all_mounts = devices.mounts(known)
+    mounts = on_top(all_mounts)
     read = moving.files_of(project_dir)
     recorded, env = dict(read.record), dotenv.read(read.env or "")
     targets = {mount["target"] for mount in mounts}
@@ -211,14 +202,15 @@ def observe(
     measured = bool(asked["state"]["maj_min"]) or bool(targets & set(state_dirs()))
     containers = engine.containers(docker, project) if docker else []
     volumes = engine.volumes(docker) if docker else engine.Volumes([], "")
-    moves = moving.look(project_dir, docker, project, measured, read)
-    moves["shadows"] = evidence.shadows(moves, docker, containers)
+    moves = moving.observe(project_dir, env, all_mounts, docker, project, measured)
+    at_places = at_state(all_mounts)
+    moves["shadows"] = evidence.shadows(at_places, moves["unmounted"], docker, containers)
     observed: Host = {
         "format": FORMAT,
         "boot_id": record.boot_id(),
         "devices": known,
         "asked": asked,
-        "mounts": mounts,
+        "mounts": all_mounts,
         "inside": devices.look_inside(known, mounts, asked, points, _uuids(recorded)),
         "fstab": fstab_lines(read.fstab, known),
         "fstab_fixed": fstab_file.fixed(),
@@ -231,7 +223,7 @@ def observe(
         "guards": {point: guards.look(point) for point in sorted(points & targets)},
         "point_trouble": {p: t for p in sorted(points - targets) if (t := point_trouble(p))},
         "compose_files": _compose_files(project_dir),
-        "project": observe_project(project_dir, docker),
+        "project": observe_project(project_dir, docker, env),
         "engine": found,
         "containers": containers,
         "accounts": accounts(),

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterable
 
+from ...core.disks.mounts import on_top
 from ...core.host.copiers import called, copying_lines
 from ...core.host.facts import Copier, Filesystem, Host, Upkeep
 from ...core.host.keepers import SCRIPTS
@@ -135,7 +136,7 @@ def copiers() -> list[Copier]:
 def look(host: Host) -> Upkeep:
     """Everything. host: what was observed."""
     unknown: list[list[str]] = []
-    targets = {mount["target"] for mount in host["mounts"]}
+    targets = {mount["target"] for mount in on_top(host["mounts"])}
     engine = [host["engine"]["root_dir"]] if host["engine"]["here"] else []
     found: Upkeep = {
         "filesystems": filesystems(["/", *engine, *sorted(mount_points() & targets)], unknown),

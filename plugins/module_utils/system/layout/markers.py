@@ -7,13 +7,14 @@ import errno
 import json
 import os
 import stat
-from typing import Any
+from typing import Any, Optional
 
 from ...core.layout.tree import MARKER
 from ...core.move.move_errors import MarkerForeign
 
 LINKS = (errno.ELOOP, errno.ENXIO)
 """What a link, and a socket, answer to being opened."""
+UNREADABLE = "unreadable"
 _LIMIT = 65536
 _PLAIN = (str, int, float)
 _EPOCHS = 1 << 31
@@ -25,10 +26,14 @@ def read(directory: int) -> dict[str, Any]:
     Plain values only: nothing else is ever in one of ours. Raises MarkerForeign for
     something else with its name, OSError where the disk can't be read.
     """
+    return _found(directory) or {}
+
+
+def _found(directory: int) -> Optional[dict[str, Any]]:
     try:
         fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:
         if error.errno in LINKS:
             raise _foreign(directory, "a link or a socket") from error
@@ -41,7 +46,8 @@ def read(directory: int) -> dict[str, Any]:
         raise _foreign(directory, "a file without the marker's text") from error
     finally:
         os.close(fd)
-    if not isinstance(found, dict):
+    # What the format is, decides whether the rest can be read.
+    if not isinstance(found, dict) or not isinstance(found.get("format", 0), _PLAIN):
         raise _foreign(directory, "a file without the marker's text")
     return {key: value for key, value in found.items() if isinstance(value, _PLAIN)}
 
@@ -57,6 +63,20 @@ def epoch(marker: dict[str, Any]) -> int:
     if isinstance(found, bool) or not isinstance(found, int):
         return 0
     return found if 0 <= found < _EPOCHS else 0
+
+
+def seen(state_dir: str) -> Optional[dict[str, Any]]:
+    """The marker of a state directory for the observation, or None; format ``unreadable`` where it can't be read."""
+    try:
+        directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            return _found(directory)
+        finally:
+            os.close(directory)
+    except FileNotFoundError:
+        return None
+    except (OSError, MarkerForeign):
+        return {"format": UNREADABLE}
 
 
 def read_if_any(directory: int) -> dict[str, Any]:

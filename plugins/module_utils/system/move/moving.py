@@ -12,19 +12,19 @@ from typing import Any, NamedTuple, Optional
 
 from ...core.copy.retired import ASIDE
 from ...core.disks import fstab, shadow
-from ...core.disks.disks import COPY_TARGET
+from ...core.disks.mounts import Mount, at_state
 from ...core.host.errors import Refusal
 from ...core.layout import dotenv
 from ...core.layout.backend import UNKNOWN, backend_of, is_stub
-from ...core.layout.layouts import is_below, resolve_data_dir, resolve_state_dir, state_dirs
+from ...core.layout.layouts import is_below, resolve_data_dir, state_dirs
 from ...core.layout.state_on import CONFIG_DISK
 from ...core.move.move_errors import CanNotLook
-from ...core.move.move_status import Leftover, Moving, Point, Unmounted, no_leftovers
+from ...core.move.move_facts import move_facts, place_of
+from ...core.move.move_status import Leftover, MoveFacts, Moving, Unmounted, no_leftovers
 from ..compose.engine import PROJECT_LABEL
 from ..copy import manifest_file
 from ..disks import fstab_file, mountinfo
 from ..disks.devices import maj_min_of
-from ..disks.formatting import FORMATTED
 from ..disks.kernel_users import kernel_users
 from ..disks.mountinfo import Line
 from ..host import durable, kernel, record
@@ -33,7 +33,6 @@ from ..host.replaceable import directory_fixed, fixed
 from ..layout import dotenv_file, markers, trees
 from . import ledger, units
 
-_ENV_KEYS = ("DATA_DIR", "STATE_DIR", "COMPOSE_FILE")
 _SHOWN = 20
 STAGE = "/run/agnes-host/copy"
 """Where a copy is made: below a directory of root's only, and no mount point of a layout."""
@@ -53,16 +52,10 @@ def _uuid(maj_min: str, source: str) -> str:
     return _UUIDS[key]
 
 
-def points() -> list[Point]:
-    """The mounts at or below the table's state directories."""
-    return [
-        {
-            "target": line.target, "source": line.source, "fstype": line.fstype,
-            "maj_min": line.maj_min, "uuid": _uuid(line.maj_min, line.source), "root": line.root,
-        }
-        for line in mountinfo.read()
-        if any(is_below(line.target, path) for path in state_dirs())
-    ]  # fmt: skip
+def points() -> list[Mount]:
+    """The mounts at or below the table's state directories, each of which is asked for its UUID."""
+    found = at_state(line.as_mount("") for line in mountinfo.read())
+    return [{**each, "uuid": _uuid(each["maj_min"], each["source"])} for each in found]
 
 
 @dataclass(frozen=True)
@@ -253,12 +246,6 @@ def files_of(project_dir: str) -> Files:
     return Files(dotenv_file.read(project_dir), fstab_file.read(), record.read())
 
 
-def _formatted(recorded: Mapping[str, Any]) -> str:
-    """UUID of the disk that the record says we have formatted to copy state to, or empty."""
-    disk = (recorded.get("disks") or {}).get(COPY_TARGET) or {}
-    return str(disk.get("uuid") or "") if disk.get("phase") == FORMATTED else ""
-
-
 def _measured(path: str, unmeasured: dict[str, str], of: str = "") -> tuple[int, int]:
     """Bytes and files in a directory; somebody may be writing there. Of one that is absent, none.
 
@@ -365,49 +352,35 @@ def _intent() -> Optional[dict[str, Any]]:
     return replace(found, environment={}).to_dict() if found else None
 
 
-def look(
-    project_dir: str, docker: str = "", project: str = "", measured: bool = False,
-    read: Optional[Files] = None,
+def observe(
+    project_dir: str, env: Mapping[str, str], mounts: Iterable[Mount],
+    docker: str = "", project: str = "", measured: bool = False,
 ) -> Moving:  # fmt: skip
-    """All of it. With ``docker``, containers of other projects are looked for too.
+    """What only a move asks. With ``docker``, containers of other projects are looked for too.
 
-    measured: also add up state that is in a plain directory, and what is free for one.
-    read: what was read already. Raises Unreadable.
+    env: the keys of ``.env``; measured: also add up state that is in a plain directory, and what
+    is free for one.
     """
-    read = read or files_of(project_dir)
-    values = dotenv.read(read.env or "")
-    entries = fstab.entries(read.fstab)
-    found = points()
-    state_dir = resolve_state_dir(values)
-    # By the table's path, never through a link.
-    state_dir = state_dir if state_dir in state_dirs() else state_dirs()[0]
-    disks = {point["maj_min"] for point in found if not point["maj_min"].startswith("0:")}
+    # Never through a link.
+    state_dir = place_of(env)
+    disks = {m["maj_min"] for m in at_state(mounts) if not m["maj_min"].startswith("0:")}
     unmeasured: dict[str, str] = {}
     unread: dict[str, str] = {}
     used, files = _used(state_dir)
     if not disks:
         used, files = _measured(state_dir, unmeasured) if measured else (0, 0)
-    free = _free(resolve_data_dir(values), unmeasured) if measured else (0, 0)
-    found_markers = {path: marker(path) for path in state_dirs()}
+    free = _free(resolve_data_dir(env), unmeasured) if measured else (0, 0)
     return {
         "intent": _intent(),
         "open_units": units.open_units(),
         "held_units": units.held_units(),
-        "env": {key: values[key] for key in _ENV_KEYS if key in values},
-        "env_keys": sorted(values),
-        "points": found,
         "unmounted": {path: unmounted(path) for path in state_dirs()},
         "shadows": {},
-        "lines": {e.mount_point: e.spec for e in entries if e.mount_point in state_dirs()},
         "backend": backend(state_dir),
-        "marker": str(found_markers[state_dir].get("layout") or ""),
-        "roles": {path: str(m["role"]) for path, m in found_markers.items() if "role" in m},
         "blocked": _blocked(project_dir),
         "kernel_users": _kernel_users(disks, unread),
         "kernel_unread": unread,
         "staged": mount_at(STAGE)[1],
-        "formatted": _formatted(read.record),
-        "moved": str((read.record.get("move") or {}).get("id") or ""),
         "others": others(docker, project, [Held(disk) for disk in disks])
         if docker and disks
         else [],
@@ -418,3 +391,13 @@ def look(
         "unmeasured": unmeasured,
         "config_disk": _config_disk(),
     }
+
+
+def look(project_dir: str) -> MoveFacts:
+    """All that a move goes by, as it is now. Raises Unreadable."""
+    read = files_of(project_dir)
+    values, mounts = dotenv.read(read.env or ""), points()
+    entries = [vars(entry) for entry in fstab.entries(read.fstab)]
+    found = {path: marker(path) for path in state_dirs()}
+    moving = observe(project_dir, values, mounts)
+    return move_facts(moving, values, mounts, entries, found, read.record)

@@ -11,6 +11,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.compose.state_secr
     Seen,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.host.facts import (
+    FORMAT,
     Device,
     Host,
     StatePlace,
@@ -145,7 +146,7 @@ def holds(source: str, target: str = "", **differs: Any) -> dict[str, Any]:
 def host(**differs: Any) -> Host:
     """An untouched host: an engine, and two blank disks /dev/sdb and /dev/sdc."""
     made: dict[str, Any] = {
-        "format": 1,
+        "format": FORMAT,
         "boot_id": "boot-1",
         "devices": [device("/dev/sdb"), device("/dev/sdc")],
         "asked": {
@@ -155,7 +156,13 @@ def host(**differs: Any) -> Host:
         "mounts": [],
         "fstab": [],
         "fstab_fixed": "",
-        "env": {"path": "/opt/agnes/.env", "exists": False, "values": {}, "trouble": []},
+        "env": {
+            "path": "/opt/agnes/.env",
+            "exists": False,
+            "keys": [],
+            "values": {},
+            "trouble": [],
+        },
         # None of them is to be taken over or made, unless a test says so.
         "certificates": certificates(),
         "keepers": {},
@@ -224,7 +231,10 @@ def certificates(**differs: Any) -> dict[str, Any]:
 
 def env(**values: str) -> dict[str, Any]:
     """A .env that exists."""
-    return {"path": "/opt/agnes/.env", "exists": True, "values": values, "trouble": []}
+    return {
+        "path": "/opt/agnes/.env", "exists": True, "keys": sorted(values), "values": values,
+        "trouble": [],
+    }  # fmt: skip
 
 
 def nested_host(**differs: Any) -> Host:

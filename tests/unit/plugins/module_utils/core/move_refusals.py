@@ -46,8 +46,8 @@ from ansible_collections.agnes.host.plugins.module_utils.system.move import ledg
 from ansible_collections.agnes.host.plugins.module_utils.system.move.moving import Held
 from ansible_collections.agnes.host.plugins.modules import move
 
-from .hosts import blank_disk_host, container, env, ext4, flat_host, nested_host
-from .moving import intent, leftover, moving_of, unmounted
+from .hosts import blank_disk_host, container, env, ext4, flat_host, mount, nested_host
+from .moving import intent, leftover, move_facts_of, unmounted, with_facts
 from .shadows import USED, shadow
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
@@ -67,16 +67,14 @@ def host_with(layout: Layout, **moving: Any) -> Any:
     made: Any = HOSTS[layout.name](
         fstab=fstab, env=env(**values), containers=RUNNING,
     )  # fmt: skip
-    made["moving"] = {**moving_of(made), **moving}
-    return made
+    return with_facts(made, **moving)
 
 
 def one_disk(**moving: Any) -> Any:
     """A host with state in a directory of the data disk, a stack, and a blank disk that is asked for."""
     values = {"COMPOSE_FILE": f"docker-compose.yml:{NESTED.overlay}"}
     made: Any = blank_disk_host(env=env(**values), containers=RUNNING)
-    made["moving"] = {**moving_of(made), **moving}
-    return made
+    return with_facts(made, **moving)
 
 
 def foreign() -> Any:
@@ -135,8 +133,7 @@ def swapped() -> Any:
 def interrupted(**differs: Any) -> Callable[[Path], object]:
     """Planning how a move ends that was interrupted before its commit, with what differs on the host."""
     made = host_with(NESTED)
-    made["moving"]["intent"] = intent()
-    made["moving"]["points"] = []
+    with_facts(made, intent=intent(), points=[])
     made.update(differs)
     return lambda tmp: plan_interrupted(made, "")
 
@@ -165,7 +162,7 @@ def no_copy_disk(_tmp: Path) -> object:
 
 def other_shown(_tmp: Path) -> object:
     """Go on with a move where another disk is mounted at /data."""
-    status = MoveStatus(NESTED, FLAT, "u-state", host_with(NESTED)["moving"], REMOUNT)
+    status = MoveStatus(NESTED, FLAT, "u-state", move_facts_of(host_with(NESTED)), REMOUNT)
     return late(status, "u-data", Seen({"/data": "u-1"}, [], []))
 
 
@@ -174,7 +171,7 @@ def not_alone(tmp: Path) -> object:
     points = [
         {"target": path, "uuid": "u-state", "root": "/"} for path in ("/data/state", "/data-state")
     ]
-    moving = host_with(NESTED, points=points, env=FLAT.env())["moving"]
+    moving = move_facts_of(host_with(NESTED, points=points, env=FLAT.env()))
     return steps._start(
         SimpleNamespace(
             look=lambda containers: MoveStatus(NESTED, FLAT, "u-state", moving, REMOUNT)
@@ -244,10 +241,10 @@ def product_locked(tmp: Path) -> object:
 
 def gone_before(tmp: Path) -> object:
     """Go back where something else is mounted over the state disk."""
-    points = [*host_with(NESTED)["moving"]["points"], {"target": "/data/state", "source": "/dev/sde",
+    points = [*move_facts_of(host_with(NESTED))["points"], {"target": "/data/state", "source": "/dev/sde",
               "uuid": "u-e", "root": "/", "maj_min": "8:64", "fstype": "ext4"}]  # fmt: skip
     status = MoveStatus(
-        NESTED, FLAT, "u-state", host_with(NESTED, points=points)["moving"], REMOUNT
+        NESTED, FLAT, "u-state", move_facts_of(host_with(NESTED, points=points)), REMOUNT
     )
     return steps._check_as_before(SimpleNamespace(look=lambda containers: status))  # type: ignore[arg-type]
 
@@ -330,8 +327,8 @@ MOVED = [
     Case(
         errors.MountInside,
         planned({"points": [
-            *host_with(NESTED)["moving"]["points"],
-            {"target": "/data/state/certs", "uuid": "", "root": "/"},
+            *move_facts_of(host_with(NESTED))["points"],
+            mount("/data/state/certs", "8:48"),
         ]}),
         "AH064: below '/data/state' other things are mounted (found /data/state/certs); unmount them "
         "first",

@@ -10,8 +10,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.compose.chain import join, split
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.mounts import at_state
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import overlays
 from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import Before, MoveIntent
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_facts import (
+    facts_of_host,
+    place_of,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import MoveStatus
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import (
     STEPS,
@@ -43,39 +48,75 @@ def leftover(name: str, kind: str = "file", size: int = 0, stub: bool = False) -
 
 def moving_of(host: dict[str, Any]) -> dict[str, Any]:
     """What the observation says of moving, for a host without anything special."""
-    mounts = [dict(m) for m in host["mounts"] if m["target"] in host["state"]]
-    targets = {mount["target"] for mount in mounts}
-    lines = {line["mount_point"]: line["spec"] for line in host["fstab"]}
+    targets = {mount["target"] for mount in host["mounts"]}
     return {
         "intent": None,
         "open_units": [],
         "held_units": [],
-        "env": dict(host["env"]["values"]),
-        "env_keys": sorted(host["env"]["values"]),
-        "points": mounts,
         "unmounted": {
             path: unmounted() if path in targets else unmounted(place["kind"], place["target"])
             for path, place in host["state"].items()
         },
-        "lines": {path: spec for path, spec in lines.items() if path in host["state"]},
         "backend": "duckdb",
-        "marker": "",
         "shadows": {},
-        "roles": {},
         "blocked": {},
         "kernel_users": [],
         "kernel_unread": {},
         "staged": "",
-        "formatted": "",
         "files": 12,
         "free": 1 << 30,
         "free_inodes": 1 << 16,
         "unmeasured": {},
         "config_disk": "",
-        "moved": "",
         "others": [],
         "used": 10 << 20,
     }
+
+
+def move_facts_of(host: Any) -> Any:
+    """What a move sees of a host."""
+    return facts_of_host(host)
+
+
+def with_keys(host: Any, *names: str) -> Any:
+    """The host with keys of these names in ``.env``."""
+    host["env"]["keys"] = list(names)
+    return host
+
+
+def _marker(host: Any, path: str, **differs: Any) -> None:
+    found = host["state"][path]["marker"] or {"format": 1}
+    wanted = {key: value for key, value in {**found, **differs}.items() if value}
+    host["state"][path]["marker"] = None if wanted == {"format": 1} else wanted
+
+
+def with_facts(host: Any, **facts: Any) -> Any:
+    """The host with these facts of a move, each put where the observation holds it."""
+    for key, value in facts.items():
+        if key == "env":
+            host["env"].update(values=dict(value), keys=sorted(value))
+        elif key == "points":
+            others = [m for m in host["mounts"] if m not in at_state(host["mounts"])]
+            host["mounts"] = [*others, *value]
+        elif key == "lines":
+            others = [line for line in host["fstab"] if line["mount_point"] not in host["state"]]
+            made = [
+                {"line": 2, "maj_min": "", "mount_point": p, "spec": s} for p, s in value.items()
+            ]
+            host["fstab"] = [*others, *made]
+        elif key == "roles":
+            for path in host["state"]:
+                _marker(host, path, role=value.get(path))
+        elif key == "marker":
+            _marker(host, place_of(host["env"]["values"]), layout=value)
+        elif key == "formatted":
+            disk = {"uuid": value, "phase": "formatted"}
+            host["record"].setdefault("disks", {}).update({"copy": disk} if value else {})
+        elif key == "moved":
+            host["record"].setdefault("move", {})["id"] = value
+        else:
+            host["moving"][key] = value
+    return host
 
 
 def applied(status: MoveStatus, step: str) -> MoveStatus:

@@ -20,7 +20,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.pre_move impo
 from ansible_collections.agnes.host.plugins.module_utils.move import runner
 
 from .move_refusals import FLAT, NESTED, Case, host_with
-from .moving import intent
+from .moving import intent, move_facts_of, with_keys
 
 
 def file_for(observed: Any, target: str = "flat") -> str:
@@ -58,7 +58,7 @@ def carried_out(observed: Any) -> object:
     with (
         patch.object(runner.ledger, "read_intent", return_value=None),
         patch.object(runner, "product_lock", return_value=nullcontext()),
-        patch.object(runner.moving, "look", return_value=observed["moving"]),
+        patch.object(runner.moving, "look", return_value=move_facts_of(observed)),
         patch.object(runner.host, "observe", return_value=observed),
         patch.object(runner, "new_intent", side_effect=KeyError("a move begins")),
     ):
@@ -82,7 +82,7 @@ PLAN_FILES = [
         "applied to its own host and layout only: give the right one, or make it with a check run",
     ),
     Case(
-        errors.PlanStale, lambda tmp: apply(host_with(NESTED, env_keys=["NEW"], lines={})),
+        errors.PlanStale, lambda tmp: apply(with_keys(host_with(NESTED, lines={}), "NEW")),
         "AH076: the plan 'p.json' no longer holds, because this host is not as it was when the plan was "
         "made (changed: mounts, env), so it is not applied; see what changed it, then make a new plan "
         "with a check run",

@@ -15,7 +15,7 @@ from ansible_collections.agnes.host.plugins.module_utils.move import command, ex
 from ansible_collections.agnes.host.plugins.module_utils.system.host import commands, durable
 
 from .hosts import flat_host, nested_host
-from .moving import intent
+from .moving import intent, move_facts_of
 
 RECORD = {"disks": {"data": {"uuid": "u-data"}, "state": {"uuid": "u-state"}}}
 
@@ -28,7 +28,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Any:
         name: str, shown: dict[str, str], attached: str = "", listed: str = "", **differs: Any
     ) -> dict[str, str]:
         made: Any = {"nested": nested_host, "flat": flat_host}[name]()
-        facts = {**made["moving"], **differs}
+        facts = {**move_facts_of(made), **differs}
         facts["points"] = [p for p in facts["points"] if p["target"] in shown]
         at = {path: ("8:1", uuid, "/") for path, uuid in shown.items()}
         monkeypatch.setattr(explain.moving, "look", lambda _dir: facts)

@@ -21,7 +21,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status i
 
 from .hosts import mount
 from .move_refusals import host_with, one_disk
-from .moving import intent, unmounted
+from .moving import intent, move_facts_of, unmounted
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 OTHER = {**mount("/data/state", "8:64", "u-other"), "fstype": "ext4"}
@@ -38,7 +38,7 @@ def status(kind: Kind, back: Any = None, **facts: Any) -> MoveStatus:
     from_flat = kind in (COPY_BACK, LATE_REMOUNT)
     observed = host_with(FLAT) if from_flat else one_disk() if kind == COPY else host_with(NESTED)
     said = intent(before=Before(point=back or None))
-    made = {**observed["moving"], "intent": said, **facts}
+    made = {**move_facts_of(observed), "intent": said, **facts}
     ends = (FLAT, NESTED) if from_flat else (NESTED, FLAT)
     return MoveStatus(*ends, "u-state", made, kind, "m")
 

@@ -29,7 +29,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.moves import 
 
 from .hosts import container, holds
 from .move_refusals import host_with
-from .moving import intent, killed_anywhere, leftover, stepped, unmounted
+from .moving import intent, killed_anywhere, leftover, move_facts_of, stepped, unmounted, with_facts
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED, id="to-nested")]
@@ -38,7 +38,7 @@ BOTH_WAYS = [pytest.param(NESTED, FLAT, id="to-flat"), pytest.param(FLAT, NESTED
 def begun(source: Layout, target: Layout) -> MoveStatus:
     """The status at the beginning of a move whose intent is about to be written."""
     return MoveStatus(
-        source, target, "u-state", host_with(source)["moving"], remount(source, target), "move-1",
+        source, target, "u-state", move_facts_of(host_with(source)), remount(source, target), "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
         wanted=frozenset({"app"}),
     )  # fmt: skip
@@ -151,7 +151,7 @@ def test_each_interrupted_state_is_planned_on_or_back(flat: bool, steps: int, as
     if not status.facts["intent"]:
         return
     observed: Any = host_with(source)
-    observed["moving"] = {**status.facts, "intent": said}
+    with_facts(observed, **{**status.facts, "intent": said})
     plan = make_plan(observed, {"layout": asked})
     assert plan["refusal"] == ""
     assert plan["disks"] == []
@@ -170,7 +170,6 @@ def test_a_disk_at_both_places_without_an_intent_is_a_move_to_where_env_points()
     observed = host_with(FLAT)
     second = {**observed["mounts"][1], "target": "/data/state"}
     observed["mounts"].append(second)
-    observed["moving"]["points"].append(second)
     assert interrupted(observed) == (NESTED, FLAT)
 
 

@@ -20,9 +20,9 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps im
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.move.moves import plan_move
 
-from .hosts import device, ext4, place
+from .hosts import device, ext4, mount, place
 from .move_refusals import covered, one_disk
-from .moving import applied, intent, killed_anywhere, unmounted
+from .moving import applied, intent, killed_anywhere, move_facts_of, unmounted, with_facts
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 PROOFS = {"overlay", "stage", "precopy", "idle", "quiet", "final", "verify", "seal"}
@@ -32,7 +32,7 @@ def begun() -> MoveStatus:
     """The status at the beginning, the intent about to be written."""
     disk = make_plan(one_disk(), {"layout": "flat"})["move"]["disk"]
     return MoveStatus(
-        NESTED, FLAT, "u-new", one_disk()["moving"], COPY, "move-1",
+        NESTED, FLAT, "u-new", move_facts_of(one_disk()), COPY, "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
         wanted=frozenset({"app"}), disk=disk,
     )  # fmt: skip
@@ -120,7 +120,7 @@ def mounted_elsewhere() -> Any:
         (covered("incomplete"), "AH134"),
         (covered("sealed"), "AH134"),
         (one_disk(unmounted={"/data/state": unmounted(), "/data-state": unmounted("link", "/srv")}), "AH065"),
-        (one_disk(points=[{"target": "/data/state/certs", "uuid": "", "root": "/"}]), "AH064"),
+        (one_disk(points=[mount("/data/state/certs", "8:48")]), "AH064"),
     ],
     ids=["signature", "not-zero", "too-small", "mounted", "unmeasured", "backend", "config-disk",
          "incomplete", "sealed", "place", "inside"],
@@ -177,7 +177,7 @@ def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str) ->
     if not status.facts["intent"]:
         return
     observed: Any = one_disk()
-    observed["moving"] = {**status.facts, "intent": said}
+    with_facts(observed, **{**status.facts, "intent": said})
     plan = make_plan(observed, {"layout": asked})
     if asked == "nested" and status.committed:
         assert plan["code"] == "AH121"

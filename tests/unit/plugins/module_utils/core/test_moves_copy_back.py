@@ -21,7 +21,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps im
 
 from .hosts import device, env, ext4, host, place
 from .move_refusals import host_with, left_behind, one_disk
-from .moving import applied, intent, killed_anywhere, leftover, unmounted
+from .moving import applied, intent, killed_anywhere, leftover, move_facts_of, unmounted, with_facts
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
 ASKED = {"layout": "nested", "state_on": "directory"}
@@ -36,7 +36,7 @@ def flat(**moving: Any) -> Any:
 def begun() -> MoveStatus:
     """The status at the beginning, the intent about to be written."""
     return MoveStatus(
-        FLAT, NESTED, "u-state", flat()["moving"], COPY_BACK, "move-1",
+        FLAT, NESTED, "u-state", move_facts_of(flat()), COPY_BACK, "move-1",
         services=frozenset({"app", "extract"}), present=frozenset({"agnes-app-1", "agnes-extract-1"}),
         wanted=frozenset({"app"}), disk=make_plan(flat(), ASKED)["move"]["disk"],
     )  # fmt: skip
@@ -254,7 +254,7 @@ def test_each_interrupted_state_is_planned_on_or_back(steps: int, asked: str, bo
     if not status.facts["intent"]:
         return
     observed: Any = flat()
-    observed["moving"] = {**status.facts, "intent": said}
+    with_facts(observed, **{**status.facts, "intent": said})
     if boot:
         observed["moving"]["staged"] = ""
     plan = make_plan(observed, {"layout": asked})

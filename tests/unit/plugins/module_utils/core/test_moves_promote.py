@@ -18,7 +18,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status i
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import undoable
 
 from .move_refusals import SHADOWED, host_with, shadowed_at
-from .moving import killed_anywhere
+from .moving import killed_anywhere, move_facts_of
 from .shadows import USED, shadow
 
 NESTED, FLAT = LAYOUTS["nested"], LAYOUTS["flat"]
@@ -69,7 +69,7 @@ def test_what_is_no_state_or_has_no_room_is_refused(
 
 def begun() -> MoveStatus:
     return MoveStatus(
-        NESTED, FLAT, "u-state", host_with(NESTED, unmounted=shadowed_at(PATH, SHADOWED))["moving"], PROMOTE, "move-1",
+        NESTED, FLAT, "u-state", move_facts_of(host_with(NESTED, unmounted=shadowed_at(PATH, SHADOWED))), PROMOTE, "move-1",
         services=frozenset({"app"}), present=frozenset({"agnes-app-1"}), wanted=frozenset({"app"}),
         authority="shadowed",
     )  # fmt: skip

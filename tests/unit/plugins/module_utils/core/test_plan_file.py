@@ -26,7 +26,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.pre_move impo
 
 from .hosts import device, ext4, host, mount
 from .move_refusals import FLAT, NESTED, host_with, one_disk
-from .moving import intent
+from .moving import intent, with_facts, with_keys
 from .plan_refusals import OTHER_MOVE, apply, carried_out, file_for, with_one_service_less
 from .shadows import USED, shadow
 
@@ -72,15 +72,14 @@ VOLATILE: dict[str, Change] = {
 }  # fmt: skip
 
 MEANINGFUL: dict[str, tuple[str, Change]] = {
-    "STATE_DIR": ("layout", lambda h: h["moving"]["env"].update(STATE_DIR="/elsewhere")),
-    "a move since": ("layout", lambda h: h["moving"].update(moved="move-7")),
+    "STATE_DIR": ("layout", lambda h: h["env"]["values"].update(STATE_DIR="/elsewhere")),
+    "a move since": ("layout", lambda h: with_facts(h, moved="move-7")),
     "backend": ("layout", lambda h: h["moving"].update(backend="side_car")),
-    "STATE_DIR again": ("env", lambda h: h["env"]["values"].update(STATE_DIR="/elsewhere")),
     "DATA_DIR": ("env", lambda h: h["env"]["values"].update(DATA_DIR="/srv")),
     "COMPOSE_FILE": ("env", lambda h: h["env"]["values"].update(COMPOSE_FILE="b.yml")),
     "certificate": ("env", lambda h: h["env"]["values"].update(AGNES_TLS_FULLCHAIN_PATH="/x")),
-    "a key more": ("env", lambda h: h["moving"]["env_keys"].append("NEW_SECRET")),
-    "a key less": ("env", lambda h: h["moving"]["env_keys"].pop()),
+    "a key more": ("env", lambda h: h["env"]["keys"].append("NEW_SECRET")),
+    "a key less": ("env", lambda h: h["env"]["keys"].pop()),
     "another UUID": ("devices", lambda h: h["devices"][1]["filesystem"].update(uuid="u-other")),
     "a serial": ("devices", lambda h: h["devices"][1].update(serial="S9")),
     "a signature more": ("devices", lambda h: h["devices"][1]["signatures"].append("LVM2_member")),
@@ -93,7 +92,7 @@ MEANINGFUL: dict[str, tuple[str, Change]] = {
     "another disk at the place": ("mounts", lambda h: h["mounts"][1].update(uuid="u-other")),
     "a part of it": ("mounts", lambda h: h["mounts"][1].update(root="/sub")),
     "something inside": ("mounts", lambda h: h["mounts"].append(mount("/data/state/x", "9:9"))),
-    "fstab": ("mounts", lambda h: h["moving"]["lines"].update({"/data-state": "LABEL=x"})),
+    "fstab": ("mounts", lambda h: with_facts(h, lines={"/data-state": "LABEL=x"})),
     "a shadowed copy": ("shadowed", lambda h: h["moving"]["shadows"].update({"/data/state": shadow({}, USED)})),
     "a service stopped": ("services", lambda h: h["containers"][0].update(status="exited")),
     "a service started": ("services", lambda h: h["containers"][1].update(status="running")),
@@ -101,7 +100,7 @@ MEANINGFUL: dict[str, tuple[str, Change]] = {
 }  # fmt: skip
 
 
-A_HOST = host_with(NESTED, env_keys=["COMPOSE_FILE", "DATA_DIR", "JWT_SECRET_KEY"])
+A_HOST = with_keys(host_with(NESTED), "COMPOSE_FILE", "DATA_DIR", "JWT_SECRET_KEY")
 
 
 def after(*changes: Change) -> Any:
@@ -138,7 +137,7 @@ def test_a_blank_disk_that_nothing_tells_from_others_is_known_until_the_next_boo
 def _shuffled(draw: Any, host: Any) -> Any:
     for key in ("devices", "mounts", "containers"):
         host[key] = draw(st.permutations(host[key]))
-    host["moving"]["env_keys"] = draw(st.permutations(host["moving"]["env_keys"]))
+    host["env"]["keys"] = draw(st.permutations(host["env"]["keys"]))
     host["asked"] = dict(draw(st.permutations(list(host["asked"].items()))))
     return host
 
@@ -224,7 +223,7 @@ def test_a_run_with_a_plan_needs_no_layout_and_has_the_plans_own(source: Any, ta
     plan = make_plan(observed, request)
     assert (plan["refusal"], plan["layout"]) == ("", target.name)
     assert plan["move"]["facts"] == facts_of(observed)
-    stopped = with_one_service_less() if source is NESTED else host_with(source, env_keys=[])
+    stopped = with_one_service_less() if source is NESTED else with_keys(host_with(source))
     assert make_plan(stopped, request)["code"] == "AH076"
 
 

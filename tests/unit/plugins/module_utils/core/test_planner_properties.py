@@ -46,7 +46,7 @@ from .hosts import (
     place,
     volume,
 )
-from .moving import applied, leftover, moving_of, unmounted
+from .moving import applied, leftover, move_facts_of, moving_of, unmounted, with_facts
 
 CONSENT = {"device": "/dev/sdc", "identity": "serial:S1", "found": "xfs labelled 'old'"}
 FOREIGN = {"signatures": ["xfs labelled 'old'"], "zeros": False,
@@ -122,7 +122,7 @@ CHANGES: dict[str, Any] = {
     "a link in the way": lambda o: o["point_trouble"].update({"/data": "'/data' is a link to '/mnt'"}),
     "another backend": lambda o: o["moving"].update(backend="side_car"),
     "a foreign container": lambda o: o["moving"].update(others=["other-1"]),
-    "retired": lambda o: o["moving"].update(roles={"/data/state": "retired"}),
+    "retired": lambda o: with_facts(o, roles={"/data/state": "retired"}),
 }  # fmt: skip
 BASES = (host, nested_host, flat_host, one_disk_host, blank_disk_host)
 REQUESTS = st.fixed_dictionaries(
@@ -166,7 +166,7 @@ def _carried_out_move(observed: Any, move: dict[str, Any]) -> None:
     uuid = move["uuid"] if move["uuid"] != "new" else "u-new-state"
     target = LAYOUTS[move["target"]]
     status = MoveStatus(
-        LAYOUTS[move["source"]], target, uuid, observed["moving"], KINDS[move["kind"]], "move-1",
+        LAYOUTS[move["source"]], target, uuid, move_facts_of(observed), KINDS[move["kind"]], "move-1",
         disk=move["disk"],
     )  # fmt: skip
     for step, _phase in remaining(status):

@@ -24,7 +24,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.presence impo
 )
 
 from .move_refusals import FLAT, NESTED, host_with
-from .moving import intent
+from .moving import intent, move_facts_of, with_facts
 
 BOTH = {"/data": "u-data", "/data/state": "u-state"}
 
@@ -32,7 +32,7 @@ BOTH = {"/data": "u-data", "/data/state": "u-state"}
 def status(kind: str, committed: bool) -> MoveStatus:
     """A move from nested to flat; to copy back, the other way."""
     source, target = (FLAT, NESTED) if kind == "copy_back" else (NESTED, FLAT)
-    moving = {**host_with(source)["moving"], "env": (target if committed else source).env()}
+    moving = {**move_facts_of(host_with(source)), "env": (target if committed else source).env()}
     return MoveStatus(source, target, "u-state", moving, KINDS[kind])
 
 
@@ -93,12 +93,12 @@ def test_a_disk_that_state_has_left_is_mounted_only_where_it_is_there_and_listed
 
 def test_the_plan_says_what_is_mounted_first() -> None:
     observed = host_with(NESTED)
-    observed["mounts"] = []
     observed["fstab"] = [
         {"line": 1, "maj_min": "", "mount_point": path, "spec": f"UUID={uuid}"}
         for path, uuid in BOTH.items()
     ]
-    observed["moving"].update(intent=intent(), points=[], lines={"/data/state": "UUID=u-state"})
+    observed["mounts"] = []
+    with_facts(observed, intent=intent())
     plan = make_plan(observed)
     assert plan["refusal"] == ""
     assert plan["sentences"][:2] == [

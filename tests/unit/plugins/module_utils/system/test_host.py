@@ -13,10 +13,15 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import
 from ansible_collections.agnes.host.plugins.module_utils.core.host.host_errors import (
     PlaceUnreadable,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.layout import dotenv
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import engine
 from ansible_collections.agnes.host.plugins.module_utils.system.host import host
 from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
-from ansible_collections.agnes.host.plugins.module_utils.system.layout import dotenv_file, trees
+from ansible_collections.agnes.host.plugins.module_utils.system.layout import (
+    dotenv_file,
+    markers,
+    trees,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger, moving
 
 MARKER = ".agnes-state.json"
@@ -52,18 +57,24 @@ def test_a_directory_says_what_it_holds_without_lost_and_found(tmp_path: Path) -
     assert not host.state_place(str(tmp_path), mounts[1:])["mounted"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '"x"', "\xff", "null"])
+@pytest.mark.parametrize("content", ["", "{", "[1]", '"x"', "\xff", "null", '{"format": [1]}'])
 def test_a_marker_that_can_not_be_read_is_never_taken_for_none(
     content: str, tmp_path: Path
 ) -> None:
     (tmp_path / MARKER).write_bytes(content.encode("latin-1"))
-    assert host.read_marker(str(tmp_path)) == {"format": "unreadable"}
+    assert markers.seen(str(tmp_path)) == {"format": "unreadable"}
+
+
+def test_a_state_directory_without_a_marker_has_none(tmp_path: Path) -> None:
+    assert markers.seen(str(tmp_path)) is markers.seen(f"{tmp_path}/none") is None
+    (tmp_path / MARKER).write_text("{}")
+    assert markers.seen(str(tmp_path)) == {}
 
 
 def test_a_marker_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real").write_text('{"format": 1}')
     (tmp_path / MARKER).symlink_to("real")
-    assert host.read_marker(str(tmp_path)) == {"format": "unreadable"}
+    assert markers.seen(str(tmp_path)) == {"format": "unreadable"}
 
 
 def test_env_is_observed_without_its_secrets(tmp_path: Path) -> None:
@@ -72,11 +83,12 @@ def test_env_is_observed_without_its_secrets(tmp_path: Path) -> None:
     found = host.env_of(str(path), dotenv_file.read(str(tmp_path)))
     assert found["exists"]
     assert found["values"] == {"STATE_DIR": "/x", "DOMAIN": "a"}
+    assert found["keys"] == ["DOMAIN", "FOREIGN", "JWT_SECRET_KEY", "STATE_DIR"]
     assert [line for line, _what in found["trouble"]] == [1]
     assert "topsecret" not in repr(found)
     none = str(tmp_path / "none")
     assert host.env_of(none, dotenv_file.read(none)) == {
-        "path": none, "exists": False, "values": {}, "trouble": [],
+        "path": none, "exists": False, "keys": [], "values": {}, "trouble": [],
     }  # fmt: skip
 
 
@@ -186,11 +198,12 @@ def test_the_name_of_the_project_is_asked_of_compose(
     project.mkdir()
     for file, text in files.items():
         (project / file).write_text(text)
-    found = host.observe_project(f"{project}/", str(docker))
+    env = dotenv.read(files.get(".env", ""))
+    found = host.observe_project(f"{project}/", str(docker), env)
     assert (found["path"], found["link"], found["name"]) == (str(project), "", name)
     link = tmp_path / "link"
     link.symlink_to(project)
-    assert host.observe_project(str(link), str(docker))["link"] == str(project)
+    assert host.observe_project(str(link), str(docker), env)["link"] == str(project)
 
 
 def failing(number: int) -> Any:
