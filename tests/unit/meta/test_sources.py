@@ -88,7 +88,7 @@ def test_module_utils_import_only_the_standard_library_and_themselves(name: str)
 
 
 PURE = {
-    "__future__", "base64", "collections.abc", "dataclasses", "difflib", "fnmatch", "functools", "hashlib", "itertools",
+    "__future__", "base64", "collections.abc", "dataclasses", "datetime", "difflib", "fnmatch", "functools", "hashlib", "itertools",
     "json", "posixpath", "re", "shlex", "string", "textwrap", "typing",
 }  # fmt: skip
 
@@ -101,6 +101,8 @@ def test_the_core_does_no_input_or_output_and_knows_no_system(name: str) -> None
         assert level or module in PURE, module
     calls = [n.func for n in ast.walk(ast.parse(read(name))) if isinstance(n, ast.Call)]
     assert not {f.id for f in calls if isinstance(f, ast.Name)} & {"open", "print", "input", "exec"}
+    # What time it is, is given.
+    assert not {f.attr for f in calls if isinstance(f, ast.Attribute)} & {"now", "utcnow", "today"}
 
 
 @pytest.mark.parametrize("name", ON_TARGETS + TESTED_ON_TARGETS)

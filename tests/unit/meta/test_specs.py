@@ -21,6 +21,7 @@ PLUGINS = "ansible_collections.agnes.host.plugins"
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 MODULES = [PurePath(name).stem for name in below("plugins/modules") if name.endswith(".py")]
 FILTERS = [PurePath(name).stem for name in below("plugins/filter") if name.endswith(".yml")]
+FILTER_FILES = [name for name in below("plugins/filter") if name.endswith(".py")]
 
 TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
@@ -182,9 +183,10 @@ def test_examples_and_results_of_a_module_are_yaml_and_use_the_full_name(name: s
 
 
 def filters() -> dict[str, Callable[..., Any]]:
-    found: dict[str, Callable[..., Any]] = (
-        importlib.import_module(f"{PLUGINS}.filter.host").FilterModule().filters()
-    )
+    found: dict[str, Callable[..., Any]] = {}
+    for path in FILTER_FILES:
+        module = importlib.import_module(f"{PLUGINS}.filter.{PurePath(path).stem}")
+        found.update(module.FilterModule().filters())
     return found
 
 
@@ -196,9 +198,9 @@ def test_each_filter_has_its_documentation_and_each_documentation_its_filter() -
 def test_the_options_of_a_filter_are_its_parameters(name: str) -> None:
     documentation = load(f"plugins/filter/{name}.yml")["DOCUMENTATION"]
     assert documentation["name"] == name
-    module = importlib.import_module(f"{PLUGINS}.filter.host")
     # A filter that refuses is wrapped; the function it wraps has the filter's name.
-    function = getattr(module, name, None) or filters()[name]
+    found = filters()[name]
+    function = getattr(inspect.getmodule(found), name, None) or found
     parameters = [
         item
         for item in inspect.signature(function).parameters.values()

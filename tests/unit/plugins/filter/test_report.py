@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of a rollout's report, as text; tests/browser opens it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import rollout_results as results
+from ansible.errors import AnsibleError, AnsibleFilterError
+
+from ansible_collections.agnes.host.plugins.filter.report import (
+    rollout_join,
+    rollout_page,
+    rollout_report,
+)
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&`{{ 7 * 7 }}"
+VOID = {"meta", "link", "input"}
+
+
+class Page(HTMLParser):
+    """The elements and texts of a page. Fails where an element is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self.stack[-1:] == ["script"] else self.texts).append(data)
+
+
+def page_of(result: dict[str, Any]) -> Page:
+    return Page(rollout_page(rollout_report(result)))
+
+
+def evil_in(value: Any) -> Any:
+    """A result in which every text that a host or an inventory could choose is hostile."""
+    if isinstance(value, list):
+        return [evil_in(each) for each in value]
+    if isinstance(value, dict):
+        kept = ("at", "began", "ended", "kind", "outcome", "stage", "code")
+        return {key: each if key in kept else evil_in(each) for key, each in value.items()}
+    return f"{value}{EVIL}" if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("outcome", ["failed", "lost", "refused", "done", "untouched"])
+def test_a_page_of_hostile_texts_has_the_same_elements_as_one_of_plain_texts(outcome: str) -> None:
+    plain = {
+        **results.few(), "halt": "no", "controller": "x",
+        "hosts": [
+            results.host("a", outcome=outcome, message="m", log=["l"], proofs=["p"], wave="w"),
+            results.host("b", "other", message="m", code="", wave="w"),
+        ],
+    }  # fmt: skip
+    hostile = page_of(evil_in(plain))
+    assert [tag for tag, _attributes in hostile.elements] == [
+        tag for tag, _attributes in page_of(plain).elements
+    ]
+    assert not [
+        a for _tag, attributes in hostile.elements for a in attributes if a.startswith("on")
+    ]
+    # A backtick in a message is shown as it is; the rest arrives letter by letter.
+    assert any(EVIL in text for text in hostile.texts)
+    assert len(hostile.scripts) == 1 and "alert" not in hostile.scripts[0]
+
+
+def test_a_page_loads_nothing_and_runs_its_own_script_only() -> None:
+    page = page_of(results.many())
+    for tag, attributes in page.elements:
+        assert tag not in ("img", "iframe", "object", "base")
+        assert "src" not in attributes
+        assert attributes.get("href", "#")[:1] == "#" or attributes["href"] == "data:,"
+    policy = next(a["content"] for t, a in page.elements if a.get("http-equiv"))
+    digest = base64.b64encode(hashlib.sha256(page.scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ") and "http" not in policy
+    assert not re.search(
+        r"url\(|@import|fetch\(|XMLHttp", rollout_page(rollout_report(results.few()))
+    )
+
+
+def test_each_host_is_on_the_page_once_and_each_link_to_one_has_its_target() -> None:
+    page = page_of(results.many())
+    ids = [attributes["id"] for _tag, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert sum("data-order" in attributes for _tag, attributes in page.elements) == 100
+    links = {a["href"][1:] for tag, a in page.elements if tag == "a"}
+    assert links and links <= set(ids)
+
+
+def test_a_refusal_comes_with_what_to_do_about_it() -> None:
+    text = " ".join(" ".join(page_of(results.few()).texts).split())
+    assert "Not proved blank" in text
+    assert "Attach a blank disk" in text
+
+
+def test_secrets_of_the_inventory_are_not_in_a_report() -> None:
+    class Broken(dict[str, Any]):
+        def get(self, *_arguments: Any) -> Any:
+            raise AnsibleError("no vault password")
+
+    result = {**results.few(), "hosts": [results.host("a", message="AH145: hunter22 and abcdefgh")]}
+    hosts = [
+        {"agnes_compose_secrets": {"TOKEN": "hunter22"}},
+        {"agnes_compose_env": {"KEY": "abcdefgh", "AGNES_TAG": "stable"}},
+        {},
+        Broken(),
+    ]
+    report = rollout_report(result, hosts)
+    assert report["hosts"][0]["message"] == "(hidden) and (hidden)"
+
+
+def test_reports_that_can_not_be_joined_are_an_error_of_the_task() -> None:
+    with pytest.raises(AnsibleFilterError, match="format 7"):
+        rollout_join([{"format": 7}])
