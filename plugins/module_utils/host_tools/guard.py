@@ -8,7 +8,6 @@ late is mounted by its line in /etc/fstab; nothing else is changed, and nothing 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -23,6 +22,7 @@ from ..core.layout.layouts import Layout, mount_points, state_dirs
 from ..system.disks import devices, filesystems, fstab_file, guards
 from ..system.host import durable, record
 from ..system.host.commands import Failed
+from ..system.host.waiting import given
 from ..system.move import ledger, moving
 from .turn import environment
 
@@ -94,7 +94,6 @@ def guard(
     say: Callable[[str], None],
     seconds: float = 0.0,
     project_dir: str = PROJECT_DIR,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """End well when Docker may start; ``seconds``: how long a disk is waited for.
 
@@ -104,9 +103,8 @@ def guard(
         say("a move of the state is not ended, and sees to the disks itself: Docker may start")
         _tell("")
         return
-    end = time.monotonic() + seconds
     try:
-        layout = _until(end, say, project_dir, sleep)
+        layout = _wait(seconds, say, project_dir)
     except (Refusal, Failed, OSError) as error:
         _tell(f"\nAgnes does not run on this host.\n{error}\n'agnes-host explain' says more.\n\n")
         raise
@@ -114,18 +112,18 @@ def guard(
     say(f"the disks of layout {layout.name} are in their places: Docker may start")
 
 
-def _until(
-    end: float, say: Callable[[str], None], project_dir: str, sleep: Callable[[float], None]
-) -> Layout:
-    """Look until all is right, or ``end``, or something is found that waiting does not change."""
-    waits = False
-    while True:
+def _wait(seconds: float, say: Callable[[str], None], project_dir: str) -> Layout:
+    """Look until all is right, or it is late, or something is found that waiting does not change."""
+    said = seconds <= 0
+
+    def look() -> Layout:
+        nonlocal said
         try:
             return _try(say, record.load(), project_dir)
         except GuardDiskAway as refusal:
-            if time.monotonic() >= end:
-                raise
-            if not waits:
-                say(f"waiting for {int(end - time.monotonic())} s: {refusal}")
-            waits = True
-        sleep(_POLL_SECONDS)
+            if not said:
+                say(f"waiting for {int(seconds)} s: {refusal}")
+            said = True
+            raise
+
+    return given(look, GuardDiskAway, seconds, _POLL_SECONDS)

@@ -7,7 +7,6 @@ import hashlib
 import os
 import socket
 import ssl
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
@@ -17,6 +16,9 @@ from ...core.host.errors import NotHealthy
 from ...core.layout.layouts import CERTIFICATES, Layout
 from ..host.actions import Actions
 from ..host.commands import Failed, last_line, run
+from ..host.listing import ABSENT
+from ..host.processes import GONE
+from ..host.waiting import until
 from . import certificates
 
 _PORT = "443/tcp"
@@ -41,7 +43,9 @@ def stale_files(
             continue
         try:
             inside = os.stat(f"/proc/{container['pid']}/root{target}")
-        except OSError:
+        except OSError as error:
+            if error.errno not in (*ABSENT, *GONE):
+                raise
             continue  # gone in between, or the file was taken away: nothing that is served by it
         here = os.stat(source)
         other = (here.st_dev, here.st_ino) != (inside.st_dev, inside.st_ino)
@@ -112,19 +116,19 @@ class Caddy:
 
         wanted: a fingerprint; empty for any answer. Raises CaddySilent without an answer.
         """
-        end = time.monotonic() + seconds
-        while True:
+        found = why = ""
+
+        def is_wanted() -> bool:
+            nonlocal found, why
             try:
                 found, why = self.serves(address), ""
             except ssl.SSLError as error:
                 found, why = "", (error.reason or str(error)).replace("_", " ").lower()
             except OSError as error:
                 found, why = "", error.strerror or str(error)
-            if not why and wanted in ("", found):
-                return found
-            if time.monotonic() > end:
-                break
-            time.sleep(_POLL_SECONDS)
+            return not why and wanted in ("", found)
+
+        until(is_wanted, seconds, _POLL_SECONDS)
         if why:
             raise CaddySilent(
                 service=self.service, address="{}:{}".format(*address), found=why,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...core.host.facts import Contents
@@ -47,10 +47,8 @@ def _known(names: list[str]) -> list[str]:
 def _written(directory: int, names: list[str]) -> list[float]:
     found = []
     for name in names:
-        try:
+        with suppress(FileNotFoundError):  # gone in between
             found.append(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime)
-        except OSError:
-            continue  # gone in between
     return found
 
 
@@ -106,8 +104,10 @@ def measured(path: str) -> tuple[int, bool]:
             files += 1
             try:
                 total += os.lstat(os.path.join(folder, name)).st_size
-            except OSError:
-                continue
+            except FileNotFoundError:
+                continue  # gone in between
+            except OSError as error:
+                trouble.append(error)
         if files > _FILES:
             return total, False
     return total, not trouble

@@ -44,9 +44,20 @@ _EXT_BACKUP_GROUPS = (1, 3, 5, 7, 9)
 
 
 def _read(path: str) -> str:
+    """An attribute that a decision hangs on; empty where there is none. Raises OSError: unknown is not empty."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip()
+    except OSError as error:
+        if error.errno in (*listing.ABSENT, errno.ENODEV):
+            return ""
+        raise
+
+
+def _said(path: str) -> str:
+    """What a disk says of itself; empty where it does not: many drivers answer with some error then."""
+    try:
+        return _read(path)
     except OSError:
         return ""
 
@@ -125,14 +136,15 @@ def _ephemeral() -> set[str]:
     for path in (path for pattern in _EPHEMERAL_LINKS for path in listing.matching(pattern)):
         try:
             found.add(maj_min_of(os.stat(path).st_rdev))
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno not in listing.ABSENT:
+                raise
     return found
 
 
 def _traits(sys: str, maj_min: str, model: str) -> list[str]:
-    """What makes a disk a bad place for state."""
-    said = f"{_read(os.path.join(sys, 'device/vendor'))} {model}".lower()
+    """What makes a disk a bad place for state. Raises OSError."""
+    said = f"{_said(os.path.join(sys, 'device/vendor'))} {model}".lower()
     traits = []
     if model.lower() in _EPHEMERAL_MODELS or maj_min in _ephemeral():
         traits.append(EPHEMERAL)
@@ -146,11 +158,11 @@ def _traits(sys: str, maj_min: str, model: str) -> list[str]:
 
 def _kind(sys: str) -> str:
     for kind, mark in (("part", "partition"), ("dm", "dm"), ("md", "md"), ("loop", "loop")):
-        if os.path.exists(os.path.join(sys, mark)):
+        if listing.is_there(os.path.join(sys, mark)):
             return kind
-    if _read(os.path.join(sys, "device/type")) == "5":  # SCSI: CD-ROM
+    if _said(os.path.join(sys, "device/type")) == "5":  # SCSI: CD-ROM
         return "rom"
-    return "disk" if os.path.exists(os.path.join(sys, "device")) else "other"
+    return "disk" if listing.is_there(os.path.join(sys, "device")) else "other"
 
 
 def _vpd_serial(sys: str) -> str:
@@ -227,16 +239,20 @@ def device(
 ) -> Optional[Device]:
     """One device, or None where it has no size. ``samples``: read some, to prove it blank."""
     sys = os.path.join(SYS, maj_min)
-    size = int(_read(os.path.join(sys, "size")) or 0) * 512
-    if not size:
-        return None
-    kind = _kind(sys)
+    size, kind, read_only = 0, "other", True
+    model = " ".join(_said(os.path.join(sys, "device/model")).split())
+    traits: list[str] = []
     parts: list[str] = []
     holders: list[str] = []
     signatures: list[str] = []
     filesystem: dict[str, str] = {}
     exclusive, probed = False, ""
     try:
+        size = int(_read(os.path.join(sys, "size")) or 0) * 512
+        if not size:
+            return None
+        kind, read_only = _kind(sys), _read(os.path.join(sys, "ro")) == "1"
+        traits = _traits(sys, maj_min, model)
         parts = [n for n in listing.names(sys) if listing.is_there(f"{sys}/{n}/partition")]
         for folder in (sys, *(os.path.join(sys, part) for part in parts)):
             holders += listing.names(os.path.join(folder, "holders"))
@@ -244,24 +260,23 @@ def device(
         exclusive = _exclusive(path)
     except (Failed, OSError) as error:
         probed = str(error)
-    model = " ".join(_read(os.path.join(sys, "device/model")).split())
-    serial = _read(os.path.join(sys, "device/serial")) or _read(os.path.join(sys, "serial"))
+    serial = _said(os.path.join(sys, "device/serial")) or _said(os.path.join(sys, "serial"))
     found: Device = {
         "path": path,
         "maj_min": maj_min,
         "kernel_name": os.path.basename(os.path.realpath(sys)),
         "kind": kind,
         "size": size,
-        "read_only": _read(os.path.join(sys, "ro")) == "1",
+        "read_only": read_only,
         "serial": serial or _vpd_serial(sys) or None,
-        "wwn": _read(os.path.join(sys, "device/wwid")) or _read(os.path.join(sys, "wwid")) or None,
+        "wwn": _said(os.path.join(sys, "device/wwid")) or _said(os.path.join(sys, "wwid")) or None,
         "by_path": (_slots() if slots is None else slots).get(maj_min),
         "partitions": parts,
         "holders": sorted(set(holders)),
         "signatures": signatures,
         "filesystem": filesystem,
         "model": model or None,
-        "traits": _traits(sys, maj_min, model),
+        "traits": traits,
         "probed": probed,
         "exclusive": exclusive,
         "zeros": False,

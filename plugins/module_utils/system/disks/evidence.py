@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ...core.disks.authority import Copy, Shadow, compared, counted
@@ -14,8 +15,11 @@ from ...core.disks.shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME
 from ...core.host.errors import Refusal
 from ...core.layout.layouts import resolve_state_dir
 from ...core.move.move_status import Unmounted, no_leftovers
+from ..compose import inside
 from ..copy import duckdb_check
+from ..host import listing
 from ..host.commands import Failed
+from ..host.processes import GONE, while_it_runs
 from ..move import moving
 from ..move.moving import Held
 from . import mountinfo
@@ -28,31 +32,30 @@ APP = "app"
 
 def _processes_of(pid: int) -> Iterator[int]:
     """The processes of the container whose first one is ``pid``: those in its mount namespace."""
-    namespace = os.readlink(f"/proc/{pid}/ns/mnt")
-    for name in os.listdir("/proc"):
-        try:
+    namespace = ""
+    with while_it_runs():
+        namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+    for name in os.listdir("/proc") if namespace else ():
+        # One with more capabilities than ours is none of a container that we may look at.
+        with suppress(PermissionError), while_it_runs():
             if name.isdigit() and os.readlink(f"/proc/{name}/ns/mnt") == namespace:
                 yield int(name)
-        except OSError:
-            # It has ended in between.
-            continue
 
 
 def _sees(container: Mapping[str, Any], tree: Tree) -> bool:
-    """Whether the path of state leads to this copy in the container."""
-    path = resolve_state_dir(container["paths"])
+    """Whether the path of state leads to this copy in the container. Raises OSError: unknown is not no."""
     try:
-        info = os.stat(f"/proc/{container['pid']}/root{path}")
-    except OSError:
-        return False
+        info = inside.look(container["pid"], resolve_state_dir(container["paths"]))
+    except OSError as error:
+        if error.errno in (*listing.ABSENT, *GONE):
+            return False
+        raise
     return (info.st_dev, info.st_ino) == (tree.device, tree.inode)
 
 
 def _opens(container: Mapping[str, Any], held: Held) -> bool:
-    try:
-        return any(has_open(pid, held) for pid in _processes_of(container["pid"]))
-    except OSError:
-        return False
+    """Whether a process of the container has files of it open. Raises OSError, likewise."""
+    return any(has_open(pid, held) for pid in _processes_of(container["pid"]))
 
 
 def _rows(

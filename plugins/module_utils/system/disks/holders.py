@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from ..host.processes import while_it_runs
 from ..move.moving import Held
 from .devices import maj_min_of
 from .kernel_users import kernel_users
@@ -25,16 +26,15 @@ def _is_held(path: str, held: Held) -> bool:
         on_device = maj_min_of(os.stat(path).st_dev) == held.maj_min
         return on_device and held.has(os.readlink(path))
     except OSError:
-        # Gone in between, or a kernel thread's.
+        # Gone in between, a kernel thread's, or a file that its own filesystem keeps from root (FUSE, NFS):
+        # of one on a disk the kernel knows the number by itself.
         return False
 
 
 def _open_files(pid: int, held: Held) -> bool:
-    folder = f"/proc/{pid}/fd"
-    try:
+    folder, names = f"/proc/{pid}/fd", []
+    with while_it_runs():
         names = os.listdir(folder)
-    except OSError:
-        return False
     return any(_is_held(f"{folder}/{name}", held) for name in names) or any(
         _is_held(f"/proc/{pid}/{name}", held) for name in _LINKS
     )
@@ -43,16 +43,14 @@ def _open_files(pid: int, held: Held) -> bool:
 def _mapped_files(pid: int, held: Held) -> bool:
     major, minor = (int(part) for part in held.maj_min.split(":"))
     needle = f" {major:02x}:{minor:02x} "
-    try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
-            lines = [line for line in file if needle in line]
-    except OSError:
-        return False
+    lines: list[str] = []
+    with while_it_runs(), open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+        lines = [line for line in file if needle in line]
     return any(held.has(line.rstrip("\n").split(None, 5)[-1]) for line in lines)
 
 
 def has_open(pid: int, held: Held) -> bool:
-    """Whether a process has files of it open or mapped."""
+    """Whether a process has files of it open or mapped. Raises OSError."""
     return _open_files(pid, held) or _mapped_files(pid, held)
 
 
@@ -72,7 +70,7 @@ def _isolated_mount(pid: int, held: Held, ours: tuple[int, int], seen: set[str])
     A service of the host that has private mounts still has the host's root: an unmount
     reaches it, or leaves it with the same filesystem, which no copy can come from.
     """
-    try:
+    with while_it_runs():
         namespace = os.readlink(f"/proc/{pid}/ns/mnt")
         if namespace in seen:
             return False
@@ -81,8 +79,7 @@ def _isolated_mount(pid: int, held: Held, ours: tuple[int, int], seen: set[str])
         if (root.st_dev, root.st_ino) == ours:
             return False
         return held.is_mounted_for(str(pid))
-    except OSError:
-        return False
+    return False
 
 
 def _name(pid: int) -> str:
@@ -94,17 +91,24 @@ def _name(pid: int) -> str:
 
 
 def _is_in_container(pid: int, ours: tuple[int, int]) -> bool:
-    try:
+    with while_it_runs():
         root = os.stat(f"/proc/{pid}/root")
-    except OSError:
-        return False
-    return (root.st_dev, root.st_ino) != ours
+        return (root.st_dev, root.st_ino) != ours
+    return False
+
+
+def _may_hold(pid: int, held: Held) -> bool:
+    """Whether a process that root may not look at, one with more capabilities, can have files of it."""
+    with while_it_runs():
+        return held.is_mounted_for(str(pid))
+    return False
 
 
 def holders(held: Held, containers: bool = True) -> list[str]:
     """Processes, and what of the kernel, that hold the filesystem or the directory of it, for people.
 
-    A lock on a file in a directory goes with the open file, which is looked for.
+    A lock on a file in a directory goes with the open file, which is looked for. A process that
+    can't be looked at is among them where the filesystem is mounted for it.
 
     containers: also those with another root than ours; without, only the host's own.
     """
@@ -112,18 +116,21 @@ def holders(held: Held, containers: bool = True) -> list[str]:
     ours, seen = (root.st_dev, root.st_ino), {os.readlink("/proc/self/ns/mnt")}
     locks, found = set(_locks(held.maj_min)) if not held.path else set(), []
     for pid in _processes():
-        if not containers and _is_in_container(pid, ours):
-            continue
-        how = [
-            word
-            for word, holds in (
-                ("open files", _open_files(pid, held)),
-                ("mapped files", _mapped_files(pid, held)),
-                ("a lock", pid in locks),
-                ("a mount", containers and _isolated_mount(pid, held, ours, seen)),
-            )
-            if holds
-        ]
+        try:
+            if not containers and _is_in_container(pid, ours):
+                continue
+            how = [
+                word
+                for word, holds in (
+                    ("open files", _open_files(pid, held)),
+                    ("mapped files", _mapped_files(pid, held)),
+                    ("a lock", pid in locks),
+                    ("a mount", containers and _isolated_mount(pid, held, ours, seen)),
+                )
+                if holds
+            ]
+        except OSError as error:
+            how = [f"unknown ({error.strerror})"] if _may_hold(pid, held) else []
         if how:
             found.append(f"{_name(pid)}: {' and '.join(how)}")
     return sorted(found) + kernel_users(held.maj_min, held.path)

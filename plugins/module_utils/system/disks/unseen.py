@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import Optional
 
 from ...core.host.facts import Inside
-from ..host.kernel import LIBC, check
+from ..host.kernel import LIBC, check, top_of
 from . import contents
 
 _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 430, 431, 432
@@ -83,15 +83,8 @@ def opened(device: str, fstype: str) -> Iterator[int]:
         )  # fmt: skip
     finally:
         os.close(context)
-    try:
-        # The descriptor is an O_PATH one; names below it are looked up through it.
-        top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=made)
-        try:
-            yield top
-        finally:
-            os.close(top)
-    finally:
-        os.close(made)
+    with top_of(made) as top:
+        yield top
 
 
 def look(device: str, fstype: str) -> Inside:

@@ -92,6 +92,19 @@ def unmount(directory: int, name: str) -> None:
 
 
 @contextmanager
+def top_of(mount: int) -> Iterator[int]:
+    """A readable descriptor of the directory that ``mount`` is of, an O_PATH one that is closed at the end."""
+    try:
+        top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=mount)
+        try:
+            yield top
+        finally:
+            os.close(top)
+    finally:
+        os.close(mount)
+
+
+@contextmanager
 def without_mounts(directory: str) -> Iterator[int]:
     """A descriptor of ``directory`` in which nothing is mounted on anything.
 
@@ -103,15 +116,8 @@ def without_mounts(directory: str) -> Iterator[int]:
     fd = check(
         LIBC.syscall(ctypes.c_long(_SYS_OPEN_TREE), ctypes.c_int(-100), path, flags), directory
     )
-    try:
-        # The descriptor is an O_PATH one; names below it are looked up through it.
-        below = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
-        try:
-            yield below
-        finally:
-            os.close(below)
-    finally:
-        os.close(fd)
+    with top_of(fd) as below:
+        yield below
 
 
 def _rename(source: str, source_fd: int, target: str, target_fd: int, flags: int) -> None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import ssl
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ...core.disks.mounts import on_top
 from ...core.host.copiers import called, copying_lines
@@ -18,7 +18,7 @@ from ...core.layout.layouts import mount_points, state_dirs
 from ...core.layout.tree import AGNES_UID, DATABASE
 from ..copy import retired
 from ..layout import trees
-from . import durable
+from . import listing, scripts
 
 _DISCARDED = f"{DATABASE}.wal.discarded."
 """How the names begin of what the product could not replay, and has moved aside."""
@@ -35,7 +35,6 @@ _JOBS = (
     "/var/spool/cron/*",
     "/etc/systemd/system/*.service",
 )
-_LIMIT = 1 << 20
 
 
 def filesystems(paths: Iterable[str], unknown: list[list[str]]) -> list[Filesystem]:
@@ -72,28 +71,26 @@ def _certificates(host: Host) -> dict[str, int]:
     return ends
 
 
-def discarded(state_dir: str, unknown: list[list[str]]) -> list[str]:
-    """Names of what the product has discarded of its database in a STATE_DIR."""
-    try:
-        with trees.opened(state_dir) as directory:
-            names = sorted(n for n in os.listdir(directory) if n.startswith(_DISCARDED))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        unknown.append([f"'{state_dir}'", str(error.strerror)])
-        return []
-    return names[:_SHOWN]
+class DatabaseFiles(NamedTuple):
+    """What is wrong with the files of the databases in a STATE_DIR."""
+
+    discarded: list[str]
+    """Names of what the product has discarded."""
+    foreign: dict[str, int]
+    """Name -> owner, of those that are not the product's user's."""
 
 
-def foreign(state_dir: str, unknown: list[list[str]]) -> dict[str, int]:
-    """Name -> owner of each file of a database in a STATE_DIR that is not the product's user's."""
-    found = {}
+def database_files(state_dir: str, unknown: list[list[str]]) -> DatabaseFiles:
+    """Look at them; why that can't be done goes to ``unknown``."""
+    found = DatabaseFiles([], {})
     try:
         with trees.opened(state_dir) as directory:
-            for name in set(_DATABASES) & set(os.listdir(directory)):
+            names = sorted(os.listdir(directory))
+            found.discarded.extend([n for n in names if n.startswith(_DISCARDED)][:_SHOWN])
+            for name in filter(_DATABASES.__contains__, names):
                 uid = os.stat(name, dir_fd=directory, follow_symlinks=False).st_uid
                 if uid != AGNES_UID:
-                    found[name] = uid
+                    found.foreign[name] = uid
     except (FileNotFoundError, NotADirectoryError):
         return found
     except OSError as error:
@@ -101,29 +98,28 @@ def foreign(state_dir: str, unknown: list[list[str]]) -> dict[str, int]:
     return found
 
 
-def mount_units(points: Iterable[str]) -> list[str]:
+def mount_units(points: Iterable[str], unknown: list[list[str]]) -> list[str]:
     """The mount points for which there is a unit of systemd's, but those that it makes of fstab."""
-    names = {p: p.strip("/").replace("-", "\\x2d").replace("/", "-") + ".mount" for p in points}
-    return sorted(
-        point
-        for point, name in names.items()
-        if any(os.path.exists(os.path.join(folder, name)) for folder in _UNITS)
-    )
+    found = set()
+    for point in points:
+        name = point.strip("/").replace("-", "\\x2d").replace("/", "-") + ".mount"
+        for path in (os.path.join(folder, name) for folder in _UNITS):
+            try:
+                if listing.is_there(os.path.realpath(path)):
+                    found.add(point)
+            except OSError as error:
+                unknown.append([f"'{path}'", str(error.strerror)])
+    return sorted(found)
 
 
-def _text(path: str) -> str:
-    """A file's text, a link's too; empty where it is gone, no file, or can't be read."""
-    try:
-        return durable.read_text(os.path.realpath(path), _LIMIT) or ""
-    except OSError:
-        return ""
-
-
-def copiers() -> list[Copier]:
+def copiers(unknown: list[list[str]]) -> list[Copier]:
     """The lines of jobs that copy a place of state. The product's own tools are looked at elsewhere."""
-    jobs = {path: _text(path) for pattern in _JOBS for path in sorted(glob.glob(pattern))}
+    unread: dict[str, str] = {}
+    paths = [path for pattern in _JOBS for path in scripts.matching(pattern, unread)]
+    jobs = {path: scripts.text(path, unread) for path in paths}
     started = {path for text in jobs.values() for path in called(text)}
-    texts = {**jobs, **{path: _text(path) for path in sorted(started - set(jobs))}}
+    texts = {**jobs, **{path: scripts.text(path, unread) for path in sorted(started - set(jobs))}}
+    unknown += [[f"'{path}'", why] for path, why in unread.items()]
     product = set(SCRIPTS.values())
     return [
         line
@@ -137,15 +133,16 @@ def look(host: Host) -> Upkeep:
     """Everything. host: what was observed."""
     unknown: list[list[str]] = []
     targets = {mount["target"] for mount in on_top(host["mounts"])}
+    databases = {path: database_files(path, unknown) for path in state_dirs()}
     engine = [host["engine"]["root_dir"]] if host["engine"]["here"] else []
     found: Upkeep = {
         "filesystems": filesystems(["/", *engine, *sorted(mount_points() & targets)], unknown),
         "certificates": _certificates(host),
         "retired": [],
-        "foreign": {path: foreign(path, unknown) for path in state_dirs()},
-        "mount_units": mount_units(mount_points()),
-        "copiers": copiers(),
-        "discarded": {path: discarded(path, unknown) for path in state_dirs()},
+        "foreign": {path: each.foreign for path, each in databases.items()},
+        "mount_units": mount_units(mount_points(), unknown),
+        "copiers": copiers(unknown),
+        "discarded": {path: each.discarded for path, each in databases.items()},
         "unknown": unknown,
     }
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 _POLL_SECONDS = 0.1
@@ -16,7 +15,7 @@ def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS
     """Whether ``check`` comes true within ``seconds``; it is asked every ``poll`` seconds."""
     end = time.monotonic() + seconds
     while not check():
-        if time.monotonic() > end:
+        if time.monotonic() >= end:
             return False
         time.sleep(poll)
     return True
@@ -25,10 +24,15 @@ def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS
 def given(ask: Callable[[], _T], not_yet: type[Exception], seconds: float, poll: float) -> _T:
     """What ``ask`` gives, which may raise ``not_yet`` for up to ``seconds``; after that it is raised."""
     found: list[_T] = []
+    late: list[Exception] = []
 
     def asked() -> bool:
-        with suppress(not_yet):
+        try:
             found.append(ask())
+        except not_yet as error:
+            late[:] = [error]
         return bool(found)
 
-    return found[0] if until(asked, seconds, poll) else ask()
+    if not until(asked, seconds, poll):
+        raise late[0]
+    return found[0]

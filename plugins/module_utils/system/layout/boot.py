@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 
 from ...core.host.facts import BootScript
 from ...core.layout.boot import LOG, at_boot, lines_that_write
-from ..host import durable, listing
+from ..host import scripts
 
 SCRIPTS = (
     "/etc/rc.local",
@@ -39,59 +38,28 @@ _EXEC = re.compile(
     r"^Exec(?:Start|StartPre|StartPost|Condition|Reload)=(?P<words>.+)$", re.MULTILINE
 )
 _PATH = re.compile(r"""(?<![\w./$}])/[^\s'"`;|&<>()$,=]+""")
-_LIMIT = 1 << 20
-_HEAD = 4096
-
-
-def _matching(pattern: str, unread: dict[str, str]) -> list[str]:
-    """See listing.matching."""
-    try:
-        return listing.matching(pattern)
-    except OSError as error:
-        unread[error.filename or pattern] = error.strerror or str(error)
-        return []
-
-
-def _text(path: str, unread: dict[str, str]) -> str:
-    """The text of a script or unit; empty for a program, and for what is absent or no regular file.
-
-    Words of a command line may name a directory of a disk, a device or a pipe: those are not even opened.
-    """
-    try:
-        real = os.path.realpath(path)
-        if not stat.S_ISREG(os.lstat(real).st_mode):
-            return ""
-        with durable.opened_file(real) as file:
-            head = file.read(_HEAD)
-            if b"\0" in head:
-                return ""
-            return (head + file.read(_LIMIT)).decode("utf-8", "surrogateescape")
-    except OSError as error:
-        if error.errno not in listing.ABSENT:
-            unread[path] = error.strerror or str(error)
-        return ""
 
 
 def _units(unread: dict[str, str]) -> Iterator[str]:
     """The services that systemd knows, and their drop-ins."""
     seen = set()
     for folder in UNIT_FOLDERS:
-        for path in _matching(f"{folder}/*.service", unread):
+        for path in scripts.matching(f"{folder}/*.service", unread):
             name = os.path.basename(path)
             if name not in seen:
                 seen.add(name)
                 yield path
-        yield from _matching(f"{folder}/*.service.d/*.conf", unread)
+        yield from scripts.matching(f"{folder}/*.service.d/*.conf", unread)
 
 
 def _started(unread: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     """(path, text, commands) of what itself says which commands run at boot: units and crontabs."""
     for path in _units(unread):
-        text = _text(path, unread)
+        text = scripts.text(path, unread)
         whole = text.replace("\\\n", "  ")
         yield path, text, "\n".join(match["words"] for match in _EXEC.finditer(whole))
-    for path in (path for pattern in CRONTABS for path in _matching(pattern, unread)):
-        text = at_boot(_text(path, unread))
+    for path in (path for pattern in CRONTABS for path in scripts.matching(pattern, unread)):
+        text = at_boot(scripts.text(path, unread))
         yield path, text, text
 
 
@@ -102,13 +70,13 @@ def _candidates(project_dir: str, unread: dict[str, str]) -> Iterator[tuple[str,
     def is_about(text: str) -> bool:
         return any(path in text for path in about)
 
-    for path in (path for pattern in SCRIPTS for path in _matching(pattern, unread)):
-        text = _text(path, unread)
+    for path in (path for pattern in SCRIPTS for path in scripts.matching(pattern, unread)):
+        text = scripts.text(path, unread)
         yield path, text, is_about(text)
     for path, text, commands in _started(unread):
         yield path, text, is_about(text)
         for program in _PATH.findall(commands):
-            script = _text(program, unread)
+            script = scripts.text(program, unread)
             # Which directory it works in may be said where it is started, or by where it lies.
             yield program, script, is_about(script) or is_about(text) or is_about(program)
 
@@ -131,6 +99,6 @@ def boot_scripts(project_dir: str, unread: dict[str, str]) -> list[BootScript]:
         if lines:
             seen.add(real)
             found.append({"path": path, "lines": lines})
-    if not found and _matching(LOG, unread):
+    if not found and scripts.matching(LOG, unread):
         found.append({"path": LOG, "lines": []})
     return found

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from ..disks.kernel_users import kernel_users
 from ..disks.mountinfo import Line
 from ..host import durable, kernel, record
 from ..host.commands import Failed, last_line, run
+from ..host.processes import while_it_runs
 from ..host.replaceable import directory_fixed, fixed
 from ..layout import dotenv_file, markers, trees
 from . import ledger, units
@@ -314,17 +314,10 @@ def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:
     )
 
 
-_GONE = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
-"""What the kernel says of the mounts of a process that has ended, or is about to."""
-
-
 def _has_mounted(pid: str, held: Held) -> bool:
-    try:
+    with while_it_runs():
         return held.is_mounted_for(pid)
-    except OSError as error:
-        if error.errno in _GONE:
-            return False
-        raise
+    return False
 
 
 def _kernel_users(disks: Iterable[str], unread: dict[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.guard_errors 
     GuardMarker,
 )
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import guard as tool
+from ansible_collections.agnes.host.plugins.module_utils.system.host import waiting
 from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 
 RECORD: dict[str, Any] = {
@@ -61,7 +62,7 @@ class Host:
 
     def run(self, seconds: float = 0.0) -> list[str]:
         self.said.clear()
-        tool.guard(self.said.append, seconds, sleep=self.sleep)
+        tool.guard(self.said.append, seconds)
         return self.said
 
 
@@ -73,7 +74,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(tool, "environment", lambda _dir: {"STATE_DIR": "/data-state"})
     monkeypatch.setattr(tool.record, "load", lambda: RECORD)
     monkeypatch.setattr(tool.filesystems, "mount", found.mount)
-    monkeypatch.setattr(tool.time, "monotonic", lambda: found.now)
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: found.now)
+    monkeypatch.setattr(waiting.time, "sleep", found.sleep)
     monkeypatch.setattr(
         tool.moving,
         "mount_at",

@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.copy import retired as core
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import images
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import (
+    contents,
+    devices,
+    evidence,
+    holders,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 from ansible_collections.agnes.host.plugins.module_utils.system.move import moving, units
 from ansible_collections.agnes.host.plugins.module_utils.system.move.moving import Held
@@ -154,3 +162,102 @@ def test_the_units_of_the_product_and_those_that_are_held(
     assert units.let_go()
     assert not units.let_go()
     assert not os.path.exists(tmp_path / "etc" / "agnes-db-backup.timer.d")
+
+
+def failing(number: int) -> Any:
+    def fail(*_given: Any, **_more: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+DISK = Held("9:99")
+STATE_TREE: Any = SimpleNamespace(device=1, inode=2)
+CONTAINER = {"pid": os.getpid(), "paths": {}}
+ASKED: list[Any] = [
+    ("os.listdir", lambda: holders.has_open(os.getpid(), DISK)),
+    ("builtins.open", lambda: holders._mapped_files(os.getpid(), DISK)),
+    ("os.readlink", lambda: holders._isolated_mount(os.getpid(), DISK, (0, 0), set())),
+    ("os.stat", lambda: holders._is_in_container(os.getpid(), (0, 0))),
+    ("os.readlink", lambda: evidence._opens(CONTAINER, DISK)),
+    ("os.open", lambda: evidence._sees(CONTAINER, STATE_TREE)),
+]
+
+
+@pytest.mark.parametrize(("call", "ask"), ASKED)
+def test_a_process_that_can_not_be_looked_at_is_not_one_that_holds_nothing(
+    call: str, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (errno.ENOENT, errno.ESRCH):
+        with monkeypatch.context() as patched:
+            patched.setattr(call, failing(number))
+            gone = ask()
+        assert gone is False
+    for number in (errno.EACCES, errno.EIO):
+        with monkeypatch.context() as patched, pytest.raises(OSError, match=os.strerror(number)):
+            patched.setattr(call, failing(number))
+            ask()
+
+
+@pytest.fixture
+def block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What /sys says of a disk that is blank and free."""
+    sys = tmp_path / "8:99"
+    (sys / "holders").mkdir(parents=True)
+    (sys / "size").write_text("2048")
+    monkeypatch.setattr(devices, "SYS", str(tmp_path))
+    monkeypatch.setattr(devices, "_signatures", lambda path: ([], {}))
+    monkeypatch.setattr(devices, "_exclusive", lambda path: True)
+    return sys
+
+
+@pytest.mark.parametrize("name", ["size", "ro", "removable", "queue/rotational"])
+def test_a_disk_of_which_an_attribute_can_not_be_read_is_not_fit_and_not_gone(
+    block: Path, name: str
+) -> None:
+    found = devices.device("8:99", "/dev/sdz", {})
+    assert found and (found["probed"], found["read_only"]) == ("", False)
+    (block / name).unlink(missing_ok=True)
+    # What a directory in the place of a file answers, root is told, too.
+    (block / name).mkdir(parents=True)
+    found = devices.device("8:99", "/dev/sdz", {})
+    assert found and "Is a directory" in found["probed"]
+
+
+def test_what_a_disk_does_not_say_of_itself_is_no_trouble(block: Path) -> None:
+    for name in ("device/serial", "device/wwid", "device/model", "device/type"):
+        (block / name).mkdir(parents=True)
+    found = devices.device("8:99", "/dev/sdz", {})
+    assert found and (found["probed"], found["serial"], found["wwn"]) == ("", None, None)
+
+
+def test_what_can_not_be_counted_is_not_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows").write_text("x" * 50)
+    assert contents.measured(str(tmp_path)) == (50, True)
+    monkeypatch.setattr(os, "lstat", failing(errno.EIO))
+    assert contents.measured(str(tmp_path)) == (0, False)
+
+
+def test_a_name_of_which_nobody_knows_when_it_was_written_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uploads").mkdir()
+    assert contents.look(str(tmp_path))["newest"]
+    monkeypatch.setattr(os, "stat", failing(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
+        contents.look(str(tmp_path))
+
+
+def test_a_process_that_root_may_not_look_at_holds_what_is_mounted_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("_locks", "kernel_users"):
+        monkeypatch.setattr(holders, name, lambda *_given: [])
+    monkeypatch.setattr(holders, "_processes", lambda: [os.getpid()])
+    monkeypatch.setattr(holders, "_mapped_files", failing(errno.EACCES))
+    for mounted in (True, False):
+        monkeypatch.setattr(Held, "is_mounted_for", lambda *_given: mounted)  # noqa: B023
+        found = [each.partition(": ")[2] for each in holders.holders(DISK)]
+        assert found == ["unknown (Permission denied)"] * mounted

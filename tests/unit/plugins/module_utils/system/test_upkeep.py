@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.tree import AGNES_UID
-from ansible_collections.agnes.host.plugins.module_utils.system.host import upkeep
+from ansible_collections.agnes.host.plugins.module_utils.system.host import scripts, upkeep
 
 
 def test_each_filesystem_is_there_once_and_what_is_gone_is_unknown(tmp_path: Path) -> None:
@@ -29,16 +29,16 @@ def test_what_the_product_has_discarded_is_named(tmp_path: Path) -> None:
     for name in ("system.duckdb", "system.duckdb.wal", "system.duckdb.wal.discarded.20261128"):
         (tmp_path / name).touch()
     unknown: list[list[str]] = []
-    assert upkeep.discarded(str(tmp_path), unknown) == ["system.duckdb.wal.discarded.20261128"]
-    assert upkeep.discarded(str(tmp_path / "gone"), unknown) == []
+    found = upkeep.database_files(str(tmp_path), unknown)
+    assert found.discarded == ["system.duckdb.wal.discarded.20261128"]
+    assert upkeep.database_files(str(tmp_path / "gone"), unknown) == ([], {})
     assert unknown == []
 
 
-@pytest.mark.parametrize("look", [upkeep.discarded, upkeep.foreign])
-def test_a_place_that_can_not_be_read_is_unknown(tmp_path: Path, look: object) -> None:
+def test_a_place_that_can_not_be_read_is_unknown_and_said_once(tmp_path: Path) -> None:
     unknown: list[list[str]] = []
     with mock.patch.object(upkeep.os, "listdir", side_effect=OSError(5, "Input/output error")):
-        assert not look(str(tmp_path), unknown)  # type: ignore[operator]
+        assert upkeep.database_files(str(tmp_path), unknown) == ([], {})
     assert unknown == [[f"'{tmp_path}'", "Input/output error"]]
 
 
@@ -49,23 +49,56 @@ def test_files_of_a_database_that_are_another_user_s_are_named(tmp_path: Path) -
     owner = os.getuid()
     assert owner != AGNES_UID
     wanted = {"system.duckdb": owner, "operational.duckdb.wal": owner}
-    assert upkeep.foreign(str(tmp_path), unknown) == wanted
+    assert upkeep.database_files(str(tmp_path), unknown).foreign == wanted
     with mock.patch.object(upkeep, "AGNES_UID", owner):
-        assert upkeep.foreign(str(tmp_path), unknown) == {}
+        assert upkeep.database_files(str(tmp_path), unknown).foreign == {}
     assert unknown == []
 
 
 def test_a_mount_unit_is_found_by_the_name_that_systemd_gives_its_place(tmp_path: Path) -> None:
+    unknown: list[list[str]] = []
     for name in ("data.mount", "data\\x2dstate.mount", "data-other.mount"):
         (tmp_path / name).touch()
     with mock.patch.object(upkeep, "_UNITS", (str(tmp_path),)):
-        found = upkeep.mount_units(["/data", "/data-state", "/data/state"])
-    assert found == ["/data", "/data-state"]
+        found = upkeep.mount_units(["/data", "/data-state", "/data/state"], unknown)
+    assert (found, unknown) == (["/data", "/data-state"], [])
+
+
+def broken(path: str) -> None:
+    raise OSError(5, "Input/output error", path)
+
+
+def test_a_unit_that_can_not_be_looked_for_is_not_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown: list[list[str]] = []
+    monkeypatch.setattr(upkeep, "_UNITS", (str(tmp_path),))
+    monkeypatch.setattr(os, "lstat", broken)
+    assert upkeep.mount_units(["/data"], unknown) == []
+    assert unknown == [[f"'{tmp_path}/data.mount'", "Input/output error"]]
+
+
+def test_jobs_that_can_not_be_listed_or_read_are_not_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "job").write_text("0 3 * * * root tar c /data/state\n")
+    monkeypatch.setattr(upkeep, "_JOBS", (f"{tmp_path}/*", f"{tmp_path}/none/*"))
+    unknown: list[list[str]] = []
+    monkeypatch.setattr(scripts.durable, "opened_file", broken)
+    assert upkeep.copiers(unknown) == []
+    assert unknown == [[f"'{tmp_path}/job'", "Input/output error"]]
+    monkeypatch.setattr(os, "listdir", broken)
+    assert upkeep.copiers(unknown) == []
+    assert unknown[1:] == [
+        [f"'{tmp_path}'", "Input/output error"],
+        [f"'{tmp_path}/none'", "Input/output error"],
+    ]
 
 
 def test_jobs_and_the_scripts_that_they_start_are_read_but_not_the_product_s(
     tmp_path: Path,
 ) -> None:
+    unknown: list[list[str]] = []
     product = tmp_path / "product.sh"
     product.write_text("tar c /data/state\n")
     script = tmp_path / "backup.sh"
@@ -79,7 +112,8 @@ def test_jobs_and_the_scripts_that_they_start_are_read_but_not_the_product_s(
         mock.patch.object(upkeep, "SCRIPTS", {"backup": str(product)}),
         mock.patch.object(upkeep, "called", lambda text: [w for w in text.split() if ".sh" in w]),
     ):
-        found = upkeep.copiers()
+        found = upkeep.copiers(unknown)
+    assert unknown == []
     assert [(each["path"], each["line"], each["inside"]) for each in found] == [
         (f"{tmp_path}/job", 2, True),
         (str(script), 3, False),
