@@ -9,7 +9,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup lab lab-torture artifact demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips
+.PHONY: help setup lab lab-torture artifact demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser
 
 help:
 	@echo "make setup       the tools in .venv; all that your own hosts need, and it needs no root"
@@ -19,6 +19,7 @@ help:
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
 	@echo "make sanity      ansible-test sanity and units, on each release of ansible-core and each Python of a host that is here"
+	@echo "make browser     the report of a rollout in a browser, which is installed where there is none; pictures in .cache/browser"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision')"
 	@echo "make artifact    what is published, built, and installed where nothing else is"
 	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind; round trips"
@@ -86,3 +87,8 @@ sanity: setup
 
 scenarios: lab
 	@$(BIN)/python tests/lab/suite.py $(SCENARIOS)
+
+browser: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/browser.txt
+	@$(BIN)/python tests/lab/browser.py
+	@$(BIN)/python -m pytest -q -rs tests/unit/browser

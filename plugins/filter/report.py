@@ -45,10 +45,10 @@ def _secrets(hosts: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def rollout_report(
-    result: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]] = (), name: str = ""
+    result: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
     """The report of one run."""
-    return reports.report(result, name, _secrets(hosts))
+    return reports.report(result, _secrets(hosts))
 
 
 def rollout_join(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

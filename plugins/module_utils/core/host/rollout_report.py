@@ -164,19 +164,19 @@ def _hidden(value: Any, secrets: Sequence[str]) -> Any:
     return [_hidden(each, secrets) for each in value] if isinstance(value, list) else value
 
 
-def report(
-    result: Mapping[str, Any], name: str = "", secrets: Iterable[str] = ()
-) -> dict[str, Any]:
+def report(result: Mapping[str, Any], secrets: Iterable[str] = ()) -> dict[str, Any]:
     """The report of one run.
 
-    result: the fact ``rollout_result`` (waves.py); name: what a reader calls the run, such as its shard;
-    secrets: values that must not be in the report, wherever a message had them.
+    result: the fact ``rollout_result`` (waves.py); secrets: values that must not be in the report, wherever a
+    message had them.
     """
     waves = [_wave(said) for said in result.get("waves") or []]
     hosts = [_host(said) for said in result.get("hosts") or []]
     at = str(result.get("at") or "")
+    deployments = {each["deployment"] for each in hosts}
     run = {
-        "name": name,
+        # A shard is a deployment, and is called so.
+        "name": "".join(deployments) if len(deployments) == 1 else "",
         "controller": str(result.get("controller") or ""),
         "began": str(
             result.get("began") or min((w["began"] for w in waves if w["began"]), default=at)

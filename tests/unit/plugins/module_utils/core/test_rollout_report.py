@@ -125,7 +125,7 @@ def test_shards_are_joined_and_a_wave_whose_name_is_there_already_gets_its_runs(
     acme["hosts"] = [host for host in acme["hosts"] if host["deployment"] == "acme"]
     globex["hosts"] = [results.host("globex-1", "globex", wave="wave 1 of 1")]
     globex["began"], globex["at"] = "2026-11-28T21:00:30Z", "2026-11-28T21:09:00Z"
-    found = join([report(globex, "globex"), report(acme, "acme")])
+    found = join([report(globex), report(acme)])
     assert [run["name"] for run in found["runs"]] == ["acme", "globex"]
     assert [host["host"] for host in found["hosts"]] == ["acme-1", "acme-2", "globex-1"]
     assert [wave["name"] for wave in found["waves"]] == [
@@ -150,7 +150,7 @@ def test_of_a_host_in_two_runs_the_last_one_that_came_to_it_counts() -> None:
 
 
 def test_a_joined_report_can_be_joined_again() -> None:
-    joined = join([report(results.few(), "x")])
+    joined = join([report(results.few())])
     assert join([joined]) == joined
 
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report of a rollout as playbooks write it on the controller, and several joined into one; no host is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rollout_results as results
+import yaml
+
+from .repo import ROOT
+
+REPORT = f"{ROOT}/playbooks/tasks/report.yml"
+DATA = "{{ result | agnes.host.rollout_report(ansible_play_hosts_all | map('extract', hostvars)) }}"
+
+
+NAMES = ("rollout-20261128T210000Z-acme", "rollout-20261128T210000Z-glob_ex")
+
+
+def writing(result: dict[str, Any], *times: bool, **more: Any) -> dict[str, Any]:
+    """A play that writes a report, for each of ``times``: whether that is before the first wave."""
+    tasks: list[dict[str, Any]] = [
+        {
+            "ansible.builtin.include_tasks": REPORT, "run_once": True,
+            "vars": {"__rollout_report_data": DATA, "__rollout_report_new": new},
+        }
+        for new in times
+    ]  # fmt: skip
+    tasks.append({"ansible.builtin.debug": {"msg": "goes on"}})
+    return {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": tasks,
+        "vars": {"result": result, **more},
+    }
+
+
+def play(tmp: Path, plays: list[dict[str, Any]], **extra: Any) -> subprocess.CompletedProcess[str]:
+    """Run plays for two hosts that are not there."""
+    (tmp / "play.yml").write_text(yaml.safe_dump(plays))
+    inventory = {
+        "all": {
+            "hosts": {"a": {}, "b": {}},
+            "vars": {"ansible_become": True, "agnes_compose_secrets": {"KEY": "hunter22"}},
+        }
+    }
+    (tmp / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    return subprocess.run(
+        ["ansible-playbook", "--inventory", "hosts.yml", "play.yml", "-e", json.dumps(extra)],
+        cwd=tmp, capture_output=True, text=True, check=False,
+        env={
+            **os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_FORCE_COLOR": "0",
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        },
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Two shards that write, one that can't in the middle, all joined, and one that can't at its begin."""
+    tmp = tmp_path_factory.mktemp("reports")
+    (tmp / "file").touch()
+    acme, globex = results.few(), results.few()
+    acme["hosts"] = acme["hosts"][:2]
+    failed = "AH145: said hunter22"
+    globex["hosts"] = [results.host("globex-1", "glob/ex", "failed", message=failed)]
+    plays = [
+        writing(acme, True, False),
+        writing(globex, False),
+        writing(acme, False, rollout_report="file/reports"),
+        {"import_playbook": f"{ROOT}/playbooks/join_reports.yml"},
+        writing(acme, True, rollout_report="file/reports"),
+    ]
+    return tmp, play(tmp, plays, rollout_reports=[f"rollout-report/{name}.json" for name in NAMES])
+
+
+def test_reports_are_written_for_their_owner_and_joined(done: Any) -> None:
+    tmp, run = done
+    found = {path.name: path for path in (tmp / "rollout-report").iterdir()}
+    every = [*NAMES, "joined-20261128T210000Z"]
+    assert set(found) == {f"{name}.{kind}" for name in every for kind in ("html", "json")}
+    assert {path.stat().st_mode & 0o777 for path in found.values()} == {0o640}
+    assert not any(
+        "hunter22" in text for text in [run.stdout, *map(Path.read_text, found.values())]
+    )
+    joined = json.loads(found["joined-20261128T210000Z.json"].read_text())
+    assert [host["host"] for host in joined["hosts"]] == ["acme-1", "acme-2", "globex-1"]
+    assert [run["name"] for run in joined["runs"]] == ["acme", "glob/ex"]
+    assert "globex-1" in found["joined-20261128T210000Z.html"].read_text()
+
+
+def test_a_report_that_can_not_be_written_ends_a_run_only_before_the_first_host(done: Any) -> None:
+    _tmp, run = done
+    assert run.stdout.count('"msg": "the report can\'t be written: ') == 2, run.stdout
+    # Both hosts, in the first three plays of four.
+    assert run.returncode == 2 and run.stdout.count('"msg": "goes on"') == 6, run.stdout
