@@ -29,8 +29,8 @@ GONE_BACK = (
 )
 LOST = "Failed to connect to the host via ssh: connect to host 10.20.4.17 port 22: Connection timed out"
 HALT = (
-    "AH207: hosts have failed or can't be reached (3: initech-020, acme-017, globex-017), and rollout_max_failures "
-    "allows 2, so no further wave begins; correct the cause, or leave them out with --limit, and run again"
+    "AH207: hosts have failed or can't be reached ({count}: {hosts}), and rollout_max_failures allows 2, so no further "
+    "wave begins; correct the cause, or leave them out with --limit, and run again"
 )
 
 
@@ -86,7 +86,7 @@ def few() -> dict[str, Any]:
 def many(number: int = 100) -> dict[str, Any]:
     """A fleet in four deployments; the third wave goes wrong and the rest is untouched."""
     names = [
-        (f"{DEPLOYMENTS[i % 4]}-{i // 4 + 1:03}.eu-central-1.example.org", DEPLOYMENTS[i % 4])
+        (f"{DEPLOYMENTS[i % 4]}-{i // 4 + 1:03}.example.org", DEPLOYMENTS[i % 4])
         for i in range(number)
     ]
     hosts = {name: host(name, deployment, "untouched") for name, deployment in names}
@@ -115,7 +115,7 @@ def many(number: int = 100) -> dict[str, Any]:
     groups += [
         (f"wave {place} of {len(parts)}", "wave", part) for place, part in enumerate(parts, start=1)
     ]
-    waves, clock, halted = [], 40.0, False
+    waves, bad, clock, halted = [], [], 40.0, False
     for title, kind, members in groups:
         wave = {"name": title, "kind": kind, "hosts": members, "began": "", "ended": ""}
         waves.append(wave)
@@ -142,16 +142,17 @@ def many(number: int = 100) -> dict[str, Any]:
                 )  # fmt: skip
         if title.startswith("wave 3"):
             halted = True
-            bad = {0: ("failed", FAILED), 1: ("failed", GONE_BACK), 2: ("lost", LOST)}
-            for place, (outcome, text) in bad.items():
-                hosts[members[place]].update(
-                    outcome=outcome, message=text, proofs=[], downtime=None,
-                    ended="" if outcome == "lost" else hosts[members[place]]["ended"],
-                )  # fmt: skip
+            troubles = (("failed", FAILED), ("failed", GONE_BACK), ("lost", LOST))
+            for name, (outcome, text) in zip(members, troubles):
+                bad.append(name)
+                hosts[name].update(outcome=outcome, message=text, proofs=[], downtime=None)
+                if outcome == "lost":
+                    hosts[name]["ended"] = ""
         clock += took
         wave["ended"] = _time(clock)
     return {
-        "format": 1, "at": _time(clock + 6), "began": _time(0), "ended": True, "halt": HALT, "failures": 3,
+        "format": 1, "at": _time(clock + 6), "began": _time(0), "ended": True, "failures": len(bad),
+        "halt": HALT.format(count=len(bad), hosts=", ".join(bad)),
         "max_failures": 2, "controller": "ops@deploy-1.example.org", "check": False, "counts": {}, "waves": waves,
         "hosts": list(hosts.values()),
     }  # fmt: skip

@@ -62,7 +62,7 @@ def play(tmp: Path, plays: list[dict[str, Any]], **extra: Any) -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Two shards that write, one that can't in the middle, all joined, and one that can't at its begin."""
+    """Two shards that write, one that can't in the middle, all joined, a check run, and one that can't at its begin."""
     tmp = tmp_path_factory.mktemp("reports")
     (tmp / "file").touch()
     acme, globex = results.few(), results.few()
@@ -74,6 +74,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
         writing(globex, False),
         writing(acme, False, rollout_report="file/reports"),
         {"import_playbook": f"{ROOT}/playbooks/join_reports.yml"},
+        writing({**acme, "check": True}, True),
         writing(acme, True, rollout_report="file/reports"),
     ]
     return tmp, play(tmp, plays, rollout_reports=[f"rollout-report/{name}.json" for name in NAMES])
@@ -81,7 +82,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
 
 def test_reports_are_written_for_their_owner_and_joined(done: Any) -> None:
     tmp, run = done
+    # That of the check run has replaced none: a check run leaves nothing behind.
     found = {path.name: path for path in (tmp / "rollout-report").iterdir()}
+    assert '"check": true' not in found[f"{NAMES[0]}.json"].read_text()
     every = [*NAMES, "joined-20261128T210000Z"]
     assert set(found) == {f"{name}.{kind}" for name in every for kind in ("html", "json")}
     assert {path.stat().st_mode & 0o777 for path in found.values()} == {0o640}
@@ -97,5 +100,5 @@ def test_reports_are_written_for_their_owner_and_joined(done: Any) -> None:
 def test_a_report_that_can_not_be_written_ends_a_run_only_before_the_first_host(done: Any) -> None:
     _tmp, run = done
     assert run.stdout.count('"msg": "the report can\'t be written: ') == 2, run.stdout
-    # Both hosts, in the first three plays of four.
-    assert run.returncode == 2 and run.stdout.count('"msg": "goes on"') == 6, run.stdout
+    # Both hosts, in four plays of five.
+    assert run.returncode == 2 and run.stdout.count('"msg": "goes on"') == 8, run.stdout
