@@ -83,12 +83,15 @@ from ansible_collections.agnes.host.plugins.module_utils.core.disks.guards impor
     IMMUTABLE,
     WRITABLE,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.mounts import on_top
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.text import say_size
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
 from ansible_collections.agnes.host.plugins.module_utils.system.disks import (
     devices,
     filesystems,
     formatting,
+    growing,
     guards,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.host import durable, record
@@ -190,9 +193,23 @@ class DisksManager:
         """Prove what is mounted, record it if it is not recorded, and guard its mount point."""
         filesystems.check_mounted(disk["mount_point"], disk["maj_min"])
         self.keep_recorded(disk)
+        if disk["grows"]:
+            self.grow(disk)
         point = disk["mount_point"]
         if guards.look(point) == WRITABLE:
             self.actions.take(f"{point} itself", WRITABLE, IMMUTABLE, lambda: guards.guard(point))
+
+    def grow(self, disk: dict[str, Any]) -> None:
+        """Grow the filesystem to its device, and record the size that the device has now."""
+        mount = next(m for m in on_top(devices.mounts([])) if m["target"] == disk["mount_point"])
+        before, after = say_size(disk["grows"]), say_size(disk["size"])
+        self.actions.take(
+            f"filesystem at {disk['mount_point']}", before, after, lambda: growing.grow(mount)
+        )
+        recorded = self.record["disks"][disk["role"]]
+        if not self.actions.check and recorded["size"] != disk["size"]:
+            recorded["size"] = disk["size"]
+            record.save(self.record)
 
     def keep_recorded(self, disk: dict[str, Any]) -> None:
         """Record a disk that was not made here."""

@@ -94,6 +94,7 @@ def installed(host: Host) -> Iterator[None]:
         "environment": lambda directory: {},
         "layout_soon": lambda *arguments: LAYOUTS["flat"],
         "Stack": lambda *arguments: host,
+        "count": lambda *arguments: None,
     }
     with ExitStack() as stack:
         for name, value in patches.items():

@@ -23,8 +23,9 @@ from ..system.disks import devices, filesystems, fstab_file, guards
 from ..system.host import durable, record
 from ..system.host.commands import Failed
 from ..system.host.waiting import given
+from ..system.layout import generations
 from ..system.move import ledger, moving
-from .turn import environment
+from .turn import count, environment, layout_here
 
 _POLL_SECONDS = 2.0
 
@@ -47,12 +48,15 @@ def _attached(uuids: set[str]) -> dict[str, list[Attached]]:
 def _seen(recorded: Mapping[str, Any]) -> Seen:
     uuids = {str(disk.get("uuid") or "") for disk in (recorded.get("disks") or {}).values()}
     points = sorted(mount_points())
+    shown = {path: moving.mount_at(path) for path in points}
     return Seen(
-        shown={path: moving.mount_at(path) for path in points},
+        shown=shown,
         attached=_attached(uuids - {""}),
         listed={e.mount_point for e in fstab.entries(fstab_file.read(filesystems.FSTAB))},
         markers={path: moving.marker(path) for path in state_dirs() if not os.path.islink(path)},
         guards={path: guards.look(path) for path in points},
+        read_only=[path for path in points if shown[path][0] and guards.is_read_only(path)],
+        kept=generations.load(),
     )
 
 
@@ -94,9 +98,12 @@ def guard(
     say: Callable[[str], None],
     seconds: float = 0.0,
     project_dir: str = PROJECT_DIR,
+    counts: bool = False,
 ) -> None:
-    """End well when Docker may start; ``seconds``: how long a disk is waited for.
+    """End well when Docker may start.
 
+    seconds: how long a disk is waited for; counts: whether Docker starts now, so that state is newer
+    than it was from here on.
     Raises a Refusal, Failed or OSError when it must not; the message at the login says the same.
     """
     if durable.read_stat(ledger.INTENT) is not None:
@@ -109,7 +116,18 @@ def guard(
         _tell(f"\nAgnes does not run on this host.\n{error}\n'agnes-host explain' says more.\n\n")
         raise
     _tell("")
+    if counts:
+        count(say, layout.state_dir)
     say(f"the disks of layout {layout.name} are in their places: Docker may start")
+
+
+def count_at_stop(say: Callable[[str], None], project_dir: str = PROJECT_DIR) -> None:
+    """Count when Docker has stopped: what the containers wrote is newer than each snapshot till then.
+
+    Does nothing while a move is not ended. Raises a Refusal or OSError where the disks are not in their places.
+    """
+    if durable.read_stat(ledger.INTENT) is None:
+        count(say, layout_here(environment(project_dir), project_dir).state_dir)
 
 
 def _wait(seconds: float, say: Callable[[str], None], project_dir: str) -> Layout:

@@ -157,6 +157,11 @@ _GUARD_DROP_IN = (
 [Unit]
 Requires={guard}
 After={guard}
+# At a shutdown, the disks are unmounted after Docker has stopped.
+After={mounts}
+
+[Service]
+ExecStopPost=-{command} guard --stopped
 """
 )
 GUARD_UNIT, GUARD_HELD_UNIT = "agnes-host-guard.service", "agnes-host-guard-held.service"
@@ -172,10 +177,11 @@ def guard_texts() -> dict[str, tuple[str, int]]:
         held=GUARD_HELD_UNIT,
         seconds=core_guard.WAIT_SECONDS,
     )
+    drop_in = _GUARD_DROP_IN.format(guard=GUARD_UNIT, mounts=mounts, command=COMMAND)
     return {
         f"{UNITS}/{GUARD_HELD_UNIT}": (_GUARD_HELD.format(engine=core_guard.ENGINE_UNIT), 0o644),
         f"{UNITS}/{GUARD_UNIT}": (service, 0o644),
-        core_guard.DROP_IN: (_GUARD_DROP_IN.format(guard=GUARD_UNIT), 0o644),
+        core_guard.DROP_IN: (drop_in, 0o644),
     }
 
 

@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from ..core.compose.certificates import NONE_PLACED
 from ..core.compose.project import PRODUCT_NAME
 from ..core.compose.upgrade import unfinished
 from ..core.host.errors import Refusal
-from ..core.host.host_tools import PROJECT_DIR, wanted_disks
+from ..core.host.host_tools import PROJECT_DIR, state_disk, wanted_disks
 from ..core.host.status import FORMAT, Status, problems
-from ..core.layout.layouts import layout_at, resolve_state_dir
+from ..core.layout.generation import check_not_older
+from ..core.layout.layouts import Layout, layout_at, resolve_state_dir
 from ..system.compose import certificates, engine
 from ..system.disks import guards
 from ..system.host import record
 from ..system.host.commands import Failed
+from ..system.layout import generations
 from ..system.move import ledger, moving
 from .turn import environment
 from .upgrade import MEMORY
@@ -26,6 +30,17 @@ def _move() -> str:
     if intent is None:
         return ""
     return f"a move from {intent.source} to {intent.target} is not ended"
+
+
+def _older(layout: Optional[Layout], recorded: Mapping[str, Any]) -> str:
+    if layout is None:
+        return ""
+    marker, kept = moving.marker(layout.state_dir), generations.load()
+    try:
+        check_not_older(marker, kept, layout.state_dir, *state_disk(layout, recorded))
+    except Refusal as refusal:
+        return str(refusal)
+    return ""
 
 
 def status(project_dir: str = PROJECT_DIR) -> Status:
@@ -51,6 +66,7 @@ def status(project_dir: str = PROJECT_DIR) -> Status:
             }
             for path, (role, uuid) in disks.items()
         ],
+        "older": _older(layout, recorded) if disks else "",
         "move": _move(),
         "upgrade": unfinished(ledger.read(MEMORY) or {}),
         "engine": docker_says,

@@ -5,19 +5,27 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
+from ..core.host.errors import Refusal
 from ..core.host.host_tool_errors import HostDiskAway
-from ..core.host.host_tools import PROJECT_DIR, check_shown, layout_of, wanted_disks
+from ..core.host.host_tools import (
+    PROJECT_DIR,
+    check_shown,
+    layout_of,
+    state_disk,
+    wanted_disks,
+)
 from ..core.layout import dotenv
+from ..core.layout.generation import check_not_older
 from ..core.layout.layouts import Layout
 from ..core.move.move_errors import LockHeld
 from ..system.compose import upgrade
 from ..system.host import durable, record
 from ..system.host.waiting import given, until
-from ..system.layout import dotenv_file
+from ..system.layout import dotenv_file, generations
 from ..system.move import ledger, moving
 
 UPGRADE_LOCK = upgrade.LOCK
@@ -73,14 +81,27 @@ def environment(project_dir: str = PROJECT_DIR) -> dict[str, str]:
 
 
 def layout_here(env: dict[str, str], project_dir: str = PROJECT_DIR) -> Layout:
-    """The layout of this host, with each of its disks where it belongs. Raises NotThisLayout, HostDiskAway."""
+    """The layout of this host, with each of its disks where it belongs. Raises NotThisLayout, HostDiskAway, StateOlder."""
     recorded = record.load()
     layout = layout_of(env, recorded, dotenv_file.path_in(project_dir))
     shown = {path: moving.mount_at(path)[1:] for path in wanted_disks(layout, recorded)}
     check_shown(layout, recorded, shown)
+    marker, kept = moving.marker(layout.state_dir), generations.load()
+    check_not_older(marker, kept, layout.state_dir, *state_disk(layout, recorded))
     return layout
 
 
 def layout_soon(env: dict[str, str], project_dir: str, seconds: float) -> Layout:
     """The same, where a disk may still appear within ``seconds``: nothing is mounted in its place."""
     return given(partial(layout_here, env, project_dir), HostDiskAway, seconds, POLL_SECONDS)
+
+
+def count(say: Callable[[str], None], state_dir: str, seconds: float = 0.0) -> None:
+    """Count how new state is, unless that was done less than ``seconds`` ago.
+
+    A disk that is full, say, is no reason to keep the stack down.
+    """
+    try:
+        generations.count_if_due(state_dir, seconds)
+    except (Refusal, OSError) as error:
+        say(f"an older snapshot of this state would not be seen, as it can't be counted: {error}")

@@ -42,12 +42,14 @@ from ..system.host.commands import Failed, last_line, run
 from ..system.layout import trees
 from ..system.move import ledger, moving
 from . import install
-from .turn import UPGRADE_LOCK, environment, layout_soon, turn
+from .turn import UPGRADE_LOCK, count, environment, layout_soon, turn
 
 MEMORY = f"{ledger.FOLDER}/upgrade.json"
 """What is being tried, and which images did not come up."""
 PRE_MIGRATE = "system.duckdb.pre-migrate"
 DISK_SECONDS, PULL_SECONDS, UP_SECONDS = 60.0, 1800.0, 600
+COUNT_SECONDS = 3600.0
+"""How often a tick counts how new state is: each costs two small files a flush."""
 _ILL = (NotHealthy, NotUp, NothingProved, CaddySilent)
 """Failures that the image may have caused; a wrong disk is not one of them."""
 
@@ -78,6 +80,7 @@ class Tick:
         """All of it. Raises a Refusal, Failed or OSError."""
         self.env = environment(self.directory)
         layout = self.layout = layout_soon(self.env, self.directory, DISK_SECONDS)
+        count(self.say, layout.state_dir, COUNT_SECONDS)
         self.docker = engine.client()
         self.memory = ledger.read(MEMORY) or {}
         if self.again and self.memory.get("rejected"):

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 from ..core.host import status as core_status
 from ..core.host.errors import Refusal
 from ..core.host.text import clean, shown
-from ..host_tools.guard import guard
+from ..core.layout.layouts import DISKS
+from ..host_tools.guard import count_at_stop, guard
 from ..host_tools.keep_env import keep_env
+from ..host_tools.rebind import rebind
 from ..host_tools.rotate import rotate
 from ..host_tools.status import status
 from ..host_tools.turn import NotNow
@@ -20,7 +23,7 @@ from ..system.host.commands import Failed
 from .explain import by_subject, explain
 from .runner import run_requested
 
-USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env | guard [--wait SECONDS]"
+USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env | guard [--wait SECONDS | --stopped] | rebind [--state UUID] [--data UUID] [--because WORD]"
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -55,8 +58,29 @@ def _keep_env() -> int:
     return 0
 
 
-def _guard(seconds: float) -> int:
-    guard(_say, seconds)
+def _guard(seconds: float, counts: bool) -> int:
+    guard(_say, seconds, counts=counts)
+    return 0
+
+
+def _count() -> int:
+    count_at_stop(_say)
+    return 0
+
+
+def _options(given: Sequence[str]) -> dict[str, str]:
+    """The options of rebind, each once and with its value; empty for anything else."""
+    names, values = given[::2], given[1::2]
+    known = ("--state", "--data", "--because")
+    if len(names) != len(values) or len(set(names)) != len(names) or set(names) - set(known):
+        return {}
+    return {name[2:]: value for name, value in zip(names, values)}
+
+
+def _rebind(options: dict[str, str]) -> int:
+    # As low-level probes write them: in small letters.
+    uuids = {role: options[role].lower() for role in DISKS if options.get(role)}
+    rebind(_say, uuids, options.get("because", ""))
     return 0
 
 
@@ -82,10 +106,14 @@ def main() -> int:
             return _upgrade(bool(asked[1:]))
         if asked == ["keep-env"]:
             return _keep_env()
+        if asked[:1] == ["rebind"] and {"state", "data"} & set(options := _options(asked[1:])):
+            return _rebind(options)
         if asked == ["guard"]:
-            return _guard(0.0)
+            return _guard(0.0, counts=False)
+        if asked == ["guard", "--stopped"]:
+            return _count()
         if asked[:2] == ["guard", "--wait"] and len(asked) == 3 and asked[2].isdecimal():
-            return _guard(float(asked[2]))
+            return _guard(float(asked[2]), counts=True)
     except NotNow as error:
         _say(str(error))
         return 0

@@ -14,7 +14,7 @@ from ..core.copy.retired import REPLACED
 from ..core.disks import fstab
 from ..core.disks.disks import COPY_TARGET, DIRECTORY
 from ..core.host.errors import NotAsProved
-from ..core.layout import switch
+from ..core.layout import generation, switch
 from ..core.move.move_errors import (
     LockHeld,
     NotAsBefore,
@@ -34,7 +34,7 @@ from ..system.disks import filesystems, guards
 from ..system.disks.holders import holders
 from ..system.host import durable, record
 from ..system.host.waiting import until
-from ..system.layout import markers, trees
+from ..system.layout import generations, markers, trees
 from ..system.move import ledger, moving, units
 from . import canary, places
 from .common import Act, drop_line, remember_left_stopped, unmount, write_marker
@@ -357,10 +357,13 @@ def _marker(move: MoveContext) -> None:
     with trees.opened(move.target.state_dir) as directory:
         found = markers.read(directory)
         epoch = markers.epoch(found) + 1
+        # A copy has the count of the day on which it was begun, or none.
+        newest = max(generation.number(found), generation.number(generations.read()))
+        counted = {generation.KEY: newest} if newest else {}
         write_marker(
             directory,
             move,
-            {**found, "layout": move.target.name, "role": ACTIVE, "epoch": epoch},
+            {**found, **counted, "layout": move.target.name, "role": ACTIVE, "epoch": epoch},
         )
 
 

@@ -30,6 +30,7 @@ from ..host.errors import (
 )
 from ..host.facts import Device, Host
 from ..host.text import say_size
+from ..layout.generation import check_not_older
 from ..layout.layouts import DISKS, Layout
 from . import fstab
 from .claims import (
@@ -60,6 +61,7 @@ from .devices import (
     unprobed,
     was_spent,
 )
+from .growing import AUTO, decide
 from .mounts import Mount, on_top
 
 DISK, DIRECTORY = "disk", "directory"
@@ -98,7 +100,7 @@ class Request:
     min_gib: smallest size in GiB of a disk that is formatted, by role; adopt:
     UUIDs of filesystems that may be mounted as they are; format: what may be lost,
     each ``device``, ``identity`` and ``found`` as the refusal names them; state_on: DISK or
-    DIRECTORY, empty for what is now.
+    DIRECTORY, empty for what is now; grow: as of growing.setting.
     """
 
     fstype: str = "ext4"
@@ -106,6 +108,7 @@ class Request:
     adopt: Sequence[str] = ()
     format: Sequence[Mapping[str, Any]] = ()
     state_on: str = ""
+    grow: str = AUTO
 
     @property
     def adopted(self) -> frozenset[str]:
@@ -139,6 +142,8 @@ class DiskPlan:
     """Size, model and identity, for people."""
     instance: str = ""
     """The instance that the state marker on it names."""
+    grows: int = 0
+    """Bytes of a mounted filesystem that grows to its device; zero for one that does not."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -153,9 +158,14 @@ class DiskPlan:
             f"{LABELS[self.role]} and mount it at {self.mount_point}",
             "mount": f"mount {self.device} ({self.about}, {self.fstype}, UUID {self.uuid}) as it is "
             f"at {self.mount_point}",
-            "adopt": f"keep {self.mount_point} as it is mounted (UUID {self.uuid or 'none'})",
+            "adopt": f"keep {self.mount_point} as it is mounted (UUID {self.uuid or 'none'}){self._growth()}",
             "directory": f"keep {self.mount_point} a directory of the data disk",
         }[self.action]
+
+    def _growth(self) -> str:
+        if not self.grows:
+            return ""
+        return f", and grow its filesystem from {say_size(self.grows)} to the {say_size(self.size)} of {self.device}"
 
 
 def mounted_at(host: Host, path: str) -> Optional[Mount]:
@@ -268,7 +278,9 @@ def _check_same_disk(host: Host, role: str, mount: Mount, device: Device) -> lis
             if identity_of(other, host["devices"]) == recorded:
                 found = f"{uuid} on {device['path']} ({here})"
                 wanted = f"the same on {recorded}, which is {other['path']}"
-                raise WrongDiskMounted(mount_point=mount["target"], found=found, wanted=wanted)
+                raise WrongDiskMounted(
+                    mount_point=mount["target"], found=found, wanted=wanted, role=role
+                )
         notes.append(
             f"{mount['target']} is on another disk than the recorded one ({here}, recorded {recorded}), with the "
             "same UUID: it is a copy, such as a restored snapshot"
@@ -282,26 +294,34 @@ def _check_same_disk(host: Host, role: str, mount: Mount, device: Device) -> lis
     return notes
 
 
-def _plan_mounted(host: Host, role: str, mount: Mount) -> DiskPlan:
+def _plan_mounted(host: Host, role: str, mount: Mount, grow: str) -> DiskPlan:
     recorded = recorded_uuid(host, role)
     if recorded and mount["uuid"] and recorded != mount["uuid"]:
-        raise WrongDiskMounted(mount_point=mount["target"], found=mount["uuid"], wanted=recorded)
+        raise WrongDiskMounted(
+            mount_point=mount["target"], found=mount["uuid"], wanted=recorded, role=role
+        )
     device = device_of(host, mount["maj_min"])
     if recorded and device and device["probed"] and not mount["uuid"]:
         raise ProbeFailed(
             device=device["path"], mount_point=mount["target"], found=device["probed"]
         )
     check_mounted_role(inside(host, mount["target"]), role, mount["target"], mount["source"])
+    if mount["target"] in host["read_only"]:
+        raise ReadOnlyDevice(device=mount["source"], mount_point=mount["target"])
     notes = _note_of(host, role, mount["source"], mount["maj_min"], mount["target"])
+    grows = 0
     if device:
         notes += _check_same_disk(host, role, mount, device)
         notes += traits_note(role, device)
+        room, known = host["room"].get(mount["target"], 0), host["devices"]
+        grows, unused = decide(grow, mount, device, known, room, _recorded(host, role))
+        notes += [unused] if unused else []
     return DiskPlan(
         role, "adopt", mount["target"], mount["source"], mount["maj_min"],
         device["size"] if device else 0, mount["uuid"], mount["fstype"],
         identity_of(device, host["devices"]) if device else NO_IDENTITY, notes=tuple(notes),
         about=about(device, host["devices"]) if device else "",
-        instance=instance_of(inside(host, mount["target"])),
+        instance=instance_of(inside(host, mount["target"])), grows=grows,
     )  # fmt: skip
 
 
@@ -310,6 +330,8 @@ def _plan_mount(host: Host, role: str, mount_point: str, device: Device) -> Disk
     found = device["filesystem"]
     _check_mount_point(host, mount_point, found["uuid"], device["maj_min"])
     check_role(host, role, mount_point, device)
+    if device["read_only"]:
+        raise ReadOnlyDevice(device=device["path"], mount_point=mount_point)
     instance = instance_of(inside(host, device["maj_min"]))
     notes = _note_of(host, role, device["path"], device["maj_min"], mount_point)
     if instance and not host["record"].get("instance_id"):
@@ -414,7 +436,7 @@ def _own_disk(host: Host, role: str, mount_point: str) -> Device:
 def _plan_disk(host: Host, role: str, mount_point: str, request: Request) -> DiskPlan:
     mount = mounted_at(host, mount_point)
     if mount:
-        return _plan_mounted(host, role, mount)
+        return _plan_mounted(host, role, mount, request.grow)
     if recorded_uuid(host, role):
         return _plan_mount(host, role, mount_point, _own_disk(host, role, mount_point))
     device = _asked_device(host, role)
@@ -478,4 +500,19 @@ def plan_disks(host: Host, layout: Layout, request: Optional[Request] = None) ->
             plans.append(DiskPlan(role, "directory", posixpath.normpath(layout.state_dir)))
         else:
             plans.append(_plan_disk(host, role, layout.mounts[role], request))
+    _check_age(host, layout, plans)
     return plans
+
+
+def _check_age(host: Host, layout: Layout, plans: Sequence[DiskPlan]) -> None:
+    """Raise StateOlder for state that is older than this host has had it, mounted or not."""
+    disk = [plan for plan in plans if plan.action != "directory"][-1]
+    if disk.action != "mount":
+        place = host["state"].get(layout.state_dir)
+        marker = place["marker"] if place else None
+    elif contents := inside(host, disk.maj_min)["contents"]:
+        marker = contents["marker"] if disk.role == "state" else contents["state_marker"]
+    else:
+        # What can't be looked into is refused after it is mounted, by the guard or the next run.
+        marker = None
+    check_not_older(marker or {}, host["generation"], layout.state_dir, disk.role, disk.uuid)

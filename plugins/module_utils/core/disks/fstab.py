@@ -134,3 +134,17 @@ def with_line(text: str, line: str) -> str:
     if text and not text.endswith("\n"):
         text += "\n"
     return f"{text}{line}\n"
+
+
+def with_filesystem(text: str, entry: Entry, uuid: str, fstype: str) -> str:
+    """``text`` in which an entry of it mounts another filesystem: its first and third field change.
+
+    All other lines, and the other fields, stay byte for byte.
+    """
+    each = lines(text)
+    found = re.match(r"([ \t]*)[^ \t]+([ \t]+[^ \t]+[ \t]+)[^ \t\r\n]+", each[entry.line - 1])
+    if found is None:
+        raise AssertionError("an entry has three fields")
+    start = f"{found[1]}UUID={uuid}{found[2]}{fstype}"
+    each[entry.line - 1] = start + each[entry.line - 1][found.end() :]
+    return "".join(each)

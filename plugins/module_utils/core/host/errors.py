@@ -187,7 +187,8 @@ class WrongDiskMounted(Refusal):
     code = "AH027"
     sentence = (
         "'{mount_point}' has filesystem {found} mounted, this host's record says {wanted}; "
-        "mount the right disk, or find out why it changed"
+        "mount the right disk, or find out why it changed; if it was meant, 'agnes-host rebind --{role} UUID "
+        "--because replaced' takes the one that is mounted"
     )
 
 
@@ -206,7 +207,10 @@ class MountPointInUse(Refusal):
 
 class ReadOnlyDevice(Refusal):
     code = "AH030"
-    sentence = "'{device}' for {mount_point} is read-only; attach it read-write"
+    sentence = (
+        "'{device}' for {mount_point} is read-only; attach it read-write, or, if it was mounted so after an error "
+        "('journalctl -k'), unmount it and check its filesystem first"
+    )
 
 
 class FstabConflict(Refusal):
@@ -235,8 +239,9 @@ class DiskMissing(Refusal):
     code = "AH035"
     sentence = (
         "this host's {role} disk (UUID {uuid}, {size}) is {found}, so nothing is formatted or mounted in its place "
-        "at {mount_point}; attach it again, or, if it is lost for good, move {record} aside and take its line out "
-        "of /etc/fstab"
+        "at {mount_point}; attach it again; if another disk has its content now, 'agnes-host rebind --{role} UUID "
+        "--because replaced' takes that one; if it is lost for good, move {record} aside and take its line out of "
+        "/etc/fstab"
     )
 
 

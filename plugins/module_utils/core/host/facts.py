@@ -264,6 +264,10 @@ class Host(TypedDict):
     """Names in each mount point of the table that is not mounted."""
     guards: dict[str, str]
     """Each mount point of the table at which a disk is mounted -> whether it is immutable itself, see core/disks/guards.py."""
+    room: dict[str, int]
+    """Each mount point of the table at which a disk is mounted -> bytes of its filesystem; zero where that is not known."""
+    read_only: list[str]
+    """Those of them that are mounted read-only."""
     point_trouble: dict[str, str]
     """Why a mount point that is not mounted could not become one; only those with trouble."""
     compose_files: list[str]
@@ -279,6 +283,8 @@ class Host(TypedDict):
     """Path -> why, for what could not be read of the files and folders that say what runs at boot."""
     selinux_enforcing: bool
     record: dict[str, Any]
+    generation: dict[str, Any]
+    """What the host keeps of how new its state is, see core/layout/generation.py."""
     moving: Moving
     parts: dict[str, Any]
     """What each part of a run says that it would do, see parts.py; empty where none was asked."""

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..disks import guards
 from ..disks.devices import NO_IDENTITY
+from ..layout.generation import check_not_older
 from ..layout.layouts import LAYOUTS, Layout
 from ..move.move_status import ACTIVE
-from .errors import Refusal
+from .errors import ReadOnlyDevice, Refusal
 from .facts import Host
 from .guard_errors import (
     GuardDiskAway,
@@ -20,7 +21,7 @@ from .guard_errors import (
     GuardOtherDisk,
     GuardTwins,
 )
-from .host_tools import PROJECT_DIR, layout_of, wanted_disks
+from .host_tools import PROJECT_DIR, layout_of, state_disk, wanted_disks
 
 ENGINE, OFF = "engine", "off"
 """Values of agnes_compose_guard: what is held back while a disk is away, or nothing."""
@@ -57,6 +58,10 @@ class Seen:
     """STATE_DIR of each layout -> the marker there, empty for none."""
     guards: Mapping[str, str]
     """Mount point -> whether it is immutable itself, see core/disks/guards.py."""
+    read_only: Collection[str] = ()
+    """Mount points at which a disk is mounted read-only."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """What the host keeps of how new its state is, see core/layout/generation.py."""
 
 
 def layout_to_guard(
@@ -85,8 +90,8 @@ def layout_to_guard(
 def to_mount(layout: Layout, recorded: Mapping[str, Any], seen: Seen) -> list[str]:
     """The mount points to be mounted by /etc/fstab before the engine may start, in order; none: it may.
 
-    Raises GuardDiskAway for a disk that may still appear; GuardOtherDisk, GuardTwins and GuardMarker
-    for what waiting does not change.
+    Raises GuardDiskAway for a disk that may still appear; GuardOtherDisk, GuardTwins, ReadOnlyDevice,
+    GuardMarker and StateOlder for what waiting does not change.
     """
     found = []
     for path, (role, uuid) in wanted_disks(layout, recorded).items():
@@ -96,6 +101,8 @@ def to_mount(layout: Layout, recorded: Mapping[str, Any], seen: Seen) -> list[st
             what = f"the directory {root} of a disk" if root != "/" else f"UUID {there or 'none'}"
             raise GuardOtherDisk(role=role, uuid=uuid, path=path, found=what)
         _check_twins(role, path, maj_min, _recorded_identity(recorded, role), devices)
+        if path in seen.read_only:
+            raise ReadOnlyDevice(device=devices[0].path if devices else uuid, mount_point=path)
         if root:
             continue
         if not devices:
@@ -104,7 +111,9 @@ def to_mount(layout: Layout, recorded: Mapping[str, Any], seen: Seen) -> list[st
             raise away(role, uuid, path, "it is attached, and /etc/fstab has no line for it", seen)
         found.append(path)
     if not found:
-        _check_marker(layout, recorded, seen.markers.get(layout.state_dir) or {})
+        marker = seen.markers.get(layout.state_dir) or {}
+        _check_marker(layout, recorded, marker)
+        check_not_older(marker, seen.kept, layout.state_dir, *state_disk(layout, recorded))
     return found
 
 
@@ -153,8 +162,9 @@ def _check_marker(layout: Layout, recorded: Mapping[str, Any], marker: Mapping[s
         found = f"a marker of layout {marker.get('layout') or 'none'}"
     else:
         return
+    role, uuid = state_disk(layout, recorded)
     raise GuardMarker(
-        path=layout.state_dir, found=found,
+        path=layout.state_dir, found=found, role=role, uuid=uuid,
         wanted=f"role {ACTIVE}, layout {layout.name}, instance {instance or 'of any name'}",
     )  # fmt: skip
 

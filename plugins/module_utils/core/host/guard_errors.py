@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals 181 to 185: of the guard, which keeps the engine from starting on the wrong disks; see errors.py."""
+"""Refusals 181 to 186 and 194: of the guard, which keeps the engine from starting on the wrong disks; see errors.py."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class GuardMarker(Refusal):
     code = "AH184"
     sentence = (
         "the disks are mounted, but what is in {path} is not this host's state in use (found {found}, wanted "
-        "{wanted}), so Docker must not start; see AH184 in docs/errors.md for what it may be"
+        "{wanted}), so Docker must not start; see AH184 in docs/errors.md for what it may be; 'agnes-host rebind "
+        "--{role} {uuid}' shows what is there"
     )
 
 
@@ -44,4 +45,13 @@ class GuardNotHere(Refusal):
     sentence = (
         "agnes_compose_guard: engine can't hold Docker back on this host ({found}); "
         "set agnes_compose_guard: off for it, and run again"
+    )
+
+
+class StateOlder(Refusal):
+    code = "AH186"
+    sentence = (
+        "the state in {path} is older than this host has had it (count {found} on the {role} disk, {kept} on the "
+        "host since {at}), as after a restore from a snapshot, so nothing is started on it; attach the newer disk, "
+        "or, to go on with this one: 'agnes-host rebind --{role} {uuid} --because restore'"
     )

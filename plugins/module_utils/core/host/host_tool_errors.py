@@ -50,7 +50,8 @@ class NotThisLayout(Refusal):
     code = "AH175"
     sentence = (
         "STATE_DIR in {env_path} is '{state_dir}', and this host's record has {found}, so nothing was started or "
-        "written; find out what changed {env_path}, then run site.yml"
+        "written; find out what changed {env_path}, then run site.yml; if the record is lost and Docker is held back, "
+        "'agnes-host rebind --data UUID --state UUID --because new-boot-disk' writes it anew"
     )
 
 

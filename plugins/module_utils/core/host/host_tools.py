@@ -44,6 +44,13 @@ def wanted_disks(layout: Layout, recorded: Mapping[str, Any]) -> dict[str, tuple
     }
 
 
+def state_disk(layout: Layout, recorded: Mapping[str, Any]) -> tuple[str, str]:
+    """Role and UUID of the disk of the record that state is on."""
+    disks = wanted_disks(layout, recorded)
+    found = disks.get(layout.mounts["state"]) or disks.get(layout.mounts["data"])
+    return found or ("state", "")
+
+
 def check_shown(
     layout: Layout, recorded: Mapping[str, Any], shown: Mapping[str, tuple[str, str]]
 ) -> None:

@@ -50,10 +50,12 @@ def asked(host: Host, layout: Layout, mounted: Sequence[str]) -> dict[str, dict[
 
 
 def _has_disks_to_keep(host: Host, disks: Sequence[DiskPlan]) -> bool:
-    """Whether a disk is to be made, mounted, or recorded."""
+    """Whether a disk is to be made, mounted, recorded, or grown."""
     recorded = host["record"].get("disks") or {}
     return any(
-        disk.action in MADE or (disk.action != "directory" and disk.role not in recorded)
+        disk.action in MADE
+        or disk.grows
+        or (disk.action != "directory" and disk.role not in recorded)
         for disk in disks
     )
 

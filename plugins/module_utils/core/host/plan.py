@@ -10,7 +10,7 @@ from ..compose.chain import chain_for, chain_now, layout_overlays, order_note, s
 from ..compose.engine import check_engine, check_selinux
 from ..compose.project import check_project
 from ..compose.stack import left_behind, run_since_before
-from ..disks import fstab
+from ..disks import fstab, growing
 from ..disks.authority import decide, note
 from ..disks.disks import DiskPlan, Request, check_record, plan_disks
 from ..disks.elsewhere import check_elsewhere
@@ -95,6 +95,7 @@ def _disk_request(request: Mapping[str, Any]) -> Request:
         adopt=[str(uuid) for uuid in request.get("adopt") or []],
         format=list(request.get("format") or []),
         state_on=str(request.get("state_on") or ""),
+        grow=growing.setting(request.get("grow")),
     )
 
 
@@ -247,7 +248,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     """What a run would do on ``host``; never raises a Refusal but returns it.
 
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
-    ``min_gib``, ``adopt``, ``format``, ``state_on`` (see disks.Request), ``left_behind`` (see
+    ``min_gib``, ``adopt``, ``format``, ``state_on``, ``grow`` (see disks.Request), ``left_behind`` (see
     check_elsewhere), ``selinux_type``,
     ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` and ``keep_env`` (see core/host/host_tools.py), ``guard`` (see core/host/guard.py); ``host``, its name, and ``authority`` (see
     authority.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);

@@ -43,6 +43,8 @@ class Status(TypedDict):
     """Its name; empty where ``.env`` names no layout's place."""
     state_dir: str
     disks: Sequence[Disk]
+    older: str
+    """Why state is not as new as the host has had it, for people; empty where it is."""
     move: str
     """The move that is not ended, for people; empty for none."""
     upgrade: str
@@ -70,6 +72,8 @@ def problems(found: Status) -> list[str]:
             wrong.append(
                 f"the {disk['role']} disk (UUID {disk['uuid']}) is not mounted at {disk['path']}"
             )
+    if found["older"]:
+        wrong.append(found["older"])
     if found["move"]:
         wrong.append(found["move"])
     if found["upgrade"]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..disks.disks import DiskPlan
+from ..disks.growing import TOOLS
 from ..move.move_kinds import KINDS
 from .host_errors import ToolMissing
 
@@ -22,6 +23,8 @@ PACKAGES: Mapping[str, str] = {
     "tar": "tar",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",
+    "resize2fs": "e2fsprogs",
+    "xfs_growfs": "xfsprogs",
     "rsync": "rsync",
     "systemctl": "systemd",
 }
@@ -34,6 +37,7 @@ ALWAYS = ("wipefs", "blkid", "findfs", "unshare", "mount", "tar")
 def needed(disks: Sequence[DiskPlan], move: Mapping[str, Any]) -> list[str]:
     """The programs for what is planned; ``move``: as a plan has it, empty for none."""
     names = [f"mkfs.{disk.fstype}" for disk in disks if disk.action == "format"]
+    names += [TOOLS[disk.fstype] for disk in disks if disk.grows]
     if move:
         names.append("systemctl")
         made = move["disk"]

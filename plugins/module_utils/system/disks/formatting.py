@@ -8,6 +8,7 @@ before mkfs starts, so that a run that was killed in between knows its own work 
 from __future__ import annotations
 
 import uuid as uuids
+from collections.abc import Mapping
 from typing import Any
 
 from ...core.disks.disks import FORMATTED, FORMATTING
@@ -28,13 +29,9 @@ def spend(found: dict[str, Any], disk: dict[str, Any]) -> None:
         found.setdefault("spent", []).append({"device": disk["device"], **consent})
 
 
-def remember(found: dict[str, Any], disk: dict[str, Any], phase: str, role: str = "") -> None:
-    """Record a disk as this host's own; what is said here outlives a crash.
-
-    role: under which it is recorded, if not its own.
-    """
-    found.setdefault("instance_id", str(uuids.uuid4()))
-    found["disks"][role or disk["role"]] = {
+def entry(disk: Mapping[str, Any], phase: str) -> dict[str, Any]:
+    """What the record has of a disk."""
+    return {
         "uuid": disk["uuid"],
         "fstype": disk["fstype"],
         "device": disk["device"],
@@ -46,6 +43,15 @@ def remember(found: dict[str, Any], disk: dict[str, Any], phase: str, role: str 
         "boot_id": record.boot_id(),
         "phase": phase,
     }
+
+
+def remember(found: dict[str, Any], disk: dict[str, Any], phase: str, role: str = "") -> None:
+    """Record a disk as this host's own; what is said here outlives a crash.
+
+    role: under which it is recorded, if not its own.
+    """
+    found.setdefault("instance_id", str(uuids.uuid4()))
+    found["disks"][role or disk["role"]] = entry(disk, phase)
     record.save(found)
 
 

@@ -50,3 +50,8 @@ def guard(path: str) -> None:
                 os.fsync(directory)
     except (FileNotFoundError, NotADirectoryError, Refusal):
         return
+
+
+def is_read_only(path: str) -> bool:
+    """Whether what is mounted at a path is so that nothing can be written to it. Raises OSError."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

@@ -23,8 +23,8 @@ from ...core.layout import dotenv
 from ...core.layout.layouts import DISKS, mount_points, state_dirs
 from ...core.layout.tree import AGNES_UID
 from ..compose import certificates, compose, engine
-from ..disks import devices, elsewhere, evidence, fstab_file, guards
-from ..layout import boot, dotenv_file, markers, state_secrets
+from ..disks import devices, elsewhere, evidence, fstab_file, growing, guards
+from ..layout import boot, dotenv_file, generations, markers, state_secrets
 from ..layout.trees import kind_of, looking
 from ..move import moving
 from . import durable, keepers, listing, record
@@ -221,6 +221,8 @@ def observe(
         "state": {path: state_place(path, mounts) for path in state_dirs()},
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
         "guards": {point: guards.look(point) for point in sorted(points & targets)},
+        "room": {m["target"]: growing.size_of(m) for m in mounts if m["target"] in points},
+        "read_only": sorted(p for p in points & targets if guards.is_read_only(p)),
         "point_trouble": {p: t for p in sorted(points - targets) if (t := point_trouble(p))},
         "compose_files": _compose_files(project_dir),
         "project": observe_project(project_dir, docker, env),
@@ -233,6 +235,7 @@ def observe(
         "boot_unread": unread,
         "selinux_enforcing": selinux_enforcing(),
         "record": recorded,
+        "generation": generations.read(),
         "moving": moves,
         "parts": {},
         "upkeep": None,

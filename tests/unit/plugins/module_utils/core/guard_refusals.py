@@ -16,7 +16,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import 
 )
 
 from .hosts import host
-from .test_guard import CLONE, DATA, FLAT, NOTHING, RECORD, STATE, seen, shown
+from .test_guard import CLONE, DATA, FLAT, MARKER, NOTHING, RECORD, STATE, seen, shown
 
 
 def look(**differs: Any) -> Callable[[Path], object]:
@@ -55,7 +55,17 @@ GUARD: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
         look(markers={}),
         "AH184: the disks are mounted, but what is in /data-state is not this host's state in use (found no "
         "marker, wanted role active, layout flat, instance i-1), so Docker must not start; see AH184 in "
-        "docs/errors.md for what it may be",
+        "docs/errors.md for what it may be; 'agnes-host rebind --state u-state' shows what is there",
+    ),
+    (
+        errors.StateOlder,
+        look(
+            markers={"/data-state": {**MARKER, "generation": 4}},
+            kept={"format": 1, "generation": 6, "at": "2026-03-01 10:00:00"},
+        ),
+        "AH186: the state in /data-state is older than this host has had it (count 4 on the state disk, 6 on the "
+        "host since 2026-03-01 10:00:00), as after a restore from a snapshot, so nothing is started on it; attach "
+        "the newer disk, or, to go on with this one: 'agnes-host rebind --state u-state --because restore'",
     ),
     (
         errors.GuardNotHere,

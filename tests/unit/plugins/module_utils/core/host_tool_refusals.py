@@ -116,7 +116,9 @@ HOST_TOOLS: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
         errors.NotThisLayout,
         lambda tmp: layout_of({"STATE_DIR": "/srv/state"}, RECORD, ENV_PATH),
         "AH175: STATE_DIR in /opt/agnes/.env is '/srv/state', and this host's record has disks for data, "
-        "state, so nothing was started or written; find out what changed /opt/agnes/.env, then run site.yml",
+        "state, so nothing was started or written; find out what changed /opt/agnes/.env, then run site.yml; "
+        "if the record is lost and Docker is held back, 'agnes-host rebind --data UUID --state UUID --because "
+        "new-boot-disk' writes it anew",
     ),
     (
         errors.LayoutNotShown,

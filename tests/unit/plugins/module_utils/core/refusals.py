@@ -210,7 +210,8 @@ PLANNED = [
             record={"format": 1, "disks": {"data": {"uuid": "u-old", "phase": "formatted"}}}
         ), {},
         "AH027: '/data' has filesystem u-data mounted, this host's record says u-old; mount the "
-        "right disk, or find out why it changed",
+        "right disk, or find out why it changed; if it was meant, 'agnes-host rebind --data UUID --because replaced' "
+        "takes the one that is mounted",
     ),
     Planned(
         errors.ForbiddenMount, nested_host(mounts=[mount("/data-state", "8:32")]), {},
@@ -225,7 +226,8 @@ PLANNED = [
     Planned(
         errors.ReadOnlyDevice,
         host(devices=[device("/dev/sdb", read_only=True), device("/dev/sdc")]), FLAT,
-        "AH030: '/dev/sdb' for /data is read-only; attach it read-write",
+        "AH030: '/dev/sdb' for /data is read-only; attach it read-write, or, if it was mounted so after an error "
+        "('journalctl -k'), unmount it and check its filesystem first",
     ),
     Planned(
         errors.FstabConflict,
@@ -249,8 +251,8 @@ PLANNED = [
         host(record={"format": 1, "disks": {"data": {"uuid": "u-1", "phase": "adopted", "size": 16 * GIB}}}),
         {"layout": "flat"},
         "AH035: this host's data disk (UUID u-1, 16 GiB) is not on this host, so nothing is "
-        "formatted or mounted in its place at /data; attach it again, or, if it is lost for good, "
-        "move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab",
+        "formatted or mounted in its place at /data; attach it again; if another disk has its content now, "
+        "'agnes-host rebind --data UUID --because replaced' takes that one; if it is lost for good, move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab",
     ),
     Planned(
         errors.WrongRole,

@@ -14,7 +14,10 @@ from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import
     Request,
     plan_disks,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
+    ReadOnlyDevice,
+    Refusal,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.host.facts import Host
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.modules import disks as module
@@ -181,7 +184,8 @@ TEST_REFUSALS: list[Any] = [
     ),
     pytest.param(
         with_data(device(read_only=True)), "flat",
-        "AH030: '/dev/sdb' for /data is read-only; attach it read-write", id="read-only",
+        "AH030: '/dev/sdb' for /data is read-only; attach it read-write, or, if it was mounted so after an error "
+        "('journalctl -k'), unmount it and check its filesystem first", id="read-only",
     ),
     pytest.param(
         with_data(device(kind="part")), "flat",
@@ -213,7 +217,7 @@ TEST_REFUSALS: list[Any] = [
     pytest.param(
         flat_host(record=recorded("state", uuid="u-old", phase="formatted")), "flat",
         "AH027: '/data-state' has filesystem u-state mounted, this host's record says u-old; mount "
-        "the right disk, or find out why it changed", id="another-disk-mounted",
+        "the right disk, or find out why it changed; if it was meant, 'agnes-host rebind --state UUID --because replaced' takes the one that is mounted", id="another-disk-mounted",
     ),
     pytest.param(
         flat_host(mounts=[*flat_host()["mounts"], mount("/data/state", "8:64")]), "flat",
@@ -280,8 +284,8 @@ TEST_MISSING: list[Any] = [
     pytest.param(
         host(record=GONE, state=UNMOUNTED),
         "AH035: this host's state disk (UUID u-gone, 8 GiB) is not on this host, so nothing is "
-        "formatted or mounted in its place at /data-state; attach it again, or, if it is lost for "
-        "good, move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab", id="a-blank-one-has-its-name",
+        "formatted or mounted in its place at /data-state; attach it again; if another disk has its content now, "
+        "'agnes-host rebind --state UUID --because replaced' takes that one; if it is lost for good, move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab", id="a-blank-one-has-its-name",
     ),
     pytest.param(
         host(
@@ -289,8 +293,9 @@ TEST_MISSING: list[Any] = [
             devices=[device("/dev/sdb"), ext4("/dev/sdc", "u-gone"), ext4("/dev/sdd", "u-gone")],
         ),
         "AH035: this host's state disk (UUID u-gone, 8 GiB) is on 2 devices (/dev/sdc, /dev/sdd), so "
-        "nothing is formatted or mounted in its place at /data-state; attach it again, or, if it is lost "
-        "for good, move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab", id="cloned",
+        "nothing is formatted or mounted in its place at /data-state; attach it again; if another disk has its "
+        "content now, 'agnes-host rebind --state UUID --because replaced' takes that one; if it is lost for good, "
+        "move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab", id="cloned",
     ),
 ]  # fmt: skip
 
@@ -322,3 +327,17 @@ def test_what_the_module_takes_of_a_disk_is_in_its_plan() -> None:
     taken = set(re.findall(r"\bdisk\[\"(\w+)\"\]", inspect.getsource(module)))
     assert "mount_point" in taken
     assert taken <= set(DiskPlan("data", "mount", "/data").as_dict())
+
+
+@pytest.mark.parametrize("device", ["mounted", "attached"])
+def test_a_disk_that_can_only_be_read_is_refused_before_it_is_used(device: str) -> None:
+    host = flat_host(read_only=["/data-state"])
+    if device == "attached":
+        host = flat_host(
+            mounts=flat_host()["mounts"][:1],
+            record={"format": 1, "disks": {"state": {"uuid": "u-state", "phase": "formatted"}}},
+            state=UNMOUNTED,
+        )
+        host["devices"][1]["read_only"] = True
+    with pytest.raises(ReadOnlyDevice):
+        plan_disks(host, LAYOUTS["flat"], REQUEST)

@@ -64,6 +64,7 @@ from .host_tool_refusals import HOST_TOOLS
 from .hosts import container, holds
 from .move_refusals import MOVED
 from .plan_refusals import PLAN_FILES
+from .rebind_refusals import REBIND
 from .refusals import PLANNED
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -426,7 +427,7 @@ DONE = [
     ),
 ]  # fmt: skip
 
-DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES, *HOST_TOOLS, *FLEET, *GUARD]]
+DONE += [Case(*each) for each in [*COPYING, *PLAN_FILES, *HOST_TOOLS, *FLEET, *GUARD, *REBIND]]
 
 
 @pytest.mark.parametrize(

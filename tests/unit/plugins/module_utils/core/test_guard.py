@@ -10,7 +10,10 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.disks import guards
 from ansible_collections.agnes.host.plugins.module_utils.core.host import guard_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
+    ReadOnlyDevice,
+    Refusal,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import (
     ENGINE,
     OFF,
@@ -134,6 +137,21 @@ HELD: list[tuple[str, dict[str, Any], type[Refusal], str]] = [
         {"shown": shown(state=NOTHING), "attached": {"u-data": [DATA], "u-state": [CLONE, STATE]}},
         errors.GuardTwins,
         "mounted none of them",
+    ),
+    (
+        "mounted read-only",
+        {"read_only": {"/data-state"}},
+        ReadOnlyDevice,
+        "'/dev/sdc' for /data-state is read-only",
+    ),
+    (
+        "an older snapshot",
+        {
+            "markers": {"/data-state": {**MARKER, "generation": 4}},
+            "kept": {"format": 1, "generation": 5},
+        },
+        errors.StateOlder,
+        "(count 4 on the state disk, 5 on the host",
     ),
     ("no marker", {"markers": {}}, errors.GuardMarker, "no marker"),
     (

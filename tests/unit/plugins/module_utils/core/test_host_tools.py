@@ -86,7 +86,7 @@ def status(**differs: Any) -> Status:
     found: dict[str, Any] = {
         "format": FORMAT, "host": "h", "layout": "nested", "state_dir": "/data/state",
         "disks": [{"role": "data", "path": "/data", "uuid": "d", "right": True, "guard": "immutable"}],
-        "move": "", "upgrade": "", "engine": "", "problems": [],
+        "older": "", "move": "", "upgrade": "", "engine": "", "problems": [],
         "containers": [{"name": "a", "service": "app", "state": "running", "health": "healthy"}],
         "certificate": {"found": "found", "until": "then", "expired": False},
     }  # fmt: skip
@@ -103,6 +103,7 @@ ILL: list[tuple[dict[str, Any], str]] = [
         {"disks": [{"role": "data", "path": "/data", "uuid": "d", "right": False}]},
         "the data disk (UUID d) is not mounted at /data",
     ),
+    ({"older": "the state is older"}, "the state is older"),
     ({"move": "a move from a to b is not ended"}, "a move from a to b is not ended"),
     ({"upgrade": "an upgrade is at work"}, "an upgrade is at work"),
     ({"engine": "no answer", "containers": []}, "the containers are not known: no answer"),

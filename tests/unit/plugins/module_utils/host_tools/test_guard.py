@@ -16,7 +16,9 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.guard_errors 
     GuardDiskAway,
     GuardMarker,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import guard as tool
+from ansible_collections.agnes.host.plugins.module_utils.host_tools import turn
 from ansible_collections.agnes.host.plugins.module_utils.system.host import waiting
 from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 
@@ -168,3 +170,35 @@ def test_while_a_move_is_not_ended_it_stands_aside(host: Host, tmp_path: Path) -
     assert "a move of the state is not ended" in host.run(90)[0]
     assert host.mounted == {}
     assert not host.message.exists()
+
+
+def test_it_counts_when_docker_starts_and_when_it_has_stopped_and_not_by_hand(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(
+        turn.generations, "count_if_due", lambda path, seconds: counted.append(path)
+    )
+    host.run()
+    assert counted == []
+    tool.guard(host.said.append, counts=True)
+    assert counted == ["/data-state"]
+    flat = LAYOUTS["flat"]
+    monkeypatch.setattr(tool, "layout_here", lambda env, directory: flat)
+    tool.count_at_stop(host.said.append)
+    assert counted == ["/data-state"] * 2
+    (tmp_path / "intent.json").write_text("{}")
+    tool.count_at_stop(host.said.append)
+    assert counted == ["/data-state"] * 2
+
+
+def test_a_disk_that_is_full_does_not_hold_docker_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: str, seconds: float) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(turn.generations, "count_if_due", full)
+    tool.guard(host.said.append, counts=True)
+    assert "No space left on device" in host.said[0]
+    assert host.said[-1].endswith("Docker may start")
