@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move.plan_file import _SAID
 
@@ -246,3 +248,80 @@ def test_the_plan_is_made_at_one_place() -> None:
         if name.endswith(".yml") and "agnes.host.plan(" in read(name)
     ]
     assert made == ["roles/disks/tasks/decide.yml"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_task_of_a_role_has_its_tag_and_what_comes_first_is_never_left_out(role: str) -> None:
+    """Static imports pass their tags on, dynamic includes don't unless they say so."""
+    for task in load(f"roles/{role}/tasks/main.yml")[1:]:
+        assert task["tags"] == [role], task["name"]
+        include = task.get("ansible.builtin.include_tasks")
+        assert include is None or include["apply"] == {"tags": [role]}, task["name"]
+    always = [
+        "roles/disks/tasks/" + name for name in ("preflight", "observe", "decide", "pre_move")
+    ]
+    for name in [f"roles/{each}/tasks/main.yml" for each in ROLES]:
+        assert load(name)[0]["tags"] == ["always"], name
+    for name in [*(f"{each}.yml" for each in always), "roles/agnes_compose/tasks/prove.yml"]:
+        assert [task["tags"] for task in load(name)] == [["always"]] * len(load(name)), name
+    for play in load("playbooks/hosts.yml"):
+        assert play["tags"] == ["always"], play["name"]
+
+
+MOVES, FRESH, CALM = (
+    {"needs": ["project", "stack", "caddy"], "move": {"new": True}},
+    {"needs": ["proof", "disks", "tree", "project", "stack", "caddy"], "move": {}},
+    {"needs": [], "move": {}},
+)
+TAGS: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
+    ("all", "", FRESH, "", ""),
+    ("disks", "", FRESH, "state_layout agnes_compose", ""),
+    ("state_layout", "", FRESH, "disks agnes_compose", "disks"),
+    ("state_layout disks", "", FRESH, "agnes_compose", ""),
+    ("agnes_compose", "", FRESH, "disks state_layout", "disks state_layout"),
+    ("disks agnes_compose", "", FRESH, "state_layout", "state_layout"),
+    ("all", "disks", FRESH, "disks", "disks"),
+    ("all", "agnes_compose", FRESH, "agnes_compose", ""),
+    ("agnes_compose", "", MOVES, "disks state_layout", "state_layout"),
+    ("state_layout", "", MOVES, "disks agnes_compose", ""),
+    ("agnes_compose", "", CALM, "disks state_layout", ""),
+    ("plan", "", FRESH, "disks state_layout agnes_compose", ""),
+    ("tagged", "", FRESH, "", ""),
+)
+"""--tags, --skip-tags, a plan, the roles that are left out, and those of them that would have to come first."""
+
+
+@pytest.mark.parametrize(("tags", "skipped", "plan", "left_out", "first"), TAGS)
+def test_a_role_that_has_something_to_do_is_left_out_only_if_none_comes_after_it(
+    tags: str, skipped: str, plan: dict[str, Any], left_out: str, first: str
+) -> None:
+    loader = DataLoader()
+    said = loader.load_from_file(str(ROOT / "roles/disks/vars/main.yml"), trusted_as_template=True)
+    given = {"ansible_run_tags": {*tags.split()}, "ansible_skip_tags": {*skipped.split()}}
+    templar = Templar(loader, {**said, **given, "disks_plan": plan})
+    assert templar.template(said["__disks_left_out"]) == left_out.split()
+    assert templar.template(said["__disks_skipped_first"]) == first.split()
+    assert templar.template(said["__disks_only"]) == (
+        [f"note: --tags or --skip-tags leave out of this: role {', role '.join(left_out.split())}"]
+        if left_out
+        else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("playbook", "arguments"),
+    [
+        ("rollout", ("--tags", "disks")),
+        ("audit", ("--skip-tags", "agnes_compose")),
+        ("purge", ("--tags", "disks")),
+    ],
+)
+def test_no_tag_makes_a_part_of_a_playbook_that_is_whole(
+    playbook: str, arguments: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.yml").write_text("agnes: {hosts: {h1: {ansible_host: 192.0.2.1}}}\n")
+    command = (f"playbooks/{playbook}.yml", "--limit", "h1", *arguments)
+    done = run_playbook(tmp_path / "hosts.yml", *command)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "only site.yml can be run in parts, so run this playbook without --tags" in done.stdout
+    assert "UNREACHABLE" not in done.stdout
