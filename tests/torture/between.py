@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from ansible_collections.agnes.host.plugins.module_utils.system.disks import dev
 Run = Callable[[bool], tuple[int, dict[str, Any]]]
 """A run of the runner; True: without a request, as after a boot."""
 
-ERRORS = (Path(__file__).resolve().parents[2] / "docs/errors.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+ERRORS, RECOVERY = ((DOCS / name).read_text() for name in ("errors.md", "move-by-hand.md"))
 """Read before the root directory is another one."""
 _COPY = "/data/state"
 
@@ -115,8 +117,60 @@ def _stopped(run: Run) -> dict[str, Any]:
     return {"armed": "stopped", "status": status, "message": result["message"], "running": running}
 
 
+def by_hand(step: str) -> str:
+    """What docs/move-by-hand.md says for the last step of a journal: the last cell of its row."""
+    rows = re.findall(r"^\| ((?:`\w+` ?)+)\|.*\| ([^|]+) \|$", RECOVERY, re.MULTILINE)
+    (found,) = [cell for names, cell in rows if f"`{step}`" in names]
+    return str(found)
+
+
+def _block(letter: str) -> str:
+    """The commands of a block of that page."""
+    section = RECOVERY.split(f"\n**{letter}**, ")[1].split("\n\n")[1]
+    return "\n".join(line.strip() for line in section.splitlines())
+
+
+def _by_hand(_run: Run) -> dict[str, Any]:
+    """An operator without a run goes by docs/move-by-hand.md, and starts the product."""
+    intent = json.loads(Path("/var/lib/agnes-host/intent.json").read_text())
+    step = json.loads(Path("/var/lib/agnes-host/journal.jsonl").read_text().splitlines()[-1])[
+        "step"
+    ]
+    layout = host.layout_named_by_env()
+    cell = by_hand(step)
+    if "the row of `place`" in cell:
+        cell += by_hand("place")
+    script = re.findall("`(umount [^`]+)`", cell)
+    if "put the line back" in cell:
+        with open("/etc/fstab", "a") as file:
+            file.write(intent["before"]["old_line"] + "\n")
+    flat, link = layout.name == "flat", os.path.islink("/data/state")
+    meant = {
+        "A": flat and not link and not os.path.ismount("/data/state"),
+        "B": os.stat("/data").st_uid == 0,
+        "C": True,
+        "D": flat and not link,
+    }
+    for letter in re.findall(r"\b([A-D])\b", cell):
+        if meant[letter]:
+            script.append(_block(letter).replace("0755 /data", "0775 /data"))
+    script.append("cd /opt/agnes && BY_UPGRADE=1 docker compose up --detach app scheduler")
+    done = subprocess.run(
+        ["sh", "-uc", "\n".join(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{script}: {done.stderr}"
+    assert Path(layout.state_dir, "system.duckdb").exists()
+    running = sorted(
+        item["service"]
+        for item in json.loads(Path("/run/stand-in.json").read_text())["containers"].values()
+        if item["state"] == "running"
+    )
+    return {"armed": f"{script}", "status": 0, "message": done.stderr, "running": running}
+
+
 EVENTS: dict[str, Callable[[Run], dict[str, Any]]] = {
     "away": _away, "stopped": _stopped, "late data": _late("/data"), "late state": _late("/data/state", "/data-state"),
     "late both": _late("/data", "/data/state", "/data-state"), "taken": _taken, "replaced": _replaced, "lost": _lost,
+    "by hand": _by_hand,
 }  # fmt: skip
 """By the name of the run."""
