@@ -29,7 +29,7 @@ VARIABLES = {
     for name in load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
 }
 PLAYBOOKS = {PurePosixPath(name).stem for name in below("playbooks") if name.count("/") == 1}
-IN_PLAYBOOKS = "\n".join(map(read, below("playbooks", "molecule/shared")))
+IN_PLAYBOOKS = "\n".join(map(read, below("playbooks", "molecule/shared", "plugins")))
 FOLDERS = (
     "bench",
     "docs",
@@ -41,8 +41,8 @@ FOLDERS = (
     "roles",
     "tests",
 )
-FACTS = {"disks_plan"}
-"""What the roles leave for others to read."""
+FACTS = {"disks_plan", "rollout_max_failures"}
+"""What the roles leave for others to read, and what a rollout is about to know."""
 
 
 def slug(heading: str) -> str:
