@@ -41,18 +41,21 @@ def await_ticks(host: Any, count: int = 2) -> None:
         time.sleep(1)
 
 
-def warned(host: Any) -> list[str]:
+def warned(host: Any, ticked: int = 2) -> list[str]:
     """What the next ticks say against the chain that .env names."""
     since = host.check_output("date '+%F %T'")
-    await_ticks(host)
+    await_ticks(host, ticked)
     said = host.check_output(f"journalctl -t agnes-auto-upgrade -o cat --since '{since}'")
     return [line for line in said.splitlines() if "WARN" in line]
 
 
-def drift(host: Any) -> None:
-    """The product's main branch changes: the next tick fetches it and brings the stack up anew."""
+def drift(host: Any) -> list[str]:
+    """The product's main branch changes: the next tick fetches it and brings the stack up anew.
+
+    What these ticks say against the chain that .env names.
+    """
     host.check_output("echo '# newer' >> /srv/upstream/docker-compose.host-mount.yml")
-    await_ticks(host, 3)
+    return warned(host, 3)
 
 
 def other(name: str) -> dict[str, Any]:

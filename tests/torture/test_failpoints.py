@@ -115,9 +115,18 @@ PROMOTE_STEPS = ("unlist", "stop", "reveal", "aside", "whole")
 """What only the move has where the shadowed state counts, and the stop, on which side of which that is."""
 
 
+FLAT_STEPS = ("stop", "point", "umount", "line", "fstab", "mount", "place", "record")
+"""Where a disk that goes back differs most from one that goes to layout flat."""
+
+
 def shown(source: str, point: str) -> bool:
-    """Whether the short form has this point of a copy: what is like in the other moves is left out."""
+    """Whether the short form has this point: what is like in another move is left out.
+
+    Before a step is what is after the one before it, but for the commit.
+    """
     step, when = point.split(".")
+    if source in ("nested", "flat"):
+        return step == COMMIT or (when == "after" and (source == "nested" or step in FLAT_STEPS))
     if source == "promote":
         return step in PROMOTE_STEPS and (when == "after" or step == "aside")
     if step == COMMIT:
@@ -137,7 +146,7 @@ ONCE = [
     for mode in MODES
     for point in points(source)
     if FULL
-    or (mode == "kill" and (source not in COPYING or shown(source, point)))
+    or (mode == "kill" and shown(source, point))
     or (mode == "eio" and point.split(".")[0] in EIO_SHOWN.get(source, OTHERS_SHOWN))
 ]
 
@@ -240,7 +249,8 @@ REBOOTS = [
     for source in BEGINNINGS
     for point in points(source)
     if FULL
-    or (source not in COPYING and point.split(".")[0] in ("stop", COMMIT, "line", "place", "start"))
+    or (source == "nested" and point.split(".")[0] in ("stop", COMMIT, "line", "place", "start"))
+    or (source == "flat" and point in ("stop.after", "commit.before", "commit.after"))
     or (source == "promote" and point in ("stop.after", "aside.after", "seal.after"))
     or (
         source == "copy"

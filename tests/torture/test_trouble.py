@@ -316,7 +316,9 @@ def test_a_boot_without_the_data_disk_starts_nothing(
     same_end(found, begin, "none", tmp_path)
 
 
-@pytest.mark.parametrize("late", ["late data", "late state", "late both"])
+@pytest.mark.parametrize(
+    "late", ["late data", "late state", "late both"] if FULL else ["late both"]
+)
 @pytest.mark.parametrize(
     ("begin", "point"),
     [

@@ -39,9 +39,7 @@ def second_project(name: str) -> Any:
 def test_it_was_adopted_and_its_ticks_change_nothing(
     name: str, host: Any, facts: dict[str, Any]
 ) -> None:
-    field.await_ticks(host)
     field.check(name, host, LAYOUTS["nested"])
-    field.calm(name, "adopted", facts, "nested")
     field.drift(host)
     field.check(name, host, LAYOUTS["nested"])
     field.calm(name, "drifted", facts, "nested")
