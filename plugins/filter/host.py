@@ -93,12 +93,19 @@ def inventory(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     return said.problems(found, [*options, *rollouts.VARIABLES], [f"{role}_" for role in specs])
 
 
+def _read(value: Any) -> Any:
+    """The value with each of its parts read once: Ansible looks at what it hands out at each access anew."""
+    if isinstance(value, Mapping):
+        return {key: _read(each) for key, each in value.items()}
+    return [_read(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
 def plan(host: Any, request: Optional[Mapping[str, Any]] = None, **more: Any) -> dict[str, Any]:
     """What a run would do, or the refusal, as data."""
     # Here: each task that uses any of the filters loads this file anew, and the planner is most of the core.
     from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
-    return make_plan(host, {**(request or {}), **more})
+    return make_plan(_read(host), _read({**(request or {}), **more}))
 
 
 def findings(
@@ -107,7 +114,7 @@ def findings(
     """What an audit has found on a host, also where it was not reached or not looked at."""
     from ansible_collections.agnes.host.plugins.module_utils.core.host.audit import audited
 
-    return audited(observed, plan, inventory, reason)
+    return audited(_read(observed), _read(plan), inventory, reason)
 
 
 def audit(hosts: Iterable[Mapping[str, Any]], fail_on: str = "error") -> dict[str, Any]:

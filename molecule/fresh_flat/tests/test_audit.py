@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,33 @@ OWN = ("AH221", "the filesystem at '/'")
 """How full the machine is on which the lab runs is no matter of the host."""
 METRICS = "/srv/metrics"
 ENV = "/opt/agnes/.env"
+
+
+COUNTING = """#!/bin/sh
+echo "$PPID $*" >> /run/docker-calls
+exec /usr/bin/docker "$@"
+"""
+"""A docker command that notes who called it with what."""
+MOST_QUESTIONS = 13
+"""What an observation asks Docker and Compose on a host that is right, one after the other."""
+
+
+@pytest.fixture
+def questions(host: Any) -> Iterator[Callable[[], list[str]]]:
+    """The calls of docker that one process has made since, of the one that has asked for the engine."""
+    host.check_output("printf %%s %s > /usr/local/sbin/docker", COUNTING)
+    host.check_output("chmod 755 /usr/local/sbin/docker")
+
+    def asked() -> list[str]:
+        lines = [
+            line.partition(" ")
+            for line in host.file("/run/docker-calls").content_string.splitlines()
+        ]
+        (observing,) = {pid for pid, _space, call in lines if call.startswith("info ")}
+        return [call for pid, _space, call in lines if pid == observing]
+
+    yield asked
+    host.check_output("rm -f /usr/local/sbin/docker /run/docker-calls")
 
 
 class Audit:
@@ -61,11 +89,12 @@ def test_a_healthy_host_has_no_finding_and_one_that_is_away_has_one(
 
 
 def test_a_healthy_host_is_no_error_in_a_check_run_either(
-    name: str, facts: dict[str, Any], tmp_path: Path
+    name: str, facts: dict[str, Any], tmp_path: Path, questions: Callable[[], list[str]]
 ) -> None:
     arguments = ("--check", "-e", "audit_fail_on=warning", "-e", f"audit_textfile={METRICS}")
     audit = Audit(f"{name}-audit-check", {name: facts}, tmp_path, *arguments)
     assert (audit.code, audit.found(name)) == (0, []), audit.output
+    assert 0 < len(questions()) <= MOST_QUESTIONS, questions()
 
 
 PLANTED = f"""

@@ -20,7 +20,7 @@ from ..core.host.text import hide
 from ..core.layout.choice import choose_layout, current_layout
 from ..core.layout.layouts import Layout
 from ..core.move.moves import interrupted
-from ..system.compose import artifacts, upgrade
+from ..system.compose import upgrade
 from ..system.host.actions import Actions
 from ..system.host.commands import Failed
 from . import caddy, project, stack, tree
@@ -62,16 +62,11 @@ def _ask(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict
 
 
 def _project(
-    docker: str, settings: Mapping[str, Any], layout: Layout, common: Mapping[str, Any]
+    settings: Mapping[str, Any], layout: Layout, common: Mapping[str, Any]
 ) -> dict[str, Any]:
-    image = settings["image"]
-    if image and not settings["artifacts_dir"] and not artifacts.is_here(docker, image):
-        return said(
-            unknown=f"image '{image}' is not on this host, and is not fetched to look at it"
-        )
     keys = ("image", "artifacts_dir", "env", "secrets")
     given = {key: settings[key] for key in keys}
-    params = {**common, **given, "layout": layout.name, "moves_to": ""}
+    params = {**common, **given, "layout": layout.name, "moves_to": "", "fetch": False}
     return _ask_in_peace(project.run, settings, params)
 
 
@@ -93,9 +88,8 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
     targets = {mount["target"] for mount in on_top(host["mounts"])}
     mounted = sorted(point for point in set(layout.mounts.values()) if point in targets)
     found.update(layout=layout.name, mounted=mounted)
-    docker = host["engine"]["docker"]
     common = {"project_dir": settings["project_dir"], "profiles": settings["profiles"]}
-    found[PROJECT] = _project(docker, settings, layout, common)
+    found[PROJECT] = _project(settings, layout, common)
     if not has_it or layout.mounts["data"] not in targets:
         return found
     placed = {"layout": layout.name, "mounted": mounted, "moves_to": ""}

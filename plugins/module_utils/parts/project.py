@@ -203,7 +203,7 @@ class ProjectManager:
         found = (
             artifacts.from_directory(directory)
             if directory
-            else artifacts.from_image(self.docker, image)
+            else artifacts.from_image(self.docker, image, self.params.get("fetch", True))
         )
         return {name: file for name, file in found.items() if name != ".env"}
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
 from ..layout.layouts import is_below, state_dirs
@@ -22,15 +22,26 @@ class Mount(TypedDict):
     """The path within the filesystem that is mounted: ``/`` unless it is a bind."""
 
 
+def of_device(maj_min: str, source: str) -> bool:
+    """Whether a mount is of a block device; btrfs has a number of its own, whatever device it is on."""
+    return not maj_min.startswith("0:") or source.startswith("/dev/")
+
+
 def on_top(mounts: Iterable[Mount]) -> list[Mount]:
     """Those of block devices, each the topmost at its target: what shows there."""
     topmost: dict[str, Mount] = {}
     for mount in mounts:
         topmost.pop(mount["target"], None)
-        # btrfs has a number of its own, whatever device it is on: that is its st_dev, too.
-        if not mount["maj_min"].startswith("0:") or mount["source"].startswith("/dev/"):
+        if of_device(mount["maj_min"], mount["source"]):
             topmost[mount["target"]] = mount
     return list(topmost.values())
+
+
+def told(mounts: Sequence[Mount]) -> list[Mount]:
+    """Those at places where a device is, or state may be: containers and the kernel have many others."""
+    places = {m["target"] for m in mounts if of_device(m["maj_min"], m["source"])}
+    places |= {mount["target"] for mount in at_state(mounts)}
+    return [mount for mount in mounts if mount["target"] in places]
 
 
 def at_state(mounts: Iterable[Mount]) -> list[Mount]:

@@ -248,7 +248,7 @@ class Host(TypedDict):
     devices: list[Device]
     asked: dict[str, Asked]
     mounts: list[Mount]
-    """All of them, in the order of mounting; what decisions ask of them is in core/disks/mounts.py."""
+    """In the order of mounting, shadowed ones too; what decisions ask of them is in core/disks/mounts.py."""
     inside: dict[str, Inside]
     """MAJ:MIN -> what is in the filesystem."""
     fstab: list[dict[str, Any]]

@@ -31,22 +31,23 @@ class File(NamedTuple):
         return 0o755 if self.executable else 0o644
 
 
-def is_here(docker: str, image: str) -> bool:
-    """Whether the engine has an image, so that looking into it fetches nothing."""
-    return run([docker, "image", "inspect", "--format", "{{.Id}}", image], codes=()).code == 0
-
-
-def from_image(docker: str, image: str) -> dict[str, File]:
+def from_image(docker: str, image: str, fetch: bool = True) -> dict[str, File]:
     """The files below /opt/agnes-host of ``image``, which is pulled if the engine lacks it.
 
     The engine has no way to read an image's files but through a container: one is
-    created, never started, and removed. Raises NoArtifacts.
+    created, never started, and removed. Raises NoArtifacts; Failed where nothing may be fetched
+    (``fetch``) and the engine lacks the image.
     """
+    pull = () if fetch else ("--pull", "never")
+    create = [docker, "create", *pull, "--label", "agnes.host=artifacts", image, "true"]
     try:
-        container = run(
-            [docker, "create", "--label", "agnes.host=artifacts", image, "true"], seconds=1800
-        )
+        container = run(create, seconds=1800)
     except Failed as error:
+        if not fetch:
+            absent = "is not on this host, and is not fetched to look at it"
+            known = "no such image" in str(error).lower()
+            why = absent if known else f"can't be looked into ({error})"
+            raise Failed(f"image '{image}' {why}") from error
         raise NoArtifacts(found=f"image '{image}' can't be fetched ({error})") from error
     container_id = container.out.strip()
     try:

@@ -11,15 +11,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
 from ...core.compose.certificates import fingerprint, say_fingerprint, site_of, source_of
+from ...core.compose.project import PRODUCT_NAME
 from ...core.compose.stack_errors import CaddySilent
 from ...core.host.errors import NotHealthy
 from ...core.layout.layouts import CERTIFICATES, Layout
 from ..host.actions import Actions
-from ..host.commands import Failed, last_line, run
+from ..host.commands import Failed, run
 from ..host.listing import ABSENT
 from ..host.processes import GONE
 from ..host.waiting import until
-from . import certificates
+from . import certificates, engine
 
 _PORT = "443/tcp"
 _ANSWER_SECONDS, _RELOADED_SECONDS, _RESTARTED_SECONDS = 10.0, 10.0, 60.0
@@ -61,6 +62,8 @@ class Caddy:
         self.docker = docker
         self.name, self.service = str(container["name"]), str(container["service"])
         self.up_seconds = float(container["up_seconds"])
+        self.ports: Optional[Mapping[str, Sequence[str]]] = container["ports"]
+        """As they were when it was looked at; a start may choose others."""
         self.layout = layout
         self.site = site_of(env.get("DOMAIN", ""))
         self.config = next(
@@ -80,14 +83,12 @@ class Caddy:
 
     def address(self) -> Optional[tuple[str, int]]:
         """Where its TLS port is published on this host; None where it is not. Raises Failed."""
-        done = run([self.docker, "port", self.name, _PORT], codes=(), seconds=30)
-        if done.code and "no public port" not in done.err.lower():
-            raise Failed(f"the port of '{self.name}' can't be looked for: {last_line(done.err)}")
-        lines = done.out.split()
-        if not lines:
+        if self.ports is None:
+            found = engine.containers(self.docker, PRODUCT_NAME)
+            self.ports = next((each["ports"] for each in found if each["name"] == self.name), {})
+        if _PORT not in self.ports:
             return None
-        host, _colon, port = lines[0].rpartition(":")
-        host = host.strip("[]")
+        host, port = self.ports[_PORT]
         return ("127.0.0.1" if host in ("0.0.0.0", "::", "") else host), int(port)
 
     def serves(self, address: tuple[str, int]) -> str:
@@ -143,6 +144,7 @@ class Caddy:
     def restart(self) -> None:
         """Start its container again, which binds the files anew."""
         run([self.docker, "restart", self.name], seconds=120)
+        self.ports = None
 
     def load(self, address: tuple[str, int], wanted: str, project_dir: str) -> None:
         """Make it serve ``wanted``: by a reload, which drops no connection, else by a restart.

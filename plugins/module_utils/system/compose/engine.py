@@ -27,6 +27,7 @@ PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 """``True`` for a container of ``docker compose run``: ``up`` and ``down`` leave it alone."""
+DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
 _SNAP = "/snap/bin/docker"
 """Outside of PATH: looked for to be named, since it can't serve."""
 
@@ -69,13 +70,16 @@ def client() -> str:
 
 def _ask_engine(docker: str, found: Engine) -> dict[str, Any]:
     """Fill in what the engine says; returns what the client says of itself, which older ones do not."""
-    context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
-    found["endpoint"] = run([docker, *context], codes=(), seconds=PATIENCE).out.strip()
     answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=PATIENCE)
     try:
         info = json.loads(answer.out)
     except ValueError:
         info = {}
+    # Without DOCKER_HOST, which no command of ours has, the default context is this endpoint.
+    found["endpoint"] = DEFAULT_ENDPOINT
+    if (info.get("ClientInfo") or {}).get("Context") != "default":
+        context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+        found["endpoint"] = run([docker, *context], codes=(), seconds=PATIENCE).out.strip()
     errors = info.get("ServerErrors") or []
     if answer.code or errors or not info.get("ServerVersion"):
         reason = errors[0] if errors else last_line(answer.err)
@@ -180,6 +184,18 @@ def _seen(pid: int, target: str) -> str:
         return f"none ({error.strerror})"
 
 
+def _published(ports: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Port and protocol in a container -> host and port where it is published, over IPv4 if it is so."""
+    found = {}
+    for port, bound in ports.items():
+        places = sorted(
+            (":" in b.get("HostIp", ""), b.get("HostIp", ""), b["HostPort"]) for b in bound or ()
+        )
+        if places:
+            found[port] = list(places[0][1:])
+    return found
+
+
 def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
     """What is needed of ``docker inspect``; its environment holds secrets and is left out."""
     labels, state = inspected["Config"].get("Labels") or {}, inspected["State"]
@@ -195,6 +211,7 @@ def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
         "up_seconds": _up_seconds(state) if state["Status"] == "running" else 0.0,
         "health": (state.get("Health") or {}).get("Status", ""),
         "pid": state.get("Pid", 0),
+        "ports": _published((inspected.get("NetworkSettings") or {}).get("Ports") or {}),
         "paths": {key: env[key] for key in ("DATA_DIR", "STATE_DIR") if key in env},
         "mounts": [
             {
@@ -213,10 +230,29 @@ def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class Listed(NamedTuple):
+    """A container of the engine, as a listing shows it."""
+
+    container_id: str
+    name: str
+    state: str
+    project: str
+    """Of Compose; empty where it is none's."""
+
+
+_LISTED = ("{{.ID}}", "{{.Names}}", "{{.State}}", f'{{{{.Label "{PROJECT_LABEL}"}}}}')
+
+
+def listed(docker: str) -> list[Listed]:
+    """All containers of the engine, running or not, of whatever project. Raises Failed."""
+    argv = [docker, "ps", "--all", "--no-trunc", "--format", "\t".join(_LISTED)]
+    done = answer(("listed", docker), lambda: run(argv, seconds=PATIENCE))
+    return [Listed(*(*line.split("\t"), "", "", "")[:4]) for line in done.out.splitlines()]
+
+
 def _inspected(docker: str, project: str) -> Done:
     """``docker inspect`` of the project's containers; empty where there is none. Raises Failed."""
-    listing = [docker, "ps", "--all", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}"]
-    ids = run(listing, seconds=PATIENCE).out.split()
+    ids = [each.container_id for each in listed(docker) if each.project == project]
     if not ids:
         return Done(0, "", "")
     # A container that goes away in between makes inspect exit 1 and still print the others.

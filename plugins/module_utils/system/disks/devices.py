@@ -12,7 +12,7 @@ from typing import Optional
 
 from ...core.disks.devices import EPHEMERAL, MOUNTABLE, REMOVABLE, ROTATIONAL, carriers, not_one
 from ...core.disks.fstab import tag_of
-from ...core.disks.mounts import Mount
+from ...core.disks.mounts import Mount, told
 from ...core.host.facts import Asked, Device, Inside
 from ..host import listing
 from ..host.commands import Failed, run
@@ -313,14 +313,16 @@ def prove_blank(known: list[Device], asked: dict[str, Asked]) -> None:
 
 
 def mounts(known: list[Device]) -> list[Mount]:
-    """All mounts. known: the devices, by which the UUIDs are told."""
+    """The mounts, those of containers and the like left out. known: the devices, by which the UUIDs are told."""
     uuids = {item["maj_min"]: item["filesystem"].get("uuid", "") for item in known}
     # That of btrfs has a number of its own.
     by_path = {item["path"]: item["filesystem"].get("uuid", "") for item in known}
-    return [
-        line.as_mount(uuids.get(line.maj_min, "") or by_path.get(line.source, ""))
-        for line in mountinfo.read()
-    ]
+    return told(
+        [
+            line.as_mount(uuids.get(line.maj_min, "") or by_path.get(line.source, ""))
+            for line in mountinfo.read()
+        ]
+    )
 
 
 def look_at(mount_point: str) -> Inside:

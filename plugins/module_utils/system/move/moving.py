@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Optional
 
+from ...core.compose.stack import UP
 from ...core.copy.retired import ASIDE
 from ...core.disks import fstab, shadow
-from ...core.disks.mounts import Mount, at_state
+from ...core.disks.mounts import Mount, at_state, of_device
 from ...core.host.errors import Refusal
 from ...core.layout import dotenv
 from ...core.layout.backend import UNKNOWN, backend_of, is_stub
@@ -20,7 +21,7 @@ from ...core.layout.state_on import CONFIG_DISK
 from ...core.move.move_errors import CanNotLook
 from ...core.move.move_facts import move_facts, place_of
 from ...core.move.move_status import Leftover, MoveFacts, Moving, Unmounted, no_leftovers
-from ..compose.engine import PROJECT_LABEL
+from ..compose import engine
 from ..copy import manifest_file
 from ..disks import fstab_file, mountinfo
 from ..disks.devices import maj_min_of
@@ -43,7 +44,7 @@ _UUIDS: dict[tuple[str, str], str] = {}
 
 def _uuid(maj_min: str, source: str) -> str:
     """The UUID of a mounted filesystem's device; asked once in a process."""
-    if maj_min.startswith("0:"):
+    if not of_device(maj_min, source):
         return ""
     key = (maj_min, source)
     if key not in _UUIDS:
@@ -296,10 +297,8 @@ def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:
 
     Raises Failed where Docker does not say, and OSError where the kernel does not.
     """
-    shape = '{{.ID}} {{.Names}} {{.Label "' + PROJECT_LABEL + '"}}'
-    lines = run([docker, "ps", "--no-trunc", "--format", shape]).out.splitlines()
-    rows = [line.split(" ", 2) for line in lines]
-    names = {container_id: name for container_id, name, label in rows if label != project}
+    found = [each for each in engine.listed(docker) if each.state in UP]
+    names = {each.container_id: each.name for each in found if each.project != project}
     if not names:
         return []
     # One that goes away in between makes inspect exit 1 and still print the others.

@@ -129,6 +129,7 @@ def container(service: str, status: str = "running", **differs: Any) -> dict[str
         "up_seconds": 3600.0 if status == "running" else 0.0,
         "health": "",
         "pid": 0,
+        "ports": {},
         "paths": {},
         "mounts": [],
         **differs,

@@ -153,7 +153,8 @@ def applied(status: MoveStatus, step: str) -> MoveStatus:
     elif step == "retire":
         facts["roles"][status.old] = "retired"
     elif step in ("mount", "expose"):
-        point = {"target": status.new, "uuid": status.uuid, "root": "/", "maj_min": "8:32"}
+        point = {"target": status.new, "source": "/dev/sdc", "fstype": "ext4", "maj_min": "8:32",
+                 "uuid": status.uuid, "root": "/"}  # fmt: skip
         facts["points"].append(point)
     elif step == "stop":
         changes.update(services=frozenset(), present=frozenset())

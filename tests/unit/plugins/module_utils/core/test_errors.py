@@ -191,7 +191,7 @@ def looping(tmp: Path) -> object:
     (tmp / "answer").write_text(json.dumps([LOOPING]))
     clock = iter([0.0, 100.0])
     stack = stacks.Stack(
-        docker(tmp, 'case "$1" in ps) echo 1;; inspect) cat "$(dirname "$0")/answer";; '
+        docker(tmp, 'case "$1" in ps) printf "1\\ta\\trestarting\\tagnes\\n";; inspect) cat "$(dirname "$0")/answer";; '
                     'logs) printf "one\ntwo\n  topsecret x\033\n";; esac'), str(tmp)
     )  # fmt: skip
     certs = {"type": "bind", "source": f"{tmp}/certs", "target": "/certs"}

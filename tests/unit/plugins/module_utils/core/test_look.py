@@ -111,13 +111,10 @@ def test_where_the_plan_refuses_by_itself_nobody_is_asked(
 
 
 def test_an_image_that_is_not_here_is_not_fetched_to_look_at_it(
-    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    asked: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(look.artifacts, "is_here", lambda _docker, _image: False)
-    found = look.look(flat_host(), {**SETTINGS, "artifacts_dir": "", "image": "agnes:2"})
-    assert "agnes:2" in found["project"]["unknown"]
-    assert [*asked] == ["tree"]
-    assert "stack" not in found
+    look.look(flat_host(), {**SETTINGS, "artifacts_dir": "", "image": "agnes:2"})
+    assert (asked["project"]["image"], asked["project"]["fetch"]) == ("agnes:2", False)
 
 
 @pytest.mark.parametrize("error", [NoArtifacts(found="s3cret-of-flat"), Failed("s3cret-of-flat")])

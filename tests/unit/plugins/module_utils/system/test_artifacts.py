@@ -67,6 +67,25 @@ def test_from_a_directory_links_and_special_files_are_left_out(tmp_path: Path) -
     }
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        ("Error response from daemon: No such image: agnes:2", "is not on this host, and is not fetched to look at it"),
+        ("Cannot connect to the Docker daemon", "can't be looked into (.*Cannot connect to the Docker daemon)"),
+    ],
+)  # fmt: skip
+def test_an_image_is_not_fetched_to_look_at_it(tmp_path: Path, error: str, why: str) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f'#!/bin/sh\n[ "$2 $3" = "--pull never" ] || exit 0\necho >&2 "{error}"; exit 1\n'
+    )
+    docker.chmod(0o755)
+    with pytest.raises(
+        Failed, match=rf"^image 'agnes:2' {why.replace('(', '[(]').replace(')', '[)]')}$"
+    ):
+        artifacts.from_image(str(docker), "agnes:2", fetch=False)
+
+
 TEST_FAILED = [
     (["sh", "-c", "echo one >&2; echo two >&2; echo >&2; exit 3"], "'sh -c echo one >&2; echo two "
      ">&2; echo >&2; exit 3' failed (3): two"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
@@ -53,14 +54,27 @@ class Served:
 
     def obeys(self, exec_: str, restart: str) -> None:
         """What the docker command does: shell of its reload, and of its restart."""
+        (self.top / "calls").touch()
+        (self.top / "inspected").write_text(json.dumps([self.inspected()]))
         self.docker.write_text(
             f'#!/bin/sh\ncd {self.top}\necho "$1" >> calls\ncase $1 in\n'
-            f"port) echo 0.0.0.0:{self.port};;\nexec) {exec_};;\nrestart) {restart};;\nesac\n"
+            f"ps) printf 'id\\tagnes-caddy-1\\trunning\\tagnes\\n';;\ninspect) cat inspected;;\n"
+            f"exec) {exec_};;\nrestart) {restart};;\nesac\n"
         )
         self.docker.chmod(0o755)
 
     def calls(self) -> list[str]:
-        return [line for line in (self.top / "calls").read_text().split() if line != "port"]
+        """Those that act."""
+        looks = ("ps", "inspect")
+        return [line for line in (self.top / "calls").read_text().split() if line not in looks]
+
+    def inspected(self) -> dict[str, Any]:
+        """What the engine says of the container."""
+        bound = [{"HostIp": host, "HostPort": str(self.port)} for host in ("::", "0.0.0.0")]
+        return {
+            "Name": "/agnes-caddy-1", "Image": "i", "Config": {}, "State": {"Status": "running", "ExitCode": 0},
+            "NetworkSettings": {"Ports": {"443/tcp": bound, "80/tcp": None}},
+        }  # fmt: skip
 
     def load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -87,7 +101,7 @@ class Served:
         config = str(self.top / "Caddyfile")
         return {
             "name": "agnes-caddy-1", "service": "caddy", "status": "running", "pid": os.getpid(),
-            "up_seconds": 999.0,
+            "up_seconds": 999.0, "ports": {"443/tcp": ["0.0.0.0", str(self.port)]},
             "mounts": [
                 {"type": "bind", "source": str(source or config), "target": config},
                 {"type": "bind", "source": str(self.certs), "target": "/certs"},
@@ -278,19 +292,37 @@ def test_a_certificate_from_elsewhere_is_not_compared(
 def test_a_port_that_is_not_published_is_not_compared(
     served: Served, two: list[pairs.Pair]
 ) -> None:
-    served.docker.write_text(
-        "#!/bin/sh\necho >&2 \"Error: No public port '443/tcp' published\"; exit 1\n"
-    )
-    served.docker.chmod(0o755)
+    served.obeys("true", "true")
     served.place(two[1])
-    assert served.keep() == ("not published on this host, so it is not compared", [])
+    hidden = {**served.container(), "ports": {}}
+    assert served.keep(container=hidden) == (
+        "not published on this host, so it is not compared",
+        [],
+    )
+
+
+def seeing_an_older_file(served: Served) -> dict[str, Any]:
+    newer = served.top / "newer" / "Caddyfile"
+    newer.parent.mkdir()
+    newer.write_text(CADDYFILE)
+    return served.container(newer)
+
+
+def test_after_a_restart_the_port_is_looked_for_again(
+    served: Served, two: list[pairs.Pair]
+) -> None:
+    served.obeys("true", "touch reload")
+    before = {**seeing_an_older_file(served), "ports": {"443/tcp": ["127.0.0.1", "1"]}}
+    assert served.keep(container=before)[0] == f"{say(two[0])} for agnes.test"
 
 
 def test_a_port_that_can_not_be_looked_for_is_not_taken_for_absent(served: Served) -> None:
-    served.docker.write_text("#!/bin/sh\necho >&2 'Cannot connect to the Docker daemon'; exit 1\n")
+    served.docker.write_text(
+        "#!/bin/sh\n[ $1 = restart ] || { echo >&2 'Cannot connect to the Docker daemon'; exit 1; }\n"
+    )
     served.docker.chmod(0o755)
-    with pytest.raises(Failed, match="can't be looked for: Cannot connect"):
-        served.keep()
+    with pytest.raises(Failed, match="Cannot connect"):
+        served.keep(container=seeing_an_older_file(served))
 
 
 def test_a_caddyfile_that_can_not_be_read_is_said(served: Served) -> None:
@@ -303,12 +335,10 @@ def test_a_container_that_sees_an_older_file_is_restarted_as_announced(
     served: Served, two: list[pairs.Pair]
 ) -> None:
     served.obeys("true", "touch reload")
-    newer = served.top / "newer" / "Caddyfile"
-    newer.parent.mkdir()
-    newer.write_text(CADDYFILE)
+    older = seeing_an_older_file(served)
     config = str(served.top / "Caddyfile")
     announced = served.keep(check=True, replaced={config})[1]
-    assert served.keep(container=served.container(newer))[1] == announced
+    assert served.keep(container=older)[1] == announced
     assert announced[0]["before"] == f"sees the old {config}"
     assert served.calls() == ["restart"]
     assert served.keep()[1] == []
@@ -319,16 +349,15 @@ def test_before_a_move_only_what_comes_after_it_is_announced(
 ) -> None:
     """The move makes the container anew: it sees the files of now, and serves the pair of now."""
     served.obeys("true", "true")
-    newer = served.top / "newer" / "Caddyfile"
-    newer.parent.mkdir()
-    newer.write_text(CADDYFILE)
-    older = served.container(newer)
+    older = seeing_an_older_file(served)
     served.place(two[1])
     assert served.keep(check=True, anew=True, container=older)[1] == []
     assert served.keep(check=True, anew=True, given=two[1].certificate)[1] == []
     (placed,) = served.keep(check=True, anew=True, given=two[0].certificate)[1]
     assert (placed["before"], placed["after"]) == (say(two[1]), say(two[0]))
-    (restarted,) = served.keep(check=True, anew=True, container=older, replaced={str(newer)})[1]
+    (restarted,) = served.keep(
+        check=True, anew=True, container=older, replaced={str(served.top / "newer" / "Caddyfile")}
+    )[1]
     assert restarted["after"] == "restarted"
 
 

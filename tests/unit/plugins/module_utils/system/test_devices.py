@@ -50,8 +50,22 @@ def test_mounts(
 
     monkeypatch.setattr(mountinfo, "open", opened, raising=False)
     found = devices.mounts([])
-    assert len(found) == len(lines)
+    assert len(found) == len(lines)  # shadowed ones too
     assert [(m["target"], m["maj_min"], m["root"]) for m in on_top(found)] == expected
+
+
+def test_what_containers_and_the_kernel_mount_is_left_out_but_not_what_lies_on_a_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = [
+        "50 22 0:50 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw", DATA, TMPFS,
+        "51 22 0:51 / /data/state rw - tmpfs tmpfs rw", "52 22 0:5 / /proc rw - proc proc rw",
+    ]  # fmt: skip
+    text = "\n".join([*lines, ""])
+    monkeypatch.setattr(mountinfo, "open", lambda *_a, **_k: io.StringIO(text), raising=False)
+    assert [(m["target"], m["maj_min"]) for m in devices.mounts([])] == [
+        ("/data", "8:16"), ("/data", "0:40"), ("/data/state", "0:51"),
+    ]  # fmt: skip
 
 
 def test_a_mount_has_the_uuid_of_its_device(monkeypatch: pytest.MonkeyPatch) -> None:

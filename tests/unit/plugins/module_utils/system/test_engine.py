@@ -43,7 +43,8 @@ def test_a_client_that_says_who_it_is_is_asked_nothing_else(asked: Any) -> None:
     assert (found["platform"], found["version"], found["error"]) == ("Docker", "26.1.5", "")
     assert found["compose"].endswith("/docker compose")
     assert found["compose_version"] == "2.26.1"
-    assert questions == ["context", "info"]
+    assert found["endpoint"] == "unix:///var/run/docker.sock"
+    assert questions == ["info"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_compose_is_asked_itself_where_the_client_does_not_know_it(
 ) -> None:
     found, questions = asked({**BASE, "ClientInfo": {**CLIENT, "Plugins": plugins}})
     assert found["compose_version"] == "2.20.0"
-    assert questions == ["context", "info", "compose"]
+    assert questions == ["info", "compose"]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +73,16 @@ def test_a_client_that_says_nothing_of_itself_is_asked(
 ) -> None:
     found, questions = asked(BASE, banner)
     assert (found["platform"], found["compose_version"]) == (platform, "2.20.0")
-    assert questions == ["context", "info", "--version", "compose"]
+    assert found["endpoint"] == "unix:///run/docker.sock"
+    assert questions == ["info", "context", "--version", "compose"]
 
 
 def test_a_client_of_an_engine_that_does_not_answer_is_no_engine(asked: Any) -> None:
     found, _questions = asked({"ServerErrors": ["no socket"], "ClientInfo": CLIENT})
     assert found["error"] == "the engine does not answer (no socket)"
+
+
+def test_the_endpoint_of_another_context_is_asked_for(asked: Any) -> None:
+    found, questions = asked({**BASE, "ClientInfo": {**CLIENT, "Context": "remote"}})
+    assert found["endpoint"] == "unix:///run/docker.sock"
+    assert questions == ["info", "context"]

@@ -245,7 +245,9 @@ def test_a_directory_that_can_not_be_opened_has_no_backend_and_no_marker(
 
 def test_containers_that_can_not_be_looked_at_are_not_absent(tmp_path: Path) -> None:
     docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\n[ "$1" = ps ] && exec echo abc\necho "$SAY" >&2\nexit 1\n')
+    docker.write_text(
+        '#!/bin/sh\n[ "$1" = ps ] && exec printf "abc\\ta\\trunning\\tagnes\\n"\necho "$SAY" >&2\nexit 1\n'
+    )
     docker.chmod(0o755)
     gone = docker.read_text().replace("$SAY", "Error: No such object: abc")
     docker.write_text(docker.read_text().replace("$SAY", "cannot connect"))

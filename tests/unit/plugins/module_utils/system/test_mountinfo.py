@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.system.copy import copying
 from ansible_collections.agnes.host.plugins.module_utils.system.disks import mountinfo
+from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Done
 from ansible_collections.agnes.host.plugins.module_utils.system.move import moving
 
 STATE = "46 22 8:16 / /data-state rw shared:1 - ext4 /dev/sdb rw,noatime"
@@ -46,6 +47,26 @@ def test_the_topmost_mount_counts(table: Path) -> None:
     assert moving.mount_at("/data-state") == ("0:45", "u-0:45", "/")
     assert moving.mount_at("/data-state→") == ("8:32", "u-8:32", "/sub")
     assert moving.mount_at("/nothing") == ("", "", "")
+
+
+def test_each_device_is_asked_once_for_its_uuid_and_what_is_none_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def run(argv: list[str], codes: object) -> Done:
+        asked.append(argv[-1])
+        return Done(0, "u-1\n", "")
+
+    monkeypatch.setattr(moving, "run", run)
+    monkeypatch.setattr(moving, "_UUIDS", {})
+    # btrfs has a number of its own, and a device all the same.
+    found = [moving._uuid(*each) for each in (*DEVICES, *DEVICES)]
+    assert found == ["u-1", "u-1", "", ""] * 2
+    assert asked == ["/dev/sdb", "/dev/sdc"]
+
+
+DEVICES = (("8:16", "/dev/sdb"), ("0:46", "/dev/sdc"), ("0:45", "tmpfs"), ("0:30", "nas:/x"))
 
 
 def test_mounts_strictly_below(table: Path) -> None:

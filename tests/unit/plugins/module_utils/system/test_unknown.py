@@ -79,11 +79,14 @@ def test_an_earlier_copy_that_can_not_be_added_up_leaves_the_room_unknown(
     assert list(free(str(tmp_path))[1]) == [str(tmp_path)]
 
 
+LISTED = "id-1 other-1 running other id-2 lone paused '' id-3 agnes-app-1 running agnes id-4 old exited other"
+
+
 def docker(top: Path, inspect: str) -> str:
     """One that lists two containers of another project and one of ours."""
     path = top / "docker"
     path.write_text(
-        "#!/bin/sh\ncase $1 in ps) printf 'id-1 other-1 other\\nid-2 lone \\nid-3 agnes-app-1 agnes\\n';;\n"
+        f"#!/bin/sh\ncase $1 in ps) printf '%s\\t%s\\t%s\\t%s\\n' {LISTED};;\n"
         f"inspect) {inspect};; esac\n"
     )
     path.chmod(0o755)
