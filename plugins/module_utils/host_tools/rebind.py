@@ -213,11 +213,12 @@ def _rebind(
         say("nothing is to be done: the record has it so")
         return
     core.check_reason(because)
-    _write(disks, recorded, kept, known, because)
     if lines != text:
+        # First: the record is what says which line of it was this disk's.
         durable.write(filesystems.FSTAB, lines)
         units.reload()
         say(f"wrote the mount in {filesystems.FSTAB}")
+    _write(disks, recorded, kept, known, because)
     named = " and ".join(f"UUID {each.uuid} as its {each.role} disk" for each in disks)
     syslog.openlog("agnes-host")
     syslog.syslog(f"rebind: this host has {named} (because: {because})")

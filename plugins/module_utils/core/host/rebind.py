@@ -184,9 +184,9 @@ def lines(
     ]
     old = str(((recorded.get("disks") or {}).get(asked.role) or {}).get("uuid") or "none")
     said.append(f"{'record':<12} {'has this disk' if old == asked.uuid else f'has UUID {old}'}")
-    if contents and contents["newest"]:
-        said.append(f"{'written':<12} {contents['newest']} UTC, the newest at its top")
     if not asked.holds_state:
+        newest = contents["newest"] if contents else ""
+        said.append(f"{'written':<12} {newest or 'unknown'} UTC, the newest at its top")
         return said
     if marker:
         said.append(

@@ -169,3 +169,12 @@ def test_lines_end_with_a_newline_and_nothing_else() -> None:
     text = "# a\x0cb\u2028c\n\n/dev/x /b xfs"
     assert fstab.lines(text) == ["# a\x0cb\u2028c\n", "\n", "/dev/x /b xfs"]
     assert fstab.lines("") == []
+
+
+def test_another_filesystem_takes_a_line_and_all_else_stays_byte_for_byte() -> None:
+    text = "# a\r\n\tLABEL=x \t/b  ext4 noatime 0 2 \r\nUUID=1 /c xfs"
+    found = fstab.entries(text)
+    assert fstab.with_filesystem(text, found[0], "9", "xfs") == (
+        "# a\r\n\tUUID=9 \t/b  xfs noatime 0 2 \r\nUUID=1 /c xfs"
+    )
+    assert fstab.with_filesystem(text, found[1], "9", "ext4").endswith("\r\nUUID=9 /c ext4")

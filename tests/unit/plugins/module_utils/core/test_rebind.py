@@ -163,12 +163,10 @@ def test_only_the_known_words_are_a_reason(because: str) -> None:
 
 def test_age_marker_and_rows_are_shown() -> None:
     database = Database(3 << 20, "2026-03-01 10:00:00 UTC, 2 h ago", {"main.t": 2, "main.u": 3}, "")
-    found = inside("system.duckdb", marker=MARKER, newest="2026-03-01 10:00:00")
-    said = lines(asked(inside=found), RECORD, {"generation": 9}, [], database)
+    said = lines(asked(), RECORD, {"generation": 9}, [], database)
     assert said == [
         "state disk   /dev/sdc (16 GiB; ext4, UUID u-state), not mounted",
         "record       has UUID u-old",
-        "written      2026-03-01 10:00:00 UTC, the newest at its top",
         "marker       instance i-1, layout flat, epoch 1, count 4 (this host has counted to 9)",
         "database     system.duckdb: 3 MiB, last written 2026-03-01 10:00:00 UTC, 2 h ago",
         "rows         5 in 2 tables (main.t 2, main.u 3)",
@@ -177,6 +175,11 @@ def test_age_marker_and_rows_are_shown() -> None:
     assert (
         lines(asked(), RECORD, {}, [], uncounted)[-1] == "rows         not counted: app has it open"
     )
+    data = asked(**DATA_DISK, holds_state=False, inside=inside(newest="2026-03-01 10:00:00"))
+    assert lines(data, RECORD, {}, [], None)[1:] == [
+        "record       has this disk",
+        "written      2026-03-01 10:00:00 UTC, the newest at its top",
+    ]
 
 
 def test_the_record_keeps_what_was_rebound_and_why_but_not_for_ever() -> None:
