@@ -9,7 +9,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup lab lab-torture artifact demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser
+.PHONY: help setup lab lab-torture artifact docs demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser
 
 help:
 	@echo "make setup       the tools in .venv; all that your own hosts need, and it needs no root"
@@ -21,6 +21,7 @@ help:
 	@echo "make sanity      ansible-test sanity and units, on each release of ansible-core and each Python of a host that is here"
 	@echo "make browser     the report of a rollout in a browser, which is installed where there is none; pictures in .cache/browser"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision')"
+	@echo "make docs        the documentation as a site, from the Markdown pages and the specifications; a broken link is an error"
 	@echo "make artifact    what is published, built, and installed where nothing else is"
 	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind; round trips"
 	@echo "make round-trips 20 round trips of a test host under load, with kills at random (SEED=, TRIPS=)"
@@ -46,6 +47,9 @@ $(LINK):
 
 artifact: setup
 	@$(BIN)/python tests/lab/artifact.py
+
+docs: setup
+	@$(BIN)/python tests/lab/docs.py
 
 demo: lab
 	@$(BIN)/python tests/lab/images.py

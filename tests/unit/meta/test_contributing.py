@@ -52,7 +52,9 @@ def test_ci_of_the_forge_runs_what_a_developer_runs_and_nothing_else() -> None:
         for run in runs
     ]
     assert all(called), runs
-    assert {"test", "sanity", "artifact"} == {match[1] for match in called if match} <= VERBS
+    assert (
+        {"test", "sanity", "artifact", "docs"} == {match[1] for match in called if match} <= VERBS
+    )
 
 
 def test_the_hooks_before_a_commit_are_tools_of_make_setup() -> None:
