@@ -347,7 +347,11 @@ class WrongDiskInContainer(Refusal):
 
 class NotHealthy(Refusal):
     code = "AH049"
-    sentence = "service '{service}' is {found} after {seconds} s; see 'docker compose logs {service}' in {project}"
+    sentence = "service '{service}' is {found} after {seconds} s{log}; see 'docker compose logs {service}' in {project}"
+
+    def __init__(self, log: str = "", **facts: object) -> None:
+        """log: how the service's log ends, on one line; empty where there is none."""
+        super().__init__(log=f"; its log ends with: {log}" if log else "", **facts)
 
 
 class EnvKeyOwned(Refusal):

@@ -34,7 +34,7 @@ OUTCOMES: Mapping[str, str] = {
 """What may become of a host, the worst first, and how it is said."""
 TROUBLE = (FAILED, LOST, BACK, REFUSED)
 
-_LOG = re.compile(r"; its log ends with: (.*?)(?= -- \S+ is |; see 'docker compose logs'|$)")
+_LOG = re.compile(r"; its log ends with: (.*?)(?= -- \S+ is |; see 'docker compose logs|$)")
 """How a message has the end of a service's log (system/compose/stacks.py)."""
 _LINES = " | "
 TIME = "%Y-%m-%dT%H:%M:%SZ"

@@ -152,9 +152,11 @@ class Stack:
         if looping:
             raise self.not_up(services, looping, grown)
         name = next(iter(waiting))
+        there = found.get(name)
         raise NotHealthy(
-            service=name, found=waiting[name], seconds=int(seconds), project=self.project_dir
-        )
+            service=name, found=waiting[name], seconds=int(seconds), project=self.project_dir,
+            log=self.log_of(there[0]["name"]) if there else "",
+        )  # fmt: skip
 
     def not_up(
         self, services: Mapping[str, Any], looping: Containers, grown: Collection[str] = ()

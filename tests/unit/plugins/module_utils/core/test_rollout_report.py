@@ -7,6 +7,7 @@ import pytest
 import rollout_results as results
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host import rollout_report as reports
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import NotHealthy
 from ansible_collections.agnes.host.plugins.module_utils.core.host.rollout_report import (
     join,
     remedies,
@@ -101,6 +102,17 @@ def test_the_logs_of_two_services_are_both_kept() -> None:
         "services do not stay up: app is dead -- caddy is dead; see 'docker compose logs' in /opt/agnes",
         ["one", "two", "three"],
     )
+
+
+def test_the_log_of_an_unhealthy_service_is_kept() -> None:
+    error = NotHealthy(
+        service="app", found="unhealthy", seconds=9, project="/opt/agnes", log="a | b"
+    )
+    said, log = split_log(str(error))
+    assert said == str(
+        NotHealthy(service="app", found="unhealthy", seconds=9, project="/opt/agnes")
+    )
+    assert log == ["a", "b"]
 
 
 def test_a_secret_is_hidden_wherever_a_message_or_a_log_has_it() -> None:

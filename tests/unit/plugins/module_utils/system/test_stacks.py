@@ -48,6 +48,13 @@ def test_the_seconds_that_are_said_are_those_that_were_waited() -> None:
         healthy(lambda: {}, clock(100, 417), seconds=300)
 
 
+def test_an_unhealthy_service_is_told_with_the_end_of_its_log() -> None:
+    ill = {"app": [container("app", health="unhealthy")]}
+    said = "s; its log ends with: log of agnes-app-1; see 'docker compose logs app'"
+    with pytest.raises(NotHealthy, match=said):
+        healthy(lambda: ill, clock(0, 901))
+
+
 def test_an_engine_that_does_not_answer_is_asked_again() -> None:
     answers: list[Any] = [Hung("'docker ps' did not end within 60 s"), {"app": [container("app")]}]
 
