@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -13,6 +16,8 @@ from ansible.errors import AnsibleError
 from jinja2 import UndefinedError
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host import rollout as rollouts
+from ansible_collections.agnes.host.plugins.module_utils.core.host import waves
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.host.summary import summarise
 
 _RESULTS = (
@@ -29,8 +34,8 @@ _NOT_PLANNED = "not planned: the host was not reached, or its plan failed"
 
 def _planned(host: Mapping[str, Any]) -> dict[str, Any]:
     """What a rollout needs of a host's variables after a check run of the roles."""
-    plan = host.get("rollout_plan")
-    refusal = str(host.get("rollout_refusal") or ("" if plan else _NOT_PLANNED))
+    plan = host.get("__rollout_plan")
+    refusal = str(host.get("__rollout_refusal") or ("" if plan else _NOT_PLANNED))
     results = [host.get(name) or {} for name in _RESULTS]
     return {
         "deployment": str(host.get("agnes_deployment") or "agnes"),
@@ -44,9 +49,98 @@ def _planned(host: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rollout(hosts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The stage of each host, and a line for each."""
-    planned = {str(host["inventory_hostname"]): _planned(host) for host in hosts}
-    return {"stages": rollouts.stages(planned), "lines": rollouts.lines(planned)}
+    """The table of what would be done, the waves, and what is known before the first of them."""
+    known = list(hosts)
+    plans = {str(host["inventory_hostname"]): _planned(host) for host in known}
+    stages = rollouts.stages(plans)
+    planned = {
+        name: {
+            **{key: host[key] for key in ("deployment", "refusal")},
+            "stage": stages[name],
+            **rollouts.row(host),
+        }
+        for name, host in plans.items()
+    }
+    said = _settings(known)
+    return {
+        "lines": rollouts.lines(plans),
+        "planned": planned,
+        "waves": waves.waves(planned, said),
+        "settings": dataclasses.asdict(said),
+    }
+
+
+def _settings(hosts: Sequence[Mapping[str, Any]]) -> waves.Settings:
+    """Those of the run: what its first host has; the stop file with its whole path."""
+    first = hosts[0] if hosts else {}
+    said = waves.settings({name: first.get(name) for name in waves.SETTINGS})
+    path = said.stop_file and os.path.abspath(os.path.expanduser(said.stop_file))
+    return dataclasses.replace(said, stop_file=path)
+
+
+def rollout_run(_unread: Any) -> str:
+    """This run, as the text of its lease."""
+    from ansible_collections.agnes.host.plugins.plugin_utils.controller import own_run
+
+    return json.dumps(own_run(), sort_keys=True)
+
+
+def _lease(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def rollout_lease_free(lease: str, take_over: Any = False) -> bool:
+    """Whether the lease of another run may be taken over."""
+    from ansible_collections.agnes.host.plugins.module_utils.core.host.lease import is_free
+    from ansible_collections.agnes.host.plugins.plugin_utils.controller import run_state
+
+    return is_free(run_state(_lease(lease)), _yes(str(take_over)))
+
+
+def rollout_held(hosts: Iterable[Mapping[str, Any]], own: str) -> str:
+    """Why a rollout must not begin: another one has hosts; empty if none does."""
+    from ansible_collections.agnes.host.plugins.module_utils.core.host.lease import held
+
+    leases = {
+        str(host["inventory_hostname"]): str(found["stdout"])
+        for host in hosts
+        for found in (host.get("__rollout_taken"), host.get("__rollout_taken_over"))
+        if found and "stdout" in found
+    }
+    return held({host: _lease(lease) for host, lease in leases.items() if lease != own})
+
+
+def rollout_halt(result: Mapping[str, Any], rollout: Mapping[str, Any]) -> str:
+    """Why the next wave must not begin; empty if it may."""
+    said = waves.Settings(**rollout["settings"])
+    stopped = said.stop_file != "" and os.path.lexists(said.stop_file)
+    return waves.halted(said, result["hosts"], stopped, time.strftime("%H:%M"))
+
+
+def rollout_result(
+    hosts: Iterable[Mapping[str, Any]],
+    rollout: Mapping[str, Any],
+    reached: Collection[str],
+    times: Optional[Mapping[str, Sequence[str]]] = None,
+    halt: str = "",
+    ended: bool = False,
+) -> dict[str, Any]:
+    """What is known of a rollout; times: wave -> when it began, and when it ended if it has."""
+    said = {
+        str(host["inventory_hostname"]): {
+            "turn": host.get("__rollout_turn") or {},
+            "downtime": (host.get("__state_layout_moved") or {}).get("down_seconds"),
+        }
+        for host in hosts
+    }
+    return waves.result(
+        rollout["planned"], rollout["waves"], said, reached, times or {},
+        rollout["settings"]["max_failures"], halt, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), ended,
+    )  # fmt: skip
 
 
 def _specs() -> dict[str, dict[str, Any]]:
@@ -77,7 +171,7 @@ def inventory(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     """A sentence for each mistake in what an inventory says of its hosts."""
     from ansible_collections.agnes.host.plugins.module_utils.core.host import inventory as said
 
-    specs = _specs()
+    specs, listed = _specs(), list(hosts)
     options = {name: option for spec in specs.values() for name, option in spec.items()}
     devices = {name: options[name]["default"] for name in (said.DATA, said.STATE)}
     found = {
@@ -88,9 +182,15 @@ def inventory(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
             "canary": _yes(_said(host, said.CANARY)),
             "devices": {name: _said(host, name, default) for name, default in devices.items()},
         }
-        for host in hosts
+        for host in listed
     }  # fmt: skip
-    return said.problems(found, [*options, *rollouts.VARIABLES], [f"{role}_" for role in specs])
+    known = [*options, *waves.VARIABLES]
+    problems = said.problems(found, known, [*(f"{role}_" for role in specs), "rollout_"])
+    try:
+        _settings(listed)
+    except Refusal as refusal:
+        problems.append(str(refusal))
+    return problems
 
 
 def _read(value: Any) -> Any:
@@ -159,5 +259,10 @@ class FilterModule:
             "plan": plan,
             "plan_file": plan_file,
             "rollout": rollout,
+            "rollout_halt": rollout_halt,
+            "rollout_held": rollout_held,
+            "rollout_lease_free": rollout_lease_free,
+            "rollout_result": rollout_result,
+            "rollout_run": rollout_run,
             "summary": summarise,
         }

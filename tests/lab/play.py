@@ -58,9 +58,11 @@ def play(
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
 
 
-def start(name: str, hosts: Hosts, *arguments: str) -> subprocess.Popen[bytes]:
-    """The same with site.yml, in the background and in a process group of its own, for one that is to be killed."""
-    command, env = prepared(name, hosts, *arguments)
+def start(
+    name: str, hosts: Hosts, *arguments: str, playbook: Path = ROOT / "site.yml"
+) -> subprocess.Popen[bytes]:
+    """The same in the background and in a process group of its own, for one that is to be killed; the log is in .cache."""
+    command, env = prepared(name, hosts, *arguments, playbook=playbook)
     log = ROOT / ".cache" / f"{name}.log"
     with log.open("wb") as output:
         return subprocess.Popen(

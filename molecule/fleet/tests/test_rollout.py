@@ -18,9 +18,10 @@ PLAYBOOK = records.ROOT / "playbooks" / "rollout.yml"
 INVENTORY = records.ROOT / "molecule" / "fleet" / "inventory.yml"
 WAVE, CANARY, REFUSED = "agnes-fleet-acme-1", "agnes-fleet-acme-2", "agnes-fleet-globex-1"
 CHECKED = "Check what the inventory says"
+TAKE = "Take the hosts, so that one rollout at a time has them"
 PLAN = "Plan every host, read-only"
-LEFT_OUT = "End with an error if hosts were left out"
-ROLLOUT = ("Roll out to one canary for each deployment", "Roll out to the others in waves")
+ROLLOUT = "Roll out, canaries first, then in waves"
+SUMMARY = "Say how each host came out, and end with an error if one is not as it shall be"
 GATE = ("Gate | STATE_DIR is on the state disk in each container", "Gate | Read the rows")
 
 
@@ -33,8 +34,17 @@ def rollout() -> dict[str, Any]:
         "output": done.stdout + done.stderr,
         "all": found,
         "planned": [record for record in found if record["play"] == PLAN],
-        "done": [record for record in found if record["play"] in ROLLOUT],
+        "done": [record for record in found if record["play"] == ROLLOUT],
     }
+
+
+def turns(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Host and task, in order, of what was done in the turns of hosts; not what only puts them in order."""
+    return [
+        (record["host"], record["task"])
+        for record in found["done"]
+        if not record["task"].startswith(("Wave | ", "Keep what is known", "Roll out wave by wave"))
+    ]
 
 
 def host_of(name: str) -> Any:
@@ -79,7 +89,7 @@ def test_a_disk_to_format_that_is_named_as_the_kernel_numbers_it_is_noted(
 
 def test_every_host_is_planned_before_the_first_is_touched(first: dict[str, Any]) -> None:
     plays = [record["play"] for record in first["all"] if record["host"] != "localhost"]
-    assert list(dict.fromkeys(plays)) == [CHECKED, PLAN, *ROLLOUT, LEFT_OUT]
+    assert list(dict.fromkeys(plays)) == [CHECKED, TAKE, PLAN, ROLLOUT, SUMMARY]
     assert all(record["check"] for record in first["planned"])
     assert records.hosts(first["planned"]) == {WAVE, CANARY, REFUSED}
 
@@ -93,24 +103,31 @@ def test_the_plan_is_what_was_done(first: dict[str, Any], name: str) -> None:
 
 
 def test_the_canary_and_its_gate_come_before_the_wave(first: dict[str, Any]) -> None:
-    order = [record["host"] for record in first["done"] if record["host"] in (WAVE, CANARY)]
-    last = max(number for number, name in enumerate(order) if name == CANARY)
-    assert last < order.index(WAVE)
+    found = turns(first)
+    order = [name for name, _task in found]
+    assert list(dict.fromkeys(order)) == [CANARY, WAVE]
+    assert order == sorted(order, key=[CANARY, WAVE].index)
     for name in (CANARY, WAVE):
-        tasks = [record["task"] for record in first["done"] if record["host"] == name]
-        assert tuple(tasks[-3::2]) == GATE
+        tasks = [task for host, task in found if host == name]
+        assert set(GATE) < set(tasks)
+        assert tasks[-1] == "Turn | End"
 
 
 def test_the_refused_host_is_named_and_left_alone(first: dict[str, Any]) -> None:
     assert first["code"] != 0
-    assert [record for record in first["done"] if record["host"] == REFUSED] == []
+    assert REFUSED not in [name for name, _task in turns(first)]
     assert first["refused_disk"] == "old"
     failed = [(r["host"], r["msg"]) for r in first["all"] if r["status"] == "failed"]
-    assert failed[-1] == (REFUSED, "left out, because it is refused (see its line above)")
+    assert [name for name, _why in failed] == [REFUSED] * 2
+    assert failed[-1][1].startswith("refused: AH022: refusing to format")
+    assert f'"done      2: {WAVE}, {CANARY}"' in first["output"]
+    assert f'"refused   1: {REFUSED}"' in first["output"]
 
 
 def test_the_second_run_goes_on_where_the_first_stopped(second: dict[str, Any]) -> None:
     assert second["code"] == 0, second["output"]
+    assert f'"done      1: {REFUSED}"' in second["output"]
+    assert f'"nothing   2: {WAVE}, {CANARY}"' in second["output"]
     for name in (WAVE, CANARY):
         assert records.actions(second["planned"], name, check=True) == set()
         assert records.actions(second["done"], name) == set()

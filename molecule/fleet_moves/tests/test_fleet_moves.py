@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/rollout.yml moves the state of three hosts: shown, done but for one that is refused, and done back."""
+"""playbooks/rollout.yml moves the state of three hosts: shown, done but for one that is refused, and done back.
+
+The way back is cut short twice, by a controller that is killed and by a host that is switched off.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from typing import Any
 import moved
 import pytest
 import records
+import strikes
 import testinfra
-from play import play
+from play import play, start
 
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
@@ -20,13 +24,14 @@ PLAYBOOK = records.ROOT / "playbooks" / "rollout.yml"
 INVENTORY = records.ROOT / "molecule" / "fleet_moves" / "inventory.yml"
 WAVE, CANARY, ALONE = "agnes-moves-acme-1", "agnes-moves-acme-2", "agnes-moves-globex-1"
 HOSTS = (WAVE, CANARY, ALONE)
-CANARIES = "Roll out to one canary for each deployment"
-WAVES = "Roll out to the others in waves"
+FAILPOINT = "/run/agnes-host/failpoint"
+LEASE = "/run/agnes-host/rollout.json"
+SECONDS = 600
 DOWNTIME = r"downtime: that of 'docker compose down' and 'up' \(.*?\), and less than a second more"
 
 
 def rollout(plans: Path, *arguments: str) -> dict[str, Any]:
-    """Run the playbook: its code, its output on one line, its results, and the plays that hosts were in."""
+    """Run the playbook: its code, its output on one line, its results, and the hosts in the order of their turns."""
     out = f"state_layout_plan_out={plans}"
     done = play("fleet_moves", INVENTORY, "-e", out, *arguments, playbook=PLAYBOOK)
     found = records.read("fleet_moves", "rollout")
@@ -34,7 +39,7 @@ def rollout(plans: Path, *arguments: str) -> dict[str, Any]:
         "code": done.returncode,
         "output": " ".join((done.stdout + done.stderr).split()),
         "all": found,
-        "plays": {name: {r["play"] for r in found if r["host"] == name} for name in HOSTS},
+        "turns": [r["host"] for r in found if r["task"] == "Turn | Begin"],
     }
 
 
@@ -83,7 +88,7 @@ def test_a_check_run_lists_the_move_of_each_host_and_ends_well(tmp_path: Path) -
         stage = "wave" if name == WAVE else "canary"
         wanted = rf"{stage} +move +- +flat: move state from layout nested \(\d+ steps; {DOWNTIME}\)"
         assert re.match(wanted, line_of(name, found["output"])), found["output"]
-        assert not found["plays"][name] & {CANARIES, WAVES}
+    assert found["turns"] == []
     assert {path.name for path in tmp_path.iterdir()} == {f"agnes-plan-{n}.json" for n in HOSTS}
     assert {name: state_of(name) for name in HOSTS} == before
 
@@ -108,22 +113,59 @@ def test_a_rollout_moves_canary_and_wave_and_leaves_out_a_host_with_two_copies(
     refused = "refused refuse - AH089: the mount at '/data/state' shadows"
     assert line_of(ALONE, found["output"]).startswith(refused)
     failed = [(r["host"], r["msg"]) for r in found["all"] if r["status"] == "failed"]
-    assert failed[-1] == (ALONE, "left out, because it is refused (see its line above)")
-    assert not found["plays"][ALONE] & {CANARIES, WAVES}
+    assert failed[-1][0] == ALONE
+    assert failed[-1][1].startswith("refused: AH089: the mount at '/data/state' shadows")
     assert state_of(ALONE) == before
     assert [*tmp_path.iterdir()] == []
-    for name, other in ((CANARY, WAVES), (WAVE, CANARIES)):
-        assert other not in found["plays"][name]
+    assert found["turns"] == [CANARY, WAVE]
+    for name in HOSTS:
+        assert not host_of(name).file(LEASE).exists
+    for name in found["turns"]:
         check_moved(found, name, "nested", "flat")
 
 
-def test_a_rollout_moves_one_deployment_back_and_the_other_one_on(tmp_path: Path) -> None:
-    found = rollout(tmp_path, "-e", "lab_acme=nested")
+def hang(name: str, point: str) -> None:
+    """Let the next move of a host come to a point, and stand there."""
+    host_of(name).check_output(f"mkdir -p /run/agnes-host && echo {point}:hang > {FAILPOINT}")
+
+
+def wait_until_it_hangs(name: str) -> None:
+    strikes.wait_for(name, f"test -e {FAILPOINT}.fired", SECONDS)
+
+
+BACK = ("-e", "lab_acme=nested")
+
+
+def test_a_rollout_that_is_cut_short_is_completed_by_the_next_ones(tmp_path: Path) -> None:
+    """One deployment goes back, the other one on: its controller is killed, then a canary is switched off."""
+    untouched = state_of(WAVE)
+    hang(CANARY, "mount.after")
+    run = start("fleet_moves-killed", INVENTORY, *BACK, playbook=PLAYBOOK)
+    wait_until_it_hangs(CANARY)
+    second = play("fleet_moves-second", INVENTORY, *BACK, playbook=PLAYBOOK)
+    assert second.returncode == 2
+    who = rf"AH209: another rollout has the hosts {WAVE}, {CANARY}, {ALONE}: that of \w+@\S+ \(process {run.pid}, "
+    assert re.search(who, second.stdout), second.stdout
+    strikes.kill(run)
+    assert host_of(CANARY).file(LEASE).exists
+    host_of(CANARY).check_output("systemctl kill --signal=CONT agnes-host-move.service")
+
+    # The lease is that of a run that has ended, and the move goes on by itself.
+    hang(ALONE, "mount.after")
+    run = start("fleet_moves-lost", INVENTORY, *BACK, playbook=PLAYBOOK)
+    wait_until_it_hangs(ALONE)
+    strikes.docker("kill", ALONE)
+    assert run.wait(SECONDS) != 0
+    said = (records.ROOT / ".cache" / "fleet_moves-lost.log").read_text()
+    assert f"lost      1: {ALONE}" in said, said
+    assert f"untouched 1: {WAVE}" in said
+    assert f"AH208: the canary has failed or can't be reached ({ALONE})" in said
+    assert state_of(WAVE) == untouched
+    moved.check(host_of(CANARY), LAYOUTS["nested"])
+
+    strikes.boot(ALONE)
+    found = rollout(tmp_path, *BACK)
     assert found["code"] == 0, found["output"]
-    for name, source, target in (
-        (CANARY, "flat", "nested"),
-        (ALONE, "nested", "flat"),
-        (WAVE, "flat", "nested"),
-    ):
-        assert (WAVES if name == WAVE else CANARIES) in found["plays"][name]
-        check_moved(found, name, source, target)
+    assert found["turns"] == [CANARY, ALONE, WAVE]
+    check_moved(found, WAVE, "flat", "nested")
+    moved.check(host_of(ALONE), LAYOUTS["flat"])

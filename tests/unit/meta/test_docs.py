@@ -41,8 +41,8 @@ FOLDERS = (
     "roles",
     "tests",
 )
-FACTS = {"disks_plan", "rollout_max_failures"}
-"""What the roles leave for others to read, and what a rollout is about to know."""
+FACTS = {"disks_plan"}
+"""What the roles leave for others to read."""
 
 
 def slug(heading: str) -> str:

@@ -48,12 +48,16 @@ MISTAKES = {
                 "vars": {"agnes_deployment": "acme", "state_layuot_wanted": "flat"},
                 "hosts": {"a1": {"rollout_canary": True}, "a2": {"rollout_canary": True}},
             },
-            "globex": {"hosts": {"g1": {"disks_data_device": "/dev/sdc"}}},
+            "globex": {
+                "hosts": {"g1": {"disks_data_device": "/dev/sdc", "rollout_wave": 5}},
+                "vars": {"rollout_max_fail": 10},
+            },
         },
     }
 }
 SAID = (
-    "AH200: variables are set that nothing reads: 'state_layuot_wanted' (a1, a2; did you mean state_layout_wanted?)",
+    "AH200: variables are set that nothing reads: 'rollout_max_fail' (g1; did you mean rollout_max_failures?), "
+    "'rollout_wave' (g1; did you mean rollout_waves?), 'state_layuot_wanted' (a1, a2; did you mean state_layout_wanted?)",
     "AH201: the deployment of g1 is none, while others are in acme",
     "AH202: deployment 'acme' has more than one host with rollout_canary (a1, a2)",
     "AH203: disks_data_device and disks_state_device are both '/dev/sdc' (g1)",

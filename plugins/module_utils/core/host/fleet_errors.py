@@ -35,3 +35,48 @@ class OneDeviceTwice(Refusal):
         "disks_data_device and disks_state_device are both '{device}' ({hosts}); name two disks, or set "
         "disks_state_device: '' for a host without a state disk"
     )
+
+
+class BadSetting(Refusal):
+    code = "AH204"
+    sentence = "{name} is '{found}', wanted {wanted}; correct it, no host was called"
+
+
+class StopFile(Refusal):
+    code = "AH205"
+    sentence = (
+        "the stop file '{path}' exists on the controller, so no further wave begins; remove it and run again: "
+        "hosts that are right are only checked"
+    )
+
+
+class Frozen(Refusal):
+    code = "AH206"
+    sentence = (
+        "it is {now} on the controller, and rollout_not_between has {window}, so no further wave begins; run "
+        "again after that time: hosts that are right are only checked"
+    )
+
+
+class TooManyFailures(Refusal):
+    code = "AH207"
+    sentence = (
+        "hosts have failed or can't be reached ({count}: {hosts}), and rollout_max_failures allows {limit}, so "
+        "no further wave begins; correct the cause, or leave them out with --limit, and run again"
+    )
+
+
+class CanaryFailed(Refusal):
+    code = "AH208"
+    sentence = (
+        "the canary has failed or can't be reached ({hosts}), so no further wave begins; correct the cause, "
+        "and run again"
+    )
+
+
+class SecondRollout(Refusal):
+    code = "AH209"
+    sentence = (
+        "another rollout has the hosts {hosts}: that of {who}; wait for its end. Only if you know that it does not run "
+        "any more, add -e rollout_take_over=true; this run has changed nothing"
+    )

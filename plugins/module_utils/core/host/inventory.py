@@ -12,8 +12,8 @@ from .fleet_errors import DeploymentUncertain, OneDeviceTwice, TwoCanaries, Unkn
 
 DEPLOYMENT, CANARY = "agnes_deployment", "rollout_canary"
 DATA, STATE = "disks_data_device", "disks_state_device"
-FACTS = ("disks_plan",)
-"""Facts with a role's prefix that the roles leave: a playbook that runs two of ours has them already."""
+FACTS = ("disks_plan", "rollout_result")
+"""Facts with a prefix of ours that a run leaves: a playbook that runs two of ours has them already."""
 _NEAR = 0.9
 """Ratio of difflib from which one name is a misspelling of another; 0.9 is one slip in ten letters."""
 _LONGER = 2

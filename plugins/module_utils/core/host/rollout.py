@@ -10,11 +10,6 @@ from .text import say_size
 
 CANARY, WAVE, REFUSED, UNDECIDED = "canary", "wave", "refused", "undecided"
 
-VARIABLES = (
-    "agnes_deployment", "rollout_canary", "rollout_row_url", "rollout_serial", "rollout_max_fail",
-)  # fmt: skip
-"""What the playbooks read of an inventory, beside the variables of the roles."""
-
 NOTHING, REFUSE = "nothing", "refuse"
 _DOES = ("format", "move", "copy", "change", REFUSE, NOTHING)
 """What a run does with a host, in the order of the summary; a host may have more than one."""
@@ -86,9 +81,22 @@ def does(host: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found) or (NOTHING,)
 
 
-def _bytes(host: Mapping[str, Any]) -> str:
-    """The bytes that a run copies."""
-    return say_size(host["move"]["bytes"]) if "copy" in does(host) else "-"
+def row(host: Mapping[str, Any]) -> dict[str, Any]:
+    """What would be done with a host, as data: ``does``, ``planned`` (the sentence), ``source`` and ``target``, the
+    layout before and after (empty: none yet), ``bytes`` that are copied or None, and the number of ``changes``.
+    """
+    what, move = does(host), host["move"]
+    back = move and move["direction"] == "back"
+    target = host["layout"] or ""
+    return {
+        "does": list(what),
+        "planned": host["refusal"]
+        or f"{host['layout'] or 'no layout'}: {_what(move, host['changes'])}",
+        "source": move["source"] if move and not back else "" if "format" in what else target,
+        "target": target,
+        "bytes": move["bytes"] if "copy" in what else None,
+        "changes": len(host["changes"]),
+    }
 
 
 def lines(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -102,10 +110,11 @@ def lines(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     stage = stages(hosts)
     rows = [
         (
-            name, host["deployment"], stage[name], "+".join(does(host)), _bytes(host),
-            host["refusal"] or f"{host['layout'] or 'no layout'}: {_what(host['move'], host['changes'])}",
+            name, host["deployment"], stage[name], "+".join(said["does"]),
+            "-" if said["bytes"] is None else say_size(said["bytes"]), said["planned"],
         )
         for name, host in hosts.items()
+        for said in [row(host)]
     ]  # fmt: skip
     head = ("HOST", "DEPLOYMENT", "STAGE", "DOES", "COPIES", "WHAT, AND WHY")
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head) - 1)]

@@ -9,16 +9,16 @@ NOT_PLANNED = "the host was not reached, or its plan failed"
 
 
 def test_a_host_whose_plan_has_not_come_to_its_end_is_no_host_with_nothing_to_change() -> None:
-    planned = {"rollout_plan": {"layout": "flat", "move": {}}}
+    planned = {"__rollout_plan": {"layout": "flat", "move": {}}}
     found = rollout(
         [
             {"inventory_hostname": "away"},
             {"inventory_hostname": "half", "__disks_done": {"actions": []}},
             {"inventory_hostname": "good", **planned},
-            {"inventory_hostname": "bad", "rollout_refusal": "AH022: no"},
+            {"inventory_hostname": "bad", "__rollout_refusal": "AH022: no"},
         ]
     )
-    assert found["stages"] == {
+    assert {name: host["stage"] for name, host in found["planned"].items()} == {
         "away": "refused", "half": "refused", "good": "canary", "bad": "refused",
     }  # fmt: skip
     assert found["lines"] == [

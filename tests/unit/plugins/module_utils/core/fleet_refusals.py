@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host import fleet_errors as errors
-from ansible_collections.agnes.host.plugins.module_utils.core.host import inventory
+from ansible_collections.agnes.host.plugins.module_utils.core.host import inventory, lease, waves
 
 from .move_refusals import Case
 
@@ -24,6 +24,7 @@ def said(*names: str, **differs: Any) -> dict[str, Any]:
 
 
 ONE = {"disks_data_device": "/dev/sdc", "disks_state_device": "/dev/sdc"}
+LEASE = {"user": "ops", "controller": "ctl-1", "pid": 7, "at": "2026-11-28T10:00:00Z"}
 
 FLEET = [
     Case(
@@ -59,5 +60,47 @@ FLEET = [
         lambda tmp: inventory.check_devices({"a1": said(), "a2": said(devices=ONE)}),
         "AH203: disks_data_device and disks_state_device are both '/dev/sdc' (a2); name two disks, or set "
         "disks_state_device: '' for a host without a state disk",
+    ),
+    Case(
+        errors.BadSetting,
+        lambda tmp: waves.settings({"rollout_max_failures": "10%"}),
+        "AH204: rollout_max_failures is '10%', wanted a whole number; correct it, no host was called",
+    ),
+    Case(
+        errors.StopFile,
+        lambda tmp: waves.check_begin(waves.settings({"rollout_stop_file": "/tmp/stop"}), [], True, "12:00"),
+        "AH205: the stop file '/tmp/stop' exists on the controller, so no further wave begins; remove it and run again: "
+        "hosts that are right are only checked",
+    ),
+    Case(
+        errors.Frozen,
+        lambda tmp: waves.check_begin(waves.settings({"rollout_not_between": "07:00-19:00"}), [], False, "12:00"),
+        "AH206: it is 12:00 on the controller, and rollout_not_between has 07:00-19:00, so no further wave begins; run "
+        "again after that time: hosts that are right are only checked",
+    ),
+    Case(
+        errors.TooManyFailures,
+        lambda tmp: waves.check_begin(waves.settings({}), [{"name": "a1", "stage": "wave", "outcome": "lost"}], False, "12:00"),
+        "AH207: hosts have failed or can't be reached (1: a1), and rollout_max_failures allows 0, so no further wave "
+        "begins; correct the cause, or leave them out with --limit, and run again",
+    ),
+    Case(
+        errors.CanaryFailed,
+        lambda tmp: waves.check_begin(waves.settings({}), [{"name": "a1", "stage": "canary", "outcome": "failed"}], False, "12:00"),
+        "AH208: the canary has failed or can't be reached (a1), so no further wave begins; correct the cause, and run "
+        "again",
+    ),
+    Case(
+        errors.SecondRollout,
+        lambda tmp: lease.check_leases({"a1": LEASE, "a2": {}}),
+        "AH209: another rollout has the hosts a1, a2: that of ops@ctl-1 (process 7, since 2026-11-28T10:00:00Z); wait for "
+        "its end. Only if you know that it does not run any more, add -e rollout_take_over=true; this run has changed nothing",
+    ),
+    Case(
+        errors.SecondRollout,
+        lambda tmp: lease.check_leases({"a2": {}}),
+        "AH209: another rollout has the hosts a2: that of somebody whom the lease in /run/agnes-host/rollout.json does not "
+        "name; wait for its end. Only if you know that it does not run any more, add -e rollout_take_over=true; this run has "
+        "changed nothing",
     ),
 ]  # fmt: skip

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/rollout.yml as it is, with roles that are stand-ins and hosts that are this machine.
+
+How Ansible behaves where a host fails or is lost decides whether the rest of a fleet is touched: that is
+tried here, without a host of the lab.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .repo import ROOT
+
+PLAN = "Plan every host, read-only"
+OWN = "Roll out, canaries first, then in waves"
+LOST = f"{{{{ 'ssh' if ansible_play_name == '{OWN}' else 'local' }}}}"
+
+DISKS: list[dict[str, Any]] = [
+    {
+        "ansible.builtin.command": {
+            "argv": ["sh", "-c", "echo {{ inventory_hostname }} >>{{ fake_log }}"]
+        }
+    },
+    {
+        "ansible.builtin.set_fact": {
+            "disks_plan": {
+                "layout": "{{ fake_layout | default('flat', true) }}",
+                "move": {},
+                "disks": [],
+            }
+        }
+    },
+    {
+        "ansible.builtin.assert": {
+            "that": "not fake_refused | default(false)",
+            "fail_msg": "AH022: refused",
+        }
+    },
+]
+STACK: list[dict[str, Any]] = [
+    {
+        "ansible.builtin.assert": {
+            "that": f"not fake_fails | default(false) or ansible_play_name != '{OWN}'",
+            "fail_msg": "AH049: service 'app' is ill",
+        }
+    },
+    {
+        "ansible.builtin.set_fact": {
+            "__agnes_compose_stack": {"proved": {"agnes-app-1": ["/state"]}}
+        }
+    },
+]
+PROVE: list[dict[str, Any]] = [
+    {
+        "ansible.builtin.command": {
+            "argv": ["sh", "-c", "echo look {{ inventory_hostname }} >>{{ fake_log }}"]
+        }
+    },
+]
+DOCKER = """#!/bin/sh
+case $1 in ps) echo c1;; inspect) echo "c1 $(cat "$0.restarts")"; echo "${RESTARTS:-0}" >"$0.restarts";; esac
+"""
+FLOCK = """#!/bin/sh
+# Tells which lease is on the host: the one that is to be taken, or another.
+printf %s "${HELD:-$8}"
+"""
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection with its playbooks and plugins, and stand-ins for its roles."""
+    top = tmp_path_factory.mktemp("collections")
+    own = top / "ansible_collections/agnes/host"
+    own.mkdir(parents=True)
+    for name in ("playbooks", "plugins", "meta", "galaxy.yml"):
+        (own / name).symlink_to(ROOT / name)
+    tasks = {
+        "disks": {"main": DISKS},
+        "state_layout": {"main": []},
+        "agnes_compose": {"main": STACK, "prove": PROVE},
+    }
+    for role, files in tasks.items():
+        (own / "roles" / role / "tasks").mkdir(parents=True)
+        for name in ("meta", "defaults"):
+            (own / "roles" / role / name).symlink_to(ROOT / "roles" / role / name)
+        for name, content in files.items():
+            (own / f"roles/{role}/tasks/{name}.yml").write_text(yaml.safe_dump(content))
+    return top
+
+
+class Run:
+    """A rollout of some hosts: its code, its output, and the hosts that were touched, in order."""
+
+    def __init__(
+        self, collections: Path, tmp: Path, hosts: Mapping[str, Any], *more: str, **env: str
+    ) -> None:
+        log, commands = tmp / "log", tmp / "bin"
+        commands.mkdir()
+        for name, script in (("docker", DOCKER), ("flock", FLOCK)):
+            (commands / name).write_text(script)
+            (commands / name).chmod(0o755)
+        (commands / "docker.restarts").write_text("0\n")
+        log.touch()
+        common = {
+            "ansible_connection": "local", "ansible_become": False, "fake_log": str(log),
+            "ansible_python_interpreter": sys.executable, "ansible_port": 9, "ansible_host": "127.0.0.1",
+        }  # fmt: skip
+        deployments: dict[str, Any] = {}
+        for name, differs in hosts.items():
+            group = deployments.setdefault(name[0] * 3, {"hosts": {}})
+            group["vars"] = {"agnes_deployment": name[0] * 3}
+            group["hosts"][name] = differs
+        inventory = tmp / "hosts.json"
+        inventory.write_text(json.dumps({"agnes": {"vars": common, "children": deployments}}))
+        done = subprocess.run(
+            ["ansible-playbook", "--inventory", str(inventory), "agnes.host.rollout", *more],
+            cwd=tmp, capture_output=True, text=True, check=False,
+            env={
+                **os.environ, **env, "ANSIBLE_COLLECTIONS_PATH": str(collections),
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0",
+                "PATH": f"{commands}:{os.environ['PATH']}",
+            },
+        )  # fmt: skip
+        self.code, self.output = done.returncode, done.stdout + done.stderr
+        self.touched = log.read_text().splitlines()
+
+
+def test_canaries_come_first_are_watched_and_then_come_the_waves(
+    collections: Path, tmp_path: Path
+) -> None:
+    hosts = {
+        "a1": {}, "a2": {"rollout_canary": True}, "a3": {}, "a4": {},
+        "b1": {}, "b2": {"fake_refused": True},
+    }  # fmt: skip
+    run = Run(collections, tmp_path, hosts, "-e", "rollout_waves=2", "-e", "rollout_soak=1")
+    assert run.touched[:2] == ["a2", "b1"], run.output
+    assert sorted(run.touched[2:4]) == ["look a2", "look b1"]
+    assert sorted(run.touched[4:6]) == ["a1", "a3"]
+    assert run.touched[6:] == ["a4"]
+    assert run.code == 2
+    assert "HOST  DEPLOYMENT  STAGE    DOES     COPIES  WHAT, AND WHY" in run.output
+    assert "b2    bbb         refused  refuse   -       AH022: refused" in run.output
+    assert "6 hosts: refuse 1, nothing 5" in run.output
+    for line in (
+        "nothing   5: a1, a2, a3, a4, b1",
+        "refused   1: b2",
+        "b2: refused: AH022: refused",
+    ):
+        assert f'"{line}"' in run.output
+
+
+def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
+    collections: Path, tmp_path: Path
+) -> None:
+    """A wave that is lost whole ends nothing by itself, and one failure more ends it all."""
+    hosts: dict[str, Any] = {f"a{number}": {} for number in range(1, 8)}
+    hosts["a2"] = {"ansible_connection": LOST}
+    hosts["a3"] = {"fake_fails": True}
+    given = "-e", json.dumps({"rollout_waves": [1, 2], "rollout_max_failures": 1})
+    run = Run(collections, tmp_path, hosts, *given)
+    # Wave 1 is a2, which is lost; wave 2 has a failure; so wave 3 does not begin.
+    assert run.touched[0] == "a1" and sorted(run.touched[1:]) == ["a3", "a4"], run.output
+    why = "AH207: hosts have failed or can't be reached (2: a2, a3), and rollout_max_failures allows 1"
+    for line in (
+        "nothing   2: a1, a4", "failed    1: a3", "lost      1: a2", "untouched 3: a5, a6, a7",
+        "a3: failed: ", f"stopped: {why}",
+    ):  # fmt: skip
+        assert f'"{line}' in run.output, run.output
+    assert "AH049: service 'app' is ill" in run.output
+    assert run.output.count(f"untouched: {why}") >= 3
+    assert run.code != 0
+
+
+def test_a_canary_that_restarts_while_it_is_watched_ends_the_rollout_whatever_the_limit(
+    collections: Path, tmp_path: Path
+) -> None:
+    given = "-e", json.dumps({"rollout_soak": 1, "rollout_max_failures": 5})
+    run = Run(collections, tmp_path, {"a1": {}, "a2": {}}, *given, RESTARTS="1")
+    assert run.touched == ["a1", "look a1"], run.output
+    assert "a1: failed: in the soak: a container has restarted by itself" in run.output
+    assert "AH208: the canary has failed or can't be reached (a1)" in run.output
+    assert run.code == 2
+
+
+def test_where_another_rollout_has_a_host_nothing_is_even_planned(
+    collections: Path, tmp_path: Path
+) -> None:
+    lease = {"user": "ops", "controller": "ctl-1", "pid": 7, "at": "today", "machine": "another"}
+    run = Run(collections, tmp_path, {"a1": {}, "a2": {}}, HELD=json.dumps(lease))
+    assert "AH209: another rollout has the hosts a1, a2: that of ops@ctl-1 (process 7" in run.output
+    assert run.code == 2 and "PLAY [Plan every host" not in run.output
+
+
+@pytest.mark.parametrize(
+    ("there", "old", "wanted"),
+    [(None, "", "new"), ("other", "", "other"), ("other", "gone", "other"), ("gone", "gone", "new"), ("", "", "new")],
+)  # fmt: skip
+def test_a_lease_is_taken_from_nobody_who_was_not_asked_about(
+    tmp_path: Path, there: str | None, old: str, wanted: str
+) -> None:
+    """The shell lines that do it, in another directory."""
+    lease, folder = tmp_path / "agnes-host" / "rollout.json", tmp_path / "agnes-host"
+    if there is not None:
+        folder.mkdir()
+        lease.write_text(there)
+
+    def shell(file: str, name: str, *arguments: str) -> str:
+        script = next(
+            task["vars"][name] for task in yaml.safe_load((ROOT / file).read_text()) if "vars" in task
+        )  # fmt: skip
+        script = script.replace("/run/agnes-host", str(folder))
+        return subprocess.run(
+            ["sh", "-euc", script, "lease", *arguments], capture_output=True, text=True, check=True
+        ).stdout
+
+    assert shell("playbooks/tasks/lease.yml", "__rollout_take", "new", old) == wanted
+    assert lease.read_text() == wanted
+    shell("playbooks/tasks/release.yml", "__rollout_give", "new")
+    assert lease.exists() == (wanted == "other")
