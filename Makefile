@@ -61,7 +61,7 @@ demo-move: lab
 	@$(BIN)/python tests/lab/images.py
 	@ansible-playbook molecule/shared/create.yml molecule/shared/prepare.yml
 	@ansible-playbook site.yml -e layout=nested
-	@$(BIN)/python tests/lab/move_demo.py
+	@$(BIN)/python tests/lab/move_demo.py $(RECORD)
 
 demo-clean: lab
 	@ansible-playbook molecule/shared/destroy.yml

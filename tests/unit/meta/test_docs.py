@@ -114,7 +114,7 @@ def test_each_file_of_the_repository_that_a_page_names_is_there(page: str) -> No
 
 
 def test_the_readme_leads_to_each_page() -> None:
-    linked = set(re.findall(r"\]\((docs/[^)#]+)\)", read("README.md")))
+    linked = set(re.findall(r"\]\((docs/[^)#]+\.md)\)", read("README.md")))
     assert linked == {name for name in PAGES if name.startswith("docs/")}
 
 

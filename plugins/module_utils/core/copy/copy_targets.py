@@ -110,7 +110,7 @@ def disk_above(asked: Asked) -> dict[str, Any]:
     if found["role"] == RETIRED:
         raise StateRetired(path=old, new=target.mounts["state"])
     if source.needs_state_disk:
-        raise unmovable(asked, "with the shadowed copy named as the authority")
+        raise unmovable(asked, "with the shadowed copy named as the one that counts")
     disk = plan_disks(host, source, request)[1]
     check_not_config_disk(host, disk.maj_min, disk.device, old)
     free = int(disk.size * _USABLE) - host["moving"]["used"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two copies of state, one shadowed by the mount of the other: the evidence, and who decides.
 
-The collection never chooses. An operator names the authority for one host and for the
+The collection never chooses. An operator names the copy that counts, for one host and for the
 evidence that was shown; a decision for other evidence, or another host, decides nothing.
 """
 
@@ -17,7 +17,7 @@ from ..copy.manifest import FILE, RULES, Entry, show
 from .shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME, TICK, Found, conflicts
 
 MOUNTED, SHADOWED = "mounted", "shadowed"
-"""What may be named as the authority."""
+"""The copies that may be named as the one that counts."""
 
 VARIABLE = "state_layout_authority"
 _DIGITS = 8
@@ -191,7 +191,7 @@ def decide(
 def say_authority(path: str, authority: str, shadow: Shadow) -> str:
     """For a move: what becomes of the copy that does not count, and who is stopped with it."""
     if not shadow["conflicts"]:
-        return f"{path} shadows leftovers, and what is mounted there just the same: renamed aside"
+        return f"{path} shadows leftovers, and what is mounted there just the same: set aside"
     mounted, shadowed = shadow["mounted"], shadow["shadowed"]
     loser = shadowed if authority == MOUNTED else mounted
     using = ", ".join(users(loser)) if loser else ""
@@ -201,7 +201,7 @@ def say_authority(path: str, authority: str, shadow: Shadow) -> str:
         else ""
     )
     return (
-        f"the {authority} copy of {path} is the authority, by consent; the other one is renamed aside on "
+        f"the {authority} copy of {path} counts, by your decision; the other one is set aside on "
         f"its own disk, and never deleted{stopped}"
     )
 

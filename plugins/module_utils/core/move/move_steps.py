@@ -201,7 +201,7 @@ STEPS: Mapping[str, Step] = {
             lambda s: s.superseded,
         ),
         Step(
-            "place", "rename the directory {old} aside; in its place comes {place}",
+            "place", "set the directory {old} aside; in its place comes {place}",
             "readers that do not know STATE_DIR find the state, or fail with an error", "",
             lambda s: s.placed(),
         ),

@@ -43,7 +43,7 @@ def test_the_plan_says_what_becomes_of_both_copies() -> None:
     assert move["disk"]["mount_point"] == "/data-state"
     assert [step["id"] for step in move["steps"]] == PROMOTE.steps
     assert "3 MiB that the mount shadows are copied to" in plan["sentences"][0]
-    assert any("the shadowed copy of /data/state is the authority" in s for s in plan["sentences"])
+    assert any("the shadowed copy of /data/state counts" in s for s in plan["sentences"])
     assert "to copy state whole" in move["downtime"]
 
 

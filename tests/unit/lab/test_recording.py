@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recording of a move, as a picture."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import move_demo
+from recording import COLOURS, SECONDS, WIDTH, Line, picture, starts
+
+LINES = [
+    Line(100.0, "command", "$ ansible-playbook site.yml -e layout=flat"),
+    Line(110.0, "step", "stop <& done>"),
+    Line(109.0, "kill", "KILLED"),
+    Line(140.0, "said", "x" * 300),
+]
+
+
+def test_lines_come_in_their_order_and_in_the_time_of_the_picture() -> None:
+    found = starts(LINES)
+    assert found[0] == 0 and found[-1] == SECONDS
+    assert found == sorted(found)
+    assert found[1] == SECONDS / 4
+    assert starts(LINES[:1]) == [0.0]
+
+
+def test_the_picture_is_well_formed_and_has_each_line() -> None:
+    root = ET.fromstring(picture("a move & its kill", LINES))
+    texts = [each.text or "" for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[:2] == ["a move & its kill", LINES[0].text]
+    assert texts[2] == "stop <& done>"
+    assert len(texts[-1]) == WIDTH and texts[-1].endswith("…")
+    assert {each.get("fill") for each in root.iter("{http://www.w3.org/2000/svg}text")} >= {
+        COLOURS["kill"],
+        COLOURS["step"],
+    }
+
+
+SAID = """
+TASK [agnes.host.disks : Preflight | Say what will be done] ********************
+ok: [agnes-demo] =>
+    msg:
+    - 'layout: flat, by -e layout='
+    - move state from nested to flat
+    -   a step that is
+        longer than a line
+
+TASK [agnes.host.disks : Preflight | Prove] ****
+skipping: [agnes-demo]
+"""
+
+
+def test_what_a_task_says_is_found_in_the_output_of_a_run() -> None:
+    assert move_demo.message(SAID, "Say what will be done") == [
+        "layout: flat, by -e layout=",
+        "move state from nested to flat",
+        "a step that is longer than a line",
+    ]
+    assert move_demo.message(SAID, "Say where everything is") == []
