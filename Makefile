@@ -9,7 +9,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup lab lab-torture artifact docs demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser
+.PHONY: help setup lab lab-torture lab-vm artifact docs demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser vm
 
 help:
 	@echo "make setup       the tools in .venv; all that your own hosts need, and it needs no root"
@@ -18,6 +18,7 @@ help:
 	@echo "make demo-move   that host, nested, moves to flat under load, is killed in the middle and run again"
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
+	@echo "make vm          virtual hosts: boots of a real kernel with udev and fstab (VM_REUSE=1: the hosts of the last run)"
 	@echo "make sanity      ansible-test sanity and units, on each release of ansible-core and each Python of a host that is here"
 	@echo "make browser     the report of a rollout in a browser, which is installed where there is none; pictures in .cache/browser"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision')"
@@ -33,6 +34,9 @@ lab: setup
 
 lab-torture: setup
 	@$(PYTHON) tests/lab/engine.py torture
+
+lab-vm: setup
+	@$(PYTHON) tests/lab/engine.py vm
 
 .venv/stamp: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "setup: $(PYTHON) is Python %d.%d, and 3.11 or later is needed; name one: make setup PYTHON=python3.12" % sys.version_info[:2])'
@@ -82,6 +86,9 @@ bench: lab
 	@$(BIN)/python tests/lab/images.py
 	@set -e; for part in $(BENCH); do case $$part in \
 		provision) python bench/run.py ;; *) python bench/downtime.py $$part $(BENCHFLAGS) ;; esac; done
+
+vm: lab-vm
+	@$(BIN)/pytest -v -s --durations=0 tests/vm
 
 lint unit: setup
 	@$(BIN)/python tests/lab/suite.py $@

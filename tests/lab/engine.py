@@ -31,6 +31,15 @@ TOOLS = {
 TORTURE_TOOLS = {"qemu-storage-daemon": "qemu-system-common"}
 """What only the tests need that cut the power."""
 
+VM_TOOLS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "setpriv": "util-linux",
+}
+"""What only virtual test hosts need."""
+
+FOR = {"torture": TORTURE_TOOLS, "vm": VM_TOOLS}
+
 ENGINE_PACKAGE = "docker.io"
 START_SECONDS = 60
 
@@ -123,9 +132,10 @@ def start() -> None:
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """``torture`` as the argument: also what only those tests need."""
-    engine = engine_answers()
-    tools = {**TOOLS, **(TORTURE_TOOLS if "torture" in arguments else {})}
+    """Arguments, see FOR: also what only those tests need."""
+    engine, tools = engine_answers(), dict(TOOLS)
+    for argument in arguments:
+        tools |= FOR[argument]
     packages = missing_packages(engine, tools)
     if packages:
         install(packages)

@@ -93,7 +93,8 @@ def say(text: str) -> None:
     print(f"lab: {text}", flush=True)
 
 
-def _inputs_hash(paths: list[Path], *texts: str) -> str:
+def inputs_hash(paths: list[Path], *texts: str) -> str:
+    """The name of what is built from these files below TESTS and these texts."""
     digest = hashlib.sha256("\0".join(texts).encode())
     for path in sorted(paths):
         digest.update(str(path.relative_to(TESTS)).encode())
@@ -101,7 +102,8 @@ def _inputs_hash(paths: list[Path], *texts: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _timed(what: str, build: Callable[[], None]) -> None:
+def timed(what: str, build: Callable[[], None]) -> None:
+    """Build something, and say how long it took."""
     started = time.monotonic()
     say(f"building {what} ...")
     build()
@@ -112,11 +114,11 @@ def host_image(name: str) -> None:
     """The image of a test host: Debian with systemd, an engine and Compose."""
     image, folder = IMAGES[name], TESTS / "lab" / "host"
     files = [path for path in folder.rglob("*") if path.is_file()]
-    key = _inputs_hash(files, PACKAGES, *image.commands(), image.more, image.suite)
+    key = inputs_hash(files, PACKAGES, *image.commands(), image.more, image.suite)
     stable, exact = f"agnes-lab-host:{name}", f"agnes-lab-host:{name}-{key}"
     have = subprocess.run(["docker", "image", "inspect", exact], capture_output=True, check=False)
     if have.returncode:
-        _timed(f"test host image ({name})", lambda: _import(name, image, folder, exact))
+        timed(f"test host image ({name})", lambda: _import(name, image, folder, exact))
     subprocess.run(["docker", "tag", exact, stable], check=True)
 
 
@@ -144,7 +146,7 @@ def stack() -> None:
     """The demo stack's image, as a tarball that test hosts load."""
     folder = TESTS / "stack"
     files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    target = cache() / f"stack-{_inputs_hash(files, STACK_TAG)}.tar"
+    target = cache() / f"stack-{inputs_hash(files, STACK_TAG)}.tar"
     if not target.exists():
         command = [
             sys.executable,
@@ -154,7 +156,7 @@ def stack() -> None:
             "--tag",
             STACK_TAG,
         ]
-        _timed("demo stack image", lambda: _quietly(command, cache() / "stack.log"))
+        timed("demo stack image", lambda: _quietly(command, cache() / "stack.log"))
     # In one rename: another checkout's hosts may be starting with it.
     link, new = cache() / "stack.tar", cache() / f"stack.tar.{os.getpid()}"
     new.hardlink_to(target)

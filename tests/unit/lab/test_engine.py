@@ -90,15 +90,16 @@ def test_an_engine_that_answers_is_neither_installed_nor_started(
     engine.main()
 
 
-def test_what_only_the_torture_needs_is_asked_for_there_only(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("what", ["torture", "vm"])
+def test_what_only_some_tests_need_is_asked_for_there_only(
+    monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     wanted: list[list[str]] = []
     monkeypatch.setattr(engine, "engine_answers", lambda: True)
     monkeypatch.setattr(engine, "TOOLS", {"sh": "dash"})
-    monkeypatch.setattr(engine, "TORTURE_TOOLS", {"no-such-command": "a-package"})
+    monkeypatch.setitem(engine.FOR, what, {"no-such-command": "a-package"})
     monkeypatch.setattr(engine, "install", wanted.append)
     engine.main()
     assert wanted == []
-    engine.main(["torture"])
+    engine.main([what])
     assert wanted == [["a-package"]]
