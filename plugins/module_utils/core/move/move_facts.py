@@ -41,14 +41,15 @@ def move_facts(
     """The view.
 
     env: the keys of ``.env``; mounts: in the order of mounting; fstab: entries with their
-    ``mount_point`` and ``spec``; markers: of each state directory, empty where there is none.
+    ``mount_point`` and ``spec``; markers: of the state directories, empty where there is none.
     """
+    marker = markers.get(place_of(env)) or {}
     return {
         **moving,
         "env": {key: env[key] for key in _ENV_KEYS if key in env},
         "points": at_state(mounts),
         "lines": {e["mount_point"]: e["spec"] for e in fstab if e["mount_point"] in state_dirs()},
-        "marker": str(markers[place_of(env)].get("layout") or ""),
+        "marker": str(marker.get("layout") or ""),
         "roles": {path: str(m["role"]) for path, m in markers.items() if "role" in m},
         "formatted": _formatted(record),
         "moved": str((record.get("move") or {}).get("id") or ""),
