@@ -16,9 +16,17 @@ from markupsafe import Markup
 from ansible_collections.agnes.host.plugins.module_utils.core.host import rollout_report as reports
 from ansible_collections.agnes.host.plugins.module_utils.core.host.text import say_size
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.dotenv import PLAIN_KEYS
+from ansible_collections.agnes.host.plugins.plugin_utils.controller import own_run
 
 _ROOT = Path(__file__).parents[2]
 _PAGE = _ROOT / "playbooks" / "templates" / "rollout"
+_MANUAL = _ROOT / "docs" / "errors.md"
+_RESULTS = (
+    "__disks_done", "__state_layout_moved", "__state_layout_done", "__agnes_compose_kept",
+    "__agnes_compose_started", "__agnes_compose_served",
+)  # fmt: skip
+"""Where the roles leave what their modules did, in the order of the run."""
+_WELL = (reports.DONE, reports.NOTHING)
 _MOST_NAMED = 5
 """Of how many hosts with the same trouble the page has the message on top; it has each one's below."""
 _GLYPHS = {
@@ -44,11 +52,43 @@ def _secrets(hosts: Iterable[Mapping[str, Any]]) -> set[str]:
     return found
 
 
+def _seen(host: Mapping[str, Any], well: bool) -> dict[str, Any]:
+    """What the roles and the gate have left of a host. well: whether it came through its turn; else what its plan
+    has left may be there yet, and is no proof.
+    """
+    left = [host.get(name) or {} for name in _RESULTS]
+    started = host.get("__agnes_compose_started") or {}
+    row = (host.get("__rollout_row") or {}).get("stdout") or ""
+    move = (host.get("__rollout_plan") or {}).get("move") or {}
+    return {
+        "changed": [action for result in left for action in result.get("actions") or []],
+        "downtime_expected": move.get("downtime") or "",
+        "proofs": reports.proofs(started.get("proved") or {}, " ".join(row.split()))
+        if well
+        else [],
+    }
+
+
 def rollout_report(
-    result: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]] = ()
+    result: Mapping[str, Any],
+    hosts: Iterable[Mapping[str, Any]] = (),
+    began: str = "",
+    check: bool = False,
 ) -> dict[str, Any]:
     """The report of one run."""
-    return reports.report(result, _secrets(hosts))
+    known = {str(host["inventory_hostname"]): host for host in hosts}
+    said = [
+        {
+            **_seen(known.get(host["name"], {}), bool(host["ended"]) and host["outcome"] in _WELL),
+            **host,
+        }
+        for host in result.get("hosts") or []
+    ]
+    run = own_run()
+    whole = {
+        "controller": f"{run['user']}@{run['controller']}", "began": began, "check": check, **result, "hosts": said,
+    }  # fmt: skip
+    return reports.report(whole, _secrets(known.values()))
 
 
 def rollout_join(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -70,7 +110,9 @@ def rollout_page(report: Mapping[str, Any]) -> str:
     environment.filters["right"] = reports.right
     script = (_PAGE / "page.js").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    view = reports.view(report, (_ROOT / "docs" / "errors.md").read_text("utf-8"))
+    # Whoever takes the documentation out of a collection has a report without its remedies.
+    manual = _MANUAL.read_text("utf-8") if _MANUAL.is_file() else ""
+    view = reports.view(report, manual)
     return environment.get_template("page.html.j2").render(
         view=view,
         script=Markup(script),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ import records
 import testinfra
 from play import LAB_VARIABLES, play
 
+from ansible_collections.agnes.host.plugins.module_utils.core.host.rollout_report import join
+
 RUN = "fleet"
 PLAYBOOK = records.ROOT / "playbooks" / "rollout.yml"
 INVENTORY = records.ROOT / "molecule" / "fleet" / "inventory.yml"
 WAVE, CANARY, REFUSED = "agnes-fleet-acme-1", "agnes-fleet-acme-2", "agnes-fleet-globex-1"
+REPORTS = records.ROOT / ".cache" / "fleet-reports"
 CHECKED = "Check what the inventory says"
 TAKE = "Take the hosts, so that one rollout at a time has them"
 PLAN = "Plan every host, read-only"
@@ -26,11 +30,16 @@ GATE = ("Gate | STATE_DIR is on the state disk in each container", "Gate | Read 
 
 
 def rollout() -> dict[str, Any]:
-    """Run the playbook: its code, its output on one line each, what was planned and what was done."""
-    done = play(RUN, INVENTORY, playbook=PLAYBOOK)
+    """Run the playbook: its code, its output on one line each, what was planned, what was done, and its report."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    there = {*REPORTS.iterdir()}
+    done = play(RUN, INVENTORY, "-e", f"rollout_report={REPORTS}", playbook=PLAYBOOK)
+    (report,) = (path for path in {*REPORTS.iterdir()} - there if path.suffix == ".json")
     found = records.read(RUN, "rollout")
     return {
         "code": done.returncode,
+        "report": json.loads(report.read_text()),
+        "page": report.with_suffix(".html").read_text(),
         "output": done.stdout + done.stderr,
         "all": found,
         "planned": [record for record in found if record["play"] == PLAN],
@@ -43,7 +52,15 @@ def turns(found: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (record["host"], record["task"])
         for record in found["done"]
-        if not record["task"].startswith(("Wave | ", "Keep what is known", "Roll out wave by wave"))
+        if not record["task"].startswith(
+            (
+                "Wave | ",
+                "Report | ",
+                "Keep what is known",
+                "Write the report",
+                "Roll out wave by wave",
+            )
+        )
     ]
 
 
@@ -150,6 +167,33 @@ def test_each_host_is_healthy_with_its_state_where_its_deployment_has_it(
     assert health == "healthy"
     inside = there.check_output(f"docker exec agnes-app-1 stat -c %d:%i {state_dir}/system.duckdb")
     assert inside == there.check_output(f"stat -c %d:%i {state_dir}/system.duckdb")
+
+
+def test_the_report_says_what_became_of_each_host_in_one_run_and_in_both(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    reports = [found["report"] for found in (first, second)]
+    assert reports[0]["counts"] == {"refused": 1, "done": 2}
+    hosts = {host["host"]: host for host in reports[0]["hosts"]}
+    assert hosts[REFUSED]["code"] == "AH022"
+    assert hosts[REFUSED]["began"] == ""
+    assert "Attach a blank disk" in first["page"]
+    for name in (WAVE, CANARY):
+        own = hosts[name]
+        assert own["does"] == ["format"]
+        assert own["downtime_seconds"] is None
+        assert "/dev/sdb" in {change["what"] for change in own["changed"]}
+        assert len(own["proofs"]) == 2
+        assert "agnes-app-1" in own["proofs"][0]
+        assert own["began"]
+        assert own["ended"]
+    assert [wave["kind"] for wave in reports[0]["waves"]] == ["canary", "wave"]
+    joined = join(reports)
+    assert joined["counts"] == {"done": 1, "nothing": 2}
+    # What the product and the host keep to themselves is in neither.
+    secret = host_of(WAVE).check_output("grep ^JWT_SECRET_KEY= /opt/agnes/.env").partition("=")[2]
+    assert len(secret) > 8
+    assert secret not in json.dumps(reports) + first["page"] + second["page"]
 
 
 def test_the_collection_as_it_is_published_finds_nothing_to_change(

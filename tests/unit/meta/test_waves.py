@@ -55,7 +55,8 @@ STACK: list[dict[str, Any]] = [
     },
     {
         "ansible.builtin.set_fact": {
-            "__agnes_compose_stack": {"proved": {"agnes-app-1": ["/state"]}}
+            "__agnes_compose_stack": {"proved": {"agnes-app-1": ["/state"]}},
+            "__agnes_compose_started": {"proved": {"agnes-app-1": ["/state"]}},
         }
     },
 ]
@@ -119,10 +120,12 @@ class Run:
             group = deployments.setdefault(name[0] * 3, {"hosts": {}})
             group["vars"] = {"agnes_deployment": name[0] * 3}
             group["hosts"][name] = differs
+        # Each report takes a second; a check run writes none by itself.
+        report = () if "--check" in more else ("-e", "rollout_report=")
         inventory = tmp / "hosts.json"
         inventory.write_text(json.dumps({"agnes": {"vars": common, "children": deployments}}))
         done = subprocess.run(
-            ["ansible-playbook", "--inventory", str(inventory), "agnes.host.rollout", *more],
+            ["ansible-playbook", "--inventory", str(inventory), "agnes.host.rollout", *report, *more],
             cwd=tmp, capture_output=True, text=True, check=False,
             env={
                 **os.environ, **env, "ANSIBLE_COLLECTIONS_PATH": str(collections),
@@ -166,7 +169,7 @@ def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
     hosts["a2"] = {"ansible_connection": LOST}
     hosts["a3"] = {"fake_fails": True}
     given = "-e", json.dumps({"rollout_waves": [1, 2], "rollout_max_failures": 1})
-    run = Run(collections, tmp_path, hosts, *given)
+    run = Run(collections, tmp_path, hosts, *given, "-e", "rollout_report=reports")
     # Wave 1 is a2, which is lost; wave 2 has a failure; so wave 3 does not begin.
     assert run.touched[0] == "a1" and sorted(run.touched[1:]) == ["a3", "a4"], run.output
     why = "AH207: hosts have failed or can't be reached (2: a2, a3), and rollout_max_failures allows 1"
@@ -178,6 +181,21 @@ def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
     assert "AH049: service 'app' is ill" in run.output
     assert run.output.count(f"untouched: {why}") >= 3
     assert run.code != 0
+    (data,) = (tmp_path / "reports").glob("rollout-*-aaa.json")
+    report = json.loads(data.read_text())
+    assert report["counts"] == {"failed": 1, "lost": 1, "untouched": 3, "nothing": 2}
+    (said,) = report["runs"]
+    assert (
+        said["ended"]
+        and said["halt"]
+        == f"{why}, so no further wave begins; correct the cause, or leave them out with --limit, and run again"
+    )
+    assert [wave["began"] != "" for wave in report["waves"]] == [True, True, True, False, False]
+    hosts_of = {host["host"]: host for host in report["hosts"]}
+    assert hosts_of["a3"]["code"] == "AH049" and hosts_of["a3"]["message"] == "service 'app' is ill"
+    assert hosts_of["a3"]["proofs"] == []
+    assert "agnes-app-1" in hosts_of["a4"]["proofs"][0]
+    assert "service &#39;app&#39; is ill" in data.with_suffix(".html").read_text()
 
 
 def test_a_canary_that_restarts_while_it_is_watched_ends_the_rollout_whatever_the_limit(

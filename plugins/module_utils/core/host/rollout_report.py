@@ -38,10 +38,15 @@ _LOG = re.compile(r"; its log ends with: (.*?)(?= -- \S+ is |; see 'docker compo
 """How a message has the end of a service's log (system/compose/stacks.py)."""
 _LINES = " | "
 TIME = "%Y-%m-%dT%H:%M:%SZ"
+_MOST_CHANGES = 60
+"""How many changes of a host are kept."""
 _TICKS = 4
 """How many parts the scale of the time line has."""
 _CODE = re.compile(r"\b(AH\d{3}): ")
 _SECTION = re.compile(r"^### (AH\d{3}) (.*)$", re.MULTILINE)
+_COMMAND = "      "
+"""How a line of commands begins, below an item of a list."""
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 _ITEM = re.compile(r"^- \*(What|Why|Do|Verify)\.\* ", re.MULTILINE)
 
 
@@ -105,6 +110,25 @@ def split_log(message: str) -> tuple[str, list[str]]:
     return _LOG.sub("", message), [line for log in logs for line in log.split(_LINES)]
 
 
+def proofs(proved: Mapping[str, Any], row: str) -> list[str]:
+    """What a gate has seen, a sentence each.
+
+    proved: container -> the paths that were proved in it; row: what the app answered to the row that was committed, and
+    read back; empty where none was.
+    """
+    found = []
+    if proved:
+        where = (
+            f"{len(proved)} container{'s' if len(proved) > 1 else ''}: {', '.join(sorted(proved))}"
+        )
+        found.append(
+            f"the stack is healthy, and data and state are on their disks, as seen inside of {where}"
+        )
+    if row:
+        found.append(f"a row was committed through the app and read back ({row})")
+    return found
+
+
 def _host(said: Mapping[str, Any]) -> HostReport:
     message, log = split_log(" ".join(str(said.get("message") or "").split()))
     found = _CODE.search(message)
@@ -134,7 +158,7 @@ def _host(said: Mapping[str, Any]) -> HostReport:
         "changes": int(said.get("changes") or 0),
         "changed": [
             {"what": str(each["what"]), "before": str(each["before"]), "after": str(each["after"])}
-            for each in said.get("changed") or []
+            for each in list(said.get("changed") or [])[:_MOST_CHANGES]
         ],
         "began": str(said.get("began") or ""),
         "ended": str(said.get("ended") or ""),
@@ -272,6 +296,15 @@ def join(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return _whole(runs, waves, list(hosts.values()))
 
 
+def _prose(item: str) -> str:
+    """An item of the manual: its text on one line, each line of commands on its own, links as what they say."""
+    lines = [
+        f"\n{line.strip()}\n" if line.startswith(_COMMAND) else line.strip()
+        for line in _LINK.sub(r"\1", item).splitlines()
+    ]
+    return re.sub(r"\s*\n\s*", "\n", " ".join(lines)).strip()
+
+
 def remedies(manual: str, codes: Iterable[str]) -> dict[str, dict[str, str]]:
     """Code -> ``title``, ``what``, ``why``, ``do`` and ``verify``, for those of ``codes`` that the manual has.
 
@@ -282,9 +315,7 @@ def remedies(manual: str, codes: Iterable[str]) -> dict[str, dict[str, str]]:
     for code, title, text in zip(parts[::3], parts[1::3], parts[2::3]):
         if code in wanted:
             items = _ITEM.split(re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0])[1:]
-            said = {
-                key.lower(): " ".join(item.split()) for key, item in zip(items[::2], items[1::2])
-            }
+            said = {key.lower(): _prose(item) for key, item in zip(items[::2], items[1::2])}
             found[code] = {"title": title, **said}
     return found
 

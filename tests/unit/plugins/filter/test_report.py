@@ -115,15 +115,18 @@ def test_a_refusal_comes_with_what_to_do_about_it() -> None:
 
 def test_secrets_of_the_inventory_are_not_in_a_report() -> None:
     class Broken(dict[str, Any]):
-        def get(self, *_arguments: Any) -> Any:
-            raise AnsibleError("no vault password")
+        def get(self, name: str, *_default: Any) -> Any:
+            if name in ("agnes_compose_secrets", "agnes_compose_env"):
+                raise AnsibleError("no vault password")
 
     result = {**results.few(), "hosts": [results.host("a", message="AH145: hunter22 and abcdefgh")]}
     hosts = [
-        {"agnes_compose_secrets": {"TOKEN": "hunter22"}},
-        {"agnes_compose_env": {"KEY": "abcdefgh", "AGNES_TAG": "stable"}},
-        {},
-        Broken(),
+        {"inventory_hostname": "a", "agnes_compose_secrets": {"TOKEN": "hunter22"}},
+        {
+            "inventory_hostname": "b",
+            "agnes_compose_env": {"KEY": "abcdefgh", "AGNES_TAG": "stable"},
+        },
+        Broken(inventory_hostname="c"),
     ]
     report = rollout_report(result, hosts)
     assert report["hosts"][0]["message"] == "(hidden) and (hidden)"
@@ -132,3 +135,32 @@ def test_secrets_of_the_inventory_are_not_in_a_report() -> None:
 def test_reports_that_can_not_be_joined_are_an_error_of_the_task() -> None:
     with pytest.raises(AnsibleFilterError, match="format 7"):
         rollout_join([{"format": 7}])
+
+
+def test_what_the_roles_and_the_gate_have_left_is_in_the_report_of_a_host_that_came_through() -> (
+    None
+):
+    left = {
+        "__disks_done": {"actions": [{"what": "/dev/sdb", "before": "blank", "after": "ext4"}]},
+        "__state_layout_moved": {"actions": [{"what": "move: commit", "before": "to be done", "after": "done"}]},
+        "__agnes_compose_started": {"proved": {"agnes-app-1": ["/data"], "agnes-caddy-1": ["/data"]}},
+        "__rollout_row": {"stdout": '{"id": 7}\n'},
+        "__rollout_plan": {"move": {"downtime": "a second"}},
+    }  # fmt: skip
+    bare = {key: results.few()[key] for key in ("at", "waves")}
+    own = {"name": "", "began": "2026-11-28T21:00:00Z", "ended": "2026-11-28T21:00:09Z"}
+    said = [{**own, "name": "a", "outcome": "done"}, {**own, "name": "b", "outcome": "failed"}]
+    hosts = [{"inventory_hostname": name, **left} for name in ("a", "b")]
+    found = rollout_report({**bare, "hosts": said}, hosts, "2026-11-28T20:59:00Z", True)
+    came, failed = found["hosts"]
+    assert [change["what"] for change in came["changed"]] == ["/dev/sdb", "move: commit"]
+    assert came["downtime_expected"] == "a second"
+    assert came["proofs"] == [
+        "the stack is healthy, and data and state are on their disks, as seen inside of 2 containers: agnes-app-1, "
+        "agnes-caddy-1",
+        'a row was committed through the app and read back ({"id": 7})',
+    ]
+    # Its plan has left the same, and that is no proof.
+    assert failed["proofs"] == []
+    (run,) = found["runs"]
+    assert run["check"] and run["began"] == "2026-11-28T20:59:00Z" and "@" in run["controller"]

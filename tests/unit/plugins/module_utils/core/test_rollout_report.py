@@ -24,7 +24,13 @@ MANUAL = """# Refusals
 ### AH022 Not proved blank
 - *What.* The disk holds
   something.
-- *Do.* Attach `one`.
+- *Do.* Attach `one`, see
+  [the page](disks.md):
+
+      lsblk &&
+      blkid
+
+  Then run again.
 - *Verify.* `lsblk`.
 
 ### AH023 Another
@@ -177,7 +183,7 @@ def test_what_can_not_be_joined_is_said(given: list[Any], sentence: str) -> None
 def test_the_remedy_of_a_code_comes_from_the_manual() -> None:
     assert remedies(MANUAL, ["AH022", "AH145", "AH999", ""]) == {
         "AH022": {
-            "title": "Not proved blank", "what": "The disk holds something.", "do": "Attach `one`.",
+            "title": "Not proved blank", "what": "The disk holds something.", "do": "Attach `one`, see the page:\nlsblk &&\nblkid\nThen run again.",
             "verify": "`lsblk`.",
         },
         "AH145": {"title": "Not up", "do": "Read the log."},
