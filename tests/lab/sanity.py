@@ -58,6 +58,9 @@ PUBLISHED = (
     ),
     ("antsibull-changelog", "lint"),
     ("antsibull-changelog", "release"),
+    # How an image of a controller is made, and what one that has this collection needs for it.
+    ("ansible-builder", "create", "--file", "meta/execution-environment.yml", "--context", ".cache/image"),
+    ("ansible-builder", "introspect", "{collections}"),
 )  # fmt: skip
 """What is run in a copy of the tree; the release of the changelog is tried there."""
 OBJECTED = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
@@ -262,7 +265,8 @@ def publish() -> list[Result]:
         for command in PUBLISHED:
             started = time.monotonic()
             artifact = next((path.name for path in tree.glob("*.tar.gz")), "no artifact")
-            words = [word.format(artifact=artifact) for word in command]
+            collections = env["ANSIBLE_COLLECTIONS_PATH"]
+            words = [word.format(artifact=artifact, collections=collections) for word in command]
             good, said = tell(words, tree, env, PUBLISH)
             objected = "galaxy_importer.main" in command and any(map(OBJECTED.search, said))
             title = f"{PUBLISH}: {' '.join(command[:3])}"
