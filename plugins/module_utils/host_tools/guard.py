@@ -23,7 +23,7 @@ from ..system.disks import devices, filesystems, fstab_file, guards
 from ..system.host import durable, record
 from ..system.host.commands import Failed
 from ..system.host.waiting import given
-from ..system.layout import generations
+from ..system.layout import dotenv_file, generations
 from ..system.move import ledger, moving
 from .turn import count, environment, layout_here
 
@@ -71,7 +71,7 @@ def _mount(path: str, role: str, uuid: str, seen: Seen) -> None:
 
 def _try(say: Callable[[str], None], recorded: Mapping[str, Any], project_dir: str) -> Layout:
     """One look, and the mounts that are due. Raises a Refusal while a disk is not in its place."""
-    env_path = os.path.join(project_dir, ".env")
+    env_path = dotenv_file.path_in(project_dir)
     while True:
         seen = _seen(recorded)
         layout = layout_to_guard(environment(project_dir), recorded, seen, env_path)

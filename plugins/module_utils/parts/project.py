@@ -60,7 +60,7 @@ class ProjectManager:
         if os.path.islink(self.dir):
             raise ProjectLink(path=self.dir, found=os.path.realpath(self.dir))
         product, present = self.product_files(), self.present()
-        env_before = durable.read_text(self.env_path)
+        env_before = dotenv_file.read(self.dir)
         backend = moving.backend(self.now.state_dir)
         if self.layout is not self.now:
             if not self.actions.check:
@@ -181,7 +181,7 @@ class ProjectManager:
         a label at ``changed``. What they have after the move may be what they run with now, and was
         written into .env since.
         """
-        text, services = durable.read_text(self.env_path) or "", project.config["services"]
+        text, services = dotenv_file.read(self.dir) or "", project.config["services"]
         known = Compose(self.docker, self.dir).config()["services"]
         chain = chain_now(dotenv.read(text), self.present(), self.dir)
         named = {"COMPOSE_FILE": join([*chain, dry_run.LABELLED])}
