@@ -26,7 +26,7 @@ attributes:
   check_mode:
     support: full
   diff_mode:
-    support: full
+    support: partial
     details: A UUID that is chosen at formatting is not shown.
   idempotent:
     support: full

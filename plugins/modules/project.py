@@ -28,11 +28,11 @@ extends_documentation_fragment:
   - agnes.host.project
 attributes:
   check_mode:
-    support: full
+    support: partial
     details: To read an image's files, a container is created and removed, never started; an image
       that the engine lacks is pulled.
   diff_mode:
-    support: full
+    support: partial
     details: The keys of C(.env) are shown, values that may be secret are not.
   idempotent:
     support: full

@@ -23,7 +23,7 @@ attributes:
     support: full
     details: On a host whose disks are not mounted yet, everything is announced as new.
   diff_mode:
-    support: full
+    support: partial
     details: The content of files is not shown.
   idempotent:
     support: full
