@@ -9,11 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import between
 import pytest
 from test_failpoints import FULL, STEPS_OF, play, pytestmark, undisturbed
-
-from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import STEPS
 
 __all__ = ["pytestmark"]
 
@@ -26,11 +23,6 @@ def counted(end: dict[str, Any]) -> dict[str, Any]:
     """An end without what an operator may leave: what was moved out of the way, and comments in fstab."""
     lines = [line for line in end["fstab"].splitlines() if not line.startswith("#")]
     return {**end, "fstab": lines, "aside": None}
-
-
-def test_each_step_has_one_row() -> None:
-    for step in STEPS:
-        assert between.by_hand(step), step
 
 
 @pytest.mark.parametrize(

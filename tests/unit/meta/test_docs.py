@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from ansible_collections.agnes.host.plugins.module_utils.core.move.move_steps import STEPS
 from ansible_collections.agnes.host.plugins.module_utils.move.command import USAGE
 
 from .repo import below, files, load, read
@@ -111,6 +112,11 @@ def test_each_file_of_the_repository_that_a_page_names_is_there(page: str) -> No
         and not re.search(r"[A-Z]{3}", name.replace("README", ""))
     ]
     assert not missing
+
+
+def test_recovery_by_hand_has_one_row_for_each_step_of_a_move() -> None:
+    rows = re.findall(r"(?m)^\| ((?:`\w+` ?)+)\|", read("docs/move-by-hand.md"))
+    assert sorted(" ".join(rows).replace("`", "").split()) == sorted(STEPS)
 
 
 def test_the_readme_leads_to_each_page() -> None:
