@@ -16,6 +16,7 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
+from textwrap import dedent
 
 import yaml
 from recording import Line, picture
@@ -76,9 +77,10 @@ def told_steps(known: int) -> int:
 def message(output: str, task: str) -> list[str]:
     """The lines that a task has shown, from the output of ansible-playbook."""
     section = re.search(
-        rf"(?s)TASK \[[^\n]*{task}\][^\n]*\n[^\n]*=>[^\n]*\n(.*?)\n(?=\n|\Z)", output
+        rf"(?s)TASK \[[^\n]*{task}\][^\n]*\n[^\n]*?=>(.*?)\n(?=\n|PLAY|TASK|\Z)", output
     )
-    found = yaml.safe_load(section[1]) if section else {}
+    # JSON, which is YAML too, or YAML, as the settings of Ansible have it.
+    found = yaml.safe_load(dedent(section[1]).strip()) if section else {}
     return [str(each) for each in (found or {}).get("msg", [])]
 
 
@@ -133,7 +135,7 @@ def main(record: str = "") -> None:
     known = told_steps(known)
     told(
         "kill",
-        f"  SIGKILL after step {KILL_AFTER}: to the runner on the host, and to the run here",
+        f"  SIGKILL, as soon as step {KILL_AFTER} is seen done: to the runner on the host, and to the run here",
         at=killed,
     )
     say(

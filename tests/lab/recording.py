@@ -56,7 +56,7 @@ def picture(title: str, lines: list[Line]) -> str:
         )
     body = "\n".join(rows)
     return f"""\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" xml:space="preserve">
 <title>{escape(title)}</title>
 <style>
 text {{ font: 12px monospace; white-space: pre; animation: come 0.01s both; }}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 import move_demo
@@ -57,3 +58,18 @@ def test_what_a_task_says_is_found_in_the_output_of_a_run() -> None:
         "a step that is longer than a line",
     ]
     assert move_demo.message(SAID, "Say where everything is") == []
+    as_json = 'TASK [r : Say where] ***\nok: [h] => {\n    "msg": [\n        "a: 1",\n        "b"\n    ]\n}\n\nPLAY'
+    assert move_demo.message(as_json, "Say where") == ["a: 1", "b"]
+
+
+def test_the_recording_of_the_readme_is_one_of_a_move_that_was_killed() -> None:
+    """Make demo-move RECORD=docs/move.svg makes it again."""
+    root = ET.parse(move_demo.ROOT / "docs" / "move.svg").getroot()
+    texts = [each.text or "" for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    said = "\n".join(texts)
+    assert said.count("$ ansible-playbook site.yml -e layout=flat") == 2
+    killed = next(number for number, text in enumerate(texts) if "SIGKILL" in text)
+    assert [text for text in texts[:killed] if re.search(r"\bcommit +done\b", text)]
+    assert [text for text in texts[killed:] if re.search(r"\bforget +done\b", text)]
+    found = re.search(r"(\d+) rows acknowledged, (\d+) of them found", said)
+    assert found and found[1] == found[2] and int(found[1]) > 50
