@@ -191,6 +191,9 @@ def _of_plan(host: Host, plan: Mapping[str, Any], layout: Optional[Layout]) -> I
                 f"record {disk['device']} at {disk['mount_point']}, which this host's record lacks"
             )
             yield DISK.found(WARNING, role=disk["role"], what=what)
+        if disk["grows"]:
+            what = f"grow the filesystem at {disk['mount_point']} to the {say_size(disk['size'])} of {disk['device']}"
+            yield DISK.found(WARNING, role=disk["role"], what=what)
         lacking = _not_at_boot(host, disk)
         if lacking:
             yield NOT_AT_BOOT.found(role=disk["role"], found=lacking, path=disk["mount_point"])

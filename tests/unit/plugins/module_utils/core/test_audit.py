@@ -30,6 +30,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.parts import 
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 
 from .hosts import (
+    STATE,
     certificates,
     container,
     device,
@@ -39,6 +40,7 @@ from .hosts import (
     holds,
     host,
     nested_host,
+    place,
     volume,
 )
 from .moving import intent
@@ -235,6 +237,21 @@ TABLE: list[Any] = [
         healthy(upkeep=upkeep(foreign={"/data-state": {"system.duckdb.wal": 0}})), {},
         ("AH224", ERROR, "'/data-state/system.duckdb.wal' belongs to uid 0, and the product, which is uid 999, can't "
          "write to it; find out who made it, then 'chown 999:999 /data-state/system.duckdb.wal'"), id="wal-of-root",
+    ),
+    pytest.param(
+        healthy(room={"/data": 8 << 30}), {"grow": "true"},
+        ("AH214", WARNING, "the data disk is not as it must be: a run would grow the filesystem at /data to the 16 GiB "
+         "of /dev/sdX; see with 'site.yml --check' that this is right, then run site.yml"), id="grown",
+    ),
+    pytest.param(
+        healthy(state={
+            "/data/state": place("link", target="/data-state"),
+            "/data-state": place(mounted=True, names=STATE, database=True, marker={"format": 1, "role": "active"}),
+        }, generation={"format": 1, "generation": 2, "at": "2026-03-01 10:00:00"}), {},
+        ("AH186", ERROR, "the state in /data-state is older than this host has had it (count 0 on the state disk, 2 on "
+         "the host since 2026-03-01 10:00:00), as after a restore from a snapshot, so nothing is started on it; attach "
+         "the newer disk, or, to go on with this one: 'agnes-host rebind --state u-state --because restore'"),
+        id="older-snapshot",
     ),
     pytest.param(
         healthy(fstab=[line("/data", "8:16")]), {},
