@@ -23,7 +23,10 @@ from ..system.host.commands import Failed
 from .explain import by_subject, explain
 from .runner import run_requested
 
-USAGE = "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env | guard [--wait SECONDS | --stopped] | rebind [--state UUID] [--data UUID] [--because WORD]"
+USAGE = (
+    "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env | "
+    "guard [--wait SECONDS | --stopped] | rebind [--state UUID] [--data UUID] [--because WORD]"
+)
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -165,3 +165,24 @@ def test_an_observation_loads_no_step_of_a_move() -> None:
     assert {name for name in loaded if name.startswith(("move.", "host_tools."))} == {
         "move.publish", "host_tools.install",
     }  # fmt: skip
+
+
+WIDEST = 160
+"""Columns that ansible-test lets a line have; tests/sanity/ignore-*.txt names what may be wider."""
+
+
+def test_no_line_is_wider_than_ansible_test_allows() -> None:
+    wider = {
+        line.split()[0]
+        for name in below("tests/sanity")
+        for line in read(name).splitlines()
+        if " pep8:E501" in line
+    }
+    found = [
+        f"{name}:{number}"
+        for name in files()
+        if name.endswith(".py") and name not in wider
+        for number, line in enumerate(read(name).splitlines(), 1)
+        if len(line) > WIDEST
+    ]
+    assert not found

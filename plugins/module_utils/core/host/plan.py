@@ -250,7 +250,8 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     request: ``layout``, ``wanted``, ``override`` (see choose_layout), ``fstype``,
     ``min_gib``, ``adopt``, ``format``, ``state_on``, ``grow`` (see disks.Request), ``left_behind`` (see
     check_elsewhere), ``selinux_type``,
-    ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` and ``keep_env`` (see core/host/host_tools.py), ``guard`` (see core/host/guard.py); ``host``, its name, and ``authority`` (see
+    ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` and ``keep_env`` (see core/host/host_tools.py),
+    ``guard`` (see core/host/guard.py); ``host``, its name, and ``authority`` (see
     authority.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);
     ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None

@@ -252,7 +252,8 @@ PLANNED = [
         {"layout": "flat"},
         "AH035: this host's data disk (UUID u-1, 16 GiB) is not on this host, so nothing is "
         "formatted or mounted in its place at /data; attach it again; if another disk has its content now, "
-        "'agnes-host rebind --data UUID --because replaced' takes that one; if it is lost for good, move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab",
+        "'agnes-host rebind --data UUID --because replaced' takes that one; if it is lost for good, "
+        "move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab",
     ),
     Planned(
         errors.WrongRole,

@@ -145,7 +145,8 @@ def test_a_copy_that_is_mounted_beside_its_original_is_refused() -> None:
     plan = make_plan(with_state_disk("serial:S1", ORIGINAL, serial="S2"), {})
     assert plan["refusal"] == (
         "AH027: '/data/state' has filesystem u-state on /dev/sdc (serial:S2) mounted, this host's record "
-        "says the same on serial:S1, which is /dev/sdd; mount the right disk, or find out why it changed; if it was meant, 'agnes-host rebind --state UUID --because replaced' takes the one that is mounted"
+        "says the same on serial:S1, which is /dev/sdd; mount the right disk, or find out why it changed; "
+        "if it was meant, 'agnes-host rebind --state UUID --because replaced' takes the one that is mounted"
     )
 
 

@@ -217,7 +217,8 @@ TEST_REFUSALS: list[Any] = [
     pytest.param(
         flat_host(record=recorded("state", uuid="u-old", phase="formatted")), "flat",
         "AH027: '/data-state' has filesystem u-state mounted, this host's record says u-old; mount "
-        "the right disk, or find out why it changed; if it was meant, 'agnes-host rebind --state UUID --because replaced' takes the one that is mounted", id="another-disk-mounted",
+        "the right disk, or find out why it changed; if it was meant, "
+        "'agnes-host rebind --state UUID --because replaced' takes the one that is mounted", id="another-disk-mounted",
     ),
     pytest.param(
         flat_host(mounts=[*flat_host()["mounts"], mount("/data/state", "8:64")]), "flat",
@@ -285,7 +286,8 @@ TEST_MISSING: list[Any] = [
         host(record=GONE, state=UNMOUNTED),
         "AH035: this host's state disk (UUID u-gone, 8 GiB) is not on this host, so nothing is "
         "formatted or mounted in its place at /data-state; attach it again; if another disk has its content now, "
-        "'agnes-host rebind --state UUID --because replaced' takes that one; if it is lost for good, move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab", id="a-blank-one-has-its-name",
+        "'agnes-host rebind --state UUID --because replaced' takes that one; if it is lost for good, "
+        "move /var/lib/agnes-host/record.json aside and take its line out of /etc/fstab", id="a-blank-one-has-its-name",
     ),
     pytest.param(
         host(
