@@ -201,7 +201,8 @@ def _outcome(planned: Mapping[str, Any], reached: bool, turn: Mapping[str, Any])
 def _message(outcome: str, planned: Mapping[str, Any], turn: Mapping[str, Any], halt: str) -> str:
     """Why a host is not as it shall be; empty if it is."""
     if outcome == LOST:
-        return "it could not be reached" + (", after its turn had begun" if turn else "")
+        when = "ended" if turn.get("ended") else "begun"
+        return "it could not be reached" + (f", after its turn had {when}" if turn else "")
     said = {REFUSED: planned["refusal"], FAILED: turn.get("failed"), UNTOUCHED: halt}
     return str(said.get(outcome) or "")
 

@@ -142,6 +142,7 @@ def after(halt: str = "AH207: stop") -> dict[str, Any]:
         "a4": planned("wave"),
         "u1": planned("undecided"),
         "x1": planned("refused", refusal="not planned"),
+        "x2": planned("wave"),
     }
     turn = {"began": "10:00", "ended": "10:01", "failed": ""}
     said: dict[str, Any] = {name: {"turn": {}, "downtime": None} for name in hosts}
@@ -149,9 +150,10 @@ def after(halt: str = "AH207: stop") -> dict[str, Any]:
     said["a1"]["turn"] = turn
     said["a2"]["turn"] = {**turn, "failed": "Move: AH100: no room"}
     said["a3"]["turn"] = {"began": "10:00"}
+    said["x2"]["turn"] = turn
     listed = waves(hosts, settings({"rollout_waves": "3", "rollout_soak": 5}))
     times = {"canary of acme": ["10:00", "10:01"], "wave 1 of 2": ["10:02"]}
-    reached = [name for name in hosts if name not in ("a3", "x1")]
+    reached = [name for name in hosts if name not in ("a3", "x1", "x2")]
     return result(hosts, listed, said, reached, times, SETTINGS["rollout_max_failures"], halt, "10:05", True)  # fmt: skip
 
 
@@ -166,14 +168,15 @@ def test_what_is_known_of_each_host() -> None:
         ("a4", "untouched", "AH207", "AH207: stop"),
         ("u1", "nothing", "", ""),
         ("x1", "lost", "", "it could not be reached"),
+        ("x2", "lost", "", "it could not be reached, after its turn had ended"),
     ]  # fmt: skip
     assert [host["wave"] for host in found["hosts"]] == [
-        "canary of acme", "wave 1 of 2", "wave 1 of 2", "wave 1 of 2", "", "wave 2 of 2", "", "",
+        "canary of acme", "wave 1 of 2", "wave 1 of 2", "wave 1 of 2", "", "wave 2 of 2", "", "", "wave 2 of 2",
     ]  # fmt: skip
     assert found["hosts"][0]["downtime"] == 2.5 and found["hosts"][2]["bytes"] == 5
-    assert found["failures"] == 3
+    assert found["failures"] == 4
     assert found["counts"] == {
-        "done": 1, "nothing": 2, "failed": 1, "lost": 2, "refused": 1, "untouched": 1,
+        "done": 1, "nothing": 2, "failed": 1, "lost": 3, "refused": 1, "untouched": 1,
     }  # fmt: skip
     assert set(found["counts"]) == set(OUTCOMES)
 
@@ -192,16 +195,17 @@ def test_the_summary() -> None:
         "done      1: a0",
         "nothing   2: a1, u1",
         "failed    1: a2",
-        "lost      2: a3, x1",
+        "lost      3: a3, x1, x2",
         "refused   1: r1",
         "untouched 1: a4",
         "a2: failed: Move: AH100: no room",
         "a3: lost: it could not be reached, after its turn had begun",
         "r1: refused: AH022: no",
         "x1: lost: it could not be reached",
+        "x2: lost: it could not be reached, after its turn had ended",
         "stopped: AH207: stop",
     ]
-    assert after("")["summary"][-1].startswith("x1")
+    assert after("")["summary"][-1].startswith("x2")
 
 
 def test_a_sentence_names_some_hosts() -> None:
