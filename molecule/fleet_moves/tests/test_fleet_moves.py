@@ -27,6 +27,7 @@ HOSTS = (WAVE, CANARY, ALONE)
 FAILPOINT = "/run/agnes-host/failpoint"
 LEASE = "/run/agnes-host/rollout.json"
 SECONDS = 600
+BACK = ("-e", "lab_acme=nested")
 DOWNTIME = r"downtime: that of 'docker compose down' and 'up' \(.*?\), and less than a second more"
 
 
@@ -124,6 +125,28 @@ def test_a_rollout_moves_canary_and_wave_and_leaves_out_a_host_with_two_copies(
         check_moved(found, name, "nested", "flat")
 
 
+def test_a_host_of_a_newer_version_is_listed_and_left_alone_and_its_canary_is_watched(
+    tmp_path: Path,
+) -> None:
+    record = "/var/lib/agnes-host/record.json"
+    host_of(WAVE).check_output(f"cp -a {record} /srv/ && echo '{{\"format\": 99}}' > {record}")
+    before = state_of(WAVE)
+    found = rollout(tmp_path, "-e", "rollout_soak=1", "--limit", f"{CANARY}:{WAVE}")
+    assert found["code"] == 2
+    assert line_of(WAVE, found["output"]).startswith(
+        f"refused refuse - AH008: '{record}' has format 99"
+    )
+    assert f'"refused 1: {WAVE}"' in found["output"]
+    assert found["turns"] == [CANARY]
+    watched = [
+        r["host"] for r in found["all"] if r["task"] == "Soak | See that no container has restarted"
+    ]
+    assert watched == [CANARY]
+    assert state_of(WAVE) == before
+    assert not host_of(WAVE).file(LEASE).exists
+    host_of(WAVE).check_output(f"mv /srv/record.json {record}")
+
+
 def hang(name: str, point: str) -> None:
     """Let the next move of a host come to a point, and stand there."""
     host_of(name).check_output(f"mkdir -p /run/agnes-host && echo {point}:hang > {FAILPOINT}")
@@ -131,9 +154,6 @@ def hang(name: str, point: str) -> None:
 
 def wait_until_it_hangs(name: str) -> None:
     strikes.wait_for(name, f"test -e {FAILPOINT}.fired", SECONDS)
-
-
-BACK = ("-e", "lab_acme=nested")
 
 
 def test_a_rollout_that_is_cut_short_is_completed_by_the_next_ones(tmp_path: Path) -> None:
