@@ -68,7 +68,8 @@ PROVE: list[dict[str, Any]] = [
     },
 ]
 DOCKER = """#!/bin/sh
-case $1 in ps) echo c1;; inspect) echo "c1 $(cat "$0.restarts")"; echo "${RESTARTS:-0}" >"$0.restarts";; esac
+# Not written where nothing changes: another host's look may be at the same time.
+case $1 in ps) echo c1;; inspect) echo "c1 $(cat "$0.restarts")"; [ -z "$RESTARTS" ] || echo "$RESTARTS" >"$0.restarts";; esac
 """
 FLOCK = """#!/bin/sh
 # Tells which lease is on the host: the one that is to be taken, or another.
