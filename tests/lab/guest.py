@@ -147,7 +147,7 @@ class Guest:
                 for execute, arguments in (("qmp_capabilities", {}), ("device_add", disk.device())):
                     talk.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
                     talk.flush()
-                answers = [json.loads(talk.readline()) for _ in range(3)]
+                answers = [json.loads(talk.readline()) for _each in range(3)]
         assert all("error" not in answer for answer in answers), answers
 
     def exchanged(self, first: str, second: str) -> list[Disk]:

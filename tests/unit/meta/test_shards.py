@@ -23,9 +23,12 @@ import yaml
 from ansible_collections.agnes.host.plugins.filter.report import rollout_join
 from ansible_collections.agnes.host.plugins.module_utils.core.host import waves
 
+from . import test_waves
 from .repo import ROOT, files, read
 from .test_waves import DOCKER, FLOCK
-from .test_waves import collections as collections  # a fixture
+
+collections = test_waves.collections
+"""A fixture, which pytest looks for by its name here."""
 
 needs_runner = pytest.mark.skipif(
     not shutil.which("ansible-runner"), reason="no ansible-runner here: 'make setup' installs it"

@@ -341,7 +341,7 @@ class _Line:
             return 100.0
         return round(100 * min(max(found - self.first, 0.0), self.seconds) / self.seconds, 2)
 
-    def bar(self, began: str, ended: str) -> Optional[dict[str, float]]:
+    def stretch(self, began: str, ended: str) -> Optional[dict[str, float]]:
         """Left edge and width of what began and ended then; None for what has not begun."""
         if not began:
             return None
@@ -410,7 +410,7 @@ def view(found: Mapping[str, Any], manual: str) -> dict[str, Any]:
         "waves": [
             {
                 **wave,
-                "bar": line.bar(wave["began"], wave["ended"]),
+                "bar": line.stretch(wave["began"], wave["ended"]),
                 "seconds": line.seconds_between(wave["began"], wave["ended"]),
                 "counts": _counts([each for each in hosts if each["host"] in wave["hosts"]]),
             }
@@ -419,7 +419,7 @@ def view(found: Mapping[str, Any], manual: str) -> dict[str, Any]:
         "hosts": [
             {
                 **each,
-                "bar": line.bar(each["began"], each["ended"]),
+                "bar": line.stretch(each["began"], each["ended"]),
                 "seconds": line.seconds_between(each["began"], each["ended"]),
                 "downtime_part": round(100 * (each["downtime_seconds"] or 0.0) / most, 2),
             }

@@ -226,8 +226,8 @@ def test_what_has_not_ended_goes_on_to_the_end_of_the_line() -> None:
 
 def test_a_run_that_took_no_time_has_bars_all_the_same() -> None:
     result = {**results.few(), "at": results.few()["began"]}
-    for bar in [wave["bar"] for wave in view(report(result), "")["waves"]]:
-        assert 0 <= bar["left"] <= 100 and 0 <= bar["width"] <= 100
+    for drawn in [wave["bar"] for wave in view(report(result), "")["waves"]]:
+        assert 0 <= drawn["left"] <= 100 and 0 <= drawn["width"] <= 100
 
 
 @pytest.mark.parametrize(

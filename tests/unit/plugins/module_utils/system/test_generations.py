@@ -56,7 +56,7 @@ def test_both_count_up_together_and_the_rest_of_the_marker_stays(host: Host) -> 
 
 
 def test_what_was_accepted_is_counted_above_what_was_there_before(host: Host) -> None:
-    for _ in range(5):
+    for _each in range(5):
         host.count()
     host.mark({**MARKER, "generation": 2})
     generations.accept(2)
