@@ -85,10 +85,14 @@ def _source(name: str) -> Optional[tuple[str, str]]:
     inside = name[len(PREFIX) + 1 :].replace(".", "/")
     for path in (f"{inside}.py", f"{inside}/__init__.py"):
         try:
-            return path, str(loader.get_data(os.path.join(_TOP, path)), "utf-8")
+            data = loader.get_data(os.path.join(_TOP, path))
         except OSError as error:
             if error.errno not in _ABSENT:
                 raise
+            continue
+        # Ansible's own loader of collections gives nothing for a file that is absent.
+        if data is not None:
+            return path, str(data, "utf-8")
     return None
 
 

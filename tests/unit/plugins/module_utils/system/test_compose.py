@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from core.moving import intent
 
 from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import cut
 from ansible_collections.agnes.host.plugins.module_utils.core.compose.project import digest
@@ -30,6 +29,7 @@ from ansible_collections.agnes.host.plugins.module_utils.move import steps
 from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
 from ansible_collections.agnes.host.plugins.module_utils.system.compose import upgrade
 from ansible_collections.agnes.host.plugins.module_utils.system.compose.compose import Compose
+from ansible_collections.agnes.host.tests.unit.plugins.module_utils.core.moving import intent
 
 APP = {"volumes": [{"type": "bind", "source": "/data", "target": "/data"}], "profiles": ["full"]}
 CONFIG: dict[str, Any] = {"name": "agnes", "services": {"app": APP, "bot": {"volumes": []}}}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.moving import intent
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Unreadable
 from ansible_collections.agnes.host.plugins.module_utils.core.host.host_errors import (
@@ -23,6 +22,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.layout import (
     trees,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger, moving
+from ansible_collections.agnes.host.tests.unit.plugins.module_utils.core.moving import intent
 
 MARKER = ".agnes-state.json"
 

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from core.moving import intent
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.move import project, steps
 from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
+from ansible_collections.agnes.host.tests.unit.plugins.module_utils.core.moving import intent
 
 
 def container(status: str, code: int) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
-from core.moving import intent
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_errors import MoveUnderWay
 from ansible_collections.agnes.host.plugins.module_utils.move import runner
 from ansible_collections.agnes.host.plugins.module_utils.system.move import ledger
 from ansible_collections.agnes.host.plugins.modules import move
+from ansible_collections.agnes.host.tests.unit.plugins.module_utils.core.moving import intent
 
 DONE = {"layout": "flat", "move": "m", "down_seconds": 0.0, "steps": []}
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from core.moving import intent
 
 from ansible_collections.agnes.host.plugins.module_utils.core.move.intent import Before, MoveIntent
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds import KINDS
 from ansible_collections.agnes.host.plugins.module_utils.move import undo
 from ansible_collections.agnes.host.plugins.module_utils.move.context import MoveContext
 from ansible_collections.agnes.host.plugins.module_utils.move.steps import ACTS
+from ansible_collections.agnes.host.tests.unit.plugins.module_utils.core.moving import intent
 
 FIELDS = set(vars(Before()))
 

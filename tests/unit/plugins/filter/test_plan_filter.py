@@ -7,8 +7,7 @@ from typing import Any
 
 from ansible_collections.agnes.host.plugins.filter.host import plan
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
-
-from .hosts import nested_host
+from ansible_collections.agnes.host.tests.unit.plugins.module_utils.core.hosts import nested_host
 
 
 class Handed(dict[str, Any]):
