@@ -249,9 +249,12 @@ REBOOTS = [
     for source in BEGINNINGS
     for point in points(source)
     if FULL
-    or (source == "nested" and point.split(".")[0] in ("stop", COMMIT, "line", "place", "start"))
-    or (source == "flat" and point in ("stop.after", "commit.before", "commit.after"))
-    or (source == "promote" and point in ("stop.after", "aside.after", "seal.after"))
+    or (
+        source == "nested"
+        and point in ("stop.after", "commit.before", "commit.after", "line.after")
+    )
+    or (source == "flat" and point in ("commit.before", "commit.after"))
+    or (source == "promote" and point in ("aside.after", "seal.after"))
     or (
         source == "copy"
         and point in ("precopy.after", "seal.after", "expose.after", "commit.after")
