@@ -138,7 +138,7 @@ def shown(source: str, point: str) -> bool:
 
 
 EIO_SHOWN = {"copy": (COMMIT, "seal"), "copy_back": (COMMIT,), "promote": ("reveal", "whole")}
-OTHERS_SHOWN = ("mount", COMMIT, "place")
+OTHERS_SHOWN = (COMMIT, "place")
 
 ONCE = [
     pytest.param(source, point, mode, id=f"{source}-{point}-{mode}")

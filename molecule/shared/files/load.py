@@ -15,7 +15,7 @@ import ssl
 import sys
 import time
 
-PAUSE = 0.02
+PAUSE = 0.1
 # Made once, and without the world's authorities: a client must not take the processor from the host.
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
