@@ -12,7 +12,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -141,14 +142,30 @@ class Guest:
     def attach(self, serial: str) -> None:
         """Attach a disk while the guest runs."""
         disk = next(disk for disk in self.disks if disk.serial == serial)
+        self._tell("device_add", disk.device())
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Its disks are as after a sync and a power cut, till it goes on."""
+        self.output("sync")
+        self._tell("stop")
+        yield
+        self._tell("cont")
+
+    def _tell(self, execute: str, arguments: dict[str, Any] | None = None) -> None:
+        """A command to QEMU."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.folder / "qmp"))
             with connection.makefile("rw") as talk:
-                for execute, arguments in (("qmp_capabilities", {}), ("device_add", disk.device())):
-                    talk.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
+                said = [talk.readline()]
+                for each in ({"execute": "qmp_capabilities"},
+                             {"execute": execute, "arguments": arguments or {}}):  # fmt: skip
+                    talk.write(json.dumps(each) + "\n")
                     talk.flush()
-                answers = [json.loads(talk.readline()) for _each in range(3)]
-        assert all("error" not in answer for answer in answers), answers
+                    said.append(talk.readline())
+                    while "event" in json.loads(said[-1]):
+                        said.append(talk.readline())
+        assert not any("error" in json.loads(line) for line in said), said
 
     def exchanged(self, first: str, second: str) -> list[Disk]:
         """Its disks, two of them in each other's slot."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from engine import cache
@@ -20,6 +22,15 @@ Hosts = Callable[[str], Guest]
 
 CHAIN = "docker-compose.yml:docker-compose.prod.yml:docker-compose.slow.yml:docker-compose.tls.yml"
 SLOW = ROOT / "tests" / "vm" / "docker-compose.slow.yml"
+LOOK = r"""
+set -eu
+qemu-img convert -U -O raw "$1" "$2/look.raw"
+mount -o loop "$2/look.raw" /mnt
+shift 2
+cd /mnt
+ls -A
+find "$@" -printf '%p %y %m %U %s %T@ %C@\n' -type f -exec sha256sum {} + 2>&1 || true
+"""
 
 
 def variables(guest: Guest, layout: str) -> dict[str, dict[str, Any]]:
@@ -68,3 +79,17 @@ def carried(guest: Guest, serial: str) -> str:
     return guest.run(
         f"findmnt --noheadings --output TARGET --source $(readlink -f {by_id(serial)})"
     ).stdout
+
+
+def look(image: Path, *places: str) -> list[str]:
+    """All that is at places of a disk whose guest is off or stands still: mode, owner, times, hash; and the names at its top."""
+    with tempfile.TemporaryDirectory(dir=image.parent) as folder:
+        argv = ["unshare", "--mount", "sh", "-c", LOOK, "look", str(image), folder, *places]
+        done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    return sorted(done.stdout.splitlines())
+
+
+def parents(guest: Guest) -> list[str]:
+    """What is on the filesystems that the state disk's mount point may be on."""
+    root, data = (disk.image for disk in guest.disks[:2])
+    return [*look(root, "data", "data-state", "opt/agnes", "var/lib/agnes-host"), *look(data, ".")]

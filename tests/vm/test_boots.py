@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 from guest import DATA, STATE, Guest
 from images import say
-from on_guest import Hosts, add_row, carried, rows
+from on_guest import Hosts, add_row, carried, parents, rows
 
 ELSEWHERE = {"flat": "/data-state", "nested": "/data/state"}
+MESSAGE = "/run/motd.d/agnes-host"
 
 
 def in_place(guest: Guest, layout: str) -> None:
@@ -29,3 +32,42 @@ def test_boot_flat(hosts: Hosts) -> None:
     ]  # fmt: skip
     assert "Docker may start" in guest.output("journalctl --boot --unit agnes-host-guard")
     assert guest.run("systemctl --failed --plain --no-legend").stdout == ""
+
+
+def login(guest: Guest) -> str:
+    """What somebody sees who logs in."""
+    argv = [*guest.ssh()[:-1], "-tt", guest.ssh()[-1]]
+    done = subprocess.run(argv, input="exit\n", capture_output=True, text=True, timeout=120)
+    return " ".join(done.stdout.split())
+
+
+def test_boot_without_state_disk(hosts: Hosts) -> None:
+    guest = hosts("flat")
+    before = parents(guest)
+    assert any(line.startswith("data-state d ") for line in before)
+    say(f"boot_without_state_disk: ssh after {guest.start(guest.without(STATE)):.0f} s")
+    # The host is reached while Docker's start still waits for the disk.
+    assert guest.run("systemctl is-active docker").stdout.strip() == "inactive"
+    assert guest.booted() == "degraded"
+    units = guest.run(
+        "systemctl is-active docker docker.socket ssh; systemctl is-failed agnes-host-guard"
+    )
+    assert units.stdout.split() == ["inactive", "inactive", "active", "failed"]
+    for where in (
+        guest.output(f"cat {MESSAGE}"),
+        guest.output("journalctl --boot --unit agnes-host-guard"),
+        guest.run("systemctl status --no-pager --full agnes-host-guard").stdout,
+        login(guest),
+    ):
+        assert "AH181: this host's state disk (UUID " in where
+        assert "'systemctl start docker'" in where
+    assert "Operation not permitted" in guest.run("mkdir /data-state/certs").stderr
+    with guest.standing_still():
+        assert parents(guest) == before
+
+    # The disk comes back while the host runs, and one command brings all up.
+    guest.attach(STATE)
+    guest.output("systemctl start docker")
+    in_place(guest, "flat")
+    assert rows(guest)
+    assert guest.run(f"test -e {MESSAGE}").returncode == 1
