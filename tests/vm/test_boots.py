@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from dataclasses import replace
+from typing import Any
 
-from guest import DATA, STATE, Guest
+import records
+from guest import DATA, STATE, Disk, Guest
 from images import say
-from on_guest import Hosts, add_row, carried, parents, rows
+from on_guest import NAME, Hosts, add_row, carried, parents, rows, variables
+from play import play
 
 ELSEWHERE = {"flat": "/data-state", "nested": "/data/state"}
 MESSAGE = "/run/motd.d/agnes-host"
@@ -71,3 +76,55 @@ def test_boot_without_state_disk(hosts: Hosts) -> None:
     in_place(guest, "flat")
     assert rows(guest)
     assert guest.run(f"test -e {MESSAGE}").returncode == 1
+
+
+def wanted(guest: Guest, **more: Any) -> dict[str, dict[str, Any]]:
+    """An inventory of a flat host, with some variables of its own."""
+    return {NAME: {**variables(guest, "flat")[NAME], **more}}
+
+
+def refused(guest: Guest, name: str, **more: Any) -> str:
+    """The one sentence with which a check run ends."""
+    done = play(name, wanted(guest, **more), "--check")
+    said = [r["msg"] for r in records.read(name, "site") if r["status"] == "failed"]
+    assert done.returncode != 0
+    assert len(said) == 1, said
+    return str(said[0])
+
+
+def with_clone(guest: Guest, serial: str) -> list[Disk]:
+    """Its disks, and a copy of one beside it, as a snapshot's restore leaves it."""
+    source = next(disk for disk in guest.disks if disk.serial == serial)
+    copy = guest.folder / "clone.qcow2"
+    shutil.copy(source.image, copy)
+    return [*guest.disks, replace(source, image=copy, serial="CLONE0001", slot=len(guest.disks))]
+
+
+def test_clone_attached(hosts: Hosts) -> None:
+    guest = hosts("flat")
+    guest.start(guest.disks)
+    guest.booted()
+    known = rows(guest)
+    guest.off()
+
+    alone = guest.disks
+    guest.start(with_clone(guest, STATE))
+    guest.booted()
+    # Which one a boot mounts is chance: the stack runs on the right one, or not at all.
+    right = carried(guest, STATE).split() == ["/data-state"]
+    say(f"clone_attached: the boot has mounted {'the state disk' if right else 'its copy'}")
+    active = guest.run("systemctl is-active docker").stdout.strip()
+    assert active == ("active" if right else "inactive")
+    if right:
+        assert known <= rows(guest)
+    else:
+        assert "AH183" in login(guest)
+        said = refused(guest, "vm-clone")
+        assert said.startswith("AH027: "), said
+        assert "serial:CLONE0001" in said and "serial:STATE0001" in said
+    guest.off()
+
+    guest.start(alone)
+    guest.booted()
+    in_place(guest, "flat")
+    assert known <= rows(guest)
