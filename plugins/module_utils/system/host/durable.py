@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Optional
+from typing import IO, Any, Optional
 
 
 def fsync_directory(path: str) -> None:
@@ -155,6 +156,16 @@ def read_text(path: str, limit: int = 4 * 1024 * 1024) -> Optional[str]:
             return file.read(limit).decode("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def read_object(path: str, absent: dict[str, Any]) -> dict[str, Any]:
+    """The one JSON object of a file, or ``absent`` where nothing is; why it can't be read is in ``error``."""
+    try:
+        text = read_text(path)
+        found = absent if text is None else json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        return {"error": str(error)}
+    return found if isinstance(found, dict) else {"error": "it is no object"}
 
 
 def make_directory(path: str, mode: int = 0o755) -> None:

@@ -14,12 +14,7 @@ from . import durable
 
 def read() -> dict[str, Any]:
     """The record as it is, or an empty one; one that can't be read says why in ``error``."""
-    try:
-        text = durable.read_text(PATH)
-        record = {"format": RECORD_FORMAT, "disks": {}} if text is None else json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        return {"error": str(error)}
-    return record if isinstance(record, dict) else {"error": "it is no object"}
+    return durable.read_object(PATH, {"format": RECORD_FORMAT, "disks": {}})
 
 
 def load() -> dict[str, Any]:

@@ -17,12 +17,7 @@ from . import markers, trees
 
 def read() -> dict[str, Any]:
     """What the host keeps, empty where it has not counted yet; why it can't be read is in ``error``."""
-    try:
-        text = durable.read_text(PATH)
-        found = {} if text is None else json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        return {"error": str(error)}
-    return found if isinstance(found, dict) else {"error": "it is no object"}
+    return durable.read_object(PATH, {})
 
 
 def load() -> dict[str, Any]:
