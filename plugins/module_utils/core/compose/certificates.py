@@ -53,14 +53,14 @@ NONE_PLACED: Placed = {"found": "absent", "same": False, "until": "", "expired":
 
 
 def _blocks(pem: str) -> list[tuple[str, bytes]]:
-    found = []
+    blocks = []
     for match in _BLOCK.finditer(pem):
         try:
             content = base64.b64decode("".join(match["body"].split()), validate=True)
         except ValueError:
             content = b""
-        found.append((match["label"], content))
-    return found
+        blocks.append((match["label"], content))
+    return blocks
 
 
 def fingerprint(pem: str) -> str:
@@ -107,11 +107,11 @@ def source_of(caddyfile: str, caddy_tls: str) -> str:
 
 def sites_of(domain: str) -> list[str]:
     """The names of the sites in DOMAIN, without scheme, port and path."""
-    found = []
+    names = []
     for site in re.split(r"[\s,]+", domain.strip()):
         name = site.partition("://")[2] if "://" in site else site
-        found.append(re.split(r"[:/]", name)[0])
-    return [name for name in found if name]
+        names.append(re.split(r"[:/]", name)[0])
+    return [name for name in names if name]
 
 
 def site_of(domain: str) -> str:
@@ -120,7 +120,7 @@ def site_of(domain: str) -> str:
 
 
 def check_certificate(
-    found: Certificates, placed: Placed, profiles: list[str], caddy_tls: str, path: str
+    given: Certificates, placed: Placed, profiles: list[str], caddy_tls: str, path: str
 ) -> list[str]:
     """Notes about the certificate that Caddy is to serve.
 
@@ -128,17 +128,17 @@ def check_certificate(
     it will be; path: STATE_DIR/certs. Raises CertificateUnusable and NoCertificate.
     """
     notes = []
-    if found["given"] and found["trouble"] and not (placed["same"] and placed["expired"]):
-        raise CertificateUnusable(found=found["trouble"])
-    if placed["expired"] and (placed["same"] or not found["given"]):
+    if given["given"] and given["trouble"] and not (placed["same"] and placed["expired"]):
+        raise CertificateUnusable(found=given["trouble"])
+    if placed["expired"] and (placed["same"] or not given["given"]):
         notes.append(f"the certificate in {path} has expired ({placed['until']})")
-    if found["given"] and found["rotated"]:
+    if given["given"] and given["rotated"]:
         notes.append(
             "the inventory and the rotation on the host (TLS_FULLCHAIN_URL) both place the certificate: "
             "take one of them out"
         )
-    needs = TLS_PROFILE in profiles and not found["given"]
-    if not needs or found["caddyfile"] in ("other", "unknown") or caddy_tls or found["rotated"]:
+    needs = TLS_PROFILE in profiles and not given["given"]
+    if not needs or given["caddyfile"] in ("other", "unknown") or caddy_tls or given["rotated"]:
         return notes
     if placed["found"] == "absent":
         raise NoCertificate(path=path)

@@ -93,11 +93,11 @@ def _scale_of(service: Mapping[str, Any]) -> int:
 
 def _cut_options(options: Mapping[str, Any]) -> dict[str, str]:
     """Options of a volume's driver: type, device, and of ``o`` the words that have no value."""
-    found = {key: str(options[key]) for key in ("type", "device") if key in options}
+    kept = {key: str(options[key]) for key in ("type", "device") if key in options}
     if "o" in options:
         words = str(options["o"]).split(",")
-        found["o"] = ",".join(word for word in words if "=" not in word)
-    return found
+        kept["o"] = ",".join(word for word in words if "=" not in word)
+    return kept
 
 
 def _bind(source: str, target: str, like: Mapping[str, Any]) -> Mount:
@@ -175,9 +175,9 @@ def wanted_mounts(config: Mapping[str, Any], layout: Layout) -> dict[str, list[M
         name: {**service, "volumes": wanted[name]} for name, service in config["services"].items()
     }
     for name in services:
-        found = over_state(services, name, layout)
-        if found:
-            raise MountOverState(service=name, found=say([found[1]]), path=found[0])
+        over = over_state(services, name, layout)
+        if over:
+            raise MountOverState(service=name, found=say([over[1]]), path=over[0])
     return wanted
 
 
@@ -254,14 +254,14 @@ def prove(
 ) -> None:
     """Raise unless each service of the full chain's cut configuration has its wanted mounts."""
     for name, service in full["services"].items():
-        found = service["volumes"]
-        for mount in found:
+        mounts = service["volumes"]
+        for mount in mounts:
             if mount["type"] == "volume" and mount.get("source") == DATA_VOLUME:
                 raise VolumeLeftOver(service=name, volume=DATA_VOLUME)
-        if not same(found, wanted.get(name, [])):
+        if not same(mounts, wanted.get(name, [])):
             raise OverlayUnproved(
                 chain=":".join(chain),
                 service=name,
-                found=say(found),
+                found=say(mounts),
                 wanted=say(wanted.get(name, [])),
             )

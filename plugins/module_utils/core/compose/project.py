@@ -43,12 +43,12 @@ def to_place(contents: Mapping[str, bytes], chain: Collection[str]) -> set[str]:
     product's scripts may take for switched on when they are there.
     """
     compose = {name for name in contents if _COMPOSE_FILE.fullmatch(name)}
-    named, found = compose & {*chain, *RESOLVED}, set[str]()
+    named, reached = compose & {*chain, *RESOLVED}, set[str]()
     while named:
-        found |= named
+        reached |= named
         text = b"\n".join(re.sub(rb"(?m)(^|\s)#.*$", b"", contents[name]) for name in named)
-        named = {name for name in compose - found if name.encode() in text}
-    return found | (contents.keys() - compose)
+        named = {name for name in compose - reached if name.encode() in text}
+    return reached | (contents.keys() - compose)
 
 
 def left_to_upgrade(names: Collection[str], present: Collection[str]) -> set[str]:

@@ -32,9 +32,9 @@ class Need:
 def mounts_in(services: Mapping[str, Mapping[str, Any]], name: str) -> list[Mount]:
     """All mounts of a service: its own, its tmpfs, and those that it takes from other services."""
     service = services[name]
-    found = [dict(mount) for mount in service.get("volumes") or ()]
-    found += [{"type": "tmpfs", "target": path} for path in service.get("tmpfs") or ()]
-    have = {posixpath.normpath(mount["target"]) for mount in found}
+    mounts = [dict(mount) for mount in service.get("volumes") or ()]
+    mounts += [{"type": "tmpfs", "target": path} for path in service.get("tmpfs") or ()]
+    have = {posixpath.normpath(mount["target"]) for mount in mounts}
     for each in service.get("volumes_from") or ():
         # SERVICE[:ro|rw]; container:NAME is no service of the chain, and only the engine knows it.
         other, _colon, mode = each.partition(":")
@@ -42,8 +42,8 @@ def mounts_in(services: Mapping[str, Mapping[str, Any]], name: str) -> list[Moun
             continue
         for mount in services[other].get("volumes") or ():
             if posixpath.normpath(mount["target"]) not in have:
-                found.append({**mount, "read_only": True} if mode == "ro" else dict(mount))
-    return found
+                mounts.append({**mount, "read_only": True} if mode == "ro" else dict(mount))
+    return mounts
 
 
 def covering(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
@@ -96,12 +96,12 @@ def _state_paths(mounts: Sequence[Mount], paths: Mapping[str, str], layout: Layo
     """
     whole = has_whole_data(mounts, layout)
     exact = any(posixpath.normpath(mount["target"]) == layout.state_dir for mount in mounts)
-    found = [layout.state_dir] if exact or layout.mounts["data"] in whole else []
+    state_paths = [layout.state_dir] if exact or layout.mounts["data"] in whole else []
     if paths:
         named = posixpath.normpath(resolve_state_dir(paths))
         if whole or named in state_dirs() or _on_state(mounts, layout):
-            found.append(named)
-    return list(dict.fromkeys(found))
+            state_paths.append(named)
+    return list(dict.fromkeys(state_paths))
 
 
 def _on_state(mounts: Sequence[Mount], layout: Layout) -> bool:
@@ -127,23 +127,23 @@ def over_state(
 def needs_of(mounts: Sequence[Mount], paths: Mapping[str, str], layout: Layout) -> dict[str, Need]:
     """Path in a container with these mounts -> what must show there, for all that is on a disk."""
     data, state = layout.mounts["data"], layout.state_dir
-    found: dict[str, Need] = {}
+    needed: dict[str, Need] = {}
     for mount in mounts:
         if mount["type"] != "bind":
             continue
         source, target = (posixpath.normpath(mount[key]) for key in ("source", "target"))
         if is_below(source, state):
-            found[target] = Need("state", source)
+            needed[target] = Need("state", source)
         elif is_below(source, data):
-            found[target] = Need("data", source)
+            needed[target] = Need("data", source)
         if source == data and is_below(state, data):
             inside = posixpath.join(target, posixpath.relpath(state, data))
             if covering(mounts, inside) == mount:
-                found[inside] = Need("state", state)
+                needed[inside] = Need("state", state)
     for path in _state_paths(mounts, paths, layout):
         if covering(mounts, path) is not None:
-            found[path] = Need("state", state)
-    return found
+            needed[path] = Need("state", state)
+    return needed
 
 
 def needs(services: Mapping[str, Mapping[str, Any]], name: str, layout: Layout) -> dict[str, Need]:
@@ -155,31 +155,31 @@ def told_of(
     services: Mapping[str, Mapping[str, Any]], source: Layout, target: Layout
 ) -> dict[str, dict[str, Any]]:
     """The services with the environment that ``target`` gives to those that look where ``source`` says."""
-    found = {}
+    told = {}
     for name, service in services.items():
         paths = dict(service.get("paths") or {})
         if paths and posixpath.normpath(resolve_state_dir(paths)) == source.state_dir:
             paths.pop("STATE_DIR", None)
             paths.update({k: v for k, v in target.env().items() if k == "STATE_DIR"})
-        found[name] = {**service, "paths": paths}
-    return found
+        told[name] = {**service, "paths": paths}
+    return told
 
 
 def remarks(services: Mapping[str, Mapping[str, Any]], layout: Layout) -> list[str]:
     """What an operator should know of services that hold data or are told of state, and see none."""
-    found = []
+    said = []
     for name in sorted(services):
         mounts, paths = mounts_in(services, name), services[name].get("paths") or {}
         seen = needs_of(mounts, paths, layout)
         whole = has_whole_data(mounts, layout)
         if whole and not any(need.source == layout.state_dir for need in seen.values()):
-            found.append(
+            said.append(
                 f"service '{name}' has the data disk at {', '.join(whole)}: in layout {layout.name} "
                 "state is not in it"
             )
         elif "STATE_DIR" in paths and covering(mounts, resolve_state_dir(paths)) is None:
-            found.append(
+            said.append(
                 f"service '{name}' is told STATE_DIR={paths['STATE_DIR']} and mounts nothing there: what "
                 "it writes there is lost with its container"
             )
-    return found
+    return said

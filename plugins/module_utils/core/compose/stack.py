@@ -35,11 +35,11 @@ Containers = dict[str, list[dict[str, Any]]]
 
 def by_service(containers: Iterable[dict[str, Any]]) -> Containers:
     """The containers of each service; one-off containers of ``docker compose run`` are none of it."""
-    found: Containers = {}
+    grouped: Containers = {}
     for container in containers:
         if not container["one_off"]:
-            found.setdefault(container["service"], []).append(container)
-    return found
+            grouped.setdefault(container["service"], []).append(container)
+    return grouped
 
 
 def starts_again(service: Mapping[str, Any], exit_code: int) -> bool:
@@ -98,14 +98,14 @@ def unknown_profiles(
 
 
 def left_alone(
-    services: Mapping[str, Any], names: Collection[str], found: Containers, layout: Layout
+    services: Mapping[str, Any], names: Collection[str], present: Containers, layout: Layout
 ) -> dict[str, str]:
     """Service -> what to know, for those that run though no wanted profile has them.
 
     No advice ever takes a container away that holds anything: it may be the live database.
     """
     lines = {}
-    for name, containers in found.items():
+    for name, containers in present.items():
         running = [each for each in containers if each["status"] == "running"]
         if name in names or not running:
             continue
@@ -124,16 +124,16 @@ def left_alone(
 def holdings(container: Container, layout: Layout) -> list[str]:
     """What a container has of data and state, as paths of the host or names of volumes."""
     data, state = layout.mounts["data"], layout.state_dir
-    found = []
+    held = []
     for mount in container["mounts"]:
         source = mount["source"]
         if mount["type"] == "volume":
-            found.append(f"volume {mount['volume']}")
+            held.append(f"volume {mount['volume']}")
         elif mount["type"] == "bind" and any(
             is_below(source, path) or is_below(path, source) for path in (data, state)
         ):
-            found.append(source)
-    return sorted(set(found))
+            held.append(source)
+    return sorted(set(held))
 
 
 def selected(services: Mapping[str, Mapping[str, Any]], profiles: Collection[str]) -> list[str]:
@@ -148,18 +148,18 @@ def selected(services: Mapping[str, Mapping[str, Any]], profiles: Collection[str
 def on_disks(container: Container, layout: Layout) -> list[str]:
     """What a container has of the two disks: paths of the host, and the project's data volume."""
     data = f"volume {PRODUCT_NAME}_{DATA_VOLUME}"
-    found = holdings(container, layout)
-    return [what for what in found if what == data or not what.startswith("volume ")]
+    held = holdings(container, layout)
+    return [what for what in held if what == data or not what.startswith("volume ")]
 
 
 def one_offs(containers: Iterable[dict[str, Any]], layout: Layout) -> dict[str, tuple[bool, str]]:
     """One-off container that holds a disk -> whether it is up, and what it holds."""
-    found = {}
+    held_by = {}
     for each in containers:
         held = on_disks(each, layout) if each["one_off"] else []
         if held:
-            found[str(each["name"])] = (each["status"] in UP, ", ".join(held))
-    return found
+            held_by[str(each["name"])] = (each["status"] in UP, ", ".join(held))
+    return held_by
 
 
 def check_one_offs(containers: Iterable[dict[str, Any]], layout: Layout) -> None:
@@ -182,13 +182,13 @@ def check_strays(
 
     Asked in the plan of a move, and again before it stops the stack.
     """
-    found = [
+    strays = [
         f"'{each['name']}' of service '{each['service']}' ({', '.join(holdings(each, layout)) or 'no data'})"
         for each in containers
         if not each["one_off"] and each["service"] not in services
     ]
-    if found:
-        raise StrayService(found=", ".join(found))
+    if strays:
+        raise StrayService(found=", ".join(strays))
 
 
 def left_behind(containers: Iterable[dict[str, Any]], layout: Layout) -> list[str]:
@@ -201,7 +201,7 @@ def left_behind(containers: Iterable[dict[str, Any]], layout: Layout) -> list[st
     ]
 
 
-def to_run(names: Sequence[str], found: Containers, left_stopped: Collection[str]) -> list[str]:
+def to_run(names: Sequence[str], present: Containers, left_stopped: Collection[str]) -> list[str]:
     """The services of ``names`` that are to run.
 
     left_stopped: services that were not running when a move took their containers away, or that
@@ -211,20 +211,20 @@ def to_run(names: Sequence[str], found: Containers, left_stopped: Collection[str
         name
         for name in names
         if name not in left_stopped
-        or any(each["status"] not in (*_ENDED, "created") for each in found.get(name, ()))
+        or any(each["status"] not in (*_ENDED, "created") for each in present.get(name, ()))
     ]
 
 
 def needed_by(services: Mapping[str, Any], names: Iterable[str]) -> set[str]:
     """The services that those of ``names`` depend on, directly or not."""
-    found: set[str] = set()
+    needed: set[str] = set()
     left = list(names)
     while left:
         for name in services.get(left.pop(), {}).get("depends_on") or ():
-            if name not in found:
-                found.add(name)
+            if name not in needed:
+                needed.add(name)
                 left.append(name)
-    return found
+    return needed
 
 
 def run_since_before(
@@ -237,7 +237,7 @@ def run_since_before(
     of which nothing is known does not see it.
     Asked in the plan, of what was observed; the run looks again when all disks are mounted.
     """
-    found, wanted = set(), {**mounts, **to_mount}
+    since_before, wanted = set(), {**mounts, **to_mount}
     for each in containers:
         for mount in each["mounts"]:
             over = [point for point in wanted if is_below(mount["source"], point)]
@@ -245,8 +245,8 @@ def run_since_before(
                 continue
             point = max(over, key=len)
             if mount["seen"] != wanted[point] and (mount["seen"] or point in to_mount):
-                found.add(str(each["name"]))
-    return sorted(found)
+                since_before.add(str(each["name"]))
+    return sorted(since_before)
 
 
 def step_for(

@@ -20,13 +20,13 @@ _DIGITS = 12
 
 
 def profiles_for(
-    services: Mapping[str, Any], found: Mapping[str, Any], pair: bool, own_issue: bool
+    services: Mapping[str, Any], present: Mapping[str, Any], pair: bool, own_issue: bool
 ) -> list[str]:
     """The profiles that are on: those of services that have a container; tls is on where Caddy has a certificate.
 
     pair: whether STATE_DIR/certs has the certificate; own_issue: whether Caddy gets one by itself.
     """
-    there = {name for name in services if found.get(name)}
+    there = {name for name in services if present.get(name)}
     profiles = {each for name in there for each in services[name]["profiles"]}
     if pair:
         profiles.add(TLS_PROFILE)
@@ -36,7 +36,7 @@ def profiles_for(
 
 
 def new_images(
-    services: Mapping[str, Any], names: Sequence[str], found: Mapping[str, Sequence[Any]], ids: Mapping[str, str]
+    services: Mapping[str, Any], names: Sequence[str], present: Mapping[str, Sequence[Any]], ids: Mapping[str, str]
 ) -> dict[str, tuple[str, str]]:  # fmt: skip
     """Image as the chain names it -> id that runs, id that it names now; for those that differ.
 
@@ -45,7 +45,7 @@ def new_images(
     differ = {}
     for name in names:
         image = services[name]["image"]
-        for container in found.get(name, ()):
+        for container in present.get(name, ()):
             wanted = ids.get(image, "")
             if wanted and container["image"] != wanted:
                 differ[image] = (str(container["image"]), wanted)
@@ -53,7 +53,7 @@ def new_images(
 
 
 def stopped_by_hand(
-    services: Mapping[str, Any], found: Mapping[str, Sequence[Any]], tried: Collection[str]
+    services: Mapping[str, Any], present: Mapping[str, Sequence[Any]], tried: Collection[str]
 ) -> list[str]:
     """Services that somebody has stopped: the engine itself would have kept their containers running.
 
@@ -62,11 +62,11 @@ def stopped_by_hand(
     return sorted(
         name
         for name, service in services.items()
-        if found.get(name)
+        if present.get(name)
         and service["image"] not in tried
         and all(
             each["status"] not in (*UP, "created") and starts_again(service, each["exit_code"])
-            for each in found[name]
+            for each in present[name]
         )
     )
 

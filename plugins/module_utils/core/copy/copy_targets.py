@@ -53,11 +53,11 @@ def _with_copy_target(host: Host) -> Host:
     One that is gone was never used, so another may take its place.
     """
     known = host["record"].get("disks") or {}
-    found = known.get(COPY_TARGET) or {}
-    here = [d for d in host["devices"] if d["filesystem"].get("uuid") == found.get("uuid")]
-    if "state" in known or not found or not (here or found.get("phase") == FORMATTING):
+    recorded = known.get(COPY_TARGET) or {}
+    here = [d for d in host["devices"] if d["filesystem"].get("uuid") == recorded.get("uuid")]
+    if "state" in known or not recorded or not (here or recorded.get("phase") == FORMATTING):
         return host
-    record = {**host["record"], "disks": {**known, "state": found}}
+    record = {**host["record"], "disks": {**known, "state": recorded}}
     return {**host, "record": record}
 
 
@@ -102,19 +102,19 @@ def disk_above(asked: Asked) -> dict[str, Any]:
     """The disk that is mounted over the state that counts, and to which that is copied."""
     host, source, target, request, _authority = asked
     old = source.mounts["state"]
-    found = host["moving"]["shadows"][old]["shadowed"]
-    if not found or not found["database"]:
+    shadowed = host["moving"]["shadows"][old]["shadowed"]
+    if not shadowed or not shadowed["database"]:
         raise SourceUnproved(
             path=f"{old}, shadowed by the mount there", found="no system.duckdb", wanted="state"
         )
-    if found["role"] == RETIRED:
+    if shadowed["role"] == RETIRED:
         raise StateRetired(path=old, new=target.mounts["state"])
     if source.needs_state_disk:
         raise unmovable(asked, "with the shadowed copy named as the one that counts")
     disk = plan_disks(host, source, request)[1]
     check_not_config_disk(host, disk.maj_min, disk.device, old)
     free = int(disk.size * _USABLE) - host["moving"]["used"]
-    wanted = int(found["bytes"] * ROOM_FACTOR)
+    wanted = int(shadowed["bytes"] * ROOM_FACTOR)
     if free < wanted:
         raise NoRoom(
             source=old, target=disk.device, found=say_size(max(0, free)),

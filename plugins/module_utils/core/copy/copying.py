@@ -85,10 +85,10 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 def parse_progress(line: str) -> Optional[Progress]:
     """The progress in a line of ``--info=progress2``, or None."""
-    found = _PROGRESS.match(line)
-    if not found:
+    match = _PROGRESS.match(line)
+    if not match:
         return None
-    done, percent, speed, unit, hours, minutes, seconds = found.groups()
+    done, percent, speed, unit, hours, minutes, seconds = match.groups()
     left = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
     return Progress(
         int(done.replace(",", "")), int(percent), float(speed) * _UNITS[unit.lower()], float(left)
@@ -108,8 +108,8 @@ class Stats:
 
 
 def _number(text: str, label: str) -> int:
-    found = re.search(rf"^{re.escape(label)}: ([\d,.]+)", text, re.MULTILINE)
-    return int(re.sub(r"[,.]", "", found.group(1))) if found else 0
+    match = re.search(rf"^{re.escape(label)}: ([\d,.]+)", text, re.MULTILINE)
+    return int(re.sub(r"[,.]", "", match.group(1))) if match else 0
 
 
 def parse_stats(text: str) -> Stats:
@@ -167,9 +167,9 @@ def lacks_room(source: Totals, room: Room, there: Totals) -> Optional[tuple[str,
     there: what an earlier try has already copied to the target.
     """
     wanted = int(source.allocated * ROOM_FACTOR)
-    found = room.free + there.allocated
-    if found < wanted:
-        return f"{found} bytes", f"{wanted} bytes: a tenth more than there is to copy"
+    room_there = room.free + there.allocated
+    if room_there < wanted:
+        return f"{room_there} bytes", f"{wanted} bytes: a tenth more than there is to copy"
     inodes = room.inodes_free + there.inodes
     if room.inodes and inodes < source.inodes:
         return f"{inodes} inodes", f"{source.inodes}: one for each file"

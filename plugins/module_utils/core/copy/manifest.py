@@ -238,9 +238,9 @@ def is_settled(ctime_ns: int, now_ns: int) -> bool:
     return ctime_ns <= now_ns - SETTLED_NS
 
 
-def first_few(found: Iterable[Difference], limit: int = 5) -> tuple[int, list[str]]:
+def first_few(differing: Iterable[Difference], limit: int = 5) -> tuple[int, list[str]]:
     """How many differences there are, and the first of them for people."""
-    rest = iter(found)
+    rest = iter(differing)
     shown = [str(each) for each in itertools.islice(rest, limit)]
     return len(shown) + sum(1 for _each in rest), shown
 

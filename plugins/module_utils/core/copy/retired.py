@@ -43,9 +43,9 @@ def _matches(path: str, known: Sequence[str]) -> Sequence[str]:
     return [path] if path in known else [each for each in known if shown(each) == path]
 
 
-def check_named(named: Sequence[str], found: Sequence[Retired]) -> list[str]:
+def check_named(named: Sequence[str], items: Sequence[Retired]) -> list[str]:
     """The paths that are named, letter by letter or as the list shows them. Raises NotRetired."""
-    known = [item["path"] for item in found]
+    known = [item["path"] for item in items]
     chosen: list[str] = []
     for path in named:
         matches = _matches(path, known)

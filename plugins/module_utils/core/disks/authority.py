@@ -77,12 +77,12 @@ def counted(entries: Iterable[Entry], leftovers: Iterable[bytes]) -> list[Entry]
     return [e for e in entries if e.kind == FILE and e.path.split(b"/")[0] not in left]
 
 
-def compared(found: Sequence[Found]) -> tuple[dict[str, int], list[str], int]:
+def compared(paths: Sequence[Found]) -> tuple[dict[str, int], list[str], int]:
     """How many paths are where, a few of those in conflict, and how many those are."""
     counts = dict.fromkeys((SAME, ONLY_SHADOWED, ONLY_MOUNTED, DIFFER), 0)
-    for each in found:
+    for each in paths:
         counts[each.where] += not each.harmless
-    stand = conflicts(found)
+    stand = conflicts(paths)
     names = [f"{show(e.path)} {e.where}" for e in stand[:_SHOWN]]
     return counts, names, len(stand)
 
@@ -139,18 +139,18 @@ def decided(decisions: Sequence[str], host: str, shadow: Shadow) -> str:
 
     Raises AuthorityUnusable for a decision about this host that is none, or about other evidence.
     """
-    found = ""
+    chosen = ""
     for decision in decisions:
         if not decision.startswith(f"{host}:"):
             continue
         copy, _colon, evidence_of = decision[len(host) + 1 :].partition(":")
         wanted = digest(shadow)
-        if copy not in (MOUNTED, SHADOWED) or evidence_of != wanted or found not in ("", copy):
+        if copy not in (MOUNTED, SHADOWED) or evidence_of != wanted or chosen not in ("", copy):
             raise AuthorityUnusable(
                 variable=VARIABLE, found=decision, host=host, wanted=wanted, now=evidence(shadow)
             )
-        found = copy
-    return found
+        chosen = copy
+    return chosen
 
 
 def refuse(path: str, host: str, shadow: Shadow, moves: bool) -> ShadowConflict:

@@ -41,10 +41,10 @@ def _of_data(contents: Contents) -> list[str]:
     return below + (tree if len(tree) > 1 or below else [])
 
 
-def claims(label: str, found: Inside) -> dict[str, list[str]]:
+def claims(label: str, looked_at: Inside) -> dict[str, list[str]]:
     """Role -> what says that the filesystem has it; empty where nothing does."""
     said = {role: [f"its label '{label}'"] if label == LABELS[role] else [] for role in DISKS}
-    contents = found["contents"]
+    contents = looked_at["contents"]
     if contents:
         state, data = _of_state(contents), _of_data(contents)
         said["state"] += state
@@ -65,9 +65,9 @@ def _check(said: Mapping[str, list[str]], role: str, mount_point: str, device: s
         )
 
 
-def check_mounted_role(found: Inside, role: str, mount_point: str, device: str) -> None:
+def check_mounted_role(looked_at: Inside, role: str, mount_point: str, device: str) -> None:
     """Raise WrongRole when what is mounted is the other disk; a label counts for nothing there."""
-    said = claims("", found)
+    said = claims("", looked_at)
     if not said[role]:
         _check(said, role, mount_point, device)
 
@@ -78,9 +78,9 @@ def check_role(host: Host, role: str, mount_point: str, device: Device) -> None:
     _check(said, role, mount_point, device["path"])
 
 
-def instance_of(found: Inside) -> str:
+def instance_of(looked_at: Inside) -> str:
     """The instance that the state marker in a filesystem names; empty where there is none."""
-    contents = found["contents"]
+    contents = looked_at["contents"]
     markers = (contents["marker"], contents["state_marker"]) if contents else ()
     return next((str(m["instance_id"]) for m in markers if m.get("instance_id")), "")
 
@@ -107,8 +107,8 @@ def _say(host: Host, role: str, device: Device) -> str:
         known.append(f"epoch {marker['epoch']}" if marker.get("epoch") else "")
         known.append(f"last written {contents['newest']}" if contents["newest"] else "")
         whose = "".join(f", {text}" for text in known if text)
-    found = not_blank_because(device)
-    return f"'{device['path']}' ({about(device, host['devices'])}, {found}, UUID {uuid}) has its {role}{whose}"
+    reason = not_blank_because(device)
+    return f"'{device['path']}' ({about(device, host['devices'])}, {reason}, UUID {uuid}) has its {role}{whose}"
 
 
 def check_known(

@@ -154,13 +154,13 @@ def unprobed(known: Sequence[Device]) -> str:
     return f"; what is on {', '.join(paths)} could not be found out" if paths else ""
 
 
-def not_one(named: str, found: Sequence[Device], known: Sequence[Device] = ()) -> str:
+def not_one(named: str, matches: Sequence[Device], known: Sequence[Device] = ()) -> str:
     """Why a name that is no path does not mean one device, for a message; empty when it does."""
-    if len(found) == 1:
+    if len(matches) == 1:
         return ""
-    if not found:
+    if not matches:
         return f"no disk carries{unprobed(known)}"
-    return f"{len(found)} devices carry ({', '.join(sorted(d['path'] for d in found))})"
+    return f"{len(matches)} devices carry ({', '.join(sorted(d['path'] for d in matches))})"
 
 
 def mounts_on(host: Host, device: Device) -> list[str]:
@@ -176,14 +176,14 @@ def mounts_on(host: Host, device: Device) -> list[str]:
     return [mount["target"] for mount in on_top(host["mounts"]) if mount["maj_min"] in numbers]
 
 
-def format_text(device: Device, identity: str, found: str) -> str:
+def format_text(device: Device, identity: str, lost: str) -> str:
     """The consent to lose what is on a disk, as a person would set it."""
     # As JSON, which YAML takes as it is: a label may hold any quote.
-    consent = {"device": device["path"], "identity": identity, "found": found}
+    consent = {"device": device["path"], "identity": identity, "found": lost}
     return f"to lose what is on it set disks_format: [{json.dumps(consent)}]"
 
 
-def consent_text(device: Device, identity: str, found: str) -> str:
+def consent_text(device: Device, identity: str, lost: str) -> str:
     """The consent that would apply to a disk that is not blank, as a person would set it."""
     if not is_free(device):
         return "free it first"
@@ -191,29 +191,29 @@ def consent_text(device: Device, identity: str, found: str) -> str:
     if filesystem.get("type") in MOUNTABLE:
         ways.append(f"to mount it unchanged set disks_adopt: [{filesystem['uuid']}]")
     if device["kind"] in WHOLE_DISKS:
-        ways.append(format_text(device, identity, found))
+        ways.append(format_text(device, identity, lost))
     return ", or ".join(ways) or "name the whole disk"
 
 
-def was_spent(spent: Sequence[Mapping[str, Any]], path: str, identity: str, found: str) -> bool:
+def was_spent(spent: Sequence[Mapping[str, Any]], path: str, identity: str, lost: str) -> bool:
     """Whether a consent for this disk with this finding has been used up on this host.
 
     A disk with an identity is the same one under any path.
     """
     return any(
-        (item.get("identity"), item.get("found")) == (identity, found)
+        (item.get("identity"), item.get("found")) == (identity, lost)
         and (identity != NO_IDENTITY or item.get("device") == path)
         for item in spent
     )
 
 
 def consented(
-    consents: Sequence[Mapping[str, Any]], names: Sequence[str], identity: str, found: str
+    consents: Sequence[Mapping[str, Any]], names: Sequence[str], identity: str, lost: str
 ) -> bool:
     """Whether one of ``consents`` is for this device (by one of ``names``) with this finding."""
     return any(
         consent.get("device") in names
         and consent.get("identity") == identity
-        and consent.get("found") == found
+        and consent.get("found") == lost
         for consent in consents
     )

@@ -86,11 +86,11 @@ RECORD_PATH = "/var/lib/agnes-host/record.json"
 
 def check_record(record: Mapping[str, Any]) -> None:
     """Raise unless this version reads the host's record."""
-    found = record.get("format")
-    if not isinstance(found, int):
+    form = record.get("format")
+    if not isinstance(form, int):
         raise Unreadable(path=RECORD_PATH, found=str(record.get("error") or "no format"))
-    if found != RECORD_FORMAT:
-        raise NewerFormat(path=RECORD_PATH, found=found, known=RECORD_FORMAT)
+    if form != RECORD_FORMAT:
+        raise NewerFormat(path=RECORD_PATH, found=form, known=RECORD_FORMAT)
 
 
 @dataclass(frozen=True)
@@ -189,8 +189,8 @@ def recorded_uuid(host: Host, role: str) -> str:
 
 
 def _with_uuid(host: Host, uuid: str) -> Optional[Device]:
-    found = [d for d in host["devices"] if uuid and d["filesystem"].get("uuid") == uuid]
-    return found[0] if len(found) == 1 else None
+    matches = [d for d in host["devices"] if uuid and d["filesystem"].get("uuid") == uuid]
+    return matches[0] if len(matches) == 1 else None
 
 
 def _same_device(host: Host, recorded: Mapping[str, Any], device: Device) -> bool:
@@ -217,13 +217,13 @@ def _cut_short(host: Host, role: str, device: Device) -> Mapping[str, Any]:
 def _asked_device(host: Host, role: str) -> Device:
     asked = host["asked"][role]
     variable = f"disks_{role}_device"
-    found = asked["found"]
-    device = device_of(host, asked["maj_min"]) if not found else None
+    problem = asked["found"]
+    device = device_of(host, asked["maj_min"]) if not problem else None
     if device is None:
         raise NoSuchDevice(
             variable=variable,
             device=asked["device"],
-            found=found or "is no disk this host shows",
+            found=problem or "is no disk this host shows",
             disks=disks_here(host["devices"]),
         )
     used = mounts_on(host, device)
@@ -276,10 +276,10 @@ def _check_same_disk(host: Host, role: str, mount: Mount, device: Device) -> lis
     if NO_IDENTITY not in (recorded, here) and here != recorded and here.startswith(f"{kind}:"):
         for other in others:
             if identity_of(other, host["devices"]) == recorded:
-                found = f"{uuid} on {device['path']} ({here})"
+                shown = f"{uuid} on {device['path']} ({here})"
                 wanted = f"the same on {recorded}, which is {other['path']}"
                 raise WrongDiskMounted(
-                    mount_point=mount["target"], found=found, wanted=wanted, role=role
+                    mount_point=mount["target"], found=shown, wanted=wanted, role=role
                 )
         notes.append(
             f"{mount['target']} is on another disk than the recorded one ({here}, recorded {recorded}), with the "
@@ -327,8 +327,8 @@ def _plan_mounted(host: Host, role: str, mount: Mount, grow: str) -> DiskPlan:
 
 def _plan_mount(host: Host, role: str, mount_point: str, device: Device) -> DiskPlan:
     """Mount a filesystem as it is: our own, or one that the user adopts."""
-    found = device["filesystem"]
-    _check_mount_point(host, mount_point, found["uuid"], device["maj_min"])
+    filesystem = device["filesystem"]
+    _check_mount_point(host, mount_point, filesystem["uuid"], device["maj_min"])
     check_role(host, role, mount_point, device)
     if device["read_only"]:
         raise ReadOnlyDevice(device=device["path"], mount_point=mount_point)
@@ -338,7 +338,7 @@ def _plan_mount(host: Host, role: str, mount_point: str, device: Device) -> Disk
         notes.append(f"instance {instance} of the marker on {device['path']} is taken over")
     return DiskPlan(
         role, "mount", mount_point, device["path"], device["maj_min"], device["size"],
-        found["uuid"], found["type"], identity_of(device, host["devices"]),
+        filesystem["uuid"], filesystem["type"], identity_of(device, host["devices"]),
         notes=(*notes, *traits_note(role, device)), about=about(device, host["devices"]),
         instance=instance,
     )  # fmt: skip
@@ -350,7 +350,7 @@ def _may_adopt(host: Host, device: Device, request: Request) -> bool:
     return alone and mountable and uuid in request.adopted and _with_uuid(host, uuid) is not None
 
 
-def _consent(host: Host, device: Device, identity: str, found: str, request: Request) -> str:
+def _consent(host: Host, device: Device, identity: str, lost: str, request: Request) -> str:
     """What a person could set; a disk that is adopted already has a copy of it in the way."""
     uuid = device["filesystem"].get("uuid", "")
     copies = [other["path"] for other in host["devices"]
@@ -358,22 +358,22 @@ def _consent(host: Host, device: Device, identity: str, found: str, request: Req
               and other["maj_min"] != device["maj_min"]]  # fmt: skip
     if copies:
         return f"detach {', '.join(copies)}, which has the same UUID, so that {uuid} means one disk"
-    return consent_text(device, identity, found)
+    return consent_text(device, identity, lost)
 
 
 def _what_is_lost(host: Host, role: str, mount_point: str, device: Device, request: Request) -> str:
     """What consent allows to lose by formatting; empty for a blank disk. Raises NotBlank."""
-    found, identity = not_blank_because(device), identity_of(device, host["devices"])
-    if not found:
+    lost, identity = not_blank_because(device), identity_of(device, host["devices"])
+    if not lost:
         return ""
     names = (device["path"], host["asked"][role]["device"])
-    if is_free(device) and consented(request.format, names, identity, found):
-        if was_spent(host["record"].get("spent") or [], device["path"], identity, found):
-            raise ConsentSpent(device=device["path"], found=found, identity=identity)
-        return found
+    if is_free(device) and consented(request.format, names, identity, lost):
+        if was_spent(host["record"].get("spent") or [], device["path"], identity, lost):
+            raise ConsentSpent(device=device["path"], found=lost, identity=identity)
+        return lost
     raise NotBlank(
-        device=device["path"], mount_point=mount_point, found=found,
-        consent=_consent(host, device, identity, found, request),
+        device=device["path"], mount_point=mount_point, found=lost,
+        consent=_consent(host, device, identity, lost, request),
     )  # fmt: skip
 
 
@@ -419,12 +419,16 @@ def _plan_format(
 def _own_disk(host: Host, role: str, mount_point: str) -> Device:
     """The one device that has this host's own filesystem. Raises DiskMissing: no other takes its place."""
     recorded, uuid = _recorded(host, role), recorded_uuid(host, role)
-    found = [item for item in host["devices"] if item["filesystem"].get("uuid") == uuid]
-    if len(found) == 1 and not found[0]["holders"]:
-        return found[0]
-    if found:
-        paths = ", ".join(item["path"] for item in found)
-        where = f"on {len(found)} devices ({paths})" if len(found) > 1 else f"in use below {paths}"
+    carriers = [item for item in host["devices"] if item["filesystem"].get("uuid") == uuid]
+    if len(carriers) == 1 and not carriers[0]["holders"]:
+        return carriers[0]
+    if carriers:
+        paths = ", ".join(item["path"] for item in carriers)
+        where = (
+            f"on {len(carriers)} devices ({paths})"
+            if len(carriers) > 1
+            else f"in use below {paths}"
+        )
     else:
         where = f"not on this host{unprobed(host['devices'])}"
     raise DiskMissing(

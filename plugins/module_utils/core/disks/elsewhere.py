@@ -28,11 +28,11 @@ def proof(contents: Contents, own: bool) -> list[str]:
     own: whether the directory is the project's, so that names that others may have count too.
     """
     wanted = STATE_NAMES if own else OWN_NAMES
-    found = [name for name in contents["names"] if name in wanted]
-    found += [f"state/{name}" for name in contents["state_names"] if name in wanted]
+    names = [name for name in contents["names"] if name in wanted]
+    names += [f"state/{name}" for name in contents["state_names"] if name in wanted]
     if own:
-        found += [f"{name}/" for name in contents["filled"] if name in DATA_NAMES]
-    return found
+        names += [f"{name}/" for name in contents["filled"] if name in DATA_NAMES]
+    return names
 
 
 def is_proved(host: Host, disks: Sequence[DiskPlan]) -> bool:
@@ -43,22 +43,22 @@ def is_proved(host: Host, disks: Sequence[DiskPlan]) -> bool:
     return bool(recorded_uuid(host, "data" if in_directory else "state"))
 
 
-def _say(found: Elsewhere) -> str:
-    parts = [found["path"]] if found["path"] != found["name"] else []
-    if found["size"] >= 0:
-        more = "" if found["whole"] else "at least "
-        parts.append(f"{more}{say_size(found['size'])}")
-    if found["newest"]:
-        parts.append(f"newest file of {found['newest']}")
+def _say(place: Elsewhere) -> str:
+    parts = [place["path"]] if place["path"] != place["name"] else []
+    if place["size"] >= 0:
+        more = "" if place["whole"] else "at least "
+        parts.append(f"{more}{say_size(place['size'])}")
+    if place["newest"]:
+        parts.append(f"newest file of {place['newest']}")
     parts.append(
-        f"in use by {', '.join(found['used_by'])}" if found["used_by"] else "in no container"
+        f"in use by {', '.join(place['used_by'])}" if place["used_by"] else "in no container"
     )
-    return f"{found['kind']} '{found['name']}' ({'; '.join(parts)})"
+    return f"{place['kind']} '{place['name']}' ({'; '.join(parts)})"
 
 
-def _holds(found: Elsewhere) -> str:
-    names = found["proof"][:_SHOWN]
-    return f"{_say(found)} has {', '.join(names)}"
+def _holds(place: Elsewhere) -> str:
+    names = place["proof"][:_SHOWN]
+    return f"{_say(place)} has {', '.join(names)}"
 
 
 def check_elsewhere(
@@ -71,18 +71,16 @@ def check_elsewhere(
     """
     known = is_proved(host, disks)
     notes = []
-    for found in host["elsewhere"]:
-        if found["name"] in left:
-            notes.append(f"{_say(found)} {LEFT}")
-        elif found["unknown"]:
+    for each in host["elsewhere"]:
+        if each["name"] in left:
+            notes.append(f"{_say(each)} {LEFT}")
+        elif each["unknown"]:
             if not known and any(disk.action == "format" for disk in disks):
-                raise CouldNotLook(
-                    what=f"{found['kind']} '{found['name']}'", found=found["unknown"]
-                )
-        elif found["used_by"] and holding(host):
-            raise ContainersElsewhere(found=_holds(found), place=", ".join(holding(host)))
-        elif found["used_by"] or not known:
-            raise StateInVolume(found=_holds(found), place=state_dir, name=found["name"])
+                raise CouldNotLook(what=f"{each['kind']} '{each['name']}'", found=each["unknown"])
+        elif each["used_by"] and holding(host):
+            raise ContainersElsewhere(found=_holds(each), place=", ".join(holding(host)))
+        elif each["used_by"] or not known:
+            raise StateInVolume(found=_holds(each), place=state_dir, name=each["name"])
         else:
-            notes.append(f"{_holds(found)}: left over, no container of the project uses it")
+            notes.append(f"{_holds(each)}: left over, no container of the project uses it")
     return notes

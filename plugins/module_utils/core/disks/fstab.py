@@ -74,7 +74,7 @@ def names_uuid(spec: str, uuid: str) -> bool:
 
 def entries(text: str) -> list[Entry]:
     """The entries of an fstab; comments and broken lines are skipped, as mount does."""
-    found = []
+    parsed = []
     # Only spaces and tabs part fields, and only a newline ends a line, with a carriage return
     # before it or not: as libmount reads it. It knows no quotes for a mount point.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -83,10 +83,10 @@ def entries(text: str) -> list[Entry]:
         if len(fields) < 3 or fields[0].startswith("#"):
             continue
         options = tuple(fields[3].split(",")) if len(fields) > 3 else ("defaults",)
-        found.append(
+        parsed.append(
             Entry(number, decode(fields[0]), _point(decode(fields[1])), fields[2], options)
         )
-    return found
+    return parsed
 
 
 def at(text: str, mount_point: str) -> Optional[Entry]:
@@ -99,9 +99,9 @@ def lines(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def check_lines(found: Iterable[Mapping[str, Any]], mount_points: Iterable[str]) -> None:
+def check_lines(listed: Iterable[Mapping[str, Any]], mount_points: Iterable[str]) -> None:
     """Raise FstabTwice where several entries are for one of the mount points."""
-    known = list(found)
+    known = list(listed)
     for point in mount_points:
         numbers = [str(entry["line"]) for entry in known if entry["mount_point"] == point]
         if len(numbers) > 1:
@@ -142,9 +142,9 @@ def with_filesystem(text: str, entry: Entry, uuid: str, fstype: str) -> str:
     All other lines, and the other fields, stay byte for byte.
     """
     each = lines(text)
-    found = re.match(r"([ \t]*)[^ \t]+([ \t]+[^ \t]+[ \t]+)[^ \t\r\n]+", each[entry.line - 1])
-    if found is None:
+    match = re.match(r"([ \t]*)[^ \t]+([ \t]+[^ \t]+[ \t]+)[^ \t\r\n]+", each[entry.line - 1])
+    if match is None:
         raise AssertionError("an entry has three fields")
-    start = f"{found[1]}UUID={uuid}{found[2]}{fstype}"
-    each[entry.line - 1] = start + each[entry.line - 1][found.end() :]
+    start = f"{match[1]}UUID={uuid}{match[2]}{fstype}"
+    each[entry.line - 1] = start + each[entry.line - 1][match.end() :]
     return "".join(each)

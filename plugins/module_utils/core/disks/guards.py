@@ -31,15 +31,15 @@ def becomes_immutable(action: str, state: str) -> bool:
     return action == "adopt" and state == WRITABLE
 
 
-def to_guard(disks: Sequence[DiskPlan], found: Mapping[str, str]) -> list[str]:
-    """The mount points of mounted disks that a run makes immutable. found: as in Host["guards"].
+def to_guard(disks: Sequence[DiskPlan], states: Mapping[str, str]) -> list[str]:
+    """The mount points of mounted disks that a run makes immutable. states: as in Host["guards"].
 
     One on which a disk is yet to be mounted becomes so with that.
     """
     return [
         disk.mount_point
         for disk in disks
-        if becomes_immutable(disk.action, found.get(disk.mount_point, UNKNOWN))
+        if becomes_immutable(disk.action, states.get(disk.mount_point, UNKNOWN))
     ]
 
 

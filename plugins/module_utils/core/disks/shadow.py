@@ -102,16 +102,16 @@ def classify(
     """
     entries = {entry.path: entry for entry in shadowed if entry.path}
     leftovers = harmless(entries, stub)
-    found = []
+    compared = []
     for path, entry in entries.items():
         where = ONLY_SHADOWED
         if path in mounted:
             where = SAME if is_same(entry, mounted[path]) else DIFFER
-        found.append(_found(entry, where, path in leftovers))
-    found += [
+        compared.append(_found(entry, where, path in leftovers))
+    compared += [
         _found(e, ONLY_MOUNTED) for path, e in mounted.items() if path and path not in entries
     ]
-    return found
+    return compared
 
 
 def _found(entry: Entry, where: str, harmless: bool = False) -> Found:
@@ -120,9 +120,9 @@ def _found(entry: Entry, where: str, harmless: bool = False) -> Found:
     )  # fmt: skip
 
 
-def conflicts(found: Iterable[Found]) -> list[Found]:
+def conflicts(paths: Iterable[Found]) -> list[Found]:
     """What is shadowed and is neither a leftover nor mounted just the same."""
-    return [each for each in found if each.where not in (ONLY_MOUNTED, SAME) and not each.harmless]
+    return [each for each in paths if each.where not in (ONLY_MOUNTED, SAME) and not each.harmless]
 
 
 def lost(before: Iterable[Entry], after: Iterable[Entry]) -> list[bytes]:

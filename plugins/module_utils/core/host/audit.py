@@ -55,7 +55,7 @@ class Kind(NamedTuple):
     level: str
     sentence: str
 
-    def found(self, level: str = "", **facts: object) -> Finding:
+    def finding(self, level: str = "", **facts: object) -> Finding:
         """The finding. level: where it is another than the usual one."""
         return finding(self.code, level or self.level, self.sentence.format(**facts))
 
@@ -152,7 +152,7 @@ def refusal(message: str) -> Finding:
     match = _CODE.search(message)
     if match:
         return finding(match[1], ERROR, _message(message[match.end() :]))
-    return NOT_AUDITED.found(found=_message(message))
+    return NOT_AUDITED.finding(found=_message(message))
 
 
 def _layout_of(host: Host) -> Optional[Layout]:
@@ -178,28 +178,28 @@ def _of_plan(host: Host, plan: Mapping[str, Any], layout: Optional[Layout]) -> I
     move = plan["move"]
     begun = _interrupted(host)
     if begun:
-        yield MOVE_BEGUN.found(source=begun[0].name, target=begun[1].name)
+        yield MOVE_BEGUN.finding(source=begun[0].name, target=begun[1].name)
     elif move and layout:
-        yield OTHER_LAYOUT.found(wanted=plan["layout"], found=layout.name)
+        yield OTHER_LAYOUT.finding(wanted=plan["layout"], found=layout.name)
     recorded = host["record"].get("disks") or {}
     for disk in plan["disks"]:
         what = f"{disk['action']} {disk['device']} at {disk['mount_point']}"
         if disk["action"] in MADE:
-            yield DISK.found(role=disk["role"], what=what)
+            yield DISK.finding(role=disk["role"], what=what)
         elif disk["action"] != "directory" and disk["role"] not in recorded:
             what = (
                 f"record {disk['device']} at {disk['mount_point']}, which this host's record lacks"
             )
-            yield DISK.found(WARNING, role=disk["role"], what=what)
+            yield DISK.finding(WARNING, role=disk["role"], what=what)
         if disk["grows"]:
             what = f"grow the filesystem at {disk['mount_point']} to the {say_size(disk['size'])} of {disk['device']}"
-            yield DISK.found(WARNING, role=disk["role"], what=what)
+            yield DISK.finding(WARNING, role=disk["role"], what=what)
         lacking = _not_at_boot(host, disk)
         if lacking:
-            yield NOT_AT_BOOT.found(role=disk["role"], found=lacking, path=disk["mount_point"])
+            yield NOT_AT_BOOT.finding(role=disk["role"], found=lacking, path=disk["mount_point"])
         if becomes_immutable(disk["action"], host["guards"].get(disk["mount_point"], UNKNOWN)):
             what = f"make the mount point {disk['mount_point']} itself immutable"
-            yield DISK.found(WARNING, role=disk["role"], what=what)
+            yield DISK.finding(WARNING, role=disk["role"], what=what)
 
 
 def _not_at_boot(host: Host, disk: Mapping[str, Any]) -> str:
@@ -222,11 +222,11 @@ def _of_guards(host: Host) -> Iterable[Finding]:
     for path, state in host["guards"].items():
         compared = path in shadows and shadows[path]["conflicts"]
         if state == UNKNOWN:
-            yield COULD_NOT_LOOK.found(
+            yield COULD_NOT_LOOK.finding(
                 what=f"what the mount at '{path}' shadows", found="no reason is known"
             )
         elif state == FILLED and not compared:
-            yield SHADOWED.found(
+            yield SHADOWED.finding(
                 NOTE,
                 found=f"the mount at '{path}' shadows files, which nobody sees; look at "
                 "them as AH228 in docs/errors.md shows, and move aside what is not needed",
@@ -250,12 +250,12 @@ def _of_parts(host: Host, layout: Optional[Layout]) -> Iterable[Finding]:
         if part["refusal"]:
             yield refusal(part["refusal"])
         elif part["unknown"]:
-            yield COULD_NOT_LOOK.found(what=what, found=part["unknown"])
+            yield COULD_NOT_LOOK.finding(what=what, found=part["unknown"])
         for action in part["actions"] if layout else ():
             if name == STACK and parts[PROJECT]["actions"] and action["before"] == _RECREATE:
                 # A run would do that because of what it writes before; one that is down is down already.
                 if _is_down(host, action["what"]):
-                    yield SERVICE.found(service=action["what"], found="it is not running")
+                    yield SERVICE.finding(service=action["what"], found="it is not running")
                 continue
             yield _of_action(host, name, action)
 
@@ -274,16 +274,16 @@ def _is_down(host: Host, what: str) -> bool:
 def _of_action(host: Host, part: str, action: Mapping[str, str]) -> Finding:
     said = {"path": action["what"], "before": action["before"], "after": action["after"]}
     if part == TREE:
-        return TREE_DIFFERS.found(**said)
+        return TREE_DIFFERS.finding(**said)
     if part == PROJECT:
-        return (ENV_DIFFERS if action["what"] == host["env"]["path"] else FILE_DIFFERS).found(
+        return (ENV_DIFFERS if action["what"] == host["env"]["path"] else FILE_DIFFERS).finding(
             **said
         )
     if part == STACK:
         # It runs, with what the files had before.
         level = WARNING if action["before"] == _RECREATE else ERROR
-        return SERVICE.found(level, service=action["what"], found=action["before"])
-    return SERVED.found(found=f"{action['what']}: {action['before']}")
+        return SERVICE.finding(level, service=action["what"], found=action["before"])
+    return SERVED.finding(found=f"{action['what']}: {action['before']}")
 
 
 def _ends(left: int) -> str:
@@ -298,7 +298,7 @@ def _of_certificate(host: Host, upkeep: Upkeep, layout: Layout) -> Iterable[Find
     if placed and left is not None and left < CERTIFICATE_WARNS:
         level = ERROR if left < CERTIFICATE_IS_LATE else WARNING
         path = f"{layout.state_dir}/{CERTIFICATES}"
-        yield CERTIFICATE_ENDS.found(level, path=path, ends=_ends(left), until=placed["until"])
+        yield CERTIFICATE_ENDS.finding(level, path=path, ends=_ends(left), until=placed["until"])
 
 
 def _percent(used: int, free: int) -> int:
@@ -314,10 +314,10 @@ def _of_filesystems(upkeep: Upkeep) -> Iterable[Finding]:
             continue
         level = ERROR if max(room, inodes) >= FULL_IS_LATE else WARNING
         if inodes > room:
-            what, found = f"{inodes} % of the inodes", f"{each['free_inodes']} are free"
+            what, free = f"{inodes} % of the inodes", f"{each['free_inodes']} are free"
         else:
-            what, found = f"{room} %", f"{say_size(each['free'])} are free"
-        yield FULL.found(level, what=what, path=each["path"], found=found)
+            what, free = f"{room} %", f"{say_size(each['free'])} are free"
+        yield FULL.finding(level, what=what, path=each["path"], found=free)
 
 
 def _of_copiers(upkeep: Upkeep, layout: Layout) -> Iterable[Finding]:
@@ -328,7 +328,7 @@ def _of_copiers(upkeep: Upkeep, layout: Layout) -> Iterable[Finding]:
         why = "where no state is"
         if each["place"] in layout.links:
             why = "which is a link, and tar, rsync and find take the link without what is in it"
-        yield PRODUCT_TOOL.found(
+        yield PRODUCT_TOOL.finding(
             found=f"line {each['line']} of {each['path']} copies {each['place']}, {why}; let it copy "
             f"{layout.state_dir}/"
         )
@@ -340,18 +340,20 @@ def _of_upkeep(host: Host, layout: Optional[Layout]) -> Iterable[Finding]:
     if upkeep is None:
         return
     for what, why in upkeep["unknown"]:
-        yield COULD_NOT_LOOK.found(what=what, found=why)
+        yield COULD_NOT_LOOK.finding(what=what, found=why)
     yield from _of_filesystems(upkeep)
     for item in upkeep["retired"]:
-        yield RETIRED.found(found=say_retired(item))
+        yield RETIRED.finding(found=say_retired(item))
     if layout:
         yield from _of_certificate(host, upkeep, layout)
         for name, uid in upkeep["foreign"].get(layout.state_dir, {}).items():
-            yield FOREIGN_OWNER.found(path=f"{layout.state_dir}/{name}", uid=uid, wanted=AGNES_UID)
+            yield FOREIGN_OWNER.finding(
+                path=f"{layout.state_dir}/{name}", uid=uid, wanted=AGNES_UID
+            )
         yield from _of_copiers(upkeep, layout)
         names = upkeep["discarded"].get(layout.state_dir)
         if names:
-            yield WAL_DISCARDED.found(found=", ".join(names), path=layout.state_dir)
+            yield WAL_DISCARDED.finding(found=", ".join(names), path=layout.state_dir)
 
 
 _ON_THE_OLD_DISK = "containers were started before their disk was mounted"
@@ -364,7 +366,7 @@ def _notes(
     """The notes of the plan that have a code of their own, each with how the plan's begins."""
     name, bind = host["data_volume"]["name"], host["data_volume"]["bind"]
     if bind:
-        said = LEFT_OVER.found(
+        said = LEFT_OVER.finding(
             WARNING, kind="volume", name=name, remedy=f"'docker volume rm {name}' removes it",
             found=f"it binds {bind}, its options can't be changed, and a service that uses it sees the wrong disk",
         )  # fmt: skip
@@ -377,10 +379,10 @@ def _notes(
     for path, shadow in host["moving"]["shadows"].items():
         if shadow["conflicts"]:
             note = shadow_note(path, shadow)
-            yield SHADOWED.found(found=note), note
+            yield SHADOWED.finding(found=note), note
     if layout:
         for note in keeper_notes(host["keepers"], layout):
-            yield PRODUCT_TOOL.found(found=note), note
+            yield PRODUCT_TOOL.finding(found=note), note
         # AH220 says it better.
         yield None, f"the certificate in {layout.state_dir}/{CERTIFICATES} has expired"
     # The stack says the same by itself, where it could be asked.
@@ -392,7 +394,7 @@ def _notes(
 
 
 def _left_over(each: Elsewhere) -> Finding:
-    return LEFT_OVER.found(
+    return LEFT_OVER.finding(
         kind=each["kind"], name=each["name"],
         found=f"it has {', '.join(each['proof'])}, and no container uses it",
         remedy="if nothing of it is needed, name it in disks_left_behind",
@@ -409,20 +411,22 @@ def findings(host: Host, plan: Mapping[str, Any]) -> list[Finding]:
     plan: what make_plan says of the host, also where it refuses.
     """
     layout = _layout_of(host)
-    found = [*_of_plan(host, plan, layout), *_of_parts(host, layout), *_of_guards(host)]
-    found += _of_upkeep(host, layout)
+    listed = [*_of_plan(host, plan, layout), *_of_parts(host, layout), *_of_guards(host)]
+    listed += _of_upkeep(host, layout)
     notes = plan.get("notes") or []
     begins = [_EVERYWHERE]
     for each, begin in _notes(host, layout, notes):
-        found += [each] if each else []
+        listed += [each] if each else []
         begins.append(begin)
-    found += [PLAN_NOTES.found(found=note) for note in notes if not note.startswith(tuple(begins))]
-    return ordered(found)
+    listed += [
+        PLAN_NOTES.finding(found=note) for note in notes if not note.startswith(tuple(begins))
+    ]
+    return ordered(listed)
 
 
-def ordered(found: Sequence[Finding]) -> list[Finding]:
+def ordered(listed: Sequence[Finding]) -> list[Finding]:
     """Each finding once, the worst first."""
-    once = {(each["code"], each["sentence"]): each for each in found}
+    once = {(each["code"], each["sentence"]): each for each in listed}
     return sorted(once.values(), key=lambda each: (LEVELS.index(each["level"]), each["code"]))
 
 
@@ -439,16 +443,16 @@ class Audited(TypedDict):
 
 
 def _host_audited(
-    found: Sequence[Finding], away: bool = False, layout: str = "", seconds: Optional[int] = None
+    listed: Sequence[Finding], away: bool = False, layout: str = "", seconds: Optional[int] = None
 ) -> Audited:
     return {
-        "away": away, "layout": layout, "findings": ordered(found), "certificate_seconds": seconds,
+        "away": away, "layout": layout, "findings": ordered(listed), "certificate_seconds": seconds,
     }  # fmt: skip
 
 
-def not_reached(found: str) -> Audited:
-    """A host that nothing is known of. found: why, for people."""
-    return _host_audited([NOT_REACHED.found(found=_message(found))], away=True)
+def not_reached(message: str) -> Audited:
+    """A host that nothing is known of. message: why, for people."""
+    return _host_audited([NOT_REACHED.finding(found=_message(message))], away=True)
 
 
 def audited(

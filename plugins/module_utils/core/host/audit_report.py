@@ -16,9 +16,9 @@ FAILS_ON: Mapping[str, Sequence[str]] = {ERROR: (ERROR,), WARNING: (ERROR, WARNI
 """What ``audit_fail_on`` may be -> the levels that make the run fail."""
 
 
-def audited_of(found: Optional[Audited]) -> Audited:
+def audited_of(audited: Optional[Audited]) -> Audited:
     """What was found on a host; where nothing is left of it, that it was not reached."""
-    return found or not_reached("its tasks did not come to their end")
+    return audited or not_reached("its tasks did not come to their end")
 
 
 def counts(findings: Sequence[Finding]) -> dict[str, int]:
@@ -26,8 +26,8 @@ def counts(findings: Sequence[Finding]) -> dict[str, int]:
     return {level: sum(each["level"] == level for each in findings) for level in LEVELS}
 
 
-def _say_counts(found: Mapping[str, int]) -> str:
-    said = [f"{number} {level}{'' if number == 1 else 's'}" for level, number in found.items()]
+def _say_counts(numbers: Mapping[str, int]) -> str:
+    said = [f"{number} {level}{'' if number == 1 else 's'}" for level, number in numbers.items()]
     return ", ".join(said)
 
 
@@ -95,21 +95,21 @@ def _metric(name: str, about: str, samples: Sequence[tuple[str, int]]) -> list[s
 
 def metrics(host: Audited, now: int) -> str:
     """A host's metrics in Prometheus' text format. now: seconds of the epoch."""
-    found = host["findings"]
-    kinds = dict.fromkeys((each["code"], each["level"]) for each in found)
+    findings = host["findings"]
+    kinds = dict.fromkeys((each["code"], each["level"]) for each in findings)
     ends = host["certificate_seconds"]
     said = [
         *_metric("agnes_host_audit_time_seconds", "When the host was audited.", [("", now)]),
         *_metric(
             "agnes_host_audit_findings",
             "Findings of each level.",
-            [(_labels(level=level), number) for level, number in counts(found).items()],
+            [(_labels(level=level), number) for level, number in counts(findings).items()],
         ),
         *_metric(
             "agnes_host_audit_finding",
             "Findings of each code; docs/errors.md explains it.",
             [
-                (_labels(code=code, level=level), sum((e["code"], e["level"]) == (code, level) for e in found))
+                (_labels(code=code, level=level), sum((e["code"], e["level"]) == (code, level) for e in findings))
                 for code, level in kinds
             ],
         ),

@@ -31,12 +31,12 @@ def _without_comments(text: str) -> str:
 
 def copying_lines(path: str, text: str) -> list[Copier]:
     """The lines of a text that copy the STATE_DIR of a layout, each once for each of those."""
-    found: list[Copier] = []
+    copiers: list[Copier] = []
     for number, line in enumerate(_without_comments(text).splitlines(), start=1):
         if not _COPIES.search(line):
             continue
         for place in state_dirs():
             named = re.findall(rf"(?<![\w/.-]){re.escape(place)}(?![\w.-])(/?)", line)
             if named:
-                found.append({"path": path, "line": number, "place": place, "inside": all(named)})
-    return found
+                copiers.append({"path": path, "line": number, "place": place, "inside": all(named)})
+    return copiers

@@ -93,7 +93,7 @@ def to_mount(layout: Layout, recorded: Mapping[str, Any], seen: Seen) -> list[st
     Raises GuardDiskAway for a disk that may still appear; GuardOtherDisk, GuardTwins, ReadOnlyDevice,
     GuardMarker and StateOlder for what waiting does not change.
     """
-    found = []
+    points = []
     for path, (role, uuid) in wanted_disks(layout, recorded).items():
         maj_min, there, root = seen.shown.get(path, ("", "", ""))
         devices = seen.attached.get(uuid, ()) if uuid else ()
@@ -109,22 +109,22 @@ def to_mount(layout: Layout, recorded: Mapping[str, Any], seen: Seen) -> list[st
             raise away(role, uuid, path, "no device carries it", seen)
         if path not in seen.listed:
             raise away(role, uuid, path, "it is attached, and /etc/fstab has no line for it", seen)
-        found.append(path)
-    if not found:
+        points.append(path)
+    if not points:
         marker = seen.markers.get(layout.state_dir) or {}
         _check_marker(layout, recorded, marker)
         check_not_older(marker, seen.kept, layout.state_dir, *state_disk(layout, recorded))
-    return found
+    return points
 
 
-def away(role: str, uuid: str, path: str, found: str, seen: Seen) -> GuardDiskAway:
+def away(role: str, uuid: str, path: str, shown: str, seen: Seen) -> GuardDiskAway:
     """What to say of a disk that is not in its place."""
     state = seen.guards.get(path, guards.UNKNOWN)
     itself = guards.say(state)
     if state == guards.IMMUTABLE:
         itself = f"{itself}, and {guards.how_to_lift(path)}"
     return GuardDiskAway(
-        role=role, uuid=uuid or "not in the record", path=path, found=found, itself=itself
+        role=role, uuid=uuid or "not in the record", path=path, found=shown, itself=itself
     )
 
 
@@ -153,18 +153,18 @@ def _check_marker(layout: Layout, recorded: Mapping[str, Any], marker: Mapping[s
     """Raise GuardMarker unless the state there is this host's, in use, and of this layout."""
     instance = str(recorded.get("instance_id") or "")
     if not marker:
-        found = "no marker"
+        differs = "no marker"
     elif instance and str(marker.get("instance_id") or "") != instance:
-        found = f"a marker of instance {marker.get('instance_id') or 'none'}"
+        differs = f"a marker of instance {marker.get('instance_id') or 'none'}"
     elif marker.get("role") != ACTIVE:
-        found = f"a marker with role {marker.get('role') or 'none'}"
+        differs = f"a marker with role {marker.get('role') or 'none'}"
     elif marker.get("layout") != layout.name:
-        found = f"a marker of layout {marker.get('layout') or 'none'}"
+        differs = f"a marker of layout {marker.get('layout') or 'none'}"
     else:
         return
     role, uuid = state_disk(layout, recorded)
     raise GuardMarker(
-        path=layout.state_dir, found=found, role=role, uuid=uuid,
+        path=layout.state_dir, found=differs, role=role, uuid=uuid,
         wanted=f"role {ACTIVE}, layout {layout.name}, instance {instance or 'of any name'}",
     )  # fmt: skip
 

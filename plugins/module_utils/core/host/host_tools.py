@@ -28,18 +28,18 @@ def layout_of(env: Mapping[str, str], recorded: Mapping[str, Any], env_path: str
     layout = layout_at(state_dir)
     disks = recorded.get("disks") or {}
     if layout is None or not disks:
-        found = f"disks for {', '.join(sorted(disks))}" if disks else "no disk"
-        raise NotThisLayout(state_dir=state_dir, env_path=env_path, found=found)
+        recorded_disks = f"disks for {', '.join(sorted(disks))}" if disks else "no disk"
+        raise NotThisLayout(state_dir=state_dir, env_path=env_path, found=recorded_disks)
     return layout
 
 
 def wanted_disks(layout: Layout, recorded: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Mount point -> role and UUID of each disk that the record has, in the order in which they are mounted."""
     disks = recorded.get("disks") or {}
-    found = {role: str((disks.get(role) or {}).get("uuid") or "") for role in DISKS}
+    uuids = {role: str((disks.get(role) or {}).get("uuid") or "") for role in DISKS}
     return {
         layout.mounts[role]: (role, uuid)
-        for role, uuid in found.items()
+        for role, uuid in uuids.items()
         if role in layout.mounts and (uuid or (role == "state" and layout.needs_state_disk))
     }
 
@@ -47,8 +47,8 @@ def wanted_disks(layout: Layout, recorded: Mapping[str, Any]) -> dict[str, tuple
 def state_disk(layout: Layout, recorded: Mapping[str, Any]) -> tuple[str, str]:
     """Role and UUID of the disk of the record that state is on."""
     disks = wanted_disks(layout, recorded)
-    found = disks.get(layout.mounts["state"]) or disks.get(layout.mounts["data"])
-    return found or ("state", "")
+    disk = disks.get(layout.mounts["state"]) or disks.get(layout.mounts["data"])
+    return disk or ("state", "")
 
 
 def check_shown(
@@ -63,12 +63,12 @@ def check_shown(
         if (there, root) == (uuid, "/") and uuid:
             continue
         if not root:
-            found = "nothing is mounted there"
+            reason = "nothing is mounted there"
         elif root != "/":
-            found = f"the directory {root} of a disk is mounted there"
+            reason = f"the directory {root} of a disk is mounted there"
         else:
-            found = f"the filesystem with UUID {there or 'unknown'} is mounted there"
-        raise HostDiskAway(role=role, uuid=uuid or "not in the record", path=path, found=found)
+            reason = f"the filesystem with UUID {there or 'unknown'} is mounted there"
+        raise HostDiskAway(role=role, uuid=uuid or "not in the record", path=path, found=reason)
 
 
 def without_secrets(source: str) -> str:

@@ -28,8 +28,8 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _nearest(name: str, known: Iterable[str], cutoff: float) -> str:
-    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=cutoff)
-    return found[0] if found else ""
+    matches = difflib.get_close_matches(name, sorted(known), n=1, cutoff=cutoff)
+    return matches[0] if matches else ""
 
 
 def misspelt(name: str, known: Iterable[str], prefixes: Iterable[str]) -> Optional[str]:
@@ -57,10 +57,10 @@ def check_names(
     for host, said in hosts.items():
         for name in said["names"]:
             places.setdefault(name, []).append(host)
-    found = {name: misspelt(name, names, begins) for name in sorted(places)}
+    nearest = {name: misspelt(name, names, begins) for name in sorted(places)}
     wrong = [
         f"'{name}' ({_some(places[name])}{f'; did you mean {near}?' if near else ''})"
-        for name, near in found.items()
+        for name, near in nearest.items()
         if near is not None
     ]
     if wrong:
@@ -126,10 +126,10 @@ def problems(
         lambda: check_canaries(hosts),
         lambda: check_devices(hosts),
     )
-    found = []
+    refusals = []
     for check in checks:
         try:
             check()
         except Refusal as refusal:
-            found.append(str(refusal))
-    return found
+            refusals.append(str(refusal))
+    return refusals

@@ -60,10 +60,10 @@ def keeper_of(path: str, text: str) -> Keeper:
     }
 
 
-def keeper_without(path: str, found: str) -> Keeper:
+def keeper_without(path: str, seen: str) -> Keeper:
     """One that is absent, or unknown."""
     return {
-        "path": path, "found": found, "old_state": False, "state_dir": False, "old_overlay": False,
+        "path": path, "found": seen, "old_state": False, "state_dir": False, "old_overlay": False,
         "chain": False, "finds": False,
     }  # fmt: skip
 

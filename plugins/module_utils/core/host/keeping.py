@@ -56,21 +56,21 @@ def _certificate(
 
 def _boot_note(host: Host, layout: Layout, given_keys: Sequence[Any], keeps: bool) -> list[str]:
     """What a boot takes away, where the layout itself outlives it; see also boot.check_boot."""
-    found = " and ".join(map(say_script, host["boot_scripts"]))
+    scripts = " and ".join(map(say_script, host["boot_scripts"]))
     unread = [
         f"'{path}' can't be read ({why}): what it does at boot is not known"
         for path, why in host["boot_unread"].items()
     ]
-    if found and keeps:
+    if scripts and keeps:
         return [
             *unread,
-            f"{found} rewrites .env at each boot: agnes-host-env puts the keys of the layout back, and no others",
+            f"{scripts} rewrites .env at each boot: agnes-host-env puts the keys of the layout back, and no others",
         ]
-    if not found or layout.env() or not given_keys:
+    if not scripts or layout.env() or not given_keys:
         return unread
     return [
         *unread,
-        f"{found} rewrites .env at each boot: the keys that the inventory adds are missing until the next run",
+        f"{scripts} rewrites .env at each boot: the keys that the inventory adds are missing until the next run",
     ]
 
 

@@ -28,11 +28,11 @@ _AFTER = {STACK: {PROJECT}, CADDY: {PROJECT, STACK}}
 
 def said(
     actions: Sequence[Mapping[str, str]] = (), unknown: str = "", refusal: str = "", code: str = "",
-    **found: Any,
+    **results: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """What a part says: its actions and results, why they are not known, or why it refuses."""
     return {
-        **found, "actions": list(actions), "unknown": unknown, "refusal": refusal, "code": code,
+        **results, "actions": list(actions), "unknown": unknown, "refusal": refusal, "code": code,
     }  # fmt: skip
 
 
@@ -43,10 +43,10 @@ def is_calm(part: Optional[Mapping[str, Any]]) -> bool:
 
 def asked(host: Host, layout: Layout, mounted: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What the parts said of ``layout`` with disks at ``mounted``; none where they were asked of another."""
-    found = host["parts"]
-    if found.get("layout") != layout.name or sorted(found["mounted"]) != sorted(mounted):
+    answers = host["parts"]
+    if answers.get("layout") != layout.name or sorted(answers["mounted"]) != sorted(mounted):
         return {}
-    return {name: found[name] for name in ASKED if name in found}
+    return {name: answers[name] for name in ASKED if name in answers}
 
 
 def _has_disks_to_keep(host: Host, disks: Sequence[DiskPlan]) -> bool:
@@ -71,17 +71,17 @@ def needed(
     shadows state, what will be left of the tree to do can't be looked at.
     """
     kept = _has_disks_to_keep(host, disks) or to_guard(disks, host["guards"])
-    found = [DISKS] if kept else []
+    due = [DISKS] if kept else []
     if move:
         tree = [TREE] if move["new"] and move["kind"] != "promote" else []
-        return [*found, *tree, PROJECT, STACK, CADDY]
+        return [*due, *tree, PROJECT, STACK, CADDY]
     touched = any(disk.action in MADE for disk in disks)
     if touched and host["parts"].get("proof") and not is_known(host["parts"].get(PROJECT)):
-        found = [PROOF, *found]
+        due = [PROOF, *due]
     for name in ASKED:
-        if touched or not is_calm(parts.get(name)) or _AFTER.get(name, set()) & set(found):
-            found.append(name)
-    return found
+        if touched or not is_calm(parts.get(name)) or _AFTER.get(name, set()) & set(due):
+            due.append(name)
+    return due
 
 
 def is_known(part: Optional[Mapping[str, Any]]) -> bool:

@@ -60,19 +60,19 @@ class Database:
 def check_reason(because: str) -> None:
     """Raise RebindNoReason unless it is one of REASONS."""
     if because not in REASONS:
-        found = f"'{because}' is no reason that is known" if because else "no reason was given"
-        raise RebindNoReason(found=found, known=", ".join(REASONS))
+        problem = f"'{because}' is no reason that is known" if because else "no reason was given"
+        raise RebindNoReason(found=problem, known=", ".join(REASONS))
 
 
 def one_device(role: str, uuid: str, known: Sequence[Device]) -> Device:
     """The device with this filesystem. Raises RebindNotOneDisk."""
     # A device that another one is made of has no filesystem of its own.
-    found = [d for d in known if d["filesystem"].get("uuid") == uuid and not d["holders"]]
-    if len(found) != 1:
-        paths = ", ".join(each["path"] for each in found)
-        where = f"{len(found)} devices ({paths})" if found else "no device here"
+    carriers = [d for d in known if d["filesystem"].get("uuid") == uuid and not d["holders"]]
+    if len(carriers) != 1:
+        paths = ", ".join(each["path"] for each in carriers)
+        where = f"{len(carriers)} devices ({paths})" if carriers else "no device here"
         raise RebindNotOneDisk(uuid=uuid, role=role, found=where)
-    return found[0]
+    return carriers[0]
 
 
 def marker_of(asked: Asked) -> Mapping[str, Any]:
@@ -91,9 +91,9 @@ def check_disk(
     because: also whether the reason fits; empty where none was given yet.
     """
 
-    def refuse(found: str, action: str) -> RebindNotThisDisk:
+    def refuse(reason: str, action: str) -> RebindNotThisDisk:
         return RebindNotThisDisk(
-            device=asked.device["path"], uuid=asked.uuid, role=asked.role, found=found,
+            device=asked.device["path"], uuid=asked.uuid, role=asked.role, found=reason,
             action=action,
         )  # fmt: skip
 

@@ -35,17 +35,17 @@ def stages(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     has exactly one canary among the hosts that are not refused: the first that is
     asked to be, else the first.
     """
-    found = {name: _stage_of(host) for name, host in hosts.items()}
+    stage_of = {name: _stage_of(host) for name, host in hosts.items()}
     for deployment in dict.fromkeys(host["deployment"] for host in hosts.values()):
         able = [
             name
             for name, host in hosts.items()
-            if host["deployment"] == deployment and found[name] == WAVE
+            if host["deployment"] == deployment and stage_of[name] == WAVE
         ]
         asked = [name for name in able if hosts[name]["canary"]]
         for name in (asked or able)[:1]:
-            found[name] = CANARY
-    return found
+            stage_of[name] = CANARY
+    return stage_of
 
 
 def _say_move(move: Mapping[str, Any]) -> str:
@@ -70,15 +70,15 @@ def does(host: Mapping[str, Any]) -> tuple[str, ...]:
     """What would be done with a host: of _DOES."""
     if host["refusal"]:
         return (REFUSE,)
-    found = []
+    verbs = []
     if "format" in host["disks"]:
-        found.append("format")
+        verbs.append("format")
     if host["move"]:
         copies = any(step["id"] in _COPYING for step in host["move"]["steps"])
-        found.append("copy" if copies and host["move"]["direction"] == "forward" else "move")
-    if host["changes"] and not found:
-        found.append("change")
-    return tuple(found) or (NOTHING,)
+        verbs.append("copy" if copies and host["move"]["direction"] == "forward" else "move")
+    if host["changes"] and not verbs:
+        verbs.append("change")
+    return tuple(verbs) or (NOTHING,)
 
 
 def row(host: Mapping[str, Any]) -> dict[str, Any]:

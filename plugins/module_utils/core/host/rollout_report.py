@@ -116,26 +116,26 @@ def proofs(proved: Mapping[str, Any], row: str) -> list[str]:
     proved: container -> the paths that were proved in it; row: what the app answered to the row that was committed, and
     read back; empty where none was.
     """
-    found = []
+    sentences = []
     if proved:
         where = (
             f"{len(proved)} container{'s' if len(proved) > 1 else ''}: {', '.join(sorted(proved))}"
         )
-        found.append(
+        sentences.append(
             f"the stack is healthy, and data and state are on their disks, as seen inside of {where}"
         )
     if row:
-        found.append(f"a row was committed through the app and read back ({row})")
-    return found
+        sentences.append(f"a row was committed through the app and read back ({row})")
+    return sentences
 
 
 def _host(said: Mapping[str, Any]) -> HostReport:
     message, log = split_log(" ".join(str(said.get("message") or "").split()))
-    found = _CODE.search(message)
-    code = str(said.get("code") or (found[1] if found else ""))
-    if found and found[1] == code:
+    match = _CODE.search(message)
+    code = str(said.get("code") or (match[1] if match else ""))
+    if match and match[1] == code:
         # The page has the code beside it, and what Ansible and a task's name put before says no more.
-        message = message[found.end() :]
+        message = message[match.end() :]
     outcome = str(said.get("outcome") or UNTOUCHED)
     if outcome == FAILED and (said.get("back") or code == MoveGoneBack.code):
         outcome = BACK
@@ -222,8 +222,8 @@ def report(result: Mapping[str, Any], secrets: Iterable[str] = ()) -> dict[str, 
 
 
 def _counts(hosts: Sequence[HostReport]) -> dict[str, int]:
-    found = {outcome: sum(each["outcome"] == outcome for each in hosts) for outcome in OUTCOMES}
-    return {outcome: number for outcome, number in found.items() if number}
+    numbers = {outcome: sum(each["outcome"] == outcome for each in hosts) for outcome in OUTCOMES}
+    return {outcome: number for outcome, number in numbers.items() if number}
 
 
 def right(counts: Mapping[str, int]) -> int:
@@ -311,13 +311,13 @@ def remedies(manual: str, codes: Iterable[str]) -> dict[str, dict[str, str]]:
     manual: the text of docs/errors.md.
     """
     parts = _SECTION.split(manual)[1:]
-    wanted, found = set(codes), {}
+    wanted, sections = set(codes), {}
     for code, title, text in zip(parts[::3], parts[1::3], parts[2::3]):
         if code in wanted:
             items = _ITEM.split(re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0])[1:]
             said = {key.lower(): _prose(item) for key, item in zip(items[::2], items[1::2])}
-            found[code] = {"title": title, **said}
-    return found
+            sections[code] = {"title": title, **said}
+    return sections
 
 
 def seconds_of(time: str) -> Optional[float]:
@@ -336,10 +336,10 @@ class _Line:
 
     def place(self, time: str) -> float:
         """Where a time is; one that is not known is at the end."""
-        found = seconds_of(time)
-        if found is None or not self.seconds:
+        seconds = seconds_of(time)
+        if seconds is None or not self.seconds:
             return 100.0
-        return round(100 * min(max(found - self.first, 0.0), self.seconds) / self.seconds, 2)
+        return round(100 * min(max(seconds - self.first, 0.0), self.seconds) / self.seconds, 2)
 
     def stretch(self, began: str, ended: str) -> Optional[dict[str, float]]:
         """Left edge and width of what began and ended then; None for what has not begun."""
@@ -374,34 +374,34 @@ def _troubles(hosts: Sequence[HostReport]) -> list[dict[str, Any]]:
             if each["outcome"] == outcome:
                 groups.setdefault((outcome, each["code"] or each["message"]), []).append(each)
     return [
-        {"outcome": outcome, "code": found[0]["code"], "hosts": found}
-        for (outcome, _what), found in groups.items()
+        {"outcome": outcome, "code": group[0]["code"], "hosts": group}
+        for (outcome, _what), group in groups.items()
     ]
 
 
-def _state(found: Mapping[str, Any]) -> str:
+def _state(rollout: Mapping[str, Any]) -> str:
     """One word for the whole: running, stopped, trouble, planned or done."""
-    if any(run["halt"] for run in found["runs"]):
+    if any(run["halt"] for run in rollout["runs"]):
         return "stopped"
-    if not found["ended"]:
+    if not rollout["ended"]:
         return "running"
-    if any(outcome in found["counts"] for outcome in TROUBLE):
+    if any(outcome in rollout["counts"] for outcome in TROUBLE):
         return "trouble"
-    return "planned" if any(run["check"] for run in found["runs"]) else "done"
+    return "planned" if any(run["check"] for run in rollout["runs"]) else "done"
 
 
-def view(found: Mapping[str, Any], manual: str) -> dict[str, Any]:
+def view(rollout: Mapping[str, Any], manual: str) -> dict[str, Any]:
     """What a page shows of a report: positions of bars, hosts to care for, and what to do for each code.
 
     manual: the text of docs/errors.md.
     """
-    hosts: Sequence[HostReport] = found["hosts"]
-    line = _Line(found["began"], found["at"])
-    most = found["totals"]["downtime_seconds_most"] or 1.0
+    hosts: Sequence[HostReport] = rollout["hosts"]
+    line = _Line(rollout["began"], rollout["at"])
+    most = rollout["totals"]["downtime_seconds_most"] or 1.0
     troubles = _troubles(hosts)
     return {
-        "report": found,
-        "state": _state(found),
+        "report": rollout,
+        "state": _state(rollout),
         "seconds": line.seconds,
         "ticks": line.ticks(),
         "longest": next((each["host"] for each in hosts if each["downtime_seconds"] == most), ""),
@@ -414,7 +414,7 @@ def view(found: Mapping[str, Any], manual: str) -> dict[str, Any]:
                 "seconds": line.seconds_between(wave["began"], wave["ended"]),
                 "counts": _counts([each for each in hosts if each["host"] in wave["hosts"]]),
             }
-            for wave in found["waves"]
+            for wave in rollout["waves"]
         ],
         "hosts": [
             {

@@ -58,61 +58,61 @@ class Status(TypedDict):
     """What is wrong, one sentence each; empty where nothing is."""
 
 
-def problems(found: Status) -> list[str]:
+def problems(status: Status) -> list[str]:
     """What is wrong, in the order in which to look at it."""
     wrong = []
-    if not found["layout"]:
-        wrong.append(f".env puts state at {found['state_dir']}, where no layout has it")
-    if not found["disks"]:
+    if not status["layout"]:
+        wrong.append(f".env puts state at {status['state_dir']}, where no layout has it")
+    if not status["disks"]:
         wrong.append(
             "the record of this host has no disk: site.yml has not run here, or it is lost"
         )
-    for disk in found["disks"]:
+    for disk in status["disks"]:
         if not disk["right"]:
             wrong.append(
                 f"the {disk['role']} disk (UUID {disk['uuid']}) is not mounted at {disk['path']}"
             )
-    if found["older"]:
-        wrong.append(found["older"])
-    if found["move"]:
-        wrong.append(found["move"])
-    if found["upgrade"]:
-        wrong.append(found["upgrade"])
-    if found["engine"]:
-        wrong.append(f"the containers are not known: {found['engine']}")
-    elif not any(each["state"] == "running" for each in found["containers"]):
+    if status["older"]:
+        wrong.append(status["older"])
+    if status["move"]:
+        wrong.append(status["move"])
+    if status["upgrade"]:
+        wrong.append(status["upgrade"])
+    if status["engine"]:
+        wrong.append(f"the containers are not known: {status['engine']}")
+    elif not any(each["state"] == "running" for each in status["containers"]):
         wrong.append("no container of the project runs")
-    for each in found["containers"]:
+    for each in status["containers"]:
         if each["state"] in ("restarting", "dead", "paused"):
             wrong.append(f"container {each['name']} is {each['state']}")
         elif each["health"] == "unhealthy":
             wrong.append(f"container {each['name']} is unhealthy")
-    if found["certificate"].get("expired"):
-        wrong.append(f"the certificate has expired ({found['certificate']['until']})")
-    elif found["certificate"].get("found") == "unknown":
+    if status["certificate"].get("expired"):
+        wrong.append(f"the certificate has expired ({status['certificate']['until']})")
+    elif status["certificate"].get("found") == "unknown":
         wrong.append("the certificate in STATE_DIR/certs can't be looked at")
     return wrong
 
 
-def lines(found: Status) -> list[str]:
+def lines(status: Status) -> list[str]:
     """For people, one fact a line."""
-    layout = found["layout"] or "unknown"
+    layout = status["layout"] or "unknown"
     said = [
-        f"host         {found['host']}",
-        f"layout       {layout}: STATE_DIR={found['state_dir']}",
+        f"host         {status['host']}",
+        f"layout       {layout}: STATE_DIR={status['state_dir']}",
     ]
-    for disk in found["disks"]:
+    for disk in status["disks"]:
         state = "mounted" if disk["right"] else "NOT MOUNTED"
         said.append(f"{disk['role'] + ' disk':<12} {disk['path']}: {state} (UUID {disk['uuid']})")
         if disk["guard"] != IMMUTABLE:
             said.append(f"{'':<12} {disk['path']}: {say(disk['guard'])}")
-    for each in found["containers"]:
+    for each in status["containers"]:
         health = f", {each['health']}" if each["health"] else ""
         said.append(f"container    {each['name']}: {each['state']}{health}")
-    if found["certificate"].get("found") == "found":
-        said.append(f"certificate  until {found['certificate']['until'] or 'an unknown day'}")
-    said += [f"PROBLEM      {each}" for each in found["problems"]]
-    if not found["problems"]:
+    if status["certificate"].get("found") == "found":
+        said.append(f"certificate  until {status['certificate']['until'] or 'an unknown day'}")
+    said += [f"PROBLEM      {each}" for each in status["problems"]]
+    if not status["problems"]:
         said.append("well         nothing is to be done")
     else:
         said.append("next         'agnes-host explain' says more")

@@ -48,9 +48,9 @@ def needed(disks: Sequence[DiskPlan], move: Mapping[str, Any]) -> list[str]:
     return [*ALWAYS, *names]
 
 
-def check_tools(found: Mapping[str, str], names: Iterable[str]) -> None:
-    """Raise ToolMissing unless each of the programs is on the host; found: program -> path."""
-    missing = sorted({name for name in names if not found.get(name)})
+def check_tools(installed: Mapping[str, str], names: Iterable[str]) -> None:
+    """Raise ToolMissing unless each of the programs is on the host; installed: program -> path."""
+    missing = sorted({name for name in names if not installed.get(name)})
     if missing:
         packages = sorted({PACKAGES[name] for name in missing})
         raise ToolMissing(found=", ".join(missing), path=PATH, packages=" ".join(packages))

@@ -105,12 +105,12 @@ def settings(said: Mapping[str, Any]) -> Settings:
 
 def _sizes(sizes: Sequence[str], hosts: int) -> list[int]:
     """How many hosts each wave has; a percentage is of all, rounded down, and at least one."""
-    found: list[int] = []
-    while sum(found) < hosts:
-        size = sizes[min(len(found), len(sizes) - 1)]
+    per_wave: list[int] = []
+    while sum(per_wave) < hosts:
+        size = sizes[min(len(per_wave), len(sizes) - 1)]
         percent = _PERCENT.fullmatch(size)
-        found.append(max(1, hosts * int(percent[1]) // 100) if percent else int(size))
-    return found
+        per_wave.append(max(1, hosts * int(percent[1]) // 100) if percent else int(size))
+    return per_wave
 
 
 def waves(planned: Mapping[str, Mapping[str, Any]], said: Settings) -> list[dict[str, Any]]:
@@ -120,20 +120,20 @@ def waves(planned: Mapping[str, Mapping[str, Any]], said: Settings) -> list[dict
     """
     canaries = [name for name, host in planned.items() if host["stage"] == CANARY]
     others = [name for name, host in planned.items() if host["stage"] == WAVE]
-    found: list[dict[str, Any]] = [
+    turns: list[dict[str, Any]] = [
         {"name": f"canary of {planned[name]['deployment']}", "kind": CANARY, "hosts": [name]}
         for name in canaries
     ]
     if said.soak and canaries:
         looks = -(-said.soak // _LOOK_SECONDS)
         soak = {"name": f"soak of {said.soak} s", "kind": SOAK, "hosts": canaries}
-        found.append({**soak, "looks": looks, "seconds": -(-said.soak // looks)})
+        turns.append({**soak, "looks": looks, "seconds": -(-said.soak // looks)})
     sizes, first = _sizes(said.waves, len(others)), 0
     for number, size in enumerate(sizes, start=1):
         hosts = others[first : first + size]
-        found.append({"name": f"wave {number} of {len(sizes)}", "kind": WAVE, "hosts": hosts})
+        turns.append({"name": f"wave {number} of {len(sizes)}", "kind": WAVE, "hosts": hosts})
         first += size
-    return found
+    return turns
 
 
 def some(names: Sequence[str]) -> str:

@@ -53,15 +53,15 @@ _AT_BOOT = re.compile(r"^\s*@reboot\s")
 
 def _whole_lines(script: str) -> list[tuple[int, str]]:
     """The lines with their numbers, from 1; what a backslash breaks is one line, its first one."""
-    found: list[tuple[int, str]] = []
+    joined: list[tuple[int, str]] = []
     goes_on = False
     for number, line in enumerate(script.splitlines(), start=1):
         if goes_on:
-            number, before = found.pop()
+            number, before = joined.pop()
             line = f"{before[:-1]} {line}"
-        found.append((number, line))
+        joined.append((number, line))
         goes_on = line.endswith("\\") and not line.lstrip().startswith("#")
-    return found
+    return joined
 
 
 def _into(project_dir: str) -> re.Pattern[str]:
@@ -78,7 +78,7 @@ def lines_that_write(script: str, project_dir: str = "/opt/agnes") -> list[int]:
     """
     patterns = (*_WRITES, _into(project_dir))
     names: list[str] = []
-    found = []
+    numbers = []
     for number, line in _whole_lines(script):
         if line.lstrip().startswith("#"):
             continue
@@ -90,8 +90,8 @@ def lines_that_write(script: str, project_dir: str = "/opt/agnes") -> list[int]:
                 rf"\$(\{{{name}(:?[-=?+][^}}]*)?\}}|{name}\b)|{as_argument}", "/.env", line
             )
         if any(pattern.search(line) for pattern in patterns):
-            found.append(number)
-    return found
+            numbers.append(number)
+    return numbers
 
 
 def at_boot(crontab: str) -> str:

@@ -62,23 +62,23 @@ def _is_mounted(place: Optional[StatePlace]) -> bool:
 
 def _check_markers(host: Host) -> None:
     for path, place in host["state"].items():
-        found: Any = (place["marker"] or {}).get("format", MARKER_FORMAT)
-        if not isinstance(found, int):
-            raise Unreadable(path=posixpath.join(path, MARKER), found=str(found))
-        if found != MARKER_FORMAT:
-            raise NewerFormat(path=posixpath.join(path, MARKER), found=found, known=MARKER_FORMAT)
+        form: Any = (place["marker"] or {}).get("format", MARKER_FORMAT)
+        if not isinstance(form, int):
+            raise Unreadable(path=posixpath.join(path, MARKER), found=str(form))
+        if form != MARKER_FORMAT:
+            raise NewerFormat(path=posixpath.join(path, MARKER), found=form, known=MARKER_FORMAT)
 
 
 def _check_env(host: Host) -> None:
-    for line, found in host["env"]["trouble"]:
-        raise EnvUnreadable(path=host["env"]["path"], line=line, found=found)
+    for line, why in host["env"]["trouble"]:
+        raise EnvUnreadable(path=host["env"]["path"], line=line, found=why)
 
 
 def _check_data_dir(host: Host) -> None:
-    found = resolve_data_dir(host["env"]["values"])
+    data_dir = resolve_data_dir(host["env"]["values"])
     known = list(dict.fromkeys(layout.mounts["data"] for layout in LAYOUTS.values()))
-    if posixpath.normpath(found) not in known:
-        raise UnknownDataDir(env_path=host["env"]["path"], found=found, known=", ".join(known))
+    if posixpath.normpath(data_dir) not in known:
+        raise UnknownDataDir(env_path=host["env"]["path"], found=data_dir, known=", ".join(known))
 
 
 def check_trust(host: Host) -> None:

@@ -151,9 +151,9 @@ def trouble(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
     """
     first: dict[str, str] = {}
     wanted = set(keys)
-    found: list[tuple[int, str]] = []
+    problems: list[tuple[int, str]] = []
     if text.startswith(_MARK):
-        found.append(
+        problems.append(
             (1, "begins with a byte order mark, so the product's scripts do not see its key")
         )
     for line in _lines(text):
@@ -164,8 +164,8 @@ def trouble(text: str, keys: Iterable[str]) -> list[tuple[int, str]]:
         if not what and not line.inside and first.setdefault(line.key, value) != value:
             what = f"{line.key} is set again, to another value"
         if what:
-            found.append((line.number, what))
-    return found
+            problems.append((line.number, what))
+    return problems
 
 
 def check_value(key: str, value: str) -> None:
@@ -224,5 +224,5 @@ def shown(text: str) -> str:
 
 def redacted(text: str, env_text: str) -> str:
     """``text`` without the values of an ``.env`` that may be secrets."""
-    found = assignments(env_text)
-    return hide(text, [value for _number, key, value in found if key not in PLAIN_KEYS])
+    assigned = assignments(env_text)
+    return hide(text, [value for _number, key, value in assigned if key not in PLAIN_KEYS])

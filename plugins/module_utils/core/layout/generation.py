@@ -30,19 +30,19 @@ def check_kept(kept: Mapping[str, Any]) -> None:
     """Raise unless this version reads what the host keeps."""
     if not kept:
         return
-    found = kept.get("format")
-    if kept.get("error") or not isinstance(found, int):
+    form = kept.get("format")
+    if kept.get("error") or not isinstance(form, int):
         raise Unreadable(path=PATH, found=str(kept.get("error") or "no format"))
-    if found != FORMAT:
-        raise NewerFormat(path=PATH, found=found, known=FORMAT)
+    if form != FORMAT:
+        raise NewerFormat(path=PATH, found=form, known=FORMAT)
 
 
 def number(values: Mapping[str, Any], key: str = KEY) -> int:
     """The number in a marker or in what the host keeps; zero for none, or for what is no count."""
-    found = values.get(key)
-    if isinstance(found, bool) or not isinstance(found, int):
+    count = values.get(key)
+    if isinstance(count, bool) or not isinstance(count, int):
         return 0
-    return found if 0 < found < _MOST else 0
+    return count if 0 < count < _MOST else 0
 
 
 def is_older(marker: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:

@@ -25,17 +25,17 @@ def layout_shown(
     """
     disks = recorded.get("disks") or {}
     data, state = (str((disks.get(role) or {}).get("uuid") or "") for role in ("data", "state"))
-    found = []
+    layouts = []
     for layout in LAYOUTS.values():
         wanted = {layout.mounts["data"]: data}
         if state or layout.needs_state_disk:
             wanted[layout.mounts["state"]] = state
         there = all(uuid and shown.get(path) == (uuid, "/") for path, uuid in wanted.items())
         if there and markers.get(layout.state_dir) == layout.name:
-            found.append(layout)
-    if len(found) != 1:
+            layouts.append(layout)
+    if len(layouts) != 1:
         raise LayoutNotShown(env_path=env_path, found=_say(shown, markers))
-    return found[0]
+    return layouts[0]
 
 
 def _say(shown: Mapping[str, tuple[str, str]], markers: Mapping[str, str]) -> str:

@@ -35,8 +35,8 @@ def check_state_on(host: Host, current: Optional[Layout], chosen: Layout, state_
     if state_on not in ("", DISK, DIRECTORY):
         raise StateOnImpossible(asked=state_on, found=f"it may be {DISK} or {DIRECTORY}")
     if state_on == DIRECTORY and chosen.needs_state_disk:
-        found = f"layout {chosen.name} keeps state on a disk of its own"
-        raise StateOnImpossible(asked=state_on, found=found)
+        reason = f"layout {chosen.name} keeps state on a disk of its own"
+        raise StateOnImpossible(asked=state_on, found=reason)
     if state_on == DISK and not current and not host["asked"]["state"]["device"]:
         raise StateOnImpossible(asked=state_on, found="disks_state_device names no disk")
     # Where nothing of it shows, a disk that is this host's own still has its state.
@@ -55,9 +55,9 @@ def _check_not_covered(host: Host, layout: Layout, state_on: str) -> None:
     if not is_mounted and not (place and place["names"]):
         return
     through = next(each.name for each in LAYOUTS.values() if each.needs_state_disk)
-    found = "a disk of its own" if is_mounted else "the data disk"
+    medium = "a disk of its own" if is_mounted else "the data disk"
     raise StateOnCovered(
-        path=layout.state_dir, found=found, asked=f"a {state_on}", through=through,
+        path=layout.state_dir, found=medium, asked=f"a {state_on}", through=through,
         layout=layout.name,
     )  # fmt: skip
 
@@ -118,6 +118,6 @@ def not_retired(host: Host, path: str, refusal: Refusal) -> Refusal:
     known = (host["record"].get("disks") or {}).get(RETIRED_DISK) or {}
     if device is None or not known or device["filesystem"].get("uuid") != known.get("uuid"):
         return refusal
-    found = not_blank_because(device)
-    consent = format_text(device, identity_of(device, host["devices"]), found)
-    return DiskRetired(device=device["path"], path=path, found=found, consent=consent)
+    lost = not_blank_because(device)
+    consent = format_text(device, identity_of(device, host["devices"]), lost)
+    return DiskRetired(device=device["path"], path=path, found=lost, consent=consent)

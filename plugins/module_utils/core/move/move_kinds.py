@@ -131,8 +131,8 @@ def _says_copy(status: MoveStatus, source: str, target: str, kept: str) -> str:
 
 def _shadowed_bytes(status: MoveStatus) -> int:
     """Bytes of shadowed state, as far as that has been looked at."""
-    found = status.facts["shadows"].get(status.old)
-    return found["shadowed"]["bytes"] if found and found["shadowed"] else status.facts["used"]
+    shadow = status.facts["shadows"].get(status.old)
+    return shadow["shadowed"]["bytes"] if shadow and shadow["shadowed"] else status.facts["used"]
 
 
 def _says_promote(status: MoveStatus) -> str:

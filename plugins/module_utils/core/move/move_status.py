@@ -168,9 +168,12 @@ class MoveStatus:
 
         Going back, the stack is started on nothing else: without the link it takes another database.
         """
-        found, link = self.unmounted(self.new), self.source.links.get(self.new)
+        unmounted, link = self.unmounted(self.new), self.source.links.get(self.new)
         # Where the disk itself still is, readers find the state all the same.
-        linked = self.mounted(self.new) or (found["kind"], found["target"]) == ("link", link)
+        linked = self.mounted(self.new) or (unmounted["kind"], unmounted["target"]) == (
+            "link",
+            link,
+        )
         intent = intent_in(self.facts)
         if intent and intent.before.point == "link" and not linked:
             return False
@@ -196,11 +199,11 @@ class MoveStatus:
 
     def placed(self) -> bool:
         """Whether the place of the old mount is as the target has it: its link, or nothing."""
-        found = self.unmounted(self.old)
+        unmounted = self.unmounted(self.old)
         wanted = self.target.links.get(self.old)
         if wanted is None:
-            return found["kind"] == "absent"
-        return found["kind"] == "link" and found["target"] == wanted
+            return unmounted["kind"] == "absent"
+        return unmounted["kind"] == "link" and unmounted["target"] == wanted
 
 
 def intent_in(facts: Moving) -> Optional[MoveIntent]:
@@ -238,10 +241,10 @@ def inside(facts: MoveFacts, path: str) -> list[str]:
     )
 
 
-def no_leftovers(found: Unmounted) -> list[str]:
+def no_leftovers(unmounted: Unmounted) -> list[str]:
     """Names in such a directory that the product's own scripts do not make by themselves."""
     return [
         e["name"]
-        for e in found["entries"]
+        for e in unmounted["entries"]
         if not is_harmless(e["name"], e["kind"], e["size"], e["stub"])
     ]

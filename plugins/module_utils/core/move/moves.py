@@ -140,9 +140,9 @@ def check_movable(status: MoveStatus) -> None:
             raise CanNotLook(path=path, found=status.unmounted(path)["target"])
     if facts["backend"] != "duckdb":
         raise BackendNotMovable(path=status.source.state_dir, found=facts["backend"])
-    found = inside(facts, old) + inside(facts, new)
-    if found:
-        raise MountInside(path=old, found=", ".join(found))
+    mounts = inside(facts, old) + inside(facts, new)
+    if mounts:
+        raise MountInside(path=old, found=", ".join(mounts))
     if facts["others"]:
         raise StateDiskShared(path=old, found=", ".join(facts["others"]))
     if status.kind.copies and not status.committed and facts["roles"].get(old) == RETIRED:
@@ -170,7 +170,7 @@ def _check_can_be_done(status: MoveStatus) -> None:
 
 def _check_new_place(status: MoveStatus) -> None:
     """The new mount point must be absent, a directory without anything of worth, or the source's link."""
-    new, found = status.new, status.unmounted(status.new)
+    new, unmounted = status.new, status.unmounted(status.new)
     if status.mounted(new) or (
         status.kind.state_goes == DIRECTORY and status.facts["intent"] and status.there
     ):
@@ -178,14 +178,16 @@ def _check_new_place(status: MoveStatus) -> None:
     if any(point["target"] == new for point in status.facts["points"]):
         raise MovePlaceInUse(path=new, found="another filesystem mounted there")
     link = status.source.links.get(new)
-    if found["kind"] == "link" and link == found["target"]:
+    if unmounted["kind"] == "link" and link == unmounted["target"]:
         return
-    if found["kind"] not in ("absent", "directory"):
-        what = f"a link to '{found['target']}'" if found["kind"] == "link" else "no directory"
+    if unmounted["kind"] not in ("absent", "directory"):
+        what = (
+            f"a link to '{unmounted['target']}'" if unmounted["kind"] == "link" else "no directory"
+        )
         if link:
             raise LinkForeign(path=new, wanted=link, found=what)
         raise MovePlaceInUse(path=new, found=what)
-    names = no_leftovers(found)
+    names = no_leftovers(unmounted)
     if names:
         raise MovePlaceInUse(path=new, found=", ".join(names[:5]))
     spec = status.facts["lines"].get(new)
@@ -295,10 +297,10 @@ def plan_interrupted(host: Host, asked: str) -> MovePlan:
 
     Back is possible until the commit; after it, back is a move of its own.
     """
-    found = interrupted(host)
-    if found is None:
+    begun = interrupted(host)
+    if begun is None:
         raise AssertionError("asked for a host without an interrupted move")
-    source, target = found
+    source, target = begun
     status = _status(host, source, target, Request())
     if asked == source.name and status.committed and status.kind.copies:
         # Half-way what was copied is still at its place, and it is no state any more.

@@ -123,8 +123,8 @@ def given(asked: Mapping[str, Any], host: str, layout: str) -> Optional[Given]:
     if content["host"] != host:
         raise PlanForeign(path=path, found=f"host {content['host']}", wanted=f"host {host}")
     if layout and layout != content["target"]:
-        found, wanted = f"layout {content['target']}", f"-e layout={layout}"
-        raise PlanForeign(path=path, found=found, wanted=wanted)
+        said, wanted = f"layout {content['target']}", f"-e layout={layout}"
+        raise PlanForeign(path=path, found=said, wanted=wanted)
     done = "made" if content["kind"] == DISKS_ONLY else "applied"
     return Given(path, content, bool(asked.get(done)))
 
@@ -166,11 +166,11 @@ def check_given(plan: Given, host: Host, move: Mapping[str, Any]) -> None:
         return
     if move["begun"]:
         raise PlanStale(_END_IT, plan=name, found="a move began that is not this one")
-    found = changed(plan.content["facts"], facts_of(host))
-    if not found:
-        found = changed(_meant(plan.content), _meant(move))
-    if found:
-        raise PlanStale(plan=name, found=f"changed: {', '.join(found)}")
+    changes = changed(plan.content["facts"], facts_of(host))
+    if not changes:
+        changes = changed(_meant(plan.content), _meant(move))
+    if changes:
+        raise PlanStale(plan=name, found=f"changed: {', '.join(changes)}")
 
 
 def check_disks(plan: Given, host: Host, disks: Sequence[Mapping[str, Any]]) -> None:
@@ -183,14 +183,14 @@ def check_disks(plan: Given, host: Host, disks: Sequence[Mapping[str, Any]]) -> 
     name = f"the plan '{plan.path}'"
     if not any(disk["action"] in MADE for disk in disks):
         raise PlanDone(plan=name, target=plan.target)
-    found = changed(plan.content["facts"], facts_of(host))
+    changes = changed(plan.content["facts"], facts_of(host))
     then, now = (
         {disk.get("role", ""): {key: disk.get(key) for key in (*_DISK, "size")} for disk in each}
         for each in (plan.content["disks"], disks)
     )
     differing = [role for role in now if then.get(role) != now[role]]
-    found += [f"the {role} disk" for role in differing]
-    if not found:
+    changes += [f"the {role} disk" for role in differing]
+    if not changes:
         return
     # A disk that was to be formatted and that this host's record knows by now.
     known = host["record"].get("disks") or {}
@@ -198,4 +198,4 @@ def check_disks(plan: Given, host: Host, disks: Sequence[Mapping[str, Any]]) -> 
     if begun:
         what = f"a run has begun to format the {' and the '.join(begun)} disk"
         raise PlanStale(_END_IT, plan=name, found=what)
-    raise PlanStale(plan=name, found=f"changed: {', '.join(found)}")
+    raise PlanStale(plan=name, found=f"changed: {', '.join(changes)}")

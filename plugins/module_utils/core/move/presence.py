@@ -31,12 +31,12 @@ class Seen:
 
 def must_show(status: MoveStatus, data_uuid: str) -> dict[str, str]:
     """Mount point -> UUID of what must be there before anything is written below it."""
-    found = {status.source.mounts["data"]: data_uuid} if data_uuid else {}
+    needed = {status.source.mounts["data"]: data_uuid} if data_uuid else {}
     if status.committed and status.kind.state_goes == DISK:
-        found[status.new] = status.uuid
+        needed[status.new] = status.uuid
     elif not status.committed and status.kind.state_was == DISK:
-        found[status.old] = status.uuid
-    return found
+        needed[status.old] = status.uuid
+    return needed
 
 
 def may_show(status: MoveStatus) -> dict[str, str]:
@@ -61,11 +61,11 @@ def late(status: MoveStatus, data_uuid: str, seen: Seen) -> list[tuple[str, str]
 
     Raises MoveDiskAway, OtherDiskShown, MountLineMissing or UuidTwice where that can't be.
     """
-    found: list[tuple[str, str]] = []
+    to_mount: list[tuple[str, str]] = []
     needed = must_show(status, data_uuid)
     for path, uuid in {**needed, **may_show(status)}.items():
         # What is mounted on the unmounted directory would be shadowed by the disk that belongs above it.
-        shadowed = any(is_below(path, above) for above, _uuid in found)
+        shadowed = any(is_below(path, above) for above, _uuid in to_mount)
         if seen.shown.get(path) == uuid and not shadowed:
             continue
         needs = path in needed
@@ -81,8 +81,8 @@ def late(status: MoveStatus, data_uuid: str, seen: Seen) -> list[tuple[str, str]
         if needs and path not in seen.listed:
             raise MountLineMissing(path=path, uuid=uuid)
         if count and path in seen.listed:
-            found.append((path, uuid))
-    return found
+            to_mount.append((path, uuid))
+    return to_mount
 
 
 def say_late(path: str, uuid: str) -> str:
