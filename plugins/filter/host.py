@@ -87,10 +87,10 @@ def rollout_run(_unread: Any) -> str:
 
 def _lease(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        lease = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return lease if isinstance(lease, dict) else {}
 
 
 def rollout_lease_free(lease: str, take_over: Any = False) -> bool:
@@ -106,10 +106,10 @@ def rollout_held(hosts: Iterable[Mapping[str, Any]], own: str) -> str:
     from ansible_collections.agnes.host.plugins.module_utils.core.host.lease import held
 
     leases = {
-        str(host["inventory_hostname"]): str(found["stdout"])
+        str(host["inventory_hostname"]): str(taken["stdout"])
         for host in hosts
-        for found in (host.get("__rollout_taken"), host.get("__rollout_taken_over"))
-        if found and "stdout" in found
+        for taken in (host.get("__rollout_taken"), host.get("__rollout_taken_over"))
+        if taken and "stdout" in taken
     }
     return held({host: _lease(lease) for host, lease in leases.items() if lease != own})
 
@@ -145,13 +145,13 @@ def rollout_result(
 
 def _specs() -> dict[str, dict[str, Any]]:
     """Role -> what its variables are; read here, on the controller, from where each role says it."""
-    found: dict[str, dict[str, Any]] = {}
+    specs: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(__file__).parents[2].glob("roles/*/meta/argument_specs.yml")):
         points = yaml.safe_load(path.read_text("utf-8"))["argument_specs"]
-        found[path.parents[1].name] = {
+        specs[path.parents[1].name] = {
             name: option for point in points.values() for name, option in point["options"].items()
         }
-    return found
+    return specs
 
 
 def _said(host: Mapping[str, Any], name: str, default: str = "") -> str:
@@ -174,7 +174,7 @@ def inventory(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     specs, listed = _specs(), list(hosts)
     options = {name: option for spec in specs.values() for name, option in spec.items()}
     devices = {name: options[name]["default"] for name in (said.DATA, said.STATE)}
-    found = {
+    by_host = {
         str(host["inventory_hostname"]): {
             "names": [str(name) for name in host],
             "groups": [str(name) for name in host.get("group_names") or []],
@@ -185,7 +185,7 @@ def inventory(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
         for host in listed
     }  # fmt: skip
     known = [*options, *waves.VARIABLES]
-    problems = said.problems(found, known, [*(f"{role}_" for role in specs), "rollout_"])
+    problems = said.problems(by_host, known, [*(f"{role}_" for role in specs), "rollout_"])
     try:
         _settings(listed)
     except Refusal as refusal:
@@ -221,22 +221,22 @@ def audit(hosts: Iterable[Mapping[str, Any]], fail_on: str = "error") -> dict[st
     """The table and the report of a fleet, and the hosts for which the run fails."""
     from ansible_collections.agnes.host.plugins.module_utils.core.host import audit_report
 
-    found = {
+    audited = {
         str(host["inventory_hostname"]): audit_report.audited_of(host.get("audit_found"))
         for host in hosts
     }
     return {
-        "lines": audit_report.lines(found),
-        "report": audit_report.report(found),
-        "failed": audit_report.fails(found, fail_on),
+        "lines": audit_report.lines(audited),
+        "report": audit_report.report(audited),
+        "failed": audit_report.fails(audited, fail_on),
     }
 
 
-def metrics(found: Mapping[str, Any]) -> str:
+def metrics(audited: Mapping[str, Any]) -> str:
     """The text of a host's metrics."""
     from ansible_collections.agnes.host.plugins.module_utils.core.host import audit_report
 
-    return audit_report.metrics(found, int(time.time()))
+    return audit_report.metrics(audited, int(time.time()))
 
 
 def plan_file(plan: Mapping[str, Any], host: str) -> str:

@@ -41,15 +41,15 @@ _STATES = {
 
 def _secrets(hosts: Iterable[Mapping[str, Any]]) -> set[str]:
     """The values of an inventory that no report may have, wherever a message took them from."""
-    found: set[str] = set()
+    secrets: set[str] = set()
     for host in hosts:
         for name, plain in (("agnes_compose_secrets", ()), ("agnes_compose_env", PLAIN_KEYS)):
             try:
-                found |= {str(v) for k, v in (host.get(name) or {}).items() if k not in plain}
+                secrets |= {str(v) for k, v in (host.get(name) or {}).items() if k not in plain}
             except (AnsibleError, UndefinedError):
                 # It has no value that anything could have shown.
                 continue
-    return found
+    return secrets
 
 
 def _seen(host: Mapping[str, Any], well: bool) -> dict[str, Any]:
@@ -91,10 +91,10 @@ def rollout_report(
     return reports.report(whole, _secrets(known.values()))
 
 
-def rollout_join(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def rollout_join(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One report of several."""
     try:
-        return reports.join(found)
+        return reports.join(parts)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

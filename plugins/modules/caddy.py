@@ -89,10 +89,10 @@ def main() -> None:
     )
     actions = Actions(module.check_mode)
     try:
-        found = caddy.run(module.params, actions)
+        result = caddy.run(module.params, actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
-    module.exit_json(**actions.result(**found))
+    module.exit_json(**actions.result(**result))
 
 
 if __name__ == "__main__":

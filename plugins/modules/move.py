@@ -160,12 +160,12 @@ def attach(target: str) -> str:
 
     target: the layout that this run asks for. Raises MoveUnderWay when it goes elsewhere.
     """
-    found = ledger.read_intent(ledger.INTENT) or ledger.read_intent(ledger.REQUEST)
-    if found is None:
+    intent = ledger.read_intent(ledger.INTENT) or ledger.read_intent(ledger.REQUEST)
+    if intent is None:
         return ""
-    if found.target != target:
-        raise MoveUnderWay(found=f"to layout {found.target}")
-    return found.request
+    if intent.target != target:
+        raise MoveUnderWay(found=f"to layout {intent.target}")
+    return intent.request
 
 
 def carry_out(params: dict[str, Any], log: Callable[[str], None]) -> dict[str, Any]:

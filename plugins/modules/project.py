@@ -121,12 +121,12 @@ def main() -> None:
     prove_only = module.params["prove_only"]
     actions = Actions(module.check_mode or prove_only)
     try:
-        found = project.run(module.params, actions)
+        result = project.run(module.params, actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
     if prove_only:
         actions.items.clear()
-    module.exit_plain(**actions.result(**found))
+    module.exit_plain(**actions.result(**result))
 
 
 if __name__ == "__main__":

@@ -69,9 +69,12 @@ from ansible_collections.agnes.host.plugins.module_utils.system.move import ledg
 
 def check_nothing_moves() -> None:
     """Raise MoveUnderWay when a move is asked for or has not ended: what was set aside may be in its use."""
-    for path, found in ((ledger.INTENT, "it has not ended"), (ledger.REQUEST, "it is asked for")):
+    for path, progress in (
+        (ledger.INTENT, "it has not ended"),
+        (ledger.REQUEST, "it is asked for"),
+    ):
         if ledger.read(path):
-            raise MoveUnderWay(found=f"{found}, says '{path}'")
+            raise MoveUnderWay(found=f"{progress}, says '{path}'")
 
 
 def alone(paths: list[str], check_mode: bool) -> AbstractContextManager[None]:
@@ -83,9 +86,9 @@ def purge(paths: list[str], actions: Actions) -> list[str]:
     """Check all names first, then delete; returns what there was."""
     if paths:
         check_nothing_moves()
-    found = retired.find()
-    chosen = check_named(paths, found)
-    for item in found:
+    items = retired.find()
+    chosen = check_named(paths, items)
+    for item in items:
         if item["path"] in chosen:
             actions.take(
                 item["path"],
@@ -93,7 +96,7 @@ def purge(paths: list[str], actions: Actions) -> list[str]:
                 "deleted",
                 lambda path=item["path"]: retired.delete(path),
             )
-    return [say(item) for item in found]
+    return [say(item) for item in items]
 
 
 def main() -> None:
@@ -105,10 +108,10 @@ def main() -> None:
     actions = Actions(module.check_mode)
     try:
         with alone(module.params["paths"], module.check_mode):
-            found = purge(module.params["paths"], actions)
+            listed = purge(module.params["paths"], actions)
     except (Refusal, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
-    module.exit_json(**actions.result(found=found))
+    module.exit_json(**actions.result(found=listed))
 
 
 if __name__ == "__main__":

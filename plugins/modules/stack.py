@@ -150,10 +150,10 @@ def main() -> None:
     try:
         # The host's upgrade starts containers, too; whoever comes second waits.
         with nullcontext() if module.check_mode else turn.held(module.params["timeout"]):
-            found = stack.run(module.params, actions)
+            result = stack.run(module.params, actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
-    module.exit_json(**actions.result(**found))
+    module.exit_json(**actions.result(**result))
 
 
 if __name__ == "__main__":

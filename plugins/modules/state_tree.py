@@ -115,10 +115,10 @@ def main() -> None:
     )
     actions = Actions(module.check_mode)
     try:
-        found = tree.run(module.params, actions)
+        result = tree.run(module.params, actions)
     except (Refusal, Failed, OSError) as error:
         module.fail_json(msg=str(error), **actions.result())
-    module.exit_json(**actions.result(**found))
+    module.exit_json(**actions.result(**result))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def add_shadowed(place: Path) -> Callable[[str, bytes], None]:
 
 
 def conflicts(place: Path) -> list[str]:
-    return [str(each) for each in shadow.conflicts(shadowed.look(str(place)).found)]
+    return [str(each) for each in shadow.conflicts(shadowed.look(str(place)).paths)]
 
 
 def test_leftovers_are_seen_and_told_from_state_and_no_mount_changes(place: Path) -> None:
@@ -93,7 +93,7 @@ def test_leftovers_are_seen_and_told_from_state_and_no_mount_changes(place: Path
     assert set(both.shadowed.entries) == set(both.shadowed.leftovers) == {
         b"instance.yaml", b"agnes-state-applier.tick", b"db-state-applier.lock", b"certs",
     }  # fmt: skip
-    assert {str(each) for each in both.found} >= {
+    assert {str(each) for each in both.paths} >= {
         "'instance.yaml' (file, 45 bytes, only shadowed)", "'certs' (directory, only shadowed)",
         "'system.duckdb' (file, 4 bytes, only mounted)",
     }  # fmt: skip
@@ -146,7 +146,7 @@ def test_an_equal_copy_is_no_conflict(
     place: Path, add_shadowed: Callable[[str, bytes], None]
 ) -> None:
     add_shadowed("system.duckdb", b"live")
-    assert "'system.duckdb' (file, 4 bytes, same)" in map(str, shadowed.look(str(place)).found)
+    assert "'system.duckdb' (file, 4 bytes, same)" in map(str, shadowed.look(str(place)).paths)
     assert conflicts(place) == []
 
 

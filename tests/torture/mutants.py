@@ -55,11 +55,11 @@ from dataclasses import replace
 
 
 def _moved(kind: Any) -> Any:
-    found = {{p: [s for s in getattr(kind, p) if s != {step!r}] for p in ("before", "down", "after")}}
-    for phase in found.values():
+    phases = {{p: [s for s in getattr(kind, p) if s != {step!r}] for p in ("before", "down", "after")}}
+    for phase in phases.values():
         if {anchor!r} in phase:
             phase.insert(phase.index({anchor!r}) + {after}, {step!r})
-    return replace(kind, **{{p: tuple(phase) for p, phase in found.items()}})
+    return replace(kind, **{{p: tuple(phase) for p, phase in phases.items()}})
 
 
 KINDS = {{**KINDS, {kind!r}: _moved(KINDS[{kind!r}])}}
@@ -239,17 +239,17 @@ LOGIC = [
     Mutant("env_is_not_kept", ACTS, "    durable.keep_aside(move.env_path, REPLACED)\n", "", plain("nested")),
     Mutant("overlay_is_not_kept", ACTS, "        durable.keep_aside(path, REPLACED)\n", "        pass\n", plain("nested")),
     Mutant("stack_is_left_down", ACTS, "        _check_as_before(move)\n        start_again(move)\n", "        _check_as_before(move)\n", failed("nested", "commit.after:eio")),
-    Mutant("left_stopped_is_forgotten", "move/common.py", "    found[\"left_stopped\"] = move.intent.left_stopped\n", "", plain("nested")),
+    Mutant("left_stopped_is_forgotten", "move/common.py", "    recorded[\"left_stopped\"] = move.intent.left_stopped\n", "", plain("nested")),
     Mutant("all_is_started", ACTS, "move.project.up(move.wanted, intent", "move.project.up([*move.wanted, *intent.left_stopped], intent", plain("nested")),
     Mutant("what_ran_is_forgotten", "move/begin.py", "project.running() | set(turned.services if turned else ())", "project.running()", in_trouble("turned_round_after_a_kill", "nested", "place.before")),
     Mutant("turned_round_is_as_it_was", "move/begin.py", "turned_before(source, target) if turned else Before()", "Before()", in_trouble("turned_round_and_an_error_leads_back_to_one_layout", "nested", "umount.after", "commit.before")),
     Mutant("what_rested_is_forgotten", "move/begin.py", "(set(several) | known)", "set(several)", in_trouble("there_and_back", "nested")),
-    Mutant("nobody_is_looked_for", "system/disks/holders.py", "    return sorted(found) + kernel_users(held.maj_min, held.path)\n", "    return []\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
+    Mutant("nobody_is_looked_for", "system/disks/holders.py", "    return sorted(lines) + kernel_users(held.maj_min, held.path)\n", "    return []\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
     Mutant("quiet_is_not_proved", ACTS, "    _nobody(move, QUIET_SECONDS, containers=True)\n", "    pass\n", in_trouble("a_process_that_lingers_is_never_cut_off", "nested")),
     Mutant("idle_is_not_waited_for", ACTS, "    _nobody(move, IDLE_SECONDS, containers=False)\n", "    pass\n", in_trouble("it_waits_for_what_is_at_work", "nested", "held")),
     Mutant("started_on_anything", ACTS, "    if not status.committed or not status.there or status.mounted(status.old):", "    if False:", in_trouble("a_disk_that_goes_away_before_the_start_is_brought_back")),
     Mutant("started_on_what_is_left", ACTS, "        _check_as_before(move)\n        start_again(move)\n", "        start_again(move)\n", in_trouble("the_way_back_starts_nothing_where_the_disk_is_gone")),
-    Mutant("unmounted_data_directory_is_state", "move/context.py", "        if found != uuid:\n            raise away(data", "        if False:\n            raise away(data", in_trouble("the_data_disk_that_goes_away_after_the_commit_has_nothing_written_to_its_mount_point")),
+    Mutant("unmounted_data_directory_is_state", "move/context.py", "        if mounted != uuid:\n            raise away(data", "        if False:\n            raise away(data", in_trouble("the_data_disk_that_goes_away_after_the_commit_has_nothing_written_to_its_mount_point")),
     Mutant("copy_over_state_is_state", "move/promote_steps.py", "    move.intent.aside_begun = True\n", "", in_trouble("a_half_made_copy_that_is_mounted_over_state_is_taken_away")),
     Mutant("forged_copy_is_taken", _COPY_BACK, "os.fstat(directory).st_ino == inode and is_unused_copy", "is_unused_copy", in_trouble("a_directory_that_says_it_is_our_copy_is_not_taken_for_it", "incomplete")),
     Mutant("data_is_not_given_back", ACTS, "    release(move)\n    start_again(move)\n", "    start_again(move)\n", plain("copy_back")),
@@ -265,21 +265,21 @@ LOGIC = [
     Mutant("owner_is_not_kept", _COPY_BACK, "Act(_claim, release, (\"data_owner\",))", "Act(_claim, release)", plain("copy_back")),
     Mutant("disks_are_not_looked_at", _RUNNER, "        move.check_disks(status, step)\n", "", in_trouble("the_data_disk_that_goes_away_after_the_commit_has_nothing_written_to_its_mount_point")),
     Mutant("late_disk_is_not_mounted", "move/late.py", "        filesystems.mount(path, *_devices(uuid))\n", "", in_trouble("a_disk_that_came_too_late_for_the_boot_is_mounted_and_the_move_goes_on", "nested", "quiet.after", "late data")),
-    Mutant("late_disk_covers_the_other", "move/late.py", "        _unmount_below(move, [path for path, _uuid in found])\n", "", in_trouble("a_disk_that_came_too_late_for_the_boot_is_mounted_and_the_move_goes_on", "nested", "commit.after", "late data")),
+    Mutant("late_disk_covers_the_other", "move/late.py", "        _unmount_below(move, [path for path, _uuid in to_mount])\n", "", in_trouble("a_disk_that_came_too_late_for_the_boot_is_mounted_and_the_move_goes_on", "nested", "commit.after", "late data")),
     Mutant("what_is_stopped_is_started_again", ACTS, "    if not move.was_started:\n        return\n    stopped", "    if True:\n        return\n    stopped", in_trouble("what_somebody_has_stopped_is_not_started_again_by_a_move_that_goes_on", "nested")),
     Mutant("copy_that_is_gone_is_not_missed", _COPY_BACK, "        except FileNotFoundError:\n            return True\n", "        except FileNotFoundError:\n            return False\n", in_trouble("a_copy_that_is_gone_after_the_commit_is_said_to_be", "taken", "start.before")),
-    Mutant("another_directory_is_the_copy", _COPY_BACK, "    return found.st_dev == here and found.st_ino != move.intent.copy_inode\n", "    return False\n", in_trouble("a_copy_that_is_gone_after_the_commit_is_said_to_be", "replaced", "place.after")),
+    Mutant("another_directory_is_the_copy", _COPY_BACK, "    return there.st_dev == here and there.st_ino != move.intent.copy_inode\n", "    return False\n", in_trouble("a_copy_that_is_gone_after_the_commit_is_said_to_be", "replaced", "place.after")),
     Mutant("a_forged_seal_is_taken", STEPS, "lambda s: s.there and (s.committed or \"put\" in s.fresh),", "lambda s: s.trusted and s.there,", in_trouble("a_directory_that_says_it_is_our_copy_is_not_taken_for_it", "sealed")),
     Mutant("a_full_disk_keeps_the_stack_down", _COPY_BACK, "    with suppress(OSError):\n        move.save()\n", "    move.save()\n", in_trouble("no_room_for_the_intent_does_not_keep_the_stack_down", "commit.after:eio")),
-    Mutant("epoch_stands_still", ACTS, "epoch = markers.epoch(found) + 1", "epoch = markers.epoch(found)", plain("nested")),
+    Mutant("epoch_stands_still", ACTS, "epoch = markers.epoch(marker) + 1", "epoch = markers.epoch(marker)", plain("nested")),
     Mutant("role_is_not_written", ACTS, "\"role\": ACTIVE, \"epoch\": epoch", "\"epoch\": epoch", plain("copy")),
-    Mutant("copy_stays_a_copy", ACTS, "        found[\"disks\"][\"state\"] = found[\"disks\"].pop(COPY_TARGET)\n", "        pass\n", plain("copy")),
+    Mutant("copy_stays_a_copy", ACTS, "        recorded[\"disks\"][\"state\"] = recorded[\"disks\"].pop(COPY_TARGET)\n", "        pass\n", plain("copy")),
     Mutant("old_line_stays", ACTS, "switch.without_line(text, old, new))\n", "text)\n", plain("nested")),
     Mutant("half_an_env_is_a_commit", "core/move/move_status.py", "return not named or named[-1] == layout.overlay", "return True", in_trouble("half_an_env_is_no_commit")),
     # Places.
     Mutant("point_can_be_written_to", _PLACES, "        _immutable(parent, name, True)\n", "", failed("nested", "mount.before:kill")),
     Mutant("place_is_empty_for_a_moment", _PLACES, "    kernel.exchange(name_aside, aside, name, parent)\n    os.fsync(parent)\n", "    os.rename(name, \"was\", src_dir_fd=parent, dst_dir_fd=aside)\n    __import__(\"time\").sleep(0.2)\n    os.rename(name_aside, name, src_dir_fd=aside, dst_dir_fd=parent)\n    os.rename(\"was\", name_aside, src_dir_fd=aside, dst_dir_fd=aside)\n", in_trouble("the_old_place_is_never_gone", "nested")),
-    Mutant("link_goes_first", _PLACES, "                kernel.exchange(name_aside, aside, name, parent)\n                if not _is_ours(aside, name_aside):\n                    found = _say(aside, name_aside)\n                    kernel.exchange(name_aside, aside, name, parent)\n", "                os.rename(name, \"was\", src_dir_fd=parent, dst_dir_fd=aside)\n                __import__(\"time\").sleep(0.2)\n                os.rename(name_aside, name, src_dir_fd=aside, dst_dir_fd=parent)\n                os.rename(\"was\", name_aside, src_dir_fd=aside, dst_dir_fd=aside)\n                if not _is_ours(aside, name_aside):\n                    found = _say(aside, name_aside)\n", in_trouble("the_old_place_is_never_gone", "flat")),
+    Mutant("link_goes_first", _PLACES, "                kernel.exchange(name_aside, aside, name, parent)\n                if not _is_ours(aside, name_aside):\n                    there = _say(aside, name_aside)\n                    kernel.exchange(name_aside, aside, name, parent)\n", "                os.rename(name, \"was\", src_dir_fd=parent, dst_dir_fd=aside)\n                __import__(\"time\").sleep(0.2)\n                os.rename(name_aside, name, src_dir_fd=aside, dst_dir_fd=parent)\n                os.rename(\"was\", name_aside, src_dir_fd=aside, dst_dir_fd=aside)\n                if not _is_ours(aside, name_aside):\n                    there = _say(aside, name_aside)\n", in_trouble("the_old_place_is_never_gone", "flat")),
     Mutant("aside_is_open", _PLACES, "            os.fchmod(fd, 0o700)\n", "", plain("nested")),
     # Copying.
     Mutant("copy_of_a_kill_is_believed", _COPY, "        check_ours(where, directory)\n    set_role(move, INCOMPLETE)\n", "        check_ours(where, directory)\n", in_trouble("a_seal_is_not_believed_by_the_next_process", "copy", "precopy")),

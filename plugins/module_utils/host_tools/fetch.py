@@ -81,24 +81,24 @@ def text(source: str, seconds: float = SECONDS) -> str:
     if source.lower().startswith("file:"):
         content = _from_file(source)
     else:
-        found: list[Any] = []
+        answers: list[Any] = []
 
         def ask() -> None:
             try:
-                found.append(_from_server(source, seconds))
+                answers.append(_from_server(source, seconds))
             except Exception as error:
-                found.append(error)
+                answers.append(error)
 
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
         thread.join(seconds)
-        if not found:
+        if not answers:
             raise NotFetched(f"it was not complete within {seconds:.0f} s")
-        if isinstance(found[0], NotFetched):
-            raise found[0]
-        if isinstance(found[0], Exception):
-            raise NotFetched(f"{type(found[0]).__name__}: {found[0]}") from found[0]
-        content = found[0]
+        if isinstance(answers[0], NotFetched):
+            raise answers[0]
+        if isinstance(answers[0], Exception):
+            raise NotFetched(f"{type(answers[0]).__name__}: {answers[0]}") from answers[0]
+        content = answers[0]
     if not content.strip():
         raise NotFetched("it is empty")
     if len(content) > LIMIT:

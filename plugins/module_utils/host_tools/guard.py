@@ -36,13 +36,13 @@ MESSAGE = "/run/motd.d/agnes-host"
 def _attached(uuids: set[str]) -> dict[str, list[Attached]]:
     """The devices with each filesystem; a device that another one is made of is not counted."""
     known = devices.devices()
-    found: dict[str, list[Attached]] = {uuid: [] for uuid in uuids}
+    attached: dict[str, list[Attached]] = {uuid: [] for uuid in uuids}
     for each in known:
         uuid = each["filesystem"].get("uuid", "")
-        if uuid in found and not each["holders"]:
+        if uuid in attached and not each["holders"]:
             carrier = Attached(each["path"], each["maj_min"], identity_of(each, known))
-            found[uuid].append(carrier)
-    return found
+            attached[uuid].append(carrier)
+    return attached
 
 
 def _seen(recorded: Mapping[str, Any]) -> Seen:

@@ -196,17 +196,17 @@ def unit_of(path: str) -> str:
 
 def texts() -> dict[str, tuple[str, int]]:
     """Path -> text and mode of all that is written; the product's scripts only where they are."""
-    found = {}
+    files = {}
     for name, (what, when, delay, persistent) in _WHAT.items():
         script = _SCRIPT.format(command=COMMAND, name=name)
-        found[f"/usr/local/sbin/agnes-{name}"] = (script, 0o755)
+        files[f"/usr/local/sbin/agnes-{name}"] = (script, 0o755)
         if durable.read_stat(REPLACES[name]) is not None:
-            found[REPLACES[name]] = (script, 0o755)
+            files[REPLACES[name]] = (script, 0o755)
         service = _SERVICE.format(what=what, command=COMMAND, name=name)
-        found[f"{UNITS}/agnes-{name}.service"] = (service, 0o644)
+        files[f"{UNITS}/agnes-{name}.service"] = (service, 0o644)
         timer = _TIMER.format(what=what, when=when, delay=delay, persistent=persistent)
-        found[f"{UNITS}/agnes-{name}.timer"] = (timer, 0o644)
-    return found
+        files[f"{UNITS}/agnes-{name}.timer"] = (timer, 0o644)
+    return files
 
 
 def _is_enabled(unit: str) -> bool:
@@ -226,8 +226,8 @@ def _say(path: str) -> str:
 
 def _keep_aside(path: str) -> None:
     """Record what is at a path before it is replaced; the first one counts."""
-    found = record.load()
-    kept: dict[str, Any] = found.setdefault(KEPT, {})
+    recorded = record.load()
+    kept: dict[str, Any] = recorded.setdefault(KEPT, {})
     info = durable.read_stat(path)
     if path not in kept:
         if info is None:
@@ -237,7 +237,7 @@ def _keep_aside(path: str) -> None:
         else:
             where = durable.keep_aside(path, REPLACED)
             kept[path] = {"kept": where, "mode": stat.S_IMODE(info.st_mode)}
-        record.save(found)
+        record.save(recorded)
 
 
 def _write(path: str, text: str, mode: int) -> None:
@@ -250,10 +250,10 @@ def _write(path: str, text: str, mode: int) -> None:
 def _crontabs() -> list[str]:
     """Those of the host, but no links. Raises CrontabsUnreadable."""
     try:
-        found = {path for pattern in CRON for path in listing.matching(pattern)}
+        paths = {path for pattern in CRON for path in listing.matching(pattern)}
     except OSError as error:
         raise CrontabsUnreadable(path=error.filename, found=error.strerror or error) from error
-    return sorted(path for path in found if not os.path.islink(path))
+    return sorted(path for path in paths if not os.path.islink(path))
 
 
 def _is_ours(path: str, text: str, mode: int) -> bool:
@@ -329,9 +329,9 @@ def _remove(actions: Actions) -> None:
         return
     if systemd:
         units.reload()
-    found = record.load()
-    found.pop(KEPT, None)
-    record.save(found)
+    recorded = record.load()
+    recorded.pop(KEPT, None)
+    record.save(recorded)
 
 
 def _keep_units(

@@ -104,18 +104,18 @@ def _database(
 ) -> Optional[Database]:
     """The database on the disk, or None where there is none. Raises OSError."""
     with _top(asked, layout.state_dir) as directory:
-        found = []
+        files = []
         for name in (DATABASE, f"{DATABASE}.wal"):
             try:
-                found.append(os.stat(name, dir_fd=directory, follow_symlinks=False))
+                files.append(os.stat(name, dir_fd=directory, follow_symlinks=False))
             except FileNotFoundError:
                 continue
-    if not found:
+    if not files:
         return None
-    newest = max(info.st_mtime for info in found)
+    newest = max(info.st_mtime for info in files)
     written = f"{contents.moment(newest)} UTC, {_ago(time.time() - newest)}"
-    rows, why = _rows(asked, layout, containers, (found[0].st_uid, found[0].st_gid))
-    return Database(sum(info.st_size for info in found), written, rows, why)
+    rows, why = _rows(asked, layout, containers, (files[0].st_uid, files[0].st_gid))
+    return Database(sum(info.st_size for info in files), written, rows, why)
 
 
 def _rows(
@@ -131,10 +131,10 @@ def _rows(
         return {}, "app has it open"
     try:
         docker = [engine.client()]
-        found = duckdb_check.glance(docker, str(app[0]["image"]), layout.state_dir, owner)
+        glanced = duckdb_check.glance(docker, str(app[0]["image"]), layout.state_dir, owner)
     except (Failed, Refusal) as error:
         return {}, f"it can't be opened: {error}"
-    return found.rows, ""
+    return glanced.rows, ""
 
 
 def _containers() -> list[dict[str, Any]]:

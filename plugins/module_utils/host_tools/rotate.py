@@ -53,8 +53,8 @@ def _keep_request(folder: str, key: str, request: str) -> None:
             for name, text, mode in files:
                 durable.write_at(directory, name, text.encode(), mode)
     except OSError as error:
-        found = error.strerror or str(error)
-        raise NotPlaced(source=SUBJECT, path=folder, found=found) from error
+        reason = error.strerror or str(error)
+        raise NotPlaced(source=SUBJECT, path=folder, found=reason) from error
 
 
 def _private_key(
@@ -66,7 +66,7 @@ def _private_key(
     """
     if env.get(KEY_URL):
         return _fetched(KEY_URL, env[KEY_URL], folder, env_path)
-    found = f"{folder} has no {KEY_FILE}, and {KEY_URL} names no source for it"
+    reason = f"{folder} has no {KEY_FILE}, and {KEY_URL} names no source for it"
     try:
         key = certificates.placed_text(layout.state_dir, KEY_FILE)
         if key.strip():
@@ -82,9 +82,9 @@ def _private_key(
             )
             return key
     except OSError as error:
-        found = f"the key in {folder} can't be read ({error.strerror or error})"
+        reason = f"the key in {folder} can't be read ({error.strerror or error})"
     source = without_secrets(env[CHAIN_URL])
-    raise FetchedUnusable(source=source, found=found, path=folder)
+    raise FetchedUnusable(source=source, found=reason, path=folder)
 
 
 def _place(layout: Layout, certificate: str, key: str, source: str, actions: Actions) -> None:
@@ -99,8 +99,8 @@ def _place(layout: Layout, certificate: str, key: str, source: str, actions: Act
         pair = [entries[os.path.join(folder, name)] for name in (KEY_FILE, CHAIN_FILE)]
         certificates.keep_pair(pair[0], pair[1], actions)
     except OSError as error:
-        found = error.strerror or str(error)
-        raise NotPlaced(source=source, path=folder, found=found) from error
+        reason = error.strerror or str(error)
+        raise NotPlaced(source=source, path=folder, found=reason) from error
 
 
 def _serve(layout: Layout, env: dict[str, str], project_dir: str, actions: Actions) -> str:

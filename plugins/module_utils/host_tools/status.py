@@ -53,7 +53,7 @@ def status(project_dir: str = PROJECT_DIR) -> Status:
         containers = engine.containers(engine.client(), PRODUCT_NAME)
     except (Refusal, Failed, OSError, ValueError) as error:
         containers, docker_says = [], str(error)
-    found: Status = {
+    observed: Status = {
         "format": FORMAT,
         "host": os.uname().nodename,
         "layout": layout.name if layout else "",
@@ -87,4 +87,4 @@ def status(project_dir: str = PROJECT_DIR) -> Status:
         },
         "problems": [],
     }  # fmt: skip
-    return {**found, "problems": problems(found)}
+    return {**observed, "problems": problems(observed)}

@@ -51,8 +51,8 @@ def held(seconds: float, path: str = UPGRADE_LOCK) -> Iterator[None]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         if not until(partial(_taken, fd), seconds, POLL_SECONDS):
-            found = "an upgrade, a rotation or a move at work"
-            raise LockHeld(path=path, found=found, seconds=int(seconds))
+            holder = "an upgrade, a rotation or a move at work"
+            raise LockHeld(path=path, found=holder, seconds=int(seconds))
         yield
     finally:
         os.close(fd)

@@ -88,14 +88,14 @@ class Tick:
         actions = Actions(check=False)
         published = self.project(layout, actions)
         compose = Compose(self.docker, self.directory)
-        services, found = published["services"], Stack(self.docker, self.directory).by_service()
-        profiles = self.profiles(layout, services, found)
+        services, present = published["services"], Stack(self.docker, self.directory).by_service()
+        profiles = self.profiles(layout, services, present)
         tried = (self.memory.get("trying") or {}).get("images") or {}
-        self.stopped = stopped_by_hand(services, found, tried)
+        self.stopped = stopped_by_hand(services, present, tried)
         names = [name for name in selected(services, profiles) if name not in self.stopped]
         not_pulled = self.pull(compose, names)
         ids = self.ids({services[name]["image"] for name in names})
-        images = new_images(services, names, found, ids)
+        images = new_images(services, names, present, ids)
         rejected = self.keep_from(images)
         images = {name: pair for name, pair in images.items() if name not in rejected}
         self.start(layout, profiles, images, actions)
@@ -131,11 +131,11 @@ class Tick:
         return published
 
     def profiles(
-        self, layout: Layout, services: Mapping[str, Any], found: Mapping[str, Any]
+        self, layout: Layout, services: Mapping[str, Any], present: Mapping[str, Any]
     ) -> list[str]:
         """See profiles_for."""
         own_issue = bool(self.env.get("CADDY_TLS"))
-        return profiles_for(services, found, self._has_pair(layout), own_issue)
+        return profiles_for(services, present, self._has_pair(layout), own_issue)
 
     def _has_pair(self, layout: Layout) -> bool:
         """Whether Caddy has what it needs of files."""
@@ -157,14 +157,14 @@ class Tick:
 
     def ids(self, images: set[str]) -> dict[str, str]:
         """Image -> id of what it names on this host; without those that are not there."""
-        found = {}
+        ids = {}
         for image in sorted(images):
             done = run([self.docker, "image", "inspect", "--format", "{{.Id}}", image], codes=())
             if done.code == 0:
-                found[image] = done.out.strip()
+                ids[image] = done.out.strip()
             elif "no such" not in done.err.lower():
                 raise Failed(f"image '{image}' can't be looked at: {last_line(done.err)}")
-        return found
+        return ids
 
     def name(self, image: str, image_id: str) -> None:
         """Let an image's name mean another id again."""
@@ -259,9 +259,9 @@ def bring_to(say: Callable[[str], None], directory: str, layout: Layout, actions
     tick = Tick(say, directory, again=False)
     services = tick.project(layout, actions)["services"]
     tick.env, tick.docker = environment(directory), engine.client()
-    found = Stack(tick.docker, directory).by_service()
-    tick.stopped = stopped_by_hand(services, found, ())
-    tick.bring_up(layout, tick.profiles(layout, services, found), actions)
+    present = Stack(tick.docker, directory).by_service()
+    tick.stopped = stopped_by_hand(services, present, ())
+    tick.bring_up(layout, tick.profiles(layout, services, present), actions)
 
 
 def upgrade(

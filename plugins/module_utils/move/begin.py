@@ -79,9 +79,9 @@ def new_intent(request: MoveIntent, facts: MoveFacts, turned: Optional[MoveInten
     """
     project = Project(docker_path(), request.project_dir)
     source, target = LAYOUTS[request.source], LAYOUTS[request.target]
-    found = project.listing()
+    containers = project.listing()
     services = project.running() | set(turned.services if turned else ())
-    several = Counter(item.service for item in found if not item.one_off)
+    several = Counter(item.service for item in containers if not item.one_off)
     known = {*(record.read().get("left_stopped") or ()), *(turned.left_stopped if turned else ())}
     scale = {name: number for name, number in sorted(several.items()) if number > 1}
     fstypes = [p["fstype"] for p in facts["points"] if p["uuid"] == request.uuid]

@@ -46,14 +46,14 @@ def _post(url: str, body: str) -> None:
 
 
 def _sizes(directory: int) -> list[tuple[str, int, int]]:
-    found = []
+    sizes = []
     for name in _FILES:
         try:
             info = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             continue
-        found.append((name, info.st_size, info.st_mtime_ns))
-    return found
+        sizes.append((name, info.st_size, info.st_mtime_ns))
+    return sizes
 
 
 def send(url: str, state_dir: str, directory: int, move_id: str) -> None:

@@ -40,9 +40,9 @@ def _say(text: str) -> None:
 
 def _status(as_json: bool) -> int:
     """Exit status 1 says that something is wrong."""
-    found = status()
-    _say(json.dumps(clean(found)) if as_json else "\n".join(core_status.lines(found)))
-    return 1 if found["problems"] else 0
+    observed = status()
+    _say(json.dumps(clean(observed)) if as_json else "\n".join(core_status.lines(observed)))
+    return 1 if observed["problems"] else 0
 
 
 def _explain(as_json: bool) -> int:

@@ -42,9 +42,9 @@ def write_marker(directory: int, move: MoveContext, values: dict[str, Any]) -> N
 
 def remember_left_stopped(move: MoveContext) -> None:
     """Record what does not run: with its container goes the last sign that somebody has stopped it."""
-    found = record.load()
-    found["left_stopped"] = move.intent.left_stopped
-    record.save(found)
+    recorded = record.load()
+    recorded["left_stopped"] = move.intent.left_stopped
+    record.save(recorded)
 
 
 def drop_line(move: MoveContext) -> None:

@@ -66,12 +66,12 @@ class MoveContext:
     def look(self, containers: bool = True) -> MoveStatus:
         """The status as it is now; without ``containers`` those are not asked for, and none is known."""
         # One-off containers are no part of what is stopped and started.
-        found = [each for each in self.project.listing() if not each.one_off] if containers else []
+        listed = [each for each in self.project.listing() if not each.one_off] if containers else []
         return MoveStatus(
             self.source, self.target, self.intent.uuid,
             moving.look(self.intent.project_dir), self.kind, self.id,
-            services=frozenset(item.service for item in found),
-            present=frozenset(item.name for item in found),
+            services=frozenset(item.service for item in listed),
+            present=frozenset(item.name for item in listed),
             wanted=frozenset(self.wanted), fresh=frozenset(self.fresh),
             disk=self.intent.disk,
             authority=self.intent.authority,
@@ -133,15 +133,15 @@ class MoveContext:
         """A hash over ``.env`` and all compose files, of the chain and beside them."""
         directory = self.intent.project_dir
         beside = [name for name in os.listdir(directory) if name.endswith((".yml", ".yaml"))]
-        found = hashlib.sha256(env_text.encode("utf-8", "surrogateescape"))
+        digest = hashlib.sha256(env_text.encode("utf-8", "surrogateescape"))
         for name in sorted({*beside, *self.intent.chain}):
             try:
                 with open(os.path.join(directory, name), "rb") as file:
                     content = hashlib.sha256(file.read()).hexdigest()
             except OSError as error:
                 content = str(error.strerror)
-            found.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
-        return found.hexdigest()
+            digest.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
 
     def read_env(self) -> str:
         """``.env`` as it is."""
@@ -167,9 +167,9 @@ class MoveContext:
     def check_data_disk(self) -> None:
         """Raise MoveDiskAway where the data disk is gone that was there when the move began."""
         data, uuid = self.source.mounts["data"], self.intent.data_uuid
-        found = moving.mount_at(data)[1] if uuid else uuid
-        if found != uuid:
-            raise away(data, str(uuid), str(found))
+        mounted = moving.mount_at(data)[1] if uuid else uuid
+        if mounted != uuid:
+            raise away(data, str(uuid), str(mounted))
 
     def check_disks(self, status: MoveStatus, step: str) -> None:
         """Raise MoveDiskAway unless both disks are where ``step`` takes them to be, before it writes there."""

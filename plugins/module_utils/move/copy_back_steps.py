@@ -42,9 +42,9 @@ def _is_copy(move: MoveContext, directory: int) -> bool:
 def _check_data_disk(move: MoveContext, directory: int) -> None:
     """Raise a Refusal unless an open directory is on the disk that the plan has named, by device number."""
     data, uuid = move.target.mounts["data"], move.copy_uuid
-    device, found, _root = moving.mount_at(data)
-    if not device or found != uuid:
-        raise away(data, uuid, found)
+    device, mounted, _root = moving.mount_at(data)
+    if not device or mounted != uuid:
+        raise away(data, uuid, mounted)
     shown = devices.maj_min_of(os.fstat(directory).st_dev)
     if shown != device:
         raise OtherDeviceMounted(path=f"{data}/{ASIDE}", found=shown, wanted=device)
@@ -117,11 +117,11 @@ def is_gone(move: MoveContext) -> bool:
     with _data(move) as directory:
         try:
             name = os.path.basename(move.target.state_dir)
-            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            there = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return True
         here = os.fstat(directory).st_dev
-    return found.st_dev == here and found.st_ino != move.intent.copy_inode
+    return there.st_dev == here and there.st_ino != move.intent.copy_inode
 
 
 def _put(move: MoveContext) -> None:
@@ -133,11 +133,11 @@ def _put_undo(move: MoveContext) -> None:
     places.take_back(move.target.state_dir, COPY_NAME, partial(_is_copy, move))
 
 
-def leave_disk(move: MoveContext, found: dict[str, Any]) -> None:
+def leave_disk(move: MoveContext, recorded: dict[str, Any]) -> None:
     """The record knows the disk as one that state was on: no run mounts it, formats it or misses it."""
     places.keep_under(move.target.state_dir, COPY_NAME, move.name_aside)
-    left = found["disks"].pop("state", {"uuid": move.intent.uuid})
-    found["disks"][RETIRED_DISK] = left
+    left = recorded["disks"].pop("state", {"uuid": move.intent.uuid})
+    recorded["disks"][RETIRED_DISK] = left
 
 
 COPY_BACK_ACTS: Mapping[str, Act] = {

@@ -71,10 +71,10 @@ def _same_disk(move: MoveContext) -> dict[str, Any]:
 
 
 def _format(move: MoveContext) -> None:
-    disk, found, uuid = _same_disk(move), record.load(), move.intent.uuid
-    begun = (found["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid
+    disk, recorded, uuid = _same_disk(move), record.load(), move.intent.uuid
+    begun = (recorded["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid
     disk["uuid"] = uuid if begun else ""
-    formatting.make(found, disk, uuid, COPY_TARGET)
+    formatting.make(recorded, disk, uuid, COPY_TARGET)
 
 
 def _proof(move: MoveContext) -> Proof:
@@ -92,10 +92,10 @@ def check_source(move: MoveContext) -> None:
 
 def device_with(uuid: str) -> Device:
     """The one disk with this UUID, to which state is copied. Raises CopyDiskNotOne."""
-    found = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
-    if len(found) != 1:
-        raise CopyDiskNotOne(uuid=uuid, found=len(found))
-    return found[0]
+    carriers = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
+    if len(carriers) != 1:
+        raise CopyDiskNotOne(uuid=uuid, found=len(carriers))
+    return carriers[0]
 
 
 def is_unused_copy(marker: Mapping[str, Any]) -> bool:
@@ -113,8 +113,8 @@ def check_ours(where: str, directory: int) -> None:
         return
     if is_unused_copy(marker):
         return
-    found = f"a marker with role {marker.get('role')}" if marker else ", ".join(sorted(names)[:5])
-    raise CopyTargetForeign(device=where, found=found)
+    holds = f"a marker with role {marker.get('role')}" if marker else ", ".join(sorted(names)[:5])
+    raise CopyTargetForeign(device=where, found=holds)
 
 
 def mount_stage(uuid: str) -> None:
@@ -128,17 +128,17 @@ def mount_stage(uuid: str) -> None:
     # Whoever looks at all disks has each of them open for a moment, and to itself.
     if not until(lambda: run(command, codes=(0, 32)).code == 0, _MOUNT_SECONDS):
         run(command)
-    found = devices.maj_min_of(os.stat(STAGE).st_dev)
-    if found != device["maj_min"]:
-        raise OtherDeviceMounted(path=STAGE, found=found, wanted=device["maj_min"])
+    mounted = devices.maj_min_of(os.stat(STAGE).st_dev)
+    if mounted != device["maj_min"]:
+        raise OtherDeviceMounted(path=STAGE, found=mounted, wanted=device["maj_min"])
 
 
 def set_role(move: MoveContext, role: str, **more: Any) -> None:
     """Write the marker of the copy, by which this host knows it again."""
-    found = record.load()
-    if not found.get("instance_id"):
-        found["instance_id"] = str(uuids.uuid4())
-        record.save(found)
+    recorded = record.load()
+    if not recorded.get("instance_id"):
+        recorded["instance_id"] = str(uuids.uuid4())
+        record.save(recorded)
     epoch = move.intent.epoch
     with trees.opened(STAGE) as directory:
         write_marker(directory, move, {"role": role, "move": move.id, "epoch": epoch, **more})
@@ -278,13 +278,13 @@ def _retire(move: MoveContext) -> None:
     with trees.opened(move.source.state_dir) as directory:
         os.fchown(directory, 0, 0)
         os.fchmod(directory, 0o700)
-        found = {"layout": move.source.name, **markers.read_if_any(directory)}
-        found.update(role=RETIRED, move=move.id)
+        marker = {"layout": move.source.name, **markers.read_if_any(directory)}
+        marker.update(role=RETIRED, move=move.id)
         try:
             markers.read(directory)
         except MarkerForeign:
             kernel.rename_new(MARKER, directory, f"{MARKER}.{move.id}", directory)
-        write_marker(directory, move, found)
+        write_marker(directory, move, marker)
 
 
 COPY_ACTS: Mapping[str, Act] = {

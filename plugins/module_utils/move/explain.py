@@ -53,12 +53,12 @@ def _wanted(facts: MoveFacts, layout: Optional[Layout]) -> dict[str, tuple[str, 
 
 def _unmounted(facts: MoveFacts, layout: Optional[Layout]) -> list[tuple[str, str, str]]:
     """Role, mount point and UUID of the disks that must be mounted and are not, in the order to mount them."""
-    found = []
+    disks = []
     for path, (role, uuid) in _wanted(facts, layout).items():
         _device, shown, root = moving.mount_at(path)
         if (shown, root) != (uuid, "/"):
-            found.append((role, path, uuid))
-    return found
+            disks.append((role, path, uuid))
+    return disks
 
 
 def _command(path: str, uuid: str) -> str:
@@ -100,10 +100,10 @@ def _places(facts: MoveFacts) -> list[str]:
     lines, mounted = [], {point["target"] for point in facts["points"]}
     for path in state_dirs():
         label = "shadowed" if path in mounted else "unmounted"
-        found = facts["unmounted"][path]
-        what = f"a link to {found['target']}" if found["kind"] == "link" else f"a {found['kind']}"
-        names = ", ".join(entry["name"] for entry in found["entries"][:5])
-        if found["kind"] != "absent":
+        place = facts["unmounted"][path]
+        what = f"a link to {place['target']}" if place["kind"] == "link" else f"a {place['kind']}"
+        names = ", ".join(entry["name"] for entry in place["entries"][:5])
+        if place["kind"] != "absent":
             lines.append(f"{label:<{_WIDTH}}{path}: {what}{', holds ' + names if names else ''}")
     return lines
 
@@ -120,15 +120,15 @@ def _guarded(facts: MoveFacts, layout: Optional[Layout]) -> list[str]:
 
 def _copies(facts: MoveFacts, project_dir: str) -> list[str]:
     """The evidence where a mount shadows what may be a second copy of state."""
-    docker, found = which("docker") or "", []
+    docker, sentences = which("docker") or "", []
     if any(no_leftovers(each) for each in facts["unmounted"].values()):
         running = containers(docker, PRODUCT_NAME) if docker else []
         for path, shadow in evidence.shadows(
             facts["points"], facts["unmounted"], docker, running
         ).items():
             if shadow["conflicts"]:
-                found.append(f"TWO COPIES {path}: {authority.evidence(shadow)}")
-    return found
+                sentences.append(f"TWO COPIES {path}: {authority.evidence(shadow)}")
+    return sentences
 
 
 def _next(

@@ -28,11 +28,11 @@ BOOT_SECONDS = 90.0
 
 def _shown(places: list[str]) -> dict[str, str]:
     """Mount point -> UUID of the whole filesystem on top; empty for a part of one."""
-    found = {}
+    shown = {}
     for path in {line.target for line in mountinfo.read()} & set(places):
         _device, uuid, root = moving.mount_at(path)
-        found[path] = uuid if root == "/" else ""
-    return found
+        shown[path] = uuid if root == "/" else ""
+    return shown
 
 
 def _devices(uuid: str) -> list[str]:
@@ -89,23 +89,23 @@ def mount_late(move: MoveContext, seconds: float = 0.0, say: Callable[[str], Non
     """
     move.say = say
     status = move.look(containers=False)
-    found: list[tuple[str, str]] = []
+    to_mount: list[tuple[str, str]] = []
     away: list[Refusal] = []
 
     def there() -> bool:
         away.clear()
         try:
-            found[:] = _to_mount(move, status)
+            to_mount[:] = _to_mount(move, status)
         except MoveDiskAway as refusal:
             away.append(refusal)
         return not away
 
     if not until(there, seconds, 1.0):
         raise away[0]
-    if found:
+    if to_mount:
         _clear(move)
-        _unmount_below(move, [path for path, _uuid in found])
-    for path, uuid in found:
+        _unmount_below(move, [path for path, _uuid in to_mount])
+    for path, uuid in to_mount:
         _say_shadowed(move, path)
         # A program of a unit: what it prints goes to the journal.
         said = f"mount {uuid} at {path}: it is attached, but not mounted"

@@ -120,9 +120,9 @@ def make_point(path: str, name_aside: str) -> None:
                     os.mkdir(name_aside, 0o755, dir_fd=aside)
                 kernel.exchange(name_aside, aside, name, parent)
                 if not _is_ours(aside, name_aside):
-                    found = _say(aside, name_aside)
+                    there = _say(aside, name_aside)
                     kernel.exchange(name_aside, aside, name, parent)
-                    raise LinkForeign(path=path, wanted=" or ".join(sorted(_OURS)), found=found)
+                    raise LinkForeign(path=path, wanted=" or ".join(sorted(_OURS)), found=there)
                 _free(aside, name_aside)
         _immutable(parent, name, True)
         os.fsync(parent)
@@ -158,8 +158,8 @@ def retire(path: str, link: str, name_aside: str) -> None:
                     kernel.rename_new(name, parent, name_aside, aside)
                     _settle(aside, name_aside)
         elif kind != "absent":
-            found = _say(parent, name)
-            raise LinkForeign(path=path, wanted=link or "nothing", found=found)
+            there = _say(parent, name)
+            raise LinkForeign(path=path, wanted=link or "nothing", found=there)
         elif link:
             os.symlink(link, name, dir_fd=parent)
         os.fsync(parent)
@@ -202,8 +202,8 @@ def put(path: str, name: str, made: os.stat_result) -> None:
     """
     with _parent(path) as place, _aside(place[0]) as aside:
         parent, last = place
-        found = os.stat(name, dir_fd=aside, follow_symlinks=False)
-        if (found.st_dev, found.st_ino) != (made.st_dev, made.st_ino):
+        there = os.stat(name, dir_fd=aside, follow_symlinks=False)
+        if (there.st_dev, there.st_ino) != (made.st_dev, made.st_ino):
             raise MovePlaceInUse(path=path, found=f"another directory than the copy as '{name}'")
         _trade(name, aside, last, parent)
         os.fsync(aside)

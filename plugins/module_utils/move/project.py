@@ -57,12 +57,12 @@ class Project:
         """All its containers, by one quick call."""
         label = f"label={PROJECT_LABEL}={self.name}"
         out = run([self.docker, "ps", "--all", "--filter", label, "--format", _SHAPE]).out
-        found = []
+        listed = []
         for line in out.splitlines():
             name, state, service, one_off, needs = (*line.split("\t"), "", "", "")[:5]
             names = frozenset(need.split(":")[0] for need in needs.split(",") if need)
-            found.append(Container(name, state, service, one_off == "True", names))
-        return found
+            listed.append(Container(name, state, service, one_off == "True", names))
+        return listed
 
     def running(self) -> set[str]:
         """The services that have a container that is up."""
@@ -102,11 +102,11 @@ class Project:
 
     def is_up(self, services: Collection[str]) -> bool:
         """Whether each service has containers, and all of them run and are healthy where that is known."""
-        found = self.stack.by_service()
+        present = self.stack.by_service()
         return all(
-            found.get(name)
+            present.get(name)
             and all(
-                c["status"] == "running" and c["health"] in ("", "healthy") for c in found[name]
+                c["status"] == "running" and c["health"] in ("", "healthy") for c in present[name]
             )
             for name in services
         )
@@ -115,14 +115,14 @@ class Project:
         """Wait until each service is as it must be, then prove its disks; raises a Refusal."""
         chain = self.compose.config()["services"]
         names = sorted(name for name in services if name in chain)
-        found = self.stack.wait(chain, names, seconds, _POLL_SECONDS)
-        proof.prove(chain, names, found, layout, self.directory)
+        present = self.stack.wait(chain, names, seconds, _POLL_SECONDS)
+        proof.prove(chain, names, present, layout, self.directory)
 
     def check_idle(self, services: Mapping[str, Any], layout: Layout) -> None:
         """Raise OneOffHolds or StrayService for what the stop would leave, and that holds what would move.
 
         services: those of the chain.
         """
-        found = containers(self.docker, self.name)
-        check_one_offs(found, layout)
-        check_strays(services, found, layout)
+        present = containers(self.docker, self.name)
+        check_one_offs(present, layout)
+        check_strays(services, present, layout)

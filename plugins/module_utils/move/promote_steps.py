@@ -79,9 +79,9 @@ def _check_shadowed(move: MoveContext) -> None:
     instance = str(moving.shadowed_marker(path).get("instance_id") or "")
     wanted = move.intent.source_instance
     if DATABASE not in names or instance != wanted:
-        found = f"a marker of '{instance}'" if DATABASE in names else f"no {DATABASE}"
+        lacking = f"a marker of '{instance}'" if DATABASE in names else f"no {DATABASE}"
         raise SourceUnproved(
-            path=f"{path}, shadowed by the mount there", found=found, wanted="state"
+            path=f"{path}, shadowed by the mount there", found=lacking, wanted="state"
         )
 
 
@@ -111,14 +111,14 @@ def _aside(move: MoveContext) -> None:
     if not _is_aside(move):
         places.set_aside(STAGE, f"{move.id[:8]}-mounted")
         set_role(move, INCOMPLETE)
-    found = record.load()
-    if (found["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid:
+    recorded = record.load()
+    if (recorded["disks"].get(COPY_TARGET) or {}).get("uuid") == uuid:
         return
     known = device_with(uuid)
-    if (found["disks"].get("state") or {}).get("uuid") == uuid:
-        del found["disks"]["state"]
+    if (recorded["disks"].get("state") or {}).get("uuid") == uuid:
+        del recorded["disks"]["state"]
     disk = {**move.intent.disk, "device": known["path"], "maj_min": known["maj_min"]}
-    formatting.remember(found, {**disk, "uuid": uuid}, FORMATTED, COPY_TARGET)
+    formatting.remember(recorded, {**disk, "uuid": uuid}, FORMATTED, COPY_TARGET)
 
 
 PROMOTE_ACTS: Mapping[str, Act] = {

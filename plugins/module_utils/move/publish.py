@@ -99,13 +99,13 @@ def _source(name: str) -> Optional[tuple[str, str]]:
 def _needs(name: str, text: str) -> set[str]:
     """The modules of ours that a source may mean by its imports, by their whole names."""
     above = name.split(".")
-    found = {".".join(above[:depth]) for depth in range(1, len(above))}
+    modules = {".".join(above[:depth]) for depth in range(1, len(above))}
     # Each text is looked at in every run: a parser would take ten times as long.
     for dots, module, names in _IMPORT.findall(text):
         base = ".".join([*above[: -len(dots)], *filter(None, [module])])
         plain = re.sub(r"#.*", "", names).strip("()")
-        found |= {base, *(f"{base}.{each}" for each in _NAME.findall(plain))}
-    return {each for each in found if each.startswith(f"{PREFIX}.")}
+        modules |= {base, *(f"{base}.{each}" for each in _NAME.findall(plain))}
+    return {each for each in modules if each.startswith(f"{PREFIX}.")}
 
 
 def sources() -> dict[str, str]:
@@ -113,7 +113,7 @@ def sources() -> dict[str, str]:
 
     So whichever module publishes it, on one host it is one and the same version. Raises OSError.
     """
-    found: dict[str, str] = {}
+    by_path: dict[str, str] = {}
     left = {f"{PREFIX}.move.command"}
     seen: set[str] = set()
     while left:
@@ -124,16 +124,16 @@ def sources() -> dict[str, str]:
             # A name in a module, and none of a module.
             continue
         path, text = source
-        found[path] = text
+        by_path[path] = text
         inside = f"{name}.__init__" if path.endswith("/__init__.py") else name
         left |= _needs(inside, text) - seen
-    return found
+    return by_path
 
 
 def files(modules: Optional[Mapping[str, str]] = None) -> dict[str, str]:
     """Path -> text of the whole package, as it lies on the host."""
-    found = sources() if modules is None else modules
-    return {**found, "__init__.py": "", "__main__.py": _MAIN}
+    by_path = sources() if modules is None else modules
+    return {**by_path, "__init__.py": "", "__main__.py": _MAIN}
 
 
 def texts() -> dict[str, tuple[str, int]]:
@@ -157,14 +157,14 @@ def version(modules: Mapping[str, str]) -> str:
 
 def missing(modules: Mapping[str, str]) -> list[str]:
     """What is not on the host yet, for a message."""
-    found = []
+    paths = []
     current = os.path.join(ROOT, "current")
     if not os.path.islink(current) or os.readlink(current) != version(modules):
-        found.append(f"{ROOT}/{version(modules)}")
+        paths.append(f"{ROOT}/{version(modules)}")
     for path, (text, _mode) in texts().items():
         if durable.read_text(path) != text:
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def publish(modules: Mapping[str, str]) -> None:

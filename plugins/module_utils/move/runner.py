@@ -253,9 +253,9 @@ def check_unchanged(request: MoveIntent) -> None:
         return
     devices = request.devices
     now = facts_of(host.observe(devices["data"], devices["state"], request.project_dir))
-    found = changed(request.facts, now)
-    if found:
-        raise PlanStale(plan="this run's plan", found=f"changed: {', '.join(found)}")
+    changes = changed(request.facts, now)
+    if changes:
+        raise PlanStale(plan="this run's plan", found=f"changed: {', '.join(changes)}")
 
 
 def _nothing_done(layout: str) -> dict[str, Any]:

@@ -68,15 +68,15 @@ def _forget(move: MoveContext) -> None:
 def _overlay(move: MoveContext) -> None:
     directory, name = move.intent.project_dir, move.target.overlay
     path = os.path.join(directory, name)
-    found = switched(
+    after = switched(
         move.project.docker, directory, move.source, move.target, move.read_env(),
         move.intent.profiles, move.intent.backend,
         move.intent.chain,
     )  # fmt: skip
-    move.intent.chain = found.chain
-    _publish_overlay(path, found.overlay)
+    move.intent.chain = after.chain
+    _publish_overlay(path, after.overlay)
     durable.keep_aside(move.env_path, REPLACED)
-    _remember_proved(move, found.config, found.env_text)
+    _remember_proved(move, after.config, after.env_text)
 
 
 def _publish_overlay(path: str, overlay: bytes) -> None:
@@ -199,14 +199,14 @@ def _idle(move: MoveContext) -> None:
 
 
 def _nobody(move: MoveContext, seconds: float, containers: bool) -> None:
-    places, found = move.all_held(), [""]
+    places, users = move.all_held(), [""]
 
     def none() -> bool:
-        found[:] = [each for held in places for each in holders(held, containers)]
-        return not found
+        users[:] = [each for held in places for each in holders(held, containers)]
+        return not users
 
     if not until(none, seconds):
-        raise StateDiskHeld(path=move.source.state_dir, found=", ".join(found[:5]))
+        raise StateDiskHeld(path=move.source.state_dir, found=", ".join(users[:5]))
 
 
 def _stop(move: MoveContext) -> None:
@@ -267,8 +267,8 @@ def _check_as_before(move: MoveContext) -> None:
     status = move.look(containers=False)
     if status.committed or not status.intact:
         at = [point["source"] for point in status.facts["points"] if point["target"] == status.old]
-        found = " and ".join([*at, f"a {status.unmounted(status.old)['kind']} without its mount"])
-        raise NotAsBefore(path=status.old, found=found)
+        now = " and ".join([*at, f"a {status.unmounted(status.old)['kind']} without its mount"])
+        raise NotAsBefore(path=status.old, found=now)
     # A boot may have left its mount point unmounted, and what is there is on the root disk then.
     move.check_data_disk()
 
@@ -304,9 +304,9 @@ def _start(move: MoveContext) -> None:
     status = move.look(containers=False)
     if not status.committed or not status.there or status.mounted(status.old):
         at = sorted({point["target"] for point in status.facts["points"]})
-        found = f"layout {status.source.name} in .env" if not status.committed else None
+        reason = f"layout {status.source.name} in .env" if not status.committed else None
         raise StateNotAlone(
-            path=status.new, found=found or f"mounts at {', '.join(at) or 'no place'}"
+            path=status.new, found=reason or f"mounts at {', '.join(at) or 'no place'}"
         )
     move.check_data_disk()
     check_proved(move)
@@ -330,11 +330,11 @@ def check_proved(move: MoveContext) -> None:
         path = os.path.join(directory, move.target.overlay)
         stage, chain = Stage(docker, directory, {}, text), switch.chain_in(text)
         try:
-            found = proved_overlay(stage, move.target, chain, os.path.lexists(path))
+            anew = proved_overlay(stage, move.target, chain, os.path.lexists(path))
         except UNPROVED as why:
             raise error from why
-        _publish_overlay(path, found[0])
-        _remember_proved(move, found[1], text)
+        _publish_overlay(path, anew[0])
+        _remember_proved(move, anew[1], text)
 
 
 def _prove(move: MoveContext) -> None:
@@ -355,35 +355,35 @@ def _canary(move: MoveContext) -> None:
 
 def _marker(move: MoveContext) -> None:
     with trees.opened(move.target.state_dir) as directory:
-        found = markers.read(directory)
-        epoch = markers.epoch(found) + 1
+        marker = markers.read(directory)
+        epoch = markers.epoch(marker) + 1
         # A copy has the count of the day on which it was begun, or none.
-        newest = max(generation.number(found), generation.number(generations.read()))
+        newest = max(generation.number(marker), generation.number(generations.read()))
         counted = {generation.KEY: newest} if newest else {}
         write_marker(
             directory,
             move,
-            {**found, **counted, "layout": move.target.name, "role": ACTIVE, "epoch": epoch},
+            {**marker, **counted, "layout": move.target.name, "role": ACTIVE, "epoch": epoch},
         )
 
 
 def _record(move: MoveContext) -> None:
     for path in (move.source.mounts["state"], move.target.mounts["state"]):
         places.tidy(path, move.name_aside)
-    found = record.load()
+    recorded = record.load()
     if move.kind.state_goes == DIRECTORY:
-        leave_disk(move, found)
+        leave_disk(move, recorded)
     elif move.intent.before.point in ("absent", "link"):
         # What a crash may have left undone of make_point; the mount is there by now.
         guards.guard(move.target.mounts["state"])
-    if COPY_TARGET in found["disks"]:
+    if COPY_TARGET in recorded["disks"]:
         # It holds the state now, and no other disk may take its place.
-        found["disks"]["state"] = found["disks"].pop(COPY_TARGET)
-    found["move"] = {
+        recorded["disks"]["state"] = recorded["disks"].pop(COPY_TARGET)
+    recorded["move"] = {
         "id": move.id, "source": move.source.name, "target": move.target.name,
         "uuid": move.intent.uuid, "at": ledger.now(),
     }  # fmt: skip
-    record.save(found)
+    record.save(recorded)
 
 
 ACTS: Mapping[str, Act] = {

@@ -42,10 +42,10 @@ def _layout_of(host: Host, settings: Mapping[str, Any]) -> tuple[Optional[Layout
 def _ask_in_peace(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """The same of a part that an upgrade changes while it is looked at: then a refusal proves nothing."""
     taken = upgrade.at_work()
-    found = _ask(part, settings, params)
-    if found["refusal"] and (taken or upgrade.at_work()):
-        return said(found["actions"], unknown=f"an upgrade is at work ({found['refusal']})")
-    return found
+    answer = _ask(part, settings, params)
+    if answer["refusal"] and (taken or upgrade.at_work()):
+        return said(answer["actions"], unknown=f"an upgrade is at work ({answer['refusal']})")
+    return answer
 
 
 def _ask(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -53,12 +53,12 @@ def _ask(part: Ask, settings: Mapping[str, Any], params: dict[str, Any]) -> dict
     actions = Actions(True)
     secrets = [str(value) for value in settings["secrets"].values()] + [settings["private_key"]]
     try:
-        found = part(params, actions)
+        answer = part(params, actions)
     except Refusal as refusal:
         return said(actions.items, refusal=hide(str(refusal), secrets), code=refusal.code)
     except (Failed, OSError, ValueError) as error:
         return said(actions.items, unknown=hide(str(error), secrets))
-    return said(actions.items, **found)
+    return said(actions.items, **answer)
 
 
 def _project(
@@ -77,21 +77,21 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
     mounted, is only asked for its project; one in the middle of a move for nothing.
     """
     given = bool(settings["image"] or settings["artifacts_dir"])
-    found: dict[str, Any] = {"layout": "", "mounted": [], "proof": given}
+    answers: dict[str, Any] = {"layout": "", "mounted": [], "proof": given}
     try:
         layout, has_it = _layout_of(host, settings)
     except Refusal:
         # The plan refuses by itself, with the same sentence.
-        return found
+        return answers
     if layout is None or not (has_it or given):
-        return found
+        return answers
     targets = {mount["target"] for mount in on_top(host["mounts"])}
     mounted = sorted(point for point in set(layout.mounts.values()) if point in targets)
-    found.update(layout=layout.name, mounted=mounted)
+    answers.update(layout=layout.name, mounted=mounted)
     common = {"project_dir": settings["project_dir"], "profiles": settings["profiles"]}
-    found[PROJECT] = _project(settings, layout, common)
+    answers[PROJECT] = _project(settings, layout, common)
     if not has_it or layout.mounts["data"] not in targets:
-        return found
+        return answers
     placed = {"layout": layout.name, "mounted": mounted, "moves_to": ""}
     pair = {"certificate": settings["certificate"], "private_key": settings["private_key"]}
     if bool(pair["certificate"]) == bool(pair["private_key"]):
@@ -100,17 +100,17 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
             "keep_env": keeps_env(settings, host["project"]["path"]),
             "guard": guard_wanted(settings),
         }
-        found[TREE] = _ask(tree.run, settings, {**placed, **common, **pair, **tools})
-    if not is_known(found[PROJECT]) or found[PROJECT]["refusal"]:
-        return found
+        answers[TREE] = _ask(tree.run, settings, {**placed, **common, **pair, **tools})
+    if not is_known(answers[PROJECT]) or answers[PROJECT]["refusal"]:
+        return answers
     params = {
-        **common, **placed, "services": found[PROJECT]["services"],
-        "recreates": found[PROJECT]["recreates"], "proved": found[PROJECT]["proved"],
+        **common, **placed, "services": answers[PROJECT]["services"],
+        "recreates": answers[PROJECT]["recreates"], "proved": answers[PROJECT]["proved"],
         "left_stopped": [], "moves": False, "starts": [], "start": True, "timeout": 0,
     }  # fmt: skip
-    found[STACK] = _ask_in_peace(stack.run, settings, params)
+    answers[STACK] = _ask_in_peace(stack.run, settings, params)
     # Caddy answers only where it is up; what will be started anew is not asked.
-    if is_calm(found[PROJECT]) and is_calm(found[STACK]):
+    if is_calm(answers[PROJECT]) and is_calm(answers[STACK]):
         params = {
             **common,
             **placed,
@@ -118,5 +118,5 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
             "announced": [],
             "moves": False,
         }
-        found[CADDY] = _ask_in_peace(caddy.run, settings, params)
-    return found
+        answers[CADDY] = _ask_in_peace(caddy.run, settings, params)
+    return answers

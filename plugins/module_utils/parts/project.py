@@ -107,14 +107,14 @@ class ProjectManager:
             if less == wanted:
                 raise
             try:
-                found = self.proved_with(product, present, less, env_before, current)
+                proved = self.proved_with(product, present, less, env_before, current)
             except UNPROVED:
                 raise error from None
             out = ", ".join(name for name in wanted if name not in less)
-            found.notes.append(
+            proved.notes.append(
                 f"left out of COMPOSE_FILE, because the proof fails with it: {out} ({error})"
             )
-            return found
+            return proved
 
     def proved_with(
         self, product: dict[str, artifacts.File], present: list[str], chain: list[str],
@@ -188,8 +188,10 @@ class ProjectManager:
         stage = Stage(self.docker, self.dir, {}, dotenv.upsert(text, named))
         stage.put(dry_run.LABELLED, dry_run.labelled(sorted(changed & set(known))))
         anew = stage.recreated(services)
-        found = {c["service"] for c in containers(self.docker, PRODUCT_NAME) if c["name"] in anew}
-        return {name for name in found if needed_by(services, [name]) & changed}
+        replaced = {
+            c["service"] for c in containers(self.docker, PRODUCT_NAME) if c["name"] in anew
+        }
+        return {name for name in replaced if needed_by(services, [name]) & changed}
 
     def present(self) -> list[str]:
         """Names in the project directory."""
@@ -200,12 +202,12 @@ class ProjectManager:
         image, directory = self.params["image"], self.params["artifacts_dir"]
         if not image and not directory:
             return {}
-        found = (
+        files = (
             artifacts.from_directory(directory)
             if directory
             else artifacts.from_image(self.docker, image, self.params.get("fetch", True))
         )
-        return {name: file for name, file in found.items() if name != ".env"}
+        return {name: file for name, file in files.items() if name != ".env"}
 
     def env_values(self, chain: list[str], current: dict[str, str]) -> dict[str, str]:
         """The keys of .env that this run writes."""
@@ -215,13 +217,13 @@ class ProjectManager:
     def secrets(self, current: dict[str, str], given: dict[str, str]) -> dict[str, str]:
         """The secrets that .env lacks: taken over from STATE_DIR, or made."""
         values = {key: value for key, value in {**current, **given}.items() if value}
-        found = state_secrets.read(self.now.state_dir)
-        seen = {key: secret.seen(key, values) for key, secret in found.items()}
+        secrets = state_secrets.read(self.now.state_dir)
+        seen = {key: secret.seen(key, values) for key, secret in secrets.items()}
         up = app_runs(containers(self.docker, PRODUCT_NAME))
         taken, made = fill(seen, values, self.env_path, up)
         return {
             **{key: random.token_urlsafe(48) for key in made},
-            **{key: found[key].value for key in taken},
+            **{key: secrets[key].value for key in taken},
         }
 
     def publish(

@@ -38,20 +38,20 @@ class Bringer:
         self.stack = stacks.Stack(client(), params["project_dir"])
         # What is published counts; in check mode the project as it will be, which only the run knows.
         self.services = params["services"] if actions.check else self._published()
-        self.found = self.stack.by_service()
+        self.present = self.stack.by_service()
 
     def _published(self) -> dict[str, Any]:
         """What Compose resolves. Raises NotAsProved where it is not what was proved."""
-        found = self.stack.compose.config()
+        resolved = self.stack.compose.config()
         if self.params["proved"]:
-            check_proved(self.params["proved"], found, self.params["project_dir"])
-        services: dict[str, Any] = found["services"]
+            check_proved(self.params["proved"], resolved, self.params["project_dir"])
+        services: dict[str, Any] = resolved["services"]
         return services
 
     def run(self) -> dict[str, Any]:
         """All of it; returns the states of the services, and the proof."""
         wanted = selected(self.services, self.params["profiles"])
-        names = to_run(wanted, self.found, self.left_stopped())
+        names = to_run(wanted, self.present, self.left_stopped())
         names = [name for name in names if name not in self.params["left_stopped"]]
         # A move makes containers anew, and decides itself about what a mount shadows.
         moves = self.actions.check and self.params["moves"]
@@ -59,7 +59,7 @@ class Bringer:
         steps = (
             steps_after_move(self.services, names, self.params["starts"], self.params["recreates"])
             if moves
-            else self.stack.steps(self.services, self.found, names, {*stale, *self.recreates()})
+            else self.stack.steps(self.services, self.present, names, {*stale, *self.recreates()})
         )
         if steps and not self.params["start"]:
             name = sorted(steps)[0]
@@ -73,7 +73,7 @@ class Bringer:
             self.start(steps, names, stale)
         for name, step in sorted(steps.items()):
             before = "absent" if step == "create" else f"to {step}"
-            if any(each["name"] in stale for each in self.found.get(name, ())):
+            if any(each["name"] in stale for each in self.present.get(name, ())):
                 before += ", it was started before its disk was mounted"
             self.actions.take(f"service {name}", before, "up")
         if self.actions.check:
@@ -84,7 +84,7 @@ class Bringer:
         """Services that stay as they are, not running; one that somebody has started is none any more."""
         known = record.read()
         before = list(known.get("left_stopped") or ())
-        left = [name for name in before if name not in to_run([name], self.found, [name])]
+        left = [name for name in before if name not in to_run([name], self.present, [name])]
         if left != before and self.actions.check:
             self.unknown = "a service that was left stopped runs again, which is to be recorded"
         elif left != before:
@@ -94,14 +94,14 @@ class Bringer:
     def stale(self) -> set[str]:
         """Containers that run since before their disk was mounted, once its mount shadows nothing."""
         missing = [path for path in self.params["mounted"] if not os.path.ismount(path)]
-        seen = proof.stale(self.services, self.found, self.layout, missing)
+        seen = proof.stale(self.services, self.present, self.layout, missing)
         proof.check_shadowed(seen)
         return {name for names in seen.values() for name in names}
 
     def recreates(self) -> set[str]:
         """Containers that Compose would make anew; in check mode those known from the project first."""
         announced = self.params["recreates"] if self.actions.check else ()
-        if announced or not self.found:
+        if announced or not self.present:
             return set(announced)
         return self.stack.compose.recreated(self.services)
 
@@ -111,7 +111,7 @@ class Bringer:
         again = [
             name
             for name in sorted(steps)
-            if any(each["name"] in stale for each in self.found.get(name, ()))
+            if any(each["name"] in stale for each in self.present.get(name, ()))
         ]
         if again:
             self.stack.up(self.services, again, seconds, ("--no-deps", "--force-recreate"))
@@ -123,10 +123,10 @@ class Bringer:
 
     def as_it_is(self, wanted: list[str], names: list[str]) -> dict[str, Any]:
         """In check mode, where nothing is to be started: the proof at once, if there is nothing to wait for."""
-        waits = stacks.waiting(self.services, names, self.found)
+        waits = stacks.waiting(self.services, names, self.present)
         if not waits and all(os.path.ismount(path) for path in self.params["mounted"]):
             try:
-                return {**self.told(wanted, names, self.found), "unknown": self.unknown}
+                return {**self.told(wanted, names, self.present), "unknown": self.unknown}
             except NothingProved as error:
                 # One that was to end may have done so while it was looked at: the run waits, and looks again.
                 return {"unknown": str(error)}
@@ -139,24 +139,24 @@ class Bringer:
 
     def result(self, wanted: list[str], names: list[str]) -> dict[str, Any]:
         """Wait, prove, and say."""
-        found = self.stack.wait(self.services, names, self.params["timeout"])
+        present = self.stack.wait(self.services, names, self.params["timeout"])
         try:
-            return self.told(wanted, names, found)
+            return self.told(wanted, names, present)
         except NothingProved:
             # One that was to end may have done so while it was looked at.
-            found = self.stack.wait(self.services, names, self.params["timeout"])
-            return self.told(wanted, names, found)
+            present = self.stack.wait(self.services, names, self.params["timeout"])
+            return self.told(wanted, names, present)
 
-    def told(self, wanted: list[str], names: list[str], found: Containers) -> dict[str, Any]:
+    def told(self, wanted: list[str], names: list[str], present: Containers) -> dict[str, Any]:
         """Prove, and say."""
         services = self.services
-        proved = proof.prove(services, names, found, self.layout, self.params["project_dir"])
+        proved = proof.prove(services, names, present, self.layout, self.params["project_dir"])
         return {
             "services": {
                 **unknown_profiles(services, self.params["profiles"]),
-                **left_alone(services, wanted, found, self.layout),
+                **left_alone(services, wanted, present, self.layout),
                 **dict.fromkeys(wanted, "not running, and left so: it was stopped before"),
-                **{name: say_state(services[name], found.get(name, [])) for name in names},
+                **{name: say_state(services[name], present.get(name, [])) for name in names},
             },
             "proved": proved.proved,
             "unproved": proved.unproved,

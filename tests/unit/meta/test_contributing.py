@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -105,6 +106,54 @@ def test_words_that_are_gone_do_not_come_back() -> None:
         if gone.search(KERNELS.sub("", line))
     ]
     assert not found, f"see the glossary in docs/architecture.md: {found}"
+
+
+def nameless(tree: ast.AST) -> list[int]:
+    """Lines that call something ``found``: a variable, a parameter, a function; not a field of a class."""
+    fields = {
+        id(each.target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for each in node.body
+        if isinstance(each, ast.AnnAssign)
+    }
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if id(node) not in fields
+        and (
+            (isinstance(node, ast.Name) and (node.id, type(node.ctx)) == ("found", ast.Store))
+            or (isinstance(node, ast.arg) and node.arg == "found")
+            or (isinstance(node, ast.FunctionDef) and node.name == "found")
+            or (isinstance(node, ast.Attribute) and (node.attr, type(node.ctx)) == ("found", ast.Store))
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("def f():\n    found = 1", [2]),
+        ("def f(found):\n    pass", [1]),
+        ("def found():\n    pass", [1]),
+        ("each = [found for found in ()]", [1]),
+        ("self.found = 1", [1]),
+        ("class Unreadable:\n    found: str\nraise Unreadable(found=error.found)", []),
+    ],
+)
+def test_what_is_called_found_is_seen(source: str, lines: list[int]) -> None:
+    assert nameless(ast.parse(source)) == lines
+
+
+def test_found_is_the_field_of_an_error_and_no_variable() -> None:
+    """Else one word stands for an error, a reason, a value and a disk: see the glossary."""
+    places = [
+        f"{name}:{line}"
+        for name in files()
+        if name.startswith("plugins/") and name.endswith(".py") and "found" in read(name)
+        for line in nameless(ast.parse(read(name)))
+    ]
+    assert not places, f"name it for what it is (docs/architecture.md, Words): {places}"
 
 
 def test_ci_of_the_forge_takes_each_bundle_of_ansible_that_is_pinned() -> None:

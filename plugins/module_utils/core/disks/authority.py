@@ -14,7 +14,7 @@ from typing import Optional, TypedDict
 
 from ..copy.copy_errors import AuthorityUnusable, ShadowConflict
 from ..copy.manifest import FILE, RULES, Entry, show
-from .shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME, TICK, Found, conflicts
+from .shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME, TICK, ComparedPath, conflicts
 
 MOUNTED, SHADOWED = "mounted", "shadowed"
 """The copies that may be named as the one that counts."""
@@ -77,7 +77,7 @@ def counted(entries: Iterable[Entry], leftovers: Iterable[bytes]) -> list[Entry]
     return [e for e in entries if e.kind == FILE and e.path.split(b"/")[0] not in left]
 
 
-def compared(paths: Sequence[Found]) -> tuple[dict[str, int], list[str], int]:
+def compared(paths: Sequence[ComparedPath]) -> tuple[dict[str, int], list[str], int]:
     """How many paths are where, a few of those in conflict, and how many those are."""
     counts = dict.fromkeys((SAME, ONLY_SHADOWED, ONLY_MOUNTED, DIFFER), 0)
     for each in paths:

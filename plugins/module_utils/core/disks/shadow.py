@@ -23,7 +23,7 @@ _EMPTY_DIRECTORIES = ("certs", "db-jobs", "lost+found")
 
 
 @dataclass(frozen=True)
-class Found:
+class ComparedPath:
     """One path, and where it is."""
 
     path: bytes
@@ -95,7 +95,7 @@ def harmless(entries: Mapping[bytes, Entry], stub: bool) -> set[bytes]:
 
 def classify(
     shadowed: Iterable[Entry], mounted: Mapping[bytes, Entry], stub: bool = False
-) -> list[Found]:
+) -> list[ComparedPath]:
     """Each path of either tree, shadowed ones first; ``mounted`` has content where both have the path.
 
     stub: what is_stub says of the shadowed instance.yaml.
@@ -107,20 +107,20 @@ def classify(
         where = ONLY_SHADOWED
         if path in mounted:
             where = SAME if is_same(entry, mounted[path]) else DIFFER
-        compared.append(_found(entry, where, path in leftovers))
+        compared.append(_compared(entry, where, path in leftovers))
     compared += [
-        _found(e, ONLY_MOUNTED) for path, e in mounted.items() if path and path not in entries
+        _compared(e, ONLY_MOUNTED) for path, e in mounted.items() if path and path not in entries
     ]
     return compared
 
 
-def _found(entry: Entry, where: str, harmless: bool = False) -> Found:
-    return Found(
+def _compared(entry: Entry, where: str, harmless: bool = False) -> ComparedPath:
+    return ComparedPath(
         entry.path, where, entry.kind, entry.size, entry.mtime_ns, entry.uid, harmless
     )  # fmt: skip
 
 
-def conflicts(paths: Iterable[Found]) -> list[Found]:
+def conflicts(paths: Iterable[ComparedPath]) -> list[ComparedPath]:
     """What is shadowed and is neither a leftover nor mounted just the same."""
     return [each for each in paths if each.where not in (ONLY_MOUNTED, SAME) and not each.harmless]
 

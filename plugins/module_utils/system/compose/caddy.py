@@ -84,8 +84,10 @@ class Caddy:
     def address(self) -> Optional[tuple[str, int]]:
         """Where its TLS port is published on this host; None where it is not. Raises Failed."""
         if self.ports is None:
-            found = engine.containers(self.docker, PRODUCT_NAME)
-            self.ports = next((each["ports"] for each in found if each["name"] == self.name), {})
+            containers = engine.containers(self.docker, PRODUCT_NAME)
+            self.ports = next(
+                (each["ports"] for each in containers if each["name"] == self.name), {}
+            )
         if _PORT not in self.ports:
             return None
         host, port = self.ports[_PORT]
@@ -117,17 +119,17 @@ class Caddy:
 
         wanted: a fingerprint; empty for any answer. Raises CaddySilent without an answer.
         """
-        found = why = ""
+        served = why = ""
 
         def is_wanted() -> bool:
-            nonlocal found, why
+            nonlocal served, why
             try:
-                found, why = self.serves(address), ""
+                served, why = self.serves(address), ""
             except ssl.SSLError as error:
-                found, why = "", (error.reason or str(error)).replace("_", " ").lower()
+                served, why = "", (error.reason or str(error)).replace("_", " ").lower()
             except OSError as error:
-                found, why = "", error.strerror or str(error)
-            return not why and wanted in ("", found)
+                served, why = "", error.strerror or str(error)
+            return not why and wanted in ("", served)
 
         until(is_wanted, seconds, _POLL_SECONDS)
         if why:
@@ -135,7 +137,7 @@ class Caddy:
                 service=self.service, address="{}:{}".format(*address), found=why,
                 seconds=int(seconds),
             )  # fmt: skip
-        return found
+        return served
 
     def patience(self) -> float:
         """Seconds to wait for its first answer: longer where it has been started just now."""
@@ -160,11 +162,11 @@ class Caddy:
         except Failed:
             pass  # an admin endpoint that is off, for one
         self.restart()
-        found = self.answer(address, wanted, _RESTARTED_SECONDS)
-        if found != wanted:
+        served = self.answer(address, wanted, _RESTARTED_SECONDS)
+        if served != wanted:
             raise NotHealthy(
                 service=self.service,
-                found=f"still serving certificate {say_fingerprint(found)}, not {say_fingerprint(wanted)} "
+                found=f"still serving certificate {say_fingerprint(served)}, not {say_fingerprint(wanted)} "
                 f"of {os.path.join(self.layout.state_dir, CERTIFICATES)},",
                 seconds=int(_RESTARTED_SECONDS),
                 project=project_dir,
@@ -220,10 +222,10 @@ def keep_served(
     wanted = fingerprint(placed)
     if not wanted:
         return "not compared: no certificate in PEM is there"
-    found = fingerprint(there) if anew else caddy.answer(address, "", patience)
-    if found != wanted:
+    served = fingerprint(there) if anew else caddy.answer(address, "", patience)
+    if served != wanted:
         actions.take(
-            SERVED, say_fingerprint(found), say_fingerprint(wanted),
+            SERVED, say_fingerprint(served), say_fingerprint(wanted),
             lambda: caddy.load(address, wanted, project_dir),
         )  # fmt: skip
     end, _expired = certificates.until(placed)

@@ -29,8 +29,8 @@ _NO_DIFFERENCE = ("build", "pull_policy", "scale", "depends_on", "profiles", "de
 """Keys of a service for which Compose makes no container anew."""
 
 
-def _hash(found: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+def _hash(resolved: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
 
 
 class Compose:
@@ -67,15 +67,15 @@ class Compose:
         if done.code:
             raise self._invalid(last_line(done.err))
         try:
-            found: dict[str, Any] = json.loads(done.out)
+            resolved: dict[str, Any] = json.loads(done.out)
         except ValueError as error:
             raise self._invalid(f"its answer is no JSON ({error})") from error
-        return found
+        return resolved
 
     def described(self) -> tuple[str, dict[str, Any]]:
         """What Compose names the project, whatever that is, and its cut configuration. Raises ComposeInvalid."""
-        found = self._config()
-        return str(found.get("name") or ""), cut(found)
+        resolved = self._config()
+        return str(resolved.get("name") or ""), cut(resolved)
 
     def config(self) -> dict[str, Any]:
         """What Compose resolves, cut to what is no secret.
@@ -83,9 +83,9 @@ class Compose:
         Raises ComposeInvalid, ProjectName when it is a project of another name than the product's,
         and PathOfOurs.
         """
-        found = self._config()
-        check_name(str(found.get("name") or ""), self.directory)
-        config = cut(found)
+        resolved = self._config()
+        check_name(str(resolved.get("name") or ""), self.directory)
+        config = cut(resolved)
         check_sources(config)
         return config
 
@@ -176,19 +176,21 @@ class Compose:
 
 def check_proved(
     proved: str,
-    found: Mapping[str, Any],
+    published: Mapping[str, Any],
     directory: str,
     config: Optional[Mapping[str, Any]] = None,
 ) -> None:
-    """Raise NotAsProved unless the configuration ``found`` is the one that was proved; see Compose.check."""
-    if digest(found) != proved:
-        differs = difference(config, found) if config else "a file of it or .env was written since"
+    """Raise NotAsProved unless the configuration ``published`` is the one that was proved; see Compose.check."""
+    if digest(published) != proved:
+        differs = (
+            difference(config, published) if config else "a file of it or .env was written since"
+        )
         raise NotAsProved(project=directory, found=differs)
 
 
-def difference(proved: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+def difference(proved: Mapping[str, Any], published: Mapping[str, Any]) -> str:
     """The first thing in which two cut configurations differ, for a message."""
-    was, now = proved["services"], found["services"]
+    was, now = proved["services"], published["services"]
     for name in sorted(was.keys() | now.keys()):
         if name not in now or name not in was:
             return f"service '{name}' is {'new' if name in now else 'gone'}"

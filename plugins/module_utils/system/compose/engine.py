@@ -39,7 +39,7 @@ PATIENCE = 300.0
 def observe_engine() -> Engine:
     """What the engine and Compose are; ``error`` says in a few words why there is no usable one."""
     docker = which("docker") or (_SNAP if os.access(_SNAP, os.X_OK) else None)
-    found: Engine = {
+    observed: Engine = {
         "docker": docker or "", "version": "", "platform": "",
         "endpoint": "", "root_dir": "", "security": [], "swarm": "", "compose": "",
         "compose_version": "", "error": "", "waited": False, "here": False,
@@ -48,16 +48,16 @@ def observe_engine() -> Engine:
     }  # fmt: skip
     try:
         if docker is None:
-            found["error"] = "the docker command is not installed"
+            observed["error"] = "the docker command is not installed"
         else:
-            _ask_compose(docker, found, _ask_engine(docker, found))
+            _ask_compose(docker, observed, _ask_engine(docker, observed))
     except Failed as error:
-        found["error"], found["waited"] = str(error), isinstance(error, Hung)
-    if found["error"] and found["guarded"]:
-        found["error"] += (
+        observed["error"], observed["waited"] = str(error), isinstance(error, Hung)
+    if observed["error"] and observed["guarded"]:
+        observed["error"] += (
             "; if agnes-host-guard holds it back, 'systemctl status agnes-host-guard' says why"
         )
-    return found
+    return observed
 
 
 def client() -> str:
@@ -68,7 +68,7 @@ def client() -> str:
     return docker
 
 
-def _ask_engine(docker: str, found: Engine) -> dict[str, Any]:
+def _ask_engine(docker: str, observed: Engine) -> dict[str, Any]:
     """Fill in what the engine says; returns what the client says of itself, which older ones do not."""
     answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=PATIENCE)
     try:
@@ -76,51 +76,51 @@ def _ask_engine(docker: str, found: Engine) -> dict[str, Any]:
     except ValueError:
         info = {}
     # Without DOCKER_HOST, which no command of ours has, the default context is this endpoint.
-    found["endpoint"] = DEFAULT_ENDPOINT
+    observed["endpoint"] = DEFAULT_ENDPOINT
     if (info.get("ClientInfo") or {}).get("Context") != "default":
         context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
-        found["endpoint"] = run([docker, *context], codes=(), seconds=PATIENCE).out.strip()
+        observed["endpoint"] = run([docker, *context], codes=(), seconds=PATIENCE).out.strip()
     errors = info.get("ServerErrors") or []
     if answer.code or errors or not info.get("ServerVersion"):
         reason = errors[0] if errors else last_line(answer.err)
-        found["error"] = f"the engine does not answer ({reason})"
+        observed["error"] = f"the engine does not answer ({reason})"
         return {}
     client: dict[str, Any] = info.get("ClientInfo") or {}
     # podman's answer to 'docker info' has other fields; its version says who it is.
     banner = "" if client else run([docker, "--version"], codes=(), seconds=PATIENCE).out
-    found["platform"] = "Podman" if "podman" in banner.lower() else "Docker"
-    found["version"] = str(info.get("ServerVersion") or "")
-    found["root_dir"] = str(info.get("DockerRootDir") or "")
-    found["here"] = os.path.isdir(found["root_dir"])
-    found["security"] = security_names(info.get("SecurityOptions"))
-    found["swarm"] = str((info.get("Swarm") or {}).get("LocalNodeState") or "")
+    observed["platform"] = "Podman" if "podman" in banner.lower() else "Docker"
+    observed["version"] = str(info.get("ServerVersion") or "")
+    observed["root_dir"] = str(info.get("DockerRootDir") or "")
+    observed["here"] = os.path.isdir(observed["root_dir"])
+    observed["security"] = security_names(info.get("SecurityOptions"))
+    observed["swarm"] = str((info.get("Swarm") or {}).get("LocalNodeState") or "")
     return client
 
 
-def _ask_compose(docker: str, found: Engine, client: Mapping[str, Any]) -> None:
+def _ask_compose(docker: str, observed: Engine, client: Mapping[str, Any]) -> None:
     for plugin in client.get("Plugins") or []:
         # The client has asked each plugin who it is: that it starts, and its version, are known.
         if plugin.get("Name") == "compose" and plugin.get("Version") and not plugin.get("Err"):
-            found["compose"] = f"{docker} compose"
-            found["compose_version"] = str(plugin["Version"]).removeprefix("v")
+            observed["compose"] = f"{docker} compose"
+            observed["compose_version"] = str(plugin["Version"]).removeprefix("v")
             return
     compose = run([docker, "compose", "version", "--short"], codes=(), seconds=PATIENCE)
     if compose.code == 0:
-        found["compose"] = f"{docker} compose"
-        found["compose_version"] = compose.out.strip()
+        observed["compose"] = f"{docker} compose"
+        observed["compose_version"] = compose.out.strip()
         return
     # Version 1 is a program of its own; it is named, because it is what the host has.
     if which("docker-compose"):
         old = run(["docker-compose", "version", "--short"], codes=(), seconds=PATIENCE)
-        found["compose"], found["compose_version"] = "docker-compose", old.out.strip()
-    elif not found["error"]:
-        found["error"] = "'docker compose' is not installed"
+        observed["compose"], observed["compose_version"] = "docker-compose", old.out.strip()
+    elif not observed["error"]:
+        observed["error"] = "'docker compose' is not installed"
 
 
 class Volumes(NamedTuple):
     """The volumes of an engine."""
 
-    found: list[dict[str, Any]]
+    listed: list[dict[str, Any]]
     """What ``docker volume inspect`` says of each."""
     unknown: str
     """Why they are not known; empty when they are."""
@@ -137,13 +137,13 @@ def _volumes(docker: str) -> list[dict[str, Any]]:
     # One that goes away in between makes inspect exit 1 and still print the others.
     text = run([docker, "volume", "inspect", *names], codes=(0, 1), seconds=PATIENCE).out
     try:
-        found: list[dict[str, Any]] = json.loads(text or "[]")
+        inspected: list[dict[str, Any]] = json.loads(text or "[]")
     except ValueError as error:
         raise Failed(f"'{docker} volume inspect' printed no JSON") from error
-    missing = set(names) - {str(item.get("Name")) for item in found}
+    missing = set(names) - {str(item.get("Name")) for item in inspected}
     if missing and missing & set(_listed(docker)):
         raise Failed(f"'{docker} volume inspect' said nothing of {sorted(missing)[0]}")
-    return found
+    return inspected
 
 
 def volumes(docker: str) -> Volumes:
@@ -154,10 +154,10 @@ def volumes(docker: str) -> Volumes:
         return Volumes([], str(error))
 
 
-def data_volume(found: Sequence[Mapping[str, Any]], project: str) -> Volume:
+def data_volume(inspected: Sequence[Mapping[str, Any]], project: str) -> Volume:
     """The project's named data volume with what its driver options bind, if there is one."""
     name = f"{project}_{DATA_VOLUME}"
-    for volume in found:
+    for volume in inspected:
         if volume.get("Name") == name:
             options = volume.get("Options") or {}
             bind = "bind" in str(options.get("o", "")).split(",")
@@ -186,14 +186,14 @@ def _seen(pid: int, target: str) -> str:
 
 def _published(ports: Mapping[str, Any]) -> dict[str, list[str]]:
     """Port and protocol in a container -> host and port where it is published, over IPv4 if it is so."""
-    found = {}
+    published = {}
     for port, bound in ports.items():
         places = sorted(
             (":" in b.get("HostIp", ""), b.get("HostIp", ""), b["HostPort"]) for b in bound or ()
         )
         if places:
-            found[port] = list(places[0][1:])
-    return found
+            published[port] = list(places[0][1:])
+    return published
 
 
 def _cut_container(inspected: dict[str, Any]) -> dict[str, Any]:

@@ -35,9 +35,9 @@ def proved_overlay(
     wanted = wanted_mounts(base, layout)
 
     def proved() -> dict[str, Any]:
-        found = stage.resolve(chain)
-        prove(found, wanted, chain)
-        return found
+        resolved = stage.resolve(chain)
+        prove(resolved, wanted, chain)
+        return resolved
 
     if present:
         try:

@@ -80,10 +80,10 @@ def _wanted(need: Need, numbers: Mapping[str, str], layout: Layout) -> str:
 def _seen(container: Mapping[str, Any], path: str) -> tuple[str, Optional[os.stat_result]]:
     """What shows at a path in a container: MAJ:MIN, or why not."""
     try:
-        found = inside.look(container["pid"], path)
+        status = inside.look(container["pid"], path)
     except OSError as error:
         return f"none ({error.strerror})", None
-    return maj_min_of(found.st_dev), found
+    return maj_min_of(status.st_dev), status
 
 
 def _wrong(
@@ -91,27 +91,27 @@ def _wrong(
     numbers: Mapping[str, str],
 ) -> dict[str, tuple[Need, str, Optional[os.stat_result]]]:  # fmt: skip
     """The paths of a running container that show something else than they must."""
-    found = {}
+    at_fault = {}
     for path, need in sorted(needs_in(services, container, layout).items()):
         seen, info = _seen(container, path)
         if seen != _wanted(need, numbers, layout):
-            found[path] = (need, seen, info)
-    return found
+            at_fault[path] = (need, seen, info)
+    return at_fault
 
 
 def prove(
-    services: Mapping[str, Any], names: Collection[str], found: Containers, layout: Layout,
+    services: Mapping[str, Any], names: Collection[str], present: Containers, layout: Layout,
     project_dir: str,
 ) -> Proof:  # fmt: skip
     """Look at every container of every service. Raises WrongDiskInContainer, NothingProved.
 
-    services: the published chain's, cut; names: those of them that are to run; found: all containers.
+    services: the published chain's, cut; names: those of them that are to run; present: all containers.
     Each refusal names everything that was found.
     """
     numbers, proof = disk_numbers(layout), Proof()
     wrong, blind = [], []
-    for service in sorted({*found, *names}):
-        there = found.get(service, [])
+    for service in sorted({*present, *names}):
+        there = present.get(service, [])
         looked = False
         for container in there:
             wanted = needs_in(services, container, layout)
@@ -153,7 +153,7 @@ def _why_not(services: Mapping[str, Any], container: Mapping[str, Any]) -> str:
 
 
 def stale(
-    services: Mapping[str, Any], found: Containers, layout: Layout, to_mount: Collection[str] = ()
+    services: Mapping[str, Any], present: Containers, layout: Layout, to_mount: Collection[str] = ()
 ) -> dict[str, list[str]]:
     """Mount point -> running containers that see what its mount shadows, and nothing else that is wrong.
 
@@ -168,7 +168,7 @@ def stale(
     except OSError:
         return {}
     result: dict[str, list[str]] = {}
-    for container in (each for item in found.values() for each in item):
+    for container in (each for item in present.values() for each in item):
         if container["status"] != "running":
             continue
         bad = _wrong(services, container, layout, numbers)
@@ -225,7 +225,7 @@ def _raise(error: OSError) -> None:
 
 def shadowed_files(point: str) -> list[str]:
     """A few of the files that a mount shadows, without leftovers of the product's scripts and directories."""
-    found: list[str] = []
+    files: list[str] = []
     try:
         with moving.parent_of(point) as parent:
             top = os.path.basename(point)
@@ -234,11 +234,11 @@ def shadowed_files(point: str) -> list[str]:
                     info = os.stat(name, dir_fd=fd, follow_symlinks=False)
                     stub = name == "instance.yaml" and moving.has_stub(fd)
                     if not is_harmless(name, trees.kind_of(info), info.st_size, stub):
-                        found.append(os.path.relpath(os.path.join(where, name), top))
-                if len(found) >= _SHOWN:
+                        files.append(os.path.relpath(os.path.join(where, name), top))
+                if len(files) >= _SHOWN:
                     break
     except FileNotFoundError:
         return []
     except (OSError, CanNotLook) as error:
         return [f"nobody knows: {error}"]
-    return found[:_SHOWN]
+    return files[:_SHOWN]

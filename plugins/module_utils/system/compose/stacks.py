@@ -46,14 +46,14 @@ class Stack:
 
     @staticmethod
     def steps(
-        services: Mapping[str, Any], found: Containers, names: Sequence[str],
+        services: Mapping[str, Any], present: Containers, names: Sequence[str],
         recreate: Collection[str],
     ) -> dict[str, str]:  # fmt: skip
         """Service -> create, recreate or start, for those of ``names`` that need it.
 
-        found: the containers now; recreate: names of those that are to be made anew.
+        present: the containers now; recreate: names of those that are to be made anew.
         """
-        steps = {name: step_for(services[name], found.get(name, []), recreate) for name in names}
+        steps = {name: step_for(services[name], present.get(name, []), recreate) for name in names}
         return {name: step for name, step in steps.items() if step}
 
     def up(
@@ -67,11 +67,11 @@ class Stack:
 
         A service that somebody has scaled up with ``--scale`` keeps as many containers as it has.
         """
-        began, found = time.monotonic(), self.by_service()
+        began, present = time.monotonic(), self.by_service()
         scale = [
-            f"--scale={name}={len(found[name])}"
+            f"--scale={name}={len(present[name])}"
             for name in sorted(names)
-            if len(found.get(name, ())) > services.get(name, {}).get("scale", 1)
+            if len(present.get(name, ())) > services.get(name, {}).get("scale", 1)
         ]
         try:
             self.compose.up(sorted(names), seconds, [*options, *scale])
@@ -107,7 +107,7 @@ class Stack:
         first: dict[str, int] = {}
         while True:
             try:
-                found = self.by_service()
+                present = self.by_service()
             except Hung:
                 # A slow engine is no sign that a service is ill: it is asked again while there is time.
                 waited = clock() - began
@@ -120,39 +120,39 @@ class Stack:
                     ) from None
                 time.sleep(poll_seconds)
                 continue
-            every = [each for item in found.values() for each in item]
+            every = [each for item in present.values() for each in item]
             grown = {
                 each["name"]
                 for each in every
                 if each["restarts"] > first.setdefault(each["name"], each["restarts"])
             }
-            waits = waiting(services, names, found, grown)
+            waits = waiting(services, names, present, grown)
             if not waits:
-                return found
+                return present
             hopeless = any(
                 is_hopeless(services[name], each, grown)
                 for name in waits
-                for each in found.get(name, ())
+                for each in present.get(name, ())
             )
             now = clock()
             if hopeless or now > began + seconds:
-                self._give_up(services, found, waits, grown, now - began)
+                self._give_up(services, present, waits, grown, now - began)
             time.sleep(poll_seconds)
 
     def _give_up(
-        self, services: Mapping[str, Any], found: Containers, waiting: Mapping[str, str],
+        self, services: Mapping[str, Any], present: Containers, waiting: Mapping[str, str],
         grown: Collection[str], seconds: float,
     ) -> None:  # fmt: skip
         """Raise for what is in trouble; what loops is the cause of what waits for it."""
         looping = {
-            name: found[name]
+            name: present[name]
             for name in waiting
-            if any(is_looping(each, grown) for each in found.get(name, ()))
+            if any(is_looping(each, grown) for each in present.get(name, ()))
         }
         if looping:
             raise self.not_up(services, looping, grown)
         name = next(iter(waiting))
-        there = found.get(name)
+        there = present.get(name)
         raise NotHealthy(
             service=name, found=waiting[name], seconds=int(seconds), project=self.project_dir,
             log=self.log_of(there[0]["name"]) if there else "",
@@ -181,12 +181,12 @@ class Stack:
 
 
 def waiting(
-    services: Mapping[str, Any], names: Collection[str], found: Containers,
+    services: Mapping[str, Any], names: Collection[str], present: Containers,
     grown: Collection[str] = (),
 ) -> dict[str, str]:  # fmt: skip
     """Service -> what it is, for those of ``names`` that are not as they must be."""
     said = {
-        name: trouble_with(services[name], found.get(name, []), grown) for name in sorted(names)
+        name: trouble_with(services[name], present.get(name, []), grown) for name in sorted(names)
     }
     return {name: why for name, why in said.items() if why}
 
@@ -195,7 +195,7 @@ def missing_files(services: Mapping[str, Any], name: str) -> list[str]:
     """What a service lacks, as far as that is known: the certificate that it mounts."""
     if name not in services:
         return []
-    found = []
+    sentences = []
     for mount in mounts_in(services, name):
         source = str(mount.get("source") or "")
         if mount["type"] != "bind" or os.path.basename(source) != CERTIFICATES:
@@ -203,8 +203,8 @@ def missing_files(services: Mapping[str, Any], name: str) -> list[str]:
         pem = os.path.join(source, "fullchain.pem")
         info = durable.read_stat(pem)
         if info is None or not info.st_size:
-            found.append(f"there is no certificate in '{pem}'")
-    return found
+            sentences.append(f"there is no certificate in '{pem}'")
+    return sentences
 
 
 def check_mounts(mounted: Sequence[str]) -> None:

@@ -79,8 +79,8 @@ def proved_source(path: str, proof: Proof, rules: Rules = RULES) -> Iterator[int
     try:
         fd = trees.open_directory(path)
     except (NotADirectoryError, FileNotFoundError):
-        found = "no directory, or a link on the way"
-        raise SourceUnproved(path=path, found=found, wanted="state")
+        reason = "no directory, or a link on the way"
+        raise SourceUnproved(path=path, found=reason, wanted="state")
     try:
         info, above = os.fstat(fd), os.stat("..", dir_fd=fd)
         names = [n for n in os.listdir(fd) if not rules.leaves_out(os.fsencode(n))]
@@ -103,16 +103,16 @@ def _die_with_parent() -> None:
 
 def work_of(pid: int) -> list[str]:
     """What a process and those that it has started have done so far: it differs while they work."""
-    found = []
+    work = []
     for path in (f"/proc/{pid}/io", f"/proc/{pid}/stat", f"/proc/{pid}/task/{pid}/children"):
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
-                found.append(file.read())
+                work.append(file.read())
         except OSError:
-            return found
-    for child in found[-1].split():
-        found += work_of(int(child))
-    return found
+            return work
+    for child in work[-1].split():
+        work += work_of(int(child))
+    return work
 
 
 def _silent(_progress: Progress) -> None:
@@ -157,9 +157,9 @@ class Copy:
         self.entries = totals.entries
         return totals
 
-    def _failed(self, status: object, found: str) -> CopyFailed:
+    def _failed(self, status: object, reason: str) -> CopyFailed:
         return CopyFailed(
-            source=self.source_path, target=self.target_path, status=status, found=found
+            source=self.source_path, target=self.target_path, status=status, found=reason
         )
 
     def _follow(self, process: subprocess.Popen[bytes]) -> str:
@@ -199,8 +199,8 @@ class Copy:
                 os.killpg(process.pid, signal.SIGKILL)
                 # Its end comes when the last of them is gone: until then they hold the target.
                 process.stdout.read()
-                found = "nothing was read or written any more: a FIFO in a file's place, or a disk"
-                raise self._failed(f"nothing for {STALL_SECONDS:.0f} s", found)
+                reason = "nothing was read or written any more: a FIFO in a file's place, or a disk"
+                raise self._failed(f"nothing for {STALL_SECONDS:.0f} s", reason)
 
     def _rsync(self, more: Sequence[str], filters: Sequence[str] = (), live: bool = False) -> str:
         """One pass; returns what it printed beside progress. Raises CopyFailed."""
@@ -278,8 +278,8 @@ class Copy:
     def sync(self) -> None:
         """Flush the target's filesystem. Raises SyncFailed, after which this copy must not be used."""
         if _LIBC.syncfs(self.target) < 0:
-            found = os.strerror(ctypes.get_errno())
-            raise SyncFailed(source=self.source_path, target=self.target_path, found=found)
+            reason = os.strerror(ctypes.get_errno())
+            raise SyncFailed(source=self.source_path, target=self.target_path, found=reason)
 
     def read_ahead(self, known: ReadAhead) -> None:
         """Read both while the stack runs, the copy from its disk: ``prove`` reads the rest.
@@ -318,8 +318,8 @@ class Copy:
         totals, copied = one.result(), other.result()
         core.check_flags(self.source_path, totals)
         with open(files[0], "rb") as left, open(files[1], "rb") as right:
-            count, found = manifest_file.compare(left, right)
-        self._none_left(found, count)
+            count, differing = manifest_file.compare(left, right)
+        self._none_left(differing, count)
         if copied.digest != totals.digest:
             self._none_left(["the digests of the two differ"])
         return totals

@@ -43,8 +43,8 @@ def count(directory):
     ).fetchall()
     rows = {{}}
     for table in tables:
-        found = connection.execute("SELECT count(*) FROM " + ".".join(map(quote, table))).fetchone()
-        rows[".".join(table[1:])] = found[0]
+        row = connection.execute("SELECT count(*) FROM " + ".".join(map(quote, table))).fetchone()
+        rows[".".join(table[1:])] = row[0]
     return {{"version": duckdb.__version__, "rows": rows}}
 def answer(directory):
     try:
@@ -72,8 +72,8 @@ class Rows:
 class Unopened(Failed):
     """One database can't be opened; the message says why."""
 
-    def __init__(self, found: str, directory: str) -> None:
-        super().__init__(found)
+    def __init__(self, message: str, directory: str) -> None:
+        super().__init__(message)
         self.directory = directory
 
 
@@ -118,15 +118,15 @@ def _answers(out: str, directories: Sequence[str]) -> list[Rows]:
         answers: Any = json.loads(last_line(out))
         if len(answers) != len(directories):
             raise Failed(f"{len(answers)} counts for {len(directories)} databases")
-        found = []
+        counted = []
         for directory, answer in zip(directories, answers):
             if "error" in answer:
                 raise Unopened(_said(str(answer["error"])), directory)
             rows = {str(table): int(number) for table, number in answer["rows"].items()}
-            found.append(Rows(str(answer["version"]), rows))
+            counted.append(Rows(str(answer["version"]), rows))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise Failed("an answer that is no count")
-    return found
+    return counted
 
 
 def _ask(
@@ -144,7 +144,7 @@ def _times(directory: str, image: str) -> tuple[dict[str, tuple[int, ...]], tupl
     its clock is coarse: the container alone takes many ticks to start. Raises DatabaseUnreadable
     when there is no database.
     """
-    found: dict[str, tuple[int, ...]] = {}
+    times: dict[str, tuple[int, ...]] = {}
     with trees.opened(directory) as fd:
         owner = check_there(fd, directory, image)
         for name in (each for each in os.listdir(fd) if each.startswith(DATABASE)):
@@ -154,8 +154,8 @@ def _times(directory: str, image: str) -> tuple[dict[str, tuple[int, ...]], tupl
                     # A link of the copy's could lead to the source, and a FIFO nowhere.
                     said = f"{_said(name)} is neither a file nor a directory"
                     raise DatabaseUnreadable(path=directory, image=image, found=said)
-                found[name] = (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
-    return found, (owner.st_uid, owner.st_gid)
+                times[name] = (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+    return times, (owner.st_uid, owner.st_gid)
 
 
 def check_there(fd: int, directory: str, image: str) -> os.stat_result:
@@ -174,7 +174,7 @@ def count(docker: Sequence[str], image: str, *directories: str) -> list[Rows]:
     """
     before = [_times(directory, image) for directory in directories]
     try:
-        found = _ask(docker, image, directories, before[0][1])
+        counted = _ask(docker, image, directories, before[0][1])
     except Failed as error:
         path = error.directory if isinstance(error, Unopened) else " or ".join(directories)
         raise DatabaseUnreadable(path=path, image=image, found=str(error))
@@ -183,7 +183,7 @@ def count(docker: Sequence[str], image: str, *directories: str) -> list[Rows]:
         if changed:
             names = sorted({name for name, _written in changed})
             raise DatabaseTouched(path=directory, found=", ".join(names[:5]))
-    return found
+    return counted
 
 
 def glance(
@@ -199,12 +199,12 @@ def glance(
 def compare(source: Rows, target: Rows, paths: tuple[str, str]) -> None:
     """Raise DatabaseDiffers unless both have the same tables with as many rows."""
     tables = sorted(source.rows.keys() | target.rows.keys())
-    found = [
+    differing = [
         f"table {_said(table)}: {source.rows.get(table, 'none')} and {target.rows.get(table, 'none')}"
         for table in tables
         if source.rows.get(table) != target.rows.get(table)
     ]
     if source.version != target.version:
-        found.insert(0, f"DuckDB {source.version} and {target.version}")
-    if found:
-        raise DatabaseDiffers(source=paths[0], target=paths[1], found="; ".join(found[:5]))
+        differing.insert(0, f"DuckDB {source.version} and {target.version}")
+    if differing:
+        raise DatabaseDiffers(source=paths[0], target=paths[1], found="; ".join(differing[:5]))

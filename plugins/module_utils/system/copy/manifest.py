@@ -76,8 +76,8 @@ def kind_of(mode: int) -> str:
 
 
 def _flags(fd: int) -> str:
-    found = kernel.flags_of(fd)
-    return " ".join(name for bit, name in _FLAGS if found & bit)
+    flags = kernel.flags_of(fd)
+    return " ".join(name for bit, name in _FLAGS if flags & bit)
 
 
 def _sorted_acl(value: bytes) -> bytes:
@@ -88,7 +88,7 @@ def _sorted_acl(value: bytes) -> bytes:
 
 def _attributes(fd: int, reader: Reader) -> tuple[tuple[str, str], ...]:
     # By this path an O_PATH descriptor is taken as it is, a link's too.
-    path, found = f"/proc/self/fd/{fd}", []
+    path, attributes = f"/proc/self/fd/{fd}", []
     try:
         names = os.listxattr(path)
     except OSError as error:
@@ -99,13 +99,13 @@ def _attributes(fd: int, reader: Reader) -> tuple[tuple[str, str], ...]:
         value = os.getxattr(path, name)
         hashed = reader.hash()
         hashed.update(_sorted_acl(value) if name in _ACLS else value)
-        found.append((name, hashed.hexdigest()))
-    return tuple(found)
+        attributes.append((name, hashed.hexdigest()))
+    return tuple(attributes)
 
 
 def _segments(fd: int, size: int) -> tuple[tuple[int, int], ...]:
     """Where the filesystem has data, in whole units of GRAIN."""
-    found: list[tuple[int, int]] = []
+    segments: list[tuple[int, int]] = []
     at = 0
     while at < size:
         try:
@@ -119,12 +119,12 @@ def _segments(fd: int, size: int) -> tuple[tuple[int, int], ...]:
             break
         at = min(os.lseek(fd, start, os.SEEK_HOLE), size)
         first, last = start // GRAIN, -(-at // GRAIN)
-        if found and found[-1][1] >= first:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
+        if segments and segments[-1][1] >= first:
+            segments[-1] = (segments[-1][0], max(segments[-1][1], last))
         else:
-            found.append((first, last))
+            segments.append((first, last))
         at = max(at, last * GRAIN)
-    return tuple(found)
+    return tuple(segments)
 
 
 def _content(fd: int, size: int, segments: Iterable[tuple[int, int]], reader: Reader) -> str:
@@ -163,8 +163,8 @@ def _file(pin: int, info: os.stat_result, path: bytes, reader: Reader) -> dict[s
         os.close(fd)
     if moment(after) != moment(info):
         if reader.quiet:
-            found = f"size {info.st_size} and then {after.st_size}, or another time"
-            raise TreeChanged(path=_for_people(path), found=found)
+            change = f"size {info.st_size} and then {after.st_size}, or another time"
+            raise TreeChanged(path=_for_people(path), found=change)
         content = ""
     return {"content": content, "segments": segments, "flags": flags}
 
@@ -304,10 +304,10 @@ def walk_with_stat(root: int, reader: Reader) -> Iterator[tuple[Entry, os.stat_r
             path = b"/".join((top.path, name)) if top.path else name
             if reader.rules.leaves_out(path):
                 continue
-            found = _step(top, name, path, reader)
-            if found is None:
+            step = _step(top, name, path, reader)
+            if step is None:
                 continue
-            entry, info, below = found
+            entry, info, below = step
             if below is not None:
                 stack.append(below)
                 if len(stack) > MAX_DEPTH:

@@ -43,18 +43,18 @@ def _describe(folder: str, above: int, name: str) -> Retired:
 
 def find() -> list[Retired]:
     """What has been set aside on this host."""
-    found = []
+    items = []
     for folder in folders():
         try:
             with trees.opened(folder) as fd:
-                found += [_describe(folder, fd, name) for name in sorted(os.listdir(fd))]
+                items += [_describe(folder, fd, name) for name in sorted(os.listdir(fd))]
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             # A link in the way: nothing of ours is behind it.
             if not os.path.islink(folder) and not os.path.islink(os.path.dirname(folder)):
                 raise error
-    return found
+    return items
 
 
 def _delete(above: int, name: str, device: int, path: str) -> None:

@@ -45,11 +45,11 @@ def _known(names: list[str]) -> list[str]:
 
 
 def _written(directory: int, names: list[str]) -> list[float]:
-    found = []
+    times = []
     for name in names:
         with suppress(FileNotFoundError):  # gone in between
-            found.append(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime)
-    return found
+            times.append(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime)
+    return times
 
 
 def moment(seconds: float) -> str:

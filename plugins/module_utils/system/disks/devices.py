@@ -85,9 +85,9 @@ def resolve(named: str, known: list[Device]) -> Asked:
     if tag in _PARTITION_LINKS:
         named = _PARTITION_LINKS[tag] + (value.lower() if tag == "PARTUUID" else udev_name(value))
     if not named.startswith("/"):
-        found = carriers(named, known)
-        asked["found"] = not_one(named, found, known)
-        asked["maj_min"] = "" if asked["found"] else found[0]["maj_min"]
+        matches = carriers(named, known)
+        asked["found"] = not_one(named, matches, known)
+        asked["maj_min"] = "" if asked["found"] else matches[0]["maj_min"]
         return asked
     try:
         info = os.stat(named)
@@ -106,7 +106,7 @@ def resolve(named: str, known: list[Device]) -> Asked:
 
 def _nodes() -> dict[str, str]:
     """MAJ:MIN -> path, for the block devices that have a node in /dev."""
-    found: dict[str, str] = {}
+    nodes: dict[str, str] = {}
     for folder in ("/dev", "/dev/mapper"):
         for name in listing.names(folder):
             path = os.path.join(folder, name)
@@ -115,31 +115,31 @@ def _nodes() -> dict[str, str]:
             except OSError:
                 continue
             if stat.S_ISBLK(info.st_mode):
-                found.setdefault(maj_min_of(info.st_rdev), path)
-    return found
+                nodes.setdefault(maj_min_of(info.st_rdev), path)
+    return nodes
 
 
 def _slots() -> dict[str, str]:
     """MAJ:MIN -> name in /dev/disk/by-path, which udev makes."""
-    found = {}
+    slots = {}
     for name in listing.names(_BY_PATH):
         try:
-            found[maj_min_of(os.stat(os.path.join(_BY_PATH, name)).st_rdev)] = name
+            slots[maj_min_of(os.stat(os.path.join(_BY_PATH, name)).st_rdev)] = name
         except OSError:
             continue
-    return found
+    return slots
 
 
 def _ephemeral() -> set[str]:
     """MAJ:MIN of the disks that have a name which says that they end with the machine. Raises OSError."""
-    found = set()
+    numbers = set()
     for path in (path for pattern in _EPHEMERAL_LINKS for path in listing.matching(pattern)):
         try:
-            found.add(maj_min_of(os.stat(path).st_rdev))
+            numbers.add(maj_min_of(os.stat(path).st_rdev))
         except OSError as error:
             if error.errno not in listing.ABSENT:
                 raise
-    return found
+    return numbers
 
 
 def _traits(sys: str, maj_min: str, model: str) -> list[str]:
@@ -184,11 +184,11 @@ def _signatures(path: str) -> tuple[list[str], dict[str, str]]:
     """All signatures for people, and the filesystem if there is exactly one. Raises Failed."""
     out = run(["wipefs", "--no-act", "--json", path], seconds=PROBE_SECONDS).out
     try:
-        found = json.loads(out)["signatures"] if out.strip() else []
+        signatures = json.loads(out)["signatures"] if out.strip() else []
     except (ValueError, KeyError, TypeError) as error:
         raise Failed("'wipefs' printed what is no list of signatures") from error
     texts = []
-    for signature in found:
+    for signature in signatures:
         label = f" labelled '{signature['label']}'" if signature.get("label") else ""
         texts.append(f"{signature['type']}{label}")
     probe = run(["blkid", "--probe", "--output", "export", path], (0, 2, 8), seconds=PROBE_SECONDS)
@@ -261,7 +261,7 @@ def device(
     except (Failed, OSError) as error:
         probed = str(error)
     serial = _said(os.path.join(sys, "device/serial")) or _said(os.path.join(sys, "serial"))
-    found: Device = {
+    observed: Device = {
         "path": path,
         "maj_min": maj_min,
         "kernel_name": os.path.basename(os.path.realpath(sys)),
@@ -282,8 +282,8 @@ def device(
         "zeros": False,
     }
     if samples:
-        _sample(found)
-    return found
+        _sample(observed)
+    return observed
 
 
 def _sample(item: Device) -> None:
@@ -300,8 +300,8 @@ def _sample(item: Device) -> None:
 def devices() -> list[Device]:
     """All block devices that have a node in /dev; none is proved blank yet."""
     slots = _slots()
-    found = [device(maj_min, path, slots) for maj_min, path in sorted(_nodes().items())]
-    return [item for item in found if item is not None]
+    known = [device(maj_min, path, slots) for maj_min, path in sorted(_nodes().items())]
+    return [item for item in known if item is not None]
 
 
 def prove_blank(known: list[Device], asked: dict[str, Asked]) -> None:
@@ -344,10 +344,10 @@ def look_inside(
 
     points: the table's mount points; uuids: those of the disks that the record has.
     """
-    found: dict[str, Inside] = {}
+    insides: dict[str, Inside] = {}
     for mount in mounted:
         if mount["target"] in points:
-            found[mount["target"]] = look_at(mount["target"])
+            insides[mount["target"]] = look_at(mount["target"])
     used = {mount["maj_min"] for mount in mounted}
     named = {item["maj_min"] for item in asked.values()}
     for item in known:
@@ -356,5 +356,5 @@ def look_inside(
         mountable = filesystem.get("type") in MOUNTABLE and len(item["signatures"]) == 1
         free = item["exclusive"] and not item["holders"] and item["maj_min"] not in used
         if concerned and mountable and free:
-            found[item["maj_min"]] = unseen.look(item["path"], filesystem["type"])
-    return found
+            insides[item["maj_min"]] = unseen.look(item["path"], filesystem["type"])
+    return insides

@@ -42,7 +42,7 @@ def _targets(container: Mapping[str, Any]) -> set[str]:
 
 def _used(containers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[str]]:
     """(kind, name or path) -> the containers that have it for data or state."""
-    found: dict[tuple[str, str], list[str]] = {}
+    used_by: dict[tuple[str, str], list[str]] = {}
     for container in containers:
         for mount in container["mounts"]:
             if mount["target"] not in _targets(container) or mount["type"] not in (
@@ -52,8 +52,8 @@ def _used(containers: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list
                 continue
             is_volume = mount["type"] == "volume"
             key = ("volume", mount["volume"]) if is_volume else ("directory", mount["source"])
-            found.setdefault(key, []).append(f"{container['name']} ({container['status']})")
-    return found
+            used_by.setdefault(key, []).append(f"{container['name']} ({container['status']})")
+    return used_by
 
 
 def _place(volume: Mapping[str, Any]) -> tuple[str, str]:
@@ -80,18 +80,18 @@ def _empty(kind: str, name: str, path: str, used_by: list[str], unknown: str) ->
 
 
 def _looked_at(kind: str, name: str, path: str, used_by: list[str], own: bool) -> Elsewhere:
-    found = _empty(kind, name, path, used_by, "")
+    place = _empty(kind, name, path, used_by, "")
     try:
         inside = contents.look(path)
-        found["proof"], found["newest"] = proof(inside, own), inside["newest"]
-        if found["proof"]:
-            found["size"], found["whole"] = contents.measured(path)
+        place["proof"], place["newest"] = proof(inside, own), inside["newest"]
+        if place["proof"]:
+            place["size"], place["whole"] = contents.measured(path)
     except FileNotFoundError:
         # A bind whose directory is gone; the engine makes it anew, empty.
         pass
     except OSError as error:
-        found["unknown"] = error.strerror or str(error)
-    return found
+        place["unknown"] = error.strerror or str(error)
+    return place
 
 
 def _volume(
@@ -105,14 +105,14 @@ def _volume(
     path, unknown = _place(volume)
     if path and _is_at_a_place(path):
         return _empty("volume", name, path, used_by, "")
-    found = (
+    place = (
         _empty("volume", name, "", used_by, unknown)
         if unknown
         else _looked_at("volume", name, path, used_by, own)
     )
-    if found["unknown"] and not (used_by or (own and is_data)):
-        found["unknown"] = ""
-    return found
+    if place["unknown"] and not (used_by or (own and is_data)):
+        place["unknown"] = ""
+    return place
 
 
 def _may_be_directory(path: str) -> bool:
@@ -131,14 +131,14 @@ def look(
 ) -> list[Elsewhere]:
     """What holds state or data elsewhere, or may do so and could not be looked at."""
     used = _used(containers)
-    found = [_volume(volume, project, used) for volume in volumes.found]
+    places = [_volume(volume, project, used) for volume in volumes.listed]
     if volumes.unknown:
-        found = [_empty("volume", f"{project}_{DATA_VOLUME}", "", [], volumes.unknown)]
+        places = [_empty("volume", f"{project}_{DATA_VOLUME}", "", [], volumes.unknown)]
     for (kind, path), names in used.items():
         if kind == "directory" and not _is_at_a_place(path):
-            found.append(_looked_at(kind, path, path, names, own=True))
+            places.append(_looked_at(kind, path, path, names, own=True))
     # Where a stack without disks often binds its data; its containers may be gone.
     beside = os.path.join(project_dir, DATA_VOLUME)
     if ("directory", beside) not in used and _may_be_directory(beside):
-        found.append(_looked_at("directory", beside, beside, [], own=False))
-    return [item for item in found if item["proof"] or item["unknown"]]
+        places.append(_looked_at("directory", beside, beside, [], own=False))
+    return [item for item in places if item["proof"] or item["unknown"]]

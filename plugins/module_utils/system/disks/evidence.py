@@ -72,10 +72,10 @@ def _rows(
         return {}, "there is no container of service app whose image could"
     try:
         owner = (entry.uid, entry.gid)
-        found = duckdb_check.glance([docker], image, place[0], owner, place[1])
+        glanced = duckdb_check.glance([docker], image, place[0], owner, place[1])
     except Failed as error:
         return {}, f"it can't be opened: {error}"
-    return dict(found.rows), ""
+    return dict(glanced.rows), ""
 
 
 def _newest(moments: Iterable[int]) -> str:
@@ -126,7 +126,7 @@ def _source(maj_min: str) -> str:
 def _shadow(path: str, both: Both, looking: _Looking) -> Shadow:
     above, name = os.path.split(path)
     number = f"{os.major(both.mounted.device)}:{os.minor(both.mounted.device)}"
-    counts, names, stand = compared(both.found)
+    counts, names, stand = compared(both.paths)
     return {
         "trouble": "",
         "mounted": looking.copy(both.mounted, Held(number), (path, "")),
@@ -144,16 +144,16 @@ def shadows(
     containers: Sequence[Mapping[str, Any]],
 ) -> dict[str, Shadow]:
     """The evidence for each mount that shadows more than leftovers. points, unmounted: as a move sees them."""
-    found: dict[str, Shadow] = {}
+    by_path: dict[str, Shadow] = {}
     for path in sorted({point["target"] for point in points} & unmounted.keys()):
         if not no_leftovers(unmounted[path]):
             continue
         try:
-            found[path] = _shadow(path, look(path), _Looking(docker, containers))
+            by_path[path] = _shadow(path, look(path), _Looking(docker, containers))
         except (OSError, Refusal, Failed) as error:
-            found[path] = {
+            by_path[path] = {
                 "trouble": str(error), "mounted": None, "shadowed": None,
                 "counts": dict.fromkeys((SAME, ONLY_SHADOWED, ONLY_MOUNTED, DIFFER), 0), "names": [],
                 "conflicts": 1,
             }  # fmt: skip
-    return found
+    return by_path

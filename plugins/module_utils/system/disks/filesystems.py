@@ -40,11 +40,11 @@ def _mkfs(fstype: str, role: str, uuid: str, path: str) -> list[str]:
 def probe(path: str, maj_min: str) -> Device:
     """The device at ``path`` as it is now, proved to be the one that was planned for."""
     info = os.stat(path)
-    found = devices.maj_min_of(info.st_rdev) if stat.S_ISBLK(info.st_mode) else "no block device"
-    device = devices.device(maj_min, path, samples=True) if found == maj_min else None
+    number = devices.maj_min_of(info.st_rdev) if stat.S_ISBLK(info.st_mode) else "no block device"
+    device = devices.device(maj_min, path, samples=True) if number == maj_min else None
     if device is None:
         raise NotBlank(
-            device=path, mount_point="a disk", found=f"{found} in place of {maj_min}",
+            device=path, mount_point="a disk", found=f"{number} in place of {maj_min}",
             consent="run again: the kernel has numbered the disks anew",
         )  # fmt: skip
     return device
@@ -57,12 +57,14 @@ def check_formattable(device: Device, mount_point: str, resumed_uuid: str, lost:
     """
     if device["probed"]:
         raise ProbeFailed(device=device["path"], mount_point=mount_point, found=device["probed"])
-    found = not_blank_because(device)
-    if not found or (resumed_uuid and only_ours(device, resumed_uuid)):
+    reason = not_blank_because(device)
+    if not reason or (resumed_uuid and only_ours(device, resumed_uuid)):
         return
-    if not lost or lost != found or not is_free(device):
+    if not lost or lost != reason or not is_free(device):
         consent = "see what writes to it, and run again"
-        raise NotBlank(device=device["path"], mount_point=mount_point, found=found, consent=consent)
+        raise NotBlank(
+            device=device["path"], mount_point=mount_point, found=reason, consent=consent
+        )
 
 
 def make(role: str, fstype: str, uuid: str, device: Device) -> None:
@@ -167,6 +169,6 @@ def unmount(mount_point: str) -> None:
 def check_mounted(mount_point: str, maj_min: str) -> None:
     """Raise OtherDeviceMounted unless the device is what stands at the mount point, by st_dev."""
     with trees.opened(mount_point) as fd:
-        found = devices.maj_min_of(os.fstat(fd).st_dev)
-    if found != maj_min:
-        raise OtherDeviceMounted(path=mount_point, found=found, wanted=maj_min)
+        mounted = devices.maj_min_of(os.fstat(fd).st_dev)
+    if mounted != maj_min:
+        raise OtherDeviceMounted(path=mount_point, found=mounted, wanted=maj_min)

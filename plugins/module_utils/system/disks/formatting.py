@@ -22,11 +22,11 @@ def check(disk: dict[str, Any], device: Device) -> None:
     filesystems.check_formattable(device, disk["mount_point"], disk["uuid"], disk["lost"])
 
 
-def spend(found: dict[str, Any], disk: dict[str, Any]) -> None:
+def spend(recorded: dict[str, Any], disk: dict[str, Any]) -> None:
     """Note that the consent to lose what is on the disk is used up; saved by ``remember``."""
     if disk["lost"]:
         consent = {"identity": disk["identity"], "found": disk["lost"]}
-        found.setdefault("spent", []).append({"device": disk["device"], **consent})
+        recorded.setdefault("spent", []).append({"device": disk["device"], **consent})
 
 
 def entry(disk: Mapping[str, Any], phase: str) -> dict[str, Any]:
@@ -45,27 +45,27 @@ def entry(disk: Mapping[str, Any], phase: str) -> dict[str, Any]:
     }
 
 
-def remember(found: dict[str, Any], disk: dict[str, Any], phase: str, role: str = "") -> None:
+def remember(recorded: dict[str, Any], disk: dict[str, Any], phase: str, role: str = "") -> None:
     """Record a disk as this host's own; what is said here outlives a crash.
 
     role: under which it is recorded, if not its own.
     """
-    found.setdefault("instance_id", str(uuids.uuid4()))
-    found["disks"][role or disk["role"]] = entry(disk, phase)
-    record.save(found)
+    recorded.setdefault("instance_id", str(uuids.uuid4()))
+    recorded["disks"][role or disk["role"]] = entry(disk, phase)
+    record.save(recorded)
 
 
-def make(found: dict[str, Any], disk: dict[str, Any], uuid: str = "", role: str = "") -> None:
+def make(recorded: dict[str, Any], disk: dict[str, Any], uuid: str = "", role: str = "") -> None:
     """Make the filesystem; its UUID is recorded first.
 
-    found: the host's record; uuid: the one to give it, unless the plan resumes our own
+    recorded: the host's record; uuid: the one to give it, unless the plan resumes our own
     formatting, which has one; role: as in remember.
     """
     device = filesystems.probe(disk["device"], disk["maj_min"])
     check(disk, device)
     if not disk["uuid"]:
         disk["uuid"] = uuid or str(uuids.uuid4())
-        spend(found, disk)
-    remember(found, disk, FORMATTING, role)
+        spend(recorded, disk)
+    remember(recorded, disk, FORMATTING, role)
     filesystems.make(disk["role"], disk["fstype"], disk["uuid"], device)
-    remember(found, disk, FORMATTED, role)
+    remember(recorded, disk, FORMATTED, role)

@@ -21,22 +21,22 @@ _XFS = re.compile(r"^data\s+=\s+bsize=(\d+)\s+blocks=(\d+)", re.MULTILINE)
 def _ext4(device: str) -> int:
     with open(device, "rb") as file:
         file.seek(_SUPERBLOCK)
-        found = file.read(_LENGTH)
-    if len(found) < _LENGTH:
+        superblock = file.read(_LENGTH)
+    if len(superblock) < _LENGTH:
         return 0
-    (blocks,) = struct.unpack_from("<I", found, _BLOCKS)
-    (log_size,) = struct.unpack_from("<I", found, _LOG_SIZE)
-    (features,) = struct.unpack_from("<I", found, _INCOMPAT)
+    (blocks,) = struct.unpack_from("<I", superblock, _BLOCKS)
+    (log_size,) = struct.unpack_from("<I", superblock, _LOG_SIZE)
+    (features,) = struct.unpack_from("<I", superblock, _INCOMPAT)
     if features & _64BIT:
-        (high,) = struct.unpack_from("<I", found, _BLOCKS_HIGH)
+        (high,) = struct.unpack_from("<I", superblock, _BLOCKS_HIGH)
         blocks += high << 32
     return int(blocks << (10 + log_size))
 
 
 def _xfs(mount_point: str) -> int:
     """By the kernel's own word: what is on the device may be behind it."""
-    found = _XFS.search(run([TOOLS["xfs"], "-n", mount_point]).out)
-    return int(found[1]) * int(found[2]) if found else 0
+    match = _XFS.search(run([TOOLS["xfs"], "-n", mount_point]).out)
+    return int(match[1]) * int(match[2]) if match else 0
 
 
 def size_of(mount: Mount) -> int:
@@ -57,8 +57,8 @@ def grow(mount: Mount) -> None:
     what = mount["source"] if fstype == "ext4" else mount["target"]
     try:
         run([TOOLS[fstype], what], seconds=1800)
-        found = "" if size_of(mount) > before else "its size is what it was"
+        reason = "" if size_of(mount) > before else "its size is what it was"
     except (OSError, Failed) as error:
-        found = str(error)
-    if found:
-        raise NotGrown(mount_point=mount["target"], device=mount["source"], found=found)
+        reason = str(error)
+    if reason:
+        raise NotGrown(mount_point=mount["target"], device=mount["source"], found=reason)

@@ -114,7 +114,7 @@ def holders(held: Held, containers: bool = True) -> list[str]:
     """
     root = os.stat("/")
     ours, seen = (root.st_dev, root.st_ino), {os.readlink("/proc/self/ns/mnt")}
-    locks, found = set(_locks(held.maj_min)) if not held.path else set(), []
+    locks, lines = set(_locks(held.maj_min)) if not held.path else set(), []
     for pid in _processes():
         try:
             if not containers and _is_in_container(pid, ours):
@@ -132,5 +132,5 @@ def holders(held: Held, containers: bool = True) -> list[str]:
         except OSError as error:
             how = [f"unknown ({error.strerror})"] if _may_hold(pid, held) else []
         if how:
-            found.append(f"{_name(pid)}: {' and '.join(how)}")
-    return sorted(found) + kernel_users(held.maj_min, held.path)
+            lines.append(f"{_name(pid)}: {' and '.join(how)}")
+    return sorted(lines) + kernel_users(held.maj_min, held.path)

@@ -31,10 +31,10 @@ class Line(NamedTuple):
 
 def read(path: str = SELF) -> list[Line]:
     """The mounts of the namespace that a mountinfo file tells of, in the order of mounting."""
-    found = []
+    lines = []
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             left, _dash, right = line.rstrip("\n").partition(" - ")
             fields, (fstype, source) = left.split(" "), right.split(" ")[:2]
-            found.append(Line(fields[2], fields[3], fstab.decode(fields[4]), fstype, source))
-    return found
+            lines.append(Line(fields[2], fields[3], fstab.decode(fields[4]), fstype, source))
+    return lines

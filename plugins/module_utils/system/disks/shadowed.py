@@ -12,7 +12,7 @@ from typing import Any
 
 from ...core.copy.manifest import Entry, Rules
 from ...core.disks import shadow
-from ...core.disks.shadow import Found
+from ...core.disks.shadow import ComparedPath
 from ..copy import manifest
 from ..layout import markers, trees
 from ..move import moving
@@ -38,7 +38,7 @@ class Both:
 
     mounted: Tree
     shadowed: Tree
-    found: list[Found]
+    paths: list[ComparedPath]
 
 
 def _tree(fd: int, entries: dict[bytes, Entry]) -> Tree:

@@ -41,13 +41,13 @@ def _has_orphans(device: str) -> bool:
     """Whether an ext4 may have deleted files to clean up (fs/ext4/orphan.c, ext4_orphan_cleanup)."""
     fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        found = os.pread(fd, 1024, _SUPERBLOCK)
+        superblock = os.pread(fd, 1024, _SUPERBLOCK)
     finally:
         os.close(fd)
-    if len(found) < 1024:
+    if len(superblock) < 1024:
         return False
-    (last,) = struct.unpack_from("<I", found, _LAST_ORPHAN)
-    (features,) = struct.unpack_from("<I", found, _RO_COMPAT)
+    (last,) = struct.unpack_from("<I", superblock, _LAST_ORPHAN)
+    (features,) = struct.unpack_from("<I", superblock, _RO_COMPAT)
     return bool(last or features & _ORPHAN_PRESENT)
 
 

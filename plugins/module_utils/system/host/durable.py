@@ -162,10 +162,10 @@ def read_object(path: str, absent: dict[str, Any]) -> dict[str, Any]:
     """The one JSON object of a file, or ``absent`` where nothing is; why it can't be read is in ``error``."""
     try:
         text = read_text(path)
-        found = absent if text is None else json.loads(text)
+        value = absent if text is None else json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         return {"error": str(error)}
-    return found if isinstance(found, dict) else {"error": "it is no object"}
+    return value if isinstance(value, dict) else {"error": "it is no object"}
 
 
 def make_directory(path: str, mode: int = 0o755) -> None:

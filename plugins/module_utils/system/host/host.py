@@ -134,16 +134,16 @@ def observe_project(project_dir: str, docker: str, env: Mapping[str, str]) -> Pr
     rejects is told of where the project is put together, on its stage.
     """
     path = project_dir.rstrip("/")
-    found: Project = {"path": path, "link": "", "name": "", "services": None}
+    project: Project = {"path": path, "link": "", "name": "", "services": None}
     if os.path.islink(path):
-        found["link"] = os.path.realpath(path)
-        return found
-    found["name"] = env.get("COMPOSE_PROJECT_NAME", "")
+        project["link"] = os.path.realpath(path)
+        return project
+    project["name"] = env.get("COMPOSE_PROJECT_NAME", "")
     if docker and _compose_files(path):
         with suppress(ComposeInvalid):
-            found["name"], config = compose.Compose(docker, path).described()
-            found["services"] = config["services"]
-    return found
+            project["name"], config = compose.Compose(docker, path).described()
+            project["services"] = config["services"]
+    return project
 
 
 def point_trouble(point: str) -> str:
@@ -194,9 +194,9 @@ def observe(
     recorded, env = dict(read.record), dotenv.read(read.env or "")
     targets = {mount["target"] for mount in mounts}
     points = mount_points()
-    found, project = engine.observe_engine(), PRODUCT_NAME
+    observed_engine, project = engine.observe_engine(), PRODUCT_NAME
     unread: dict[str, str] = {}
-    docker = "" if found["error"] else found["docker"]
+    docker = "" if observed_engine["error"] else observed_engine["docker"]
     # State in a directory is only added up where a disk is there to copy it to; one that is on a
     # disk may be copied the other way.
     measured = bool(asked["state"]["maj_min"]) or bool(targets & set(state_dirs()))
@@ -226,10 +226,10 @@ def observe(
         "point_trouble": {p: t for p in sorted(points - targets) if (t := point_trouble(p))},
         "compose_files": _compose_files(project_dir),
         "project": observe_project(project_dir, docker, env),
-        "engine": found,
+        "engine": observed_engine,
         "containers": containers,
         "accounts": accounts(),
-        "data_volume": engine.data_volume(volumes.found, project),
+        "data_volume": engine.data_volume(volumes.listed, project),
         "elsewhere": elsewhere.look(volumes, project, containers, project_dir) if docker else [],
         "boot_scripts": boot.boot_scripts(project_dir, unread),
         "boot_unread": unread,

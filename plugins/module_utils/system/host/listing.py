@@ -37,15 +37,15 @@ def is_there(path: str) -> bool:
 
 def matching(pattern: str) -> list[str]:
     """The paths that an absolute pattern with ``*`` names, sorted; hidden names are not. Raises OSError."""
-    found = ["/"]
+    paths = ["/"]
     for part in pattern.strip("/").split("/"):
         if "*" not in part:
-            found = [os.path.join(folder, part) for folder in found]
+            paths = [os.path.join(folder, part) for folder in paths]
             continue
-        found = [
+        paths = [
             os.path.join(folder, name)
-            for folder in found
+            for folder in paths
             for name in fnmatch.filter(names(folder), part)
             if not name.startswith(".")
         ]
-    return [path for path in found if is_there(path)]
+    return [path for path in paths if is_there(path)]

@@ -39,7 +39,7 @@ _JOBS = (
 
 def filesystems(paths: Iterable[str], unknown: list[list[str]]) -> list[Filesystem]:
     """How full each filesystem is, by the first path in it; why one is not known goes to ``unknown``."""
-    found: list[Filesystem] = []
+    measured: list[Filesystem] = []
     seen = set()
     for path in paths:
         try:
@@ -49,7 +49,7 @@ def filesystems(paths: Iterable[str], unknown: list[list[str]]) -> list[Filesyst
             continue
         if device not in seen:
             seen.add(device)
-            found.append(
+            measured.append(
                 {
                     "path": path,
                     "used": (info.f_blocks - info.f_bfree) * info.f_frsize,
@@ -58,7 +58,7 @@ def filesystems(paths: Iterable[str], unknown: list[list[str]]) -> list[Filesyst
                     "free_inodes": info.f_favail,
                 }
             )
-    return found
+    return measured
 
 
 def _certificates(host: Host) -> dict[str, int]:
@@ -82,34 +82,34 @@ class DatabaseFiles(NamedTuple):
 
 def database_files(state_dir: str, unknown: list[list[str]]) -> DatabaseFiles:
     """Look at them; why that can't be done goes to ``unknown``."""
-    found = DatabaseFiles([], {})
+    files = DatabaseFiles([], {})
     try:
         with trees.opened(state_dir) as directory:
             names = sorted(os.listdir(directory))
-            found.discarded.extend([n for n in names if n.startswith(_DISCARDED)][:_SHOWN])
+            files.discarded.extend([n for n in names if n.startswith(_DISCARDED)][:_SHOWN])
             for name in filter(_DATABASES.__contains__, names):
                 uid = os.stat(name, dir_fd=directory, follow_symlinks=False).st_uid
                 if uid != AGNES_UID:
-                    found.foreign[name] = uid
+                    files.foreign[name] = uid
     except (FileNotFoundError, NotADirectoryError):
-        return found
+        return files
     except OSError as error:
         unknown.append([f"'{state_dir}'", str(error.strerror)])
-    return found
+    return files
 
 
 def mount_units(points: Iterable[str], unknown: list[list[str]]) -> list[str]:
     """The mount points for which there is a unit of systemd's, but those that it makes of fstab."""
-    found = set()
+    with_units = set()
     for point in points:
         name = point.strip("/").replace("-", "\\x2d").replace("/", "-") + ".mount"
         for path in (os.path.join(folder, name) for folder in _UNITS):
             try:
                 if listing.is_there(os.path.realpath(path)):
-                    found.add(point)
+                    with_units.add(point)
             except OSError as error:
                 unknown.append([f"'{path}'", str(error.strerror)])
-    return sorted(found)
+    return sorted(with_units)
 
 
 def copiers(unknown: list[list[str]]) -> list[Copier]:
@@ -135,7 +135,7 @@ def look(host: Host) -> Upkeep:
     targets = {mount["target"] for mount in on_top(host["mounts"])}
     databases = {path: database_files(path, unknown) for path in state_dirs()}
     engine = [host["engine"]["root_dir"]] if host["engine"]["here"] else []
-    found: Upkeep = {
+    upkeep: Upkeep = {
         "filesystems": filesystems(["/", *engine, *sorted(mount_points() & targets)], unknown),
         "certificates": _certificates(host),
         "retired": [],
@@ -146,8 +146,8 @@ def look(host: Host) -> Upkeep:
         "unknown": unknown,
     }
     try:
-        found["retired"] = retired.find()
+        upkeep["retired"] = retired.find()
     except OSError as error:
         unknown.append(["what runs have set aside", str(error)])
-    cleaned: Upkeep = clean(found)
+    cleaned: Upkeep = clean(upkeep)
     return cleaned

@@ -23,16 +23,16 @@ def until(check: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS
 
 def given(ask: Callable[[], _T], not_yet: type[Exception], seconds: float, poll: float) -> _T:
     """What ``ask`` gives, which may raise ``not_yet`` for up to ``seconds``; after that it is raised."""
-    found: list[_T] = []
+    answers: list[_T] = []
     late: list[Exception] = []
 
     def asked() -> bool:
         try:
-            found.append(ask())
+            answers.append(ask())
         except not_yet as error:
             late[:] = [error]
-        return bool(found)
+        return bool(answers)
 
     if not until(asked, seconds, poll):
         raise late[0]
-    return found[0]
+    return answers[0]

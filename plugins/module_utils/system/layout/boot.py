@@ -89,7 +89,7 @@ def boot_scripts(project_dir: str, unread: dict[str, str]) -> list[BootScript]:
 
     unread: takes why, for each file or folder that could not be read: what it does at boot is unknown.
     """
-    found: list[BootScript] = []
+    writers: list[BootScript] = []
     seen = set()
     for path, text, is_about in _candidates(project_dir, unread):
         real = os.path.realpath(path)
@@ -98,7 +98,7 @@ def boot_scripts(project_dir: str, unread: dict[str, str]) -> list[BootScript]:
         lines = lines_that_write(text, project_dir)
         if lines:
             seen.add(real)
-            found.append({"path": path, "lines": lines})
-    if not found and scripts.matching(LOG, unread):
-        found.append({"path": LOG, "lines": []})
-    return found
+            writers.append({"path": path, "lines": lines})
+    if not writers and scripts.matching(LOG, unread):
+        writers.append({"path": LOG, "lines": []})
+    return writers

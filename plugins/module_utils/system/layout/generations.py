@@ -22,9 +22,9 @@ def read() -> dict[str, Any]:
 
 def load() -> dict[str, Any]:
     """The same. Raises a Refusal for what this version can't read."""
-    found = read()
-    check_kept(found)
-    return found
+    kept = read()
+    check_kept(kept)
+    return kept
 
 
 def _save(kept: dict[str, Any]) -> None:

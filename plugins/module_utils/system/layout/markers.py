@@ -26,10 +26,10 @@ def read(directory: int) -> dict[str, Any]:
     Plain values only: nothing else is ever in one of ours. Raises MarkerForeign for
     something else with its name, OSError where the disk can't be read.
     """
-    return _found(directory) or {}
+    return _read(directory) or {}
 
 
-def _found(directory: int) -> Optional[dict[str, Any]]:
+def _read(directory: int) -> Optional[dict[str, Any]]:
     try:
         fd = os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except FileNotFoundError:
@@ -41,28 +41,28 @@ def _found(directory: int) -> Optional[dict[str, Any]]:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise _foreign(directory, "no regular file")
-        found = json.loads(os.pread(fd, _LIMIT, 0))
+        marker = json.loads(os.pread(fd, _LIMIT, 0))
     except (ValueError, RecursionError) as error:
         raise _foreign(directory, "a file without the marker's text") from error
     finally:
         os.close(fd)
     # What the format is, decides whether the rest can be read.
-    if not isinstance(found, dict) or not isinstance(found.get("format", 0), _PLAIN):
+    if not isinstance(marker, dict) or not isinstance(marker.get("format", 0), _PLAIN):
         raise _foreign(directory, "a file without the marker's text")
-    return {key: value for key, value in found.items() if isinstance(value, _PLAIN)}
+    return {key: value for key, value in marker.items() if isinstance(value, _PLAIN)}
 
 
-def _foreign(directory: int, found: str) -> MarkerForeign:
+def _foreign(directory: int, holds: str) -> MarkerForeign:
     path = os.path.join(os.readlink(f"/proc/self/fd/{directory}"), MARKER)
-    return MarkerForeign(path=path, found=found)
+    return MarkerForeign(path=path, found=holds)
 
 
 def epoch(marker: dict[str, Any]) -> int:
     """The epoch that a marker names; zero for what is no epoch."""
-    found = marker.get("epoch")
-    if isinstance(found, bool) or not isinstance(found, int):
+    number = marker.get("epoch")
+    if isinstance(number, bool) or not isinstance(number, int):
         return 0
-    return found if 0 <= found < _EPOCHS else 0
+    return number if 0 <= number < _EPOCHS else 0
 
 
 def seen(state_dir: str) -> Optional[dict[str, Any]]:
@@ -70,7 +70,7 @@ def seen(state_dir: str) -> Optional[dict[str, Any]]:
     try:
         directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            return _found(directory)
+            return _read(directory)
         finally:
             os.close(directory)
     except FileNotFoundError:

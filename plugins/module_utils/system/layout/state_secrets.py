@@ -51,11 +51,11 @@ def observe(current: Mapping[str, str]) -> Secrets:
     current: the keys of ``.env``.
     """
     keys = dict.fromkeys([*GENERATED, *IN_STATE])
-    found = {path: read(path) for path in state_dirs() if not os.path.islink(path)}
+    secrets_of = {path: read(path) for path in state_dirs() if not os.path.islink(path)}
     return {
         "in_env": [key for key in keys if current.get(key)],
         "in_state": {
             path: {key: secret.seen(key, current) for key, secret in secrets.items()}
-            for path, secrets in found.items()
+            for path, secrets in secrets_of.items()
         },
     }

@@ -185,10 +185,10 @@ def keep(entry: Entry, actions: Actions) -> None:
     elif entry.kind == "link":
         parent, name = os.path.split(entry.path)
         with opened(parent) as fd:
-            found = os.readlink(name, dir_fd=fd)
-        if found != entry.target:
+            points_to = os.readlink(name, dir_fd=fd)
+        if points_to != entry.target:
             wanted = f"a link to '{entry.target}'"
-            raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a link to '{found}'")
+            raise StateLinkForeign(path=entry.path, wanted=wanted, found=f"a link to '{points_to}'")
     elif entry.kind == "directory":
         _own(entry, info.st_uid, info.st_gid, actions)
     else:

@@ -41,24 +41,24 @@ def read(path: str) -> Optional[dict[str, Any]]:
     if text is None:
         return None
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
         raise Unreadable(path=path, found=str(error)) from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise Unreadable(path=path, found="it is no object")
-    if found.get("format") != FORMAT:
-        raise NewerFormat(path=path, found=found.get("format"), known=FORMAT)
-    return found
+    if value.get("format") != FORMAT:
+        raise NewerFormat(path=path, found=value.get("format"), known=FORMAT)
+    return value
 
 
 def read_intent(path: str) -> Optional[MoveIntent]:
     """The intent, or the request for one, or None. Raises a Refusal for one that can't be read whole."""
-    found = read(path)
-    if found is None:
+    value = read(path)
+    if value is None:
         return None
-    del found["format"]
+    del value["format"]
     try:
-        return MoveIntent.from_dict(found)
+        return MoveIntent.from_dict(value)
     except ValueError as error:
         raise IntentUnreadable(path=path, found=error) from error
 
@@ -109,15 +109,15 @@ def _ends_with_newline() -> bool:
 
 def tail(count: int) -> list[dict[str, Any]]:
     """The journal's last lines; torn ones are left out."""
-    found = []
+    entries = []
     for line in (durable.read_text(JOURNAL) or "").splitlines():
         try:
             value = json.loads(line)
         except ValueError:
             continue
         if isinstance(value, dict):
-            found.append(value)
-    return found[-count:]
+            entries.append(value)
+    return entries[-count:]
 
 
 def clock() -> float:

@@ -55,8 +55,8 @@ def _uuid(maj_min: str, source: str) -> str:
 
 def points() -> list[Mount]:
     """The mounts at or below the table's state directories, each of which is asked for its UUID."""
-    found = at_state(line.as_mount("") for line in mountinfo.read())
-    return [{**each, "uuid": _uuid(each["maj_min"], each["source"])} for each in found]
+    mounts = at_state(line.as_mount("") for line in mountinfo.read())
+    return [{**each, "uuid": _uuid(each["maj_min"], each["source"])} for each in mounts]
 
 
 @dataclass(frozen=True)
@@ -127,16 +127,16 @@ def shadowed(path: str) -> Iterator[int]:
 def _leftover(directory: int, name: str) -> Leftover:
     info = os.stat(name, dir_fd=directory, follow_symlinks=False)
     kind = trees.kind_of(info)
-    found: Leftover = {"name": name, "kind": kind, "size": info.st_size, "stub": False}
+    leftover: Leftover = {"name": name, "kind": kind, "size": info.st_size, "stub": False}
     if kind == "directory":
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
         try:
-            found["size"] = len(os.listdir(fd))
+            leftover["size"] = len(os.listdir(fd))
         finally:
             os.close(fd)
     elif kind == "file" and name == shadow.STUB:
-        found["stub"] = has_stub(directory)
-    return found
+        leftover["stub"] = has_stub(directory)
+    return leftover
 
 
 def unmounted(path: str, all_of_it: bool = False) -> Unmounted:
@@ -144,34 +144,34 @@ def unmounted(path: str, all_of_it: bool = False) -> Unmounted:
 
     all_of_it: every entry, however many there are.
     """
-    found: Unmounted = {"kind": "absent", "target": "", "entries": []}
+    seen: Unmounted = {"kind": "absent", "target": "", "entries": []}
     try:
         with parent_of(path) as parent:
             return _unmounted_in(
-                parent, os.path.basename(path), found, None if all_of_it else _SHOWN
+                parent, os.path.basename(path), seen, None if all_of_it else _SHOWN
             )
     except FileNotFoundError:
-        return found
+        return seen
     except (CanNotLook, OSError) as error:
         # Only a move must know; every other run goes on.
         return {"kind": "unknown", "target": str(error), "entries": []}
 
 
-def _unmounted_in(parent: int, name: str, found: Unmounted, shown: Optional[int]) -> Unmounted:
+def _unmounted_in(parent: int, name: str, seen: Unmounted, shown: Optional[int]) -> Unmounted:
     info = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    found["kind"] = trees.kind_of(info)
-    if found["kind"] == "link":
-        found["target"] = os.readlink(name, dir_fd=parent)
-    elif found["kind"] == "directory":
+    seen["kind"] = trees.kind_of(info)
+    if seen["kind"] == "link":
+        seen["target"] = os.readlink(name, dir_fd=parent)
+    elif seen["kind"] == "directory":
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         try:
             entries = [_leftover(fd, each) for each in sorted(os.listdir(fd))]
         finally:
             os.close(fd)
         # However many leftovers there are, none hides anything else.
-        stand = set(no_leftovers({**found, "entries": entries}))
-        found["entries"] = sorted(entries, key=lambda e: e["name"] not in stand)[:shown]
-    return found
+        stand = set(no_leftovers({**seen, "entries": entries}))
+        seen["entries"] = sorted(entries, key=lambda e: e["name"] not in stand)[:shown]
+    return seen
 
 
 def _instance_in(directory: int) -> str:
@@ -265,8 +265,8 @@ def _measured(path: str, unmeasured: dict[str, str], of: str = "") -> tuple[int,
 def _used(state_dir: str) -> tuple[int, int]:
     """Bytes and files that are used on the filesystem; of a directory that is not there, none."""
     with trees.looking(state_dir):
-        found = os.statvfs(state_dir)
-        return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+        space = os.statvfs(state_dir)
+        return (space.f_blocks - space.f_bfree) * space.f_frsize, space.f_files - space.f_ffree
     return 0, 0
 
 
@@ -276,13 +276,13 @@ def _free(data: str, unmeasured: dict[str, str]) -> tuple[int, int]:
     unmeasured: see _measured.
     """
     try:
-        found = os.statvfs(data)
+        space = os.statvfs(data)
     except OSError as error:
         unmeasured[data] = error.strerror or str(error)
         return 0, 0
     there, files = _measured(os.path.join(data, ASIDE, COPY_NAME), unmeasured, data)
-    inodes = found.f_favail + files if found.f_files else -1
-    return found.f_bavail * found.f_frsize + there, inodes
+    inodes = space.f_favail + files if space.f_files else -1
+    return space.f_bavail * space.f_frsize + there, inodes
 
 
 def _config_disk() -> str:
@@ -297,8 +297,8 @@ def others(docker: str, project: str, held: Sequence[Held]) -> list[str]:
 
     Raises Failed where Docker does not say, and OSError where the kernel does not.
     """
-    found = [each for each in engine.listed(docker) if each.state in UP]
-    names = {each.container_id: each.name for each in found if each.project != project}
+    running = [each for each in engine.listed(docker) if each.state in UP]
+    names = {each.container_id: each.name for each in running if each.project != project}
     if not names:
         return []
     # One that goes away in between makes inspect exit 1 and still print the others.
@@ -334,14 +334,14 @@ def _blocked(project_dir: str) -> dict[str, str]:
     parents = {os.path.dirname(path) for path in state_dirs()}
     # An unmounted mount point is immutable, and what shows there then is no matter.
     shown = [path for path in parents if path == "/" or mount_at(path)[0]]
-    found = {**files, **{path: directory_fixed(path) for path in shown}}
-    return {path: why for path, why in found.items() if why}
+    reasons = {**files, **{path: directory_fixed(path) for path in shown}}
+    return {path: why for path, why in reasons.items() if why}
 
 
 def _intent() -> Optional[dict[str, Any]]:
     """The intent, without what only commands are given: the address of a proxy may have a password."""
-    found = ledger.read_intent(ledger.INTENT)
-    return replace(found, environment={}).to_dict() if found else None
+    intent = ledger.read_intent(ledger.INTENT)
+    return replace(intent, environment={}).to_dict() if intent else None
 
 
 def observe(
@@ -390,6 +390,6 @@ def look(project_dir: str) -> MoveFacts:
     read = files_of(project_dir)
     values, mounts = dotenv.read(read.env or ""), points()
     entries = [vars(entry) for entry in fstab.entries(read.fstab)]
-    found = {path: marker(path) for path in state_dirs()}
+    marker_of = {path: marker(path) for path in state_dirs()}
     moving = observe(project_dir, values, mounts)
-    return move_facts(moving, values, mounts, entries, found, read.record)
+    return move_facts(moving, values, mounts, entries, marker_of, read.record)

@@ -82,7 +82,7 @@ def test_classify_names_all_four_places() -> None:
 NAMES = st.sampled_from([b"a", b"a/b", b"certs", b"certs/k", b"x.lock", b"lost+found", b"d"])
 FOUND = st.lists(
     st.builds(
-        shadow.Found, NAMES, st.sampled_from([shadow.SAME, shadow.ONLY_SHADOWED, shadow.ONLY_MOUNTED, shadow.DIFFER]),
+        shadow.ComparedPath, NAMES, st.sampled_from([shadow.SAME, shadow.ONLY_SHADOWED, shadow.ONLY_MOUNTED, shadow.DIFFER]),
         st.just("file"), st.just(0), st.just(0), st.just(0), st.booleans(),
     ),
     unique_by=lambda each: each.path,
@@ -91,7 +91,7 @@ FOUND = st.lists(
 
 @given(FOUND)
 def test_each_shadowed_path_is_a_leftover_or_the_same_or_in_conflict(
-    found: list[shadow.Found],
+    found: list[shadow.ComparedPath],
 ) -> None:
     stand = shadow.conflicts(found)
     for each in found:

@@ -81,7 +81,7 @@ def test_a_run_looks_again_where_one_ended_while_it_was_looked_at(
     known: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bringer = stack.Bringer(PARAMS, Actions(True))
-    monkeypatch.setattr(bringer.stack, "wait", lambda *_facts: bringer.found)
+    monkeypatch.setattr(bringer.stack, "wait", lambda *_facts: bringer.present)
     known["ended"] = 1
     assert bringer.result(["app"], ["app"])["proved"] == {"agnes-app-1": ["/data"]}
     known["ended"] = 2
