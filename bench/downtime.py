@@ -200,9 +200,9 @@ def show(what: str, pairs: Sequence[tuple[Gap, Gap]]) -> None:
         f"{what}: {statistics.median(more):+.2f} s (median of {len(more)}; worst {max(more):+.2f} s)",
         flush=True,
     )
-    for name, found in (("bare", [p[0] for p in pairs]), ("move", [p[1] for p in pairs])):
+    for name, gaps in (("bare", [p[0] for p in pairs]), ("move", [p[1] for p in pairs])):
         parts = [
-            f"{part} {statistics.median(getattr(g, part) for g in found):.2f}"
+            f"{part} {statistics.median(getattr(g, part) for g in gaps):.2f}"
             for part in ("waited", "stop", "between", "start")
         ]
         print(f"    {name}: {', '.join(parts)}")

@@ -26,10 +26,10 @@ SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 def hosts_of(group: dict[str, Any], variables: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Host -> its variables, with those of the groups that it is in."""
     own = {**variables, **(group.get("vars") or {})}
-    found = {name: {**own, **(said or {})} for name, said in (group.get("hosts") or {}).items()}
+    hosts = {name: {**own, **(said or {})} for name, said in (group.get("hosts") or {}).items()}
     for child in (group.get("children") or {}).values():
-        found |= hosts_of(child, own)
-    return found
+        hosts |= hosts_of(child, own)
+    return hosts
 
 
 HOSTS = hosts_of(yaml.safe_load((SCENARIO / "inventory.yml").read_text())["agnes"], {})
@@ -70,8 +70,8 @@ def layout(facts: dict[str, Any]) -> Layout:
 def containers(host: Any) -> dict[str, Any]:
     """Service -> what the engine says of its container."""
     ids = host.check_output("docker ps --all --quiet").split()
-    found = json.loads(host.check_output(f"docker inspect {' '.join(ids)}"))
-    return {item["Config"]["Labels"]["com.docker.compose.service"]: item for item in found}
+    inspected = json.loads(host.check_output(f"docker inspect {' '.join(ids)}"))
+    return {item["Config"]["Labels"]["com.docker.compose.service"]: item for item in inspected}
 
 
 @pytest.fixture(scope="session")

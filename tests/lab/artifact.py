@@ -33,8 +33,8 @@ def build(source: Path, folder: Path) -> Path:
     """Build the artifact of the checkout at ``source`` into ``folder``."""
     command = ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(folder)]
     run([*command, str(source)], folder)
-    (found,) = folder.glob("*.tar.gz")
-    return found
+    (archive,) = folder.glob("*.tar.gz")
+    return archive
 
 
 def install(artifact: Path, collections: Path) -> None:

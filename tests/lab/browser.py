@@ -19,8 +19,8 @@ SHOTS = Path(__file__).resolve().parents[2] / ".cache" / "browser"
 
 def path() -> str:
     """The browser; empty if there is none."""
-    found = (shutil.which(name) for name in (*COMMANDS, *OTHERS))
-    return next((each for each in found if each), "")
+    paths = (shutil.which(name) for name in (*COMMANDS, *OTHERS))
+    return next((each for each in paths if each), "")
 
 
 def main() -> None:

@@ -75,11 +75,11 @@ def contents(docs: Sequence[str], others: Sequence[str]) -> str:
 
 def copy_pages(source: Path) -> None:
     """The pages below ``source``, the first one with the tables of contents."""
-    found = [path.relative_to(ROOT) for pattern in PAGES for path in sorted(ROOT.glob(pattern))]
-    for name in found:
+    names = [path.relative_to(ROOT) for pattern in PAGES for path in sorted(ROOT.glob(pattern))]
+    for name in names:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name)
-    pages = [name.with_suffix("").as_posix() for name in found if name.suffix == ".md"]
+    pages = [name.with_suffix("").as_posix() for name in names if name.suffix == ".md"]
     docs = [name.removeprefix("docs/") for name in pages if name.startswith("docs/")]
     others = [name for name in pages if not name.startswith("docs/") and name != "README"]
     with (source / "README.md").open("a") as file:

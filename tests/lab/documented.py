@@ -14,13 +14,13 @@ _PLUGINS = "ansible_collections.agnes.host.plugins"
 def options_of(name: str) -> dict[str, Any]:
     """The options of a module as documented, those of its fragments too."""
     said = yaml.safe_load(importlib.import_module(f"{_PLUGINS}.modules.{name}").DOCUMENTATION)
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for fragment in said["extends_documentation_fragment"]:
         shared = importlib.import_module(
             f"{_PLUGINS}.doc_fragments.{fragment.rpartition('.')[2]}"
         ).ModuleDocFragment
-        found.update(yaml.safe_load(shared.DOCUMENTATION).get("options") or {})
-    doubled = found.keys() & said["options"].keys()
+        options.update(yaml.safe_load(shared.DOCUMENTATION).get("options") or {})
+    doubled = options.keys() & said["options"].keys()
     if doubled:
         raise AssertionError(f"documented twice: {sorted(doubled)}")
-    return {**found, **said["options"]}
+    return {**options, **said["options"]}

@@ -60,8 +60,8 @@ def drift(host: Any) -> list[str]:
 
 def other(name: str) -> dict[str, Any]:
     """The second project's container."""
-    found: dict[str, Any] = look(name, paths=[])["containers"]["other-web-1"]
-    return {key: found[key] for key in ("id", "status", "restarts", "started")}
+    container: dict[str, Any] = look(name, paths=[])["containers"]["other-web-1"]
+    return {key: container[key] for key in ("id", "status", "restarts", "started")}
 
 
 def _seen_by(service: str, layout: Layout) -> dict[str, str]:
@@ -73,10 +73,10 @@ def _seen_by(service: str, layout: Layout) -> dict[str, str]:
 
 def check(name: str, host: Any, layout: Layout) -> None:
     """Disks in each container, who runs, rows, and nothing where a mount shadows it."""
-    found = look(name, paths=SEEN)
-    disks = {role: found["paths"][point]["device"] for role, point in layout.mounts.items()}
+    seen = look(name, paths=SEEN)
+    disks = {role: seen["paths"][point]["device"] for role, point in layout.mounts.items()}
     assert disks["data"] != disks["state"]
-    ours = [item for item in found["containers"].values() if item["project"] == "agnes"]
+    ours = [item for item in seen["containers"].values() if item["project"] == "agnes"]
     running = [item for item in ours if item["status"] == "running"]
     assert Counter(item["service"] for item in running) == RUNNING
     for item in running:
@@ -87,7 +87,7 @@ def check(name: str, host: Any, layout: Layout) -> None:
             assert not writable, item
         assert item["restarts"] == 0, item
     assert [item["exit_code"] for item in ours if item["service"] == "data-migrate"] == [0]
-    assert found["containers"]["other-web-1"]["status"] == "running"
+    assert seen["containers"]["other-web-1"]["status"] == "running"
     assert shadowed(host) == []
     acknowledged = {entry["row"] for entry in moved.load(host) if entry["row"]}
     assert len(acknowledged) > 20
@@ -102,8 +102,8 @@ def shadowed(host: Any) -> list[str]:
         "mount --bind / /mnt; find /mnt/data /mnt/data-state -mindepth 1 2>/dev/null || true; umount /mnt; "
         "mount --bind /data /mnt; if mountpoint --quiet /data/state; then find /mnt/state -mindepth 1; fi; umount /mnt"
     )
-    found = host.check_output(f"unshare --mount sh -uc '{look}'")
-    return [str(line) for line in found.splitlines()]
+    listing = host.check_output(f"unshare --mount sh -uc '{look}'")
+    return [str(line) for line in listing.splitlines()]
 
 
 def calm(name: str, step: str, facts: Mapping[str, Any], layout: str) -> None:
@@ -130,6 +130,6 @@ def move(
     done = play(step, hosts, "--diff", *arguments, playbook=playbook)
     assert done.returncode == 0, done.stdout + done.stderr
     if noted is not None:
-        found = re.findall(r"note: the product's ([A-Za-z ]+) \(", done.stdout)
-        assert sorted(found) == sorted(noted), done.stdout
+        notes = re.findall(r"note: the product's ([A-Za-z ]+) \(", done.stdout)
+        assert sorted(notes) == sorted(noted), done.stdout
     return actions(read(step, playbook.stem), name, check="--check" in arguments)

@@ -18,5 +18,5 @@ def look(name: str, **asked: list[str]) -> dict[str, Any]:
     with SCRIPT.open("rb") as source:
         done = subprocess.run(command, stdin=source, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen

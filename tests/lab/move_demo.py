@@ -64,14 +64,14 @@ def journal() -> list[tuple[str, str]]:
 
 def told_steps(known: int) -> int:
     """Keep the steps that were done since ``known`` lines of the journal, with their moments; returns how many lines it has."""
-    found = entries()
-    for entry in found[known:]:
+    known_now = entries()
+    for entry in known_now[known:]:
         if entry["phase"] in ("done", "undo"):
             moment = datetime.fromisoformat(entry["at"].replace("Z", "+00:00"))
             clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
             text = f"  on the host  {clock}  {entry['step']:<8} {entry['phase']}"
             told("step", text, at=moment.timestamp())
-    return len(found)
+    return len(known_now)
 
 
 def message(output: str, task: str) -> list[str]:
@@ -80,8 +80,8 @@ def message(output: str, task: str) -> list[str]:
         rf"(?s)TASK \[[^\n]*{task}\][^\n]*\n[^\n]*?=>(.*?)\n(?=\n|PLAY|TASK|\Z)", output
     )
     # JSON, which is YAML too, or YAML, as the settings of Ansible have it.
-    found = yaml.safe_load(dedent(section[1]).strip()) if section else {}
-    return [str(each) for each in (found or {}).get("msg", [])]
+    shown = yaml.safe_load(dedent(section[1]).strip()) if section else {}
+    return [str(each) for each in (shown or {}).get("msg", [])]
 
 
 def start_load() -> None:
@@ -153,17 +153,17 @@ def main(record: str = "") -> None:
     told("said", *(f"  {line}" for line in summary if not LEFT_OUT.match(line)))
     print()
     print(on_host("agnes-host explain"))
-    acknowledged, found, gap = result()
+    acknowledged, there, gap = result()
     print()
     counted = (
-        f"{len(acknowledged)} rows acknowledged, {len(acknowledged & found)} of them found",
+        f"{len(acknowledged)} rows acknowledged, {len(acknowledged & there)} of them found",
         f"the longest time without an answer was {gap:.1f} s",
     )
     for text in counted:
         say(text)
     told("good", *counted)
-    if acknowledged - found:
-        sys.exit(f"demo-move: LOST {len(acknowledged - found)} rows")
+    if acknowledged - there:
+        sys.exit(f"demo-move: LOST {len(acknowledged - there)} rows")
     if record:
         title = "a host moves from nested to flat while clients write, is killed in the middle, and is run again"
         Path(record).write_text(picture(title, STORY), "utf-8")

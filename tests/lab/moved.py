@@ -57,8 +57,8 @@ def databases(host: Any) -> list[str]:
         "find /mnt -xdev \\( -path /mnt/var -o -name .agnes-host-aside \\) -prune "
         '-o -name "system.duckdb*" -print; umount /mnt; done'
     )
-    found = host.check_output(f"unshare --mount sh -euc '{look}'")
-    return list(found.splitlines())
+    listing = host.check_output(f"unshare --mount sh -euc '{look}'")
+    return list(listing.splitlines())
 
 
 def check(host: Any, layout: Layout, on_disk: bool = True) -> None:
@@ -66,8 +66,8 @@ def check(host: Any, layout: Layout, on_disk: bool = True) -> None:
 
     on_disk: state is on the state disk, not in a directory of the data disk.
     """
-    found = host.run("findmnt --noheadings --output TARGET --source /dev/sdc").stdout.split()
-    assert found == ([layout.mounts["state"]] if on_disk else [])
+    points = host.run("findmnt --noheadings --output TARGET --source /dev/sdc").stdout.split()
+    assert points == ([layout.mounts["state"]] if on_disk else [])
     source = f"findmnt --noheadings --output SOURCE --target {layout.state_dir}"
     assert host.check_output(source) == ("/dev/sdc" if on_disk else "/dev/sdb")
     elsewhere = set() if on_disk else {"/mnt/state/system.duckdb"}

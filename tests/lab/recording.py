@@ -37,11 +37,11 @@ def shown(text: str) -> str:
 def starts(lines: list[Line]) -> list[float]:
     """When each line comes in the picture, in seconds; the first at once, and none before the one above it."""
     first, last = lines[0].at, max(line.at for line in lines)
-    span, at, found = (last - first) or 1.0, 0.0, []
+    span, at, times = (last - first) or 1.0, 0.0, []
     for line in lines:
         at = max(at, (line.at - first) / span * SECONDS)
-        found.append(round(at, 2))
-    return found
+        times.append(round(at, 2))
+    return times
 
 
 def picture(title: str, lines: list[Line]) -> str:

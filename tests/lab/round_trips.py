@@ -193,12 +193,12 @@ def main() -> None:
         )
     host = testinfra.get_host(f"docker://{HOST}")
     acknowledged = {entry["row"] for entry in moved.load(host) if entry["row"]}
-    found = moved.rows(host)
+    there = moved.rows(host)
     say(f"kills by kind: {dict(tally.kinds)}; that came too late: {tally.missed}")
     say(f"kills by the journal's last line: {dict(sorted(tally.places.items()))}")
     say(
         f"{count} round trips, {tally.moves} moves, {sum(tally.kinds.values())} kills: "
-        f"{len(acknowledged)} rows acknowledged, {len(acknowledged & found)} of them found "
+        f"{len(acknowledged)} rows acknowledged, {len(acknowledged & there)} of them found "
         f"({time.monotonic() - began:.0f} s)"
     )
     remove_host()

@@ -98,12 +98,12 @@ def interpreters(path: str, home: Path) -> dict[str, Path]:
     """Python versions such as ``3.9`` that ``path`` or pyenv has, with the folder of each."""
     roots = [os.environ.get("PYENV_ROOT", ""), str(home / ".pyenv")]
     folders = [f for root in roots if root for f in sorted(Path(root).glob("versions/*/bin"))]
-    found: dict[str, Path] = {}
+    by_version: dict[str, Path] = {}
     for folder in [*map(Path, path.split(os.pathsep)), *folders]:
         for version in {*TARGETS, *(v for known in RELEASES.values() for v in known)}:
-            if version not in found and answers(folder / f"python{version}"):
-                found[version] = folder
-    return found
+            if version not in by_version and answers(folder / f"python{version}"):
+                by_version[version] = folder
+    return by_version
 
 
 def answers(python: Path) -> bool:
@@ -123,9 +123,9 @@ def plan(releases: Sequence[str], here: Sequence[str]) -> tuple[list[Run], list[
     skipped: list[str] = []
     controllers: dict[str, str] = {}
     for release in releases:
-        found = [version for version in RELEASES[release] if version in here]
-        if found:
-            controllers[release] = found[0]
+        usable = [version for version in RELEASES[release] if version in here]
+        if usable:
+            controllers[release] = usable[0]
         else:
             skipped.append(f"ansible-core {release}: no Python {' or '.join(RELEASES[release])}")
     left = [version for version in TARGETS if version not in controllers.values()]

@@ -27,8 +27,8 @@ def run_in_copy(
         shown = Path(folder, os.path.relpath(project, top))
         if os.path.isdir(project):
             shutil.copytree(project, shown, dirs_exist_ok=True)
-        with tarfile.open(archive) as found:
-            found.extractall(folder, filter="data")
+        with tarfile.open(archive) as packed:
+            packed.extractall(folder, filter="data")
         done = subprocess.run(command, cwd=shown, capture_output=True, text=True, check=False)
         out, err = (text.replace(str(shown), project) for text in (done.stdout, done.stderr))
     return Done(done.returncode, out, err)

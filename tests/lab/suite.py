@@ -132,39 +132,39 @@ def count_report(path: Path) -> Count:
     """The counts of a report that pytest wrote; no report counts as one failure."""
     if not path.exists():
         return Count(failed=1)
-    found = Count()
+    count = Count()
     for suite in ET.parse(path).getroot().iter("testsuite"):
         total = int(suite.get("tests", 0))
         bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
         skipped = int(suite.get("skipped", 0))
-        found.add(Count(total - bad - skipped, bad, skipped))
-    return found
+        count.add(Count(total - bad - skipped, bad, skipped))
+    return count
 
 
 def failed_tests(path: Path) -> list[str]:
     """The name of each test that failed, and how its message begins."""
     if not path.exists():
         return []
-    found = []
+    lines = []
     for case in ET.parse(path).getroot().iter("testcase"):
         for bad in (*case.findall("failure"), *case.findall("error")):
             message = " ".join((bad.get("message") or "").split())
             # A message may be all that a playbook printed.
             start = max(message.find("[ERROR]: "), 0)
-            found.append(f"{case.get('name')}: {message[start : start + MESSAGE_WIDTH]}")
-    return found[:FAILED_LINES]
+            lines.append(f"{case.get('name')}: {message[start : start + MESSAGE_WIDTH]}")
+    return lines[:FAILED_LINES]
 
 
 def run(job: Job) -> Result:
     """Run a job to its end, telling what it prints."""
     started, output = time.monotonic(), Output()
     good = [_run(job, command, output) for command in job.commands]
-    found = count_report(report_of(job.name)) if job.report else Count()
+    count = count_report(report_of(job.name)) if job.report else Count()
     if job.counted:
-        found.add(Count(sum(good), len(good) - sum(good)))
-    elif not all(good) and not found.failed:
-        found.failed = 1
-    return Result(job, found, time.monotonic() - started, output)
+        count.add(Count(sum(good), len(good) - sum(good)))
+    elif not all(good) and not count.failed:
+        count.failed = 1
+    return Result(job, count, time.monotonic() - started, output)
 
 
 def _run(job: Job, command: Sequence[str], output: Output) -> bool:

@@ -41,7 +41,7 @@ def disk(filesystem: Filesystem) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("how", "found"),
+    ("how", "reason"),
     [
         (("chattr", "+i", "{file}"), KEPT.format("{file}")),
         (("chattr", "+a", "{file}"), KEPT.format("{file}")),
@@ -50,11 +50,11 @@ def disk(filesystem: Filesystem) -> Iterator[Path]:
         (("mount", "-o", "remount,ro", "{disk}"), "on a filesystem that is mounted read-only"),
     ],
 )
-def test_why_a_file_can_not_be_replaced(disk: Path, how: tuple[str, ...], found: str) -> None:
+def test_why_a_file_can_not_be_replaced(disk: Path, how: tuple[str, ...], reason: str) -> None:
     names = {"file": f"{disk}/file", "disk": str(disk)}
     assert fixed(names["file"]) == ""
     run(*(word.format(**names) for word in how))
-    assert fixed(names["file"]) == found.format(**names)
+    assert fixed(names["file"]) == reason.format(**names)
     # The same as what a write meets.
     with pytest.raises(OSError, match=r"(not permitted|Read-only|busy)"):
         durable.write(names["file"], "new")

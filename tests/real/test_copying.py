@@ -109,10 +109,10 @@ def test_each_option_that_is_dropped_is_seen(
     os.utime(target / "old", ns=(0, (source / "old").stat().st_mtime_ns + 1))
     with copy_of(source, target, options=[letters, *core.OPTIONS[1:], *more]) as copy:
         copy._pass([])
-        found = differences(copy, tmp_path)
+        differing = differences(copy, tmp_path)
     for line in wanted:
-        assert [each for each in found if each.startswith(line)], found
-    assert bool(found) == bool(wanted)
+        assert [each for each in differing if each.startswith(line)], differing
+    assert bool(differing) == bool(wanted)
 
 
 def _touched(path: Path) -> None:
@@ -207,8 +207,8 @@ def test_an_empty_tree_is_no_source_and_other_proofs_fail(
     good = proof_of(source)
     cases = [(good, "an empty directory"), (replace(good, maj_min="0:1"), "device "),
              (replace(good, is_mount=False), "a mount point")]  # fmt: skip
-    for proof, found in cases:
-        with pytest.raises(errors.SourceUnproved, match=f"found {found}"):
+    for proof, said in cases:
+        with pytest.raises(errors.SourceUnproved, match=f"found {said}"):
             open_and_close(source, target, proof)
     (source / "file").touch()
     with pytest.raises(errors.SourceUnproved, match=r"found no system\.duckdb"):

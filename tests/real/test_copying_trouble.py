@@ -268,11 +268,11 @@ def test_a_file_that_grows_without_end_has_an_end(filesystem: Filesystem) -> Non
             file.write(b"x" * 4096)
 
     with meanwhile(grow):
-        found = {e.path: e for e in walked(source, quiet=False)}
+        entries = {e.path: e for e in walked(source, quiet=False)}
         with pytest.raises(errors.TreeChanged, match="'log' changed while it was read"):
             for _try in range(200):
                 walked(source, quiet=True)
-    assert found[b"log"].kind == "file"
+    assert entries[b"log"].kind == "file"
 
 
 def test_a_file_that_becomes_a_fifo_has_an_end(

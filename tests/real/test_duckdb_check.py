@@ -27,9 +27,9 @@ def two(tmp_path: Path) -> list[str]:
 
 def test_rows_are_counted_in_each_and_files_stay(two: list[str]) -> None:
     Path(two[0], "system.duckdb.wal").write_bytes(b"1")
-    found = duckdb_check.count(DOCKER, "agnes:1", *two)
-    assert found == [Rows("1", {"main.t": 5}), Rows("1", {"main.t": 3})]
-    assert found[0].total() == 5
+    counted = duckdb_check.count(DOCKER, "agnes:1", *two)
+    assert counted == [Rows("1", {"main.t": 5}), Rows("1", {"main.t": 3})]
+    assert counted[0].total() == 5
 
 
 UNREADABLE, TOUCHED = errors.DatabaseUnreadable, errors.DatabaseTouched
@@ -44,14 +44,14 @@ FAILS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("how", "cls", "which", "found"), FAILS, ids=[f[0] for f in FAILS])
+@pytest.mark.parametrize(("how", "cls", "which", "said"), FAILS, ids=[f[0] for f in FAILS])
 def test_what_goes_wrong_is_refused(
-    how: str, cls: type[Exception], which: str, found: str, two: list[str]
+    how: str, cls: type[Exception], which: str, said: str, two: list[str]
 ) -> None:
     with pytest.raises(cls) as refused:
         duckdb_check.count(["env", f"STAND_IN={how}", *DOCKER], "agnes:1", *two)
     assert which.format(source=two[0], copy=two[1]) in str(refused.value)
-    assert found in str(refused.value)
+    assert said in str(refused.value)
 
 
 def test_no_database_is_refused(two: list[str]) -> None:

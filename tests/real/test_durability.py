@@ -110,20 +110,20 @@ def durable_acts(program: str, *arguments: Path) -> list[str]:
 def test_the_order_of_durable_acts_of_a_manifest(private_mounts: None, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    found = durable_acts(KEEP, tmp_path / "folder", folder)
-    assert [act.split()[0] for act in found] == ["fsync", "rename", "fsync"]
-    assert re.fullmatch(r"fsync \.m\.[0-9a-f]+\.new", found[0])
-    assert found[2] == "fsync folder"
+    acts = durable_acts(KEEP, tmp_path / "folder", folder)
+    assert [act.split()[0] for act in acts] == ["fsync", "rename", "fsync"]
+    assert re.fullmatch(r"fsync \.m\.[0-9a-f]+\.new", acts[0])
+    assert acts[2] == "fsync folder"
     assert (folder / "m").stat().st_mode & 0o777 == 0o600
 
 
 def test_the_order_of_durable_acts_of_what_goes_aside(private_mounts: None, tmp_path: Path) -> None:
     (tmp_path / "point").mkdir()
     (tmp_path / "point" / "x").touch()
-    found = [act.split()[0] for act in durable_acts(MOVE, tmp_path)]
+    acts = [act.split()[0] for act in durable_acts(MOVE, tmp_path)]
     # The mount point; a new directory in its parent; then the rename, the directory that took it
     # and the one that is root's from now on, and the directory that it left.
-    assert found == ["fsync", "fsync", "rename", "fsync", "fsync", "fsync", "fsync"]
+    assert acts == ["fsync", "fsync", "rename", "fsync", "fsync", "fsync", "fsync"]
 
 
 @pytest.mark.parametrize("name", FLUSHED)
@@ -132,8 +132,8 @@ def test_the_order_of_durable_acts_that_no_power_cut_shows(
 ) -> None:
     act, wanted = FLUSHED[name]
     (tmp_path / "top").mkdir()
-    found = durable_acts(HEAD + act, tmp_path / "top")
-    assert ["rename" if each.startswith("rename") else each for each in found] == wanted
+    acts = durable_acts(HEAD + act, tmp_path / "top")
+    assert ["rename" if each.startswith("rename") else each for each in acts] == wanted
 
 
 def compared(one: Path, other: Path) -> tuple[int, list[str]]:

@@ -38,7 +38,7 @@ def place(
 ) -> Iterator[dict[str, Any]]:
     """A disk with a line in fstab for a directory that is there, and another directory."""
     disk = filesystem("ext4", "disk", 32)
-    found = subprocess.run(
+    shown = subprocess.run(
         ["findmnt", "--noheadings", "--output", "SOURCE,UUID", str(disk)],
         capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
@@ -46,7 +46,7 @@ def place(
     point.mkdir()
     other.mkdir()
     fstab = tmp_path / "fstab"
-    fstab.write_text(f"{found[0]} {point} ext4 defaults,noatime,nofail,x-agnes.host=state 0 2\n")
+    fstab.write_text(f"{shown[0]} {point} ext4 defaults,noatime,nofail,x-agnes.host=state 0 2\n")
     monkeypatch.setattr(filesystems, "FSTAB", str(fstab))
     yield {"disk": disk, "point": point, "other": other, "number": maj_min_of(disk.stat().st_dev)}
     for path in (point, other, tmp_path / "away"):

@@ -78,8 +78,8 @@ def test_each_container_is_looked_at(
     layout: Layout, services: dict[str, Any], seeing: Seeing
 ) -> None:
     both = [layout.mounts["data"], layout.state_dir]
-    found = prove(layout, services, seeing(""), seeing(""))
-    assert found.proved == {"agnes-app-1": both, "agnes-app-2": both}
+    proof_of = prove(layout, services, seeing(""), seeing(""))
+    assert proof_of.proved == {"agnes-app-1": both, "agnes-app-2": both}
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_what_runs_since_before_the_mount_is_told_from_what_sees_a_third_thing(
     layout: Layout, services: dict[str, Any], seeing: Seeing
 ) -> None:
     before, third = seeing('umount "$0"'), seeing('mount -t tmpfs other "$0"')
-    found = proof.stale(services, {"app": [seeing(""), before, third]}, layout)
-    assert found == {layout.state_dir: [before["name"]]}
+    stale = proof.stale(services, {"app": [seeing(""), before, third]}, layout)
+    assert stale == {layout.state_dir: [before["name"]]}
     # The shadowed lock is a leftover of the product's scripts.
-    proof.check_shadowed(found)
+    proof.check_shadowed(stale)
 
 
 def test_a_check_run_tells_it_while_the_disk_is_yet_to_be_mounted(
@@ -140,17 +140,17 @@ def test_a_check_run_tells_it_while_the_disk_is_yet_to_be_mounted(
     right, third = seeing(""), seeing('mount -t tmpfs other "$0/.."')
     subprocess.run(["umount", layout.state_dir], check=True)
     before = seeing("")
-    found = proof.stale(services, {"app": [right, before, third]}, layout, [layout.mounts["state"]])
-    assert found == {layout.state_dir: [before["name"]]}
+    stale = proof.stale(services, {"app": [right, before, third]}, layout, [layout.mounts["state"]])
+    assert stale == {layout.state_dir: [before["name"]]}
 
 
 def test_files_that_it_may_have_written_are_named(
     layout: Layout, services: dict[str, Any], seeing: Seeing
 ) -> None:
     before = seeing('umount "$0" && mkdir "$0/sub" && echo x > "$0/sub/rows"')
-    found = proof.stale(services, {"app": [before]}, layout)
+    stale = proof.stale(services, {"app": [before]}, layout)
     with pytest.raises(StaleHolds) as refused:
-        proof.check_shadowed(found)
+        proof.check_shadowed(stale)
     assert refused.value.facts["found"] == "sub/rows"
 
 
@@ -160,8 +160,8 @@ def test_one_that_has_ended_meanwhile_is_not_said_to_see_a_wrong_disk(
     gone = subprocess.Popen(["true"])
     gone.wait()
     ended = {**seeing(""), "pid": gone.pid}
-    found = prove(layout, services, seeing(""), ended)
-    assert found.unproved == {ended["name"]: "it ended while it was looked at"}
+    proof_of = prove(layout, services, seeing(""), ended)
+    assert proof_of.unproved == {ended["name"]: "it ended while it was looked at"}
     with pytest.raises(NothingProved, match=r"'app' \("):
         prove(layout, services, ended)
 
@@ -175,7 +175,7 @@ def test_what_nothing_shows_is_named(
             prove(layout, services, *containers)
     done = {**paused, "status": "exited"}
     once = {"app": {**services["app"], "restart": "no"}}
-    found = prove(layout, once, done)
-    assert (found.proved, found.unproved) == (
+    proof_of = prove(layout, once, done)
+    assert (proof_of.proved, proof_of.unproved) == (
         {}, {"agnes-app-1": "it has ended, as it should"},
     )  # fmt: skip

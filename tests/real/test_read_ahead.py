@@ -60,15 +60,15 @@ def read(filesystem: Filesystem) -> Iterator[tuple[Copy, ReadAhead, Path, Path]]
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files of which the content is read, from here on."""
-    found: list[str] = []
+    paths: list[str] = []
     plain = manifest._content
 
     def content(fd: int, *more: object) -> str:
-        found.append(os.readlink(f"/proc/self/fd/{fd}"))
+        paths.append(os.readlink(f"/proc/self/fd/{fd}"))
         return plain(fd, *more)
 
     monkeypatch.setattr(manifest, "_content", content)
-    return found
+    return paths
 
 
 def read_from_disk(act: Callable[[], object]) -> int:
@@ -160,9 +160,9 @@ def test_what_is_touched_after_it_was_read_is_seen(
             copy.prove(manifests(tmp_path), known)
     kept = [Path(manifests(tmp_path), name) for name in (SOURCE_MANIFEST, TARGET_MANIFEST)]
     with kept[0].open("rb") as one, kept[1].open("rb") as other:
-        found = manifest_file.compare(one, other, 1000)[1]
+        differing = manifest_file.compare(one, other, 1000)[1]
     for name, (_act, wanted) in TOUCHES.items():
-        assert [each for each in found if each.startswith(f"'{name}': {wanted}")], found
+        assert [each for each in differing if each.startswith(f"'{name}': {wanted}")], differing
 
 
 def test_a_store_into_a_mapping_that_was_there_before_is_seen(

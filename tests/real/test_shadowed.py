@@ -136,8 +136,8 @@ def test_anything_else_is_a_conflict_and_stays(
 ) -> None:
     name, content, said = CONFLICTS[case]
     add_shadowed(name, content)
-    found = conflicts(place)
-    assert any(each.startswith(said) for each in found), found
+    stand = conflicts(place)
+    assert any(each.startswith(said) for each in stand), stand
     assert no_leftovers(moving.unmounted(str(place)))
     assert shadowed_now(place)[name] == content
 
@@ -185,18 +185,18 @@ def test_the_evidence_says_who_works_with_which_copy(
     ]  # fmt: skip
     points: Any = [{"target": str(place)}]
     shadowed = {str(place): moving.unmounted(str(place))}
-    found = evidence.shadows(points, shadowed, "", containers)[str(place)]
-    mounted, shadowed_copy = found["mounted"], found["shadowed"]
+    shadow_seen = evidence.shadows(points, shadowed, "", containers)[str(place)]
+    mounted, shadowed_copy = shadow_seen["mounted"], shadow_seen["shadowed"]
     assert mounted
     assert shadowed_copy
-    assert found["trouble"] == ""
+    assert shadow_seen["trouble"] == ""
     assert (mounted["seen"], mounted["opened"]) == (["caddy"], [])
     assert (shadowed_copy["seen"], shadowed_copy["opened"]) == (["app"], ["app"])
     assert shadowed_copy["uncounted"] == "in use by app"
     assert (shadowed_copy["role"], shadowed_copy["epoch"]) == ("active", 7)
     assert (shadowed_copy["bytes"], shadowed_copy["files"], mounted["bytes"]) == (5, 1, 4)
-    assert found["conflicts"] == 2
-    before = authority.digest(found)
+    assert shadow_seen["conflicts"] == 2
+    before = authority.digest(shadow_seen)
     add_shadowed("system.duckdb", b"rows that come while it runs")
     add_shadowed("agnes-state-applier.tick", b"")
     assert (
@@ -205,8 +205,8 @@ def test_the_evidence_says_who_works_with_which_copy(
 
 
 def test_holders_of_the_shadowed_directory_are_found(place: Path, blind: int) -> None:
-    found = holders(moving.held_directory(str(place)))
-    assert [each for each in found if f"({blind})" in each and "open files" in each]
+    users = holders(moving.held_directory(str(place)))
+    assert [each for each in users if f"({blind})" in each and "open files" in each]
     other = moving.held_directory(str(place.parent / "other"))
     assert not [each for each in holders(other) if f"({blind})" in each and "open files" in each]
 
@@ -221,10 +221,10 @@ def test_what_can_not_be_walked_is_said_and_stops(
     points: Any = [{"target": str(place)}]
     shadowed = {str(place): moving.unmounted(str(place))}
     try:
-        found = evidence.shadows(points, shadowed, "", [])[str(place)]
+        shadow_seen = evidence.shadows(points, shadowed, "", [])[str(place)]
     finally:
         subprocess.run(["umount", str(inside)], check=True)
-    assert found["trouble"].startswith("AH081")
+    assert shadow_seen["trouble"].startswith("AH081")
 
 
 def test_a_link_above_the_mount_point_is_not_followed(place: Path, tmp_path: Path) -> None:

@@ -25,11 +25,11 @@ pytestmark = pytest.mark.usefixtures("private_mounts")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    found = tmp_path / "opt" / "agnes"
-    (found / "config").mkdir(parents=True)
-    (found / "config" / "mine.env").write_text("MINE=1\n")
-    (found / ".env").write_text("OLD=1\n")
-    return found
+    path = tmp_path / "opt" / "agnes"
+    (path / "config").mkdir(parents=True)
+    (path / "config" / "mine.env").write_text("MINE=1\n")
+    (path / ".env").write_text("OLD=1\n")
+    return path
 
 
 def seen(stage: Stage, command: str) -> list[str]:

@@ -53,14 +53,14 @@ def test_a_look_finds_what_is_there_and_changes_nothing(
     attach = ["losetup", "--find", "--show", str(image)]
     device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
     try:
-        found = unseen.look(device, kind)
-        assert found["unknown"] == ""
-        assert found["contents"] is not None
+        inside = unseen.look(device, kind)
+        assert inside["unknown"] == ""
+        assert inside["contents"] is not None
         # What is in the journal only is not seen; what is seen is so.
         names = [".agnes-state.json", "state", "system.duckdb"]
-        assert found["contents"]["names"] in ([names, []] if dirty else [names])
-        assert dirty or found["contents"]["marker"]["instance_id"] == "i-1"
-        assert found["contents"]["state_names"] == [], "a link is not followed"
+        assert inside["contents"]["names"] in ([names, []] if dirty else [names])
+        assert dirty or inside["contents"]["marker"]["instance_id"] == "i-1"
+        assert inside["contents"]["state_names"] == [], "a link is not followed"
         os.close(os.open(device, os.O_RDONLY | os.O_EXCL))
         assert Path("/proc/self/mountinfo").read_text() == mounts
     finally:
@@ -71,8 +71,8 @@ def test_a_look_finds_what_is_there_and_changes_nothing(
 def test_what_can_not_be_mounted_is_unknown(private_mounts: None, tmp_path: Path) -> None:
     image = tmp_path / "none.img"
     image.write_bytes(b"\0" * (1 << 20))
-    found = unseen.look(str(image), "ext4")
-    assert found["unknown"].startswith("ext4: ") and found["contents"] is None
+    inside = unseen.look(str(image), "ext4")
+    assert inside["unknown"].startswith("ext4: ") and inside["contents"] is None
     assert unseen.look(str(image), "btrfs")["unknown"] == "btrfs is not looked into"
 
 
@@ -92,8 +92,8 @@ def test_an_ext4_that_a_mount_would_clean_up_is_not_mounted(
     attach = ["losetup", "--find", "--show", str(image)]
     device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
     try:
-        found = unseen.look(device, "ext4")
+        inside = unseen.look(device, "ext4")
     finally:
         subprocess.run(["losetup", "--detach", device], check=True)
-    assert "not unmounted cleanly" in found["unknown"] and found["contents"] is None
+    assert "not unmounted cleanly" in inside["unknown"] and inside["contents"] is None
     assert hashlib.sha256(image.read_bytes()).digest() == before

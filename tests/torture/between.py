@@ -45,11 +45,11 @@ def _away(run: Run) -> dict[str, Any]:
     devices.devices = lambda: [d for d in known() if d["path"] != host.DEVICES["data"]]
     runner.BOOT_SECONDS = 0.2
     try:
-        found = _starts_nothing("away", run, forget=True)
+        end = _starts_nothing("away", run, forget=True)
     finally:
         devices.devices = known
     assert _unmounted() == before, "written to the data disk's unmounted mount point"
-    return found
+    return end
 
 
 def _late(*points: str) -> Callable[[Run], dict[str, Any]]:
@@ -72,30 +72,30 @@ def _taken(run: Run) -> dict[str, Any]:
     """The copy has been moved away after the commit, and is brought back."""
     assert "taken      /data is root's until the start" in explain.explain()
     os.rename(_COPY, "/data/elsewhere")
-    found = _starts_nothing("taken", run)
+    end = _starts_nothing("taken", run)
     os.rename("/data/elsewhere", _COPY)
-    return found
+    return end
 
 
 def _replaced(run: Run) -> dict[str, Any]:
     """The same, and another directory is in its place meanwhile."""
     os.rename(_COPY, "/data/elsewhere")
     Path(_COPY).mkdir()
-    found = _starts_nothing("replaced", run)
+    end = _starts_nothing("replaced", run)
     Path(_COPY).rmdir()
     os.rename("/data/elsewhere", _COPY)
-    return found
+    return end
 
 
 def _lost(run: Run) -> dict[str, Any]:
     """The copy has been deleted after the commit, and is made anew as the documentation says."""
     shutil.rmtree(_COPY)
-    found = _starts_nothing("lost", run)
+    end = _starts_nothing("lost", run)
     section = ERRORS.split("### AH126 ")[1].split("\n###")[0]
     lines = [line.strip() for line in section.splitlines() if line.startswith("      ")]
     script = "\n".join(lines).replace("UUID=UUID", f"UUID={host.UUIDS['state']}")
     subprocess.run(["sh", "-euc", script], check=True)
-    return found
+    return end
 
 
 def _stopped(run: Run) -> dict[str, Any]:
@@ -120,8 +120,8 @@ def _stopped(run: Run) -> dict[str, Any]:
 def by_hand(step: str) -> str:
     """What docs/move-by-hand.md says for the last step of a journal: the last cell of its row."""
     rows = re.findall(r"^\| ((?:`\w+` ?)+)\|.*\| ([^|]+) \|$", RECOVERY, re.MULTILINE)
-    (found,) = [cell for names, cell in rows if f"`{step}`" in names]
-    return str(found)
+    (told,) = [cell for names, cell in rows if f"`{step}`" in names]
+    return str(told)
 
 
 def _block(letter: str) -> str:

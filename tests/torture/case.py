@@ -245,9 +245,9 @@ def check(
     """What must hold whenever the runner is not running, however it ended."""
     named = host.layout_named_by_env()
     check_place(begin, named)
-    found = manifest(named.state_dir, begin)
-    assert found == before, (
-        f"state differs: {set(map(str, found.items())) ^ set(map(str, before.items()))}"
+    now = manifest(named.state_dir, begin)
+    assert now == before, (
+        f"state differs: {set(map(str, now.items())) ^ set(map(str, before.items()))}"
     )
     fstab = Path("/etc/fstab").read_text()
     assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n")
@@ -279,9 +279,9 @@ def end_state(target: Layout) -> dict[str, Any]:
         if os.path.isdir(os.path.join(parent, places.ASIDE))
     }
     volatile = {"intent": facts["intent"], "moved": bool(facts["moved"])}
-    for found in facts["unmounted"].values():
+    for place in facts["unmounted"].values():
         # One line for each start, and some cases have one more.
-        found["entries"] = [e for e in found["entries"] if e["name"] != "rows.log"]
+        place["entries"] = [e for e in place["entries"] if e["name"] != "rows.log"]
     flags = {}
     for path in moving.state_dirs():
         with moving.parent_of(path) as parent:

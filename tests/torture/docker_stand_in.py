@@ -98,12 +98,12 @@ def held_back(store: dict, what: str) -> None:
     if what == "a start" and os.path.exists(INTENT) and state_dir(".") == "/data-state":
         alone = not os.path.ismount("/data/state") and os.path.exists("/run/was stuck")
         if not os.path.islink("/data/state") and not alone and not same_on_the_way_back():
-            found = (
+            wrong = (
                 "no link for readers"
                 if is_closed("/data/state")
                 else "two places that state may be at"
             )
-            store["wrong"].append(f"a start with {found}")
+            store["wrong"].append(f"a start with {wrong}")
     if what == "a start" and os.path.exists(INTENT) and is_taken():
         store["wrong"].append("a start while /data is root's")
     if os.path.exists("/run/held"):
@@ -167,7 +167,7 @@ def ps(arguments: list) -> None:
 
 def count(arguments: list) -> None:
     """As the product's image would open databases: here, a row is a line that a start has left."""
-    found = []
+    counted = []
     for mount in [value for flag, value in zip(arguments, arguments[1:]) if flag == "--mount"]:
         fields = dict(part.partition("=")[::2] for part in mount.split(","))
         assert "readonly" in fields
@@ -175,35 +175,35 @@ def count(arguments: list) -> None:
             rows = len(file.readlines())
         if os.path.exists("/run/rows differ") and fields["source"] == "/run/agnes-host/copy":
             rows -= 1
-        found.append({"version": "1", "rows": {"main.rows": rows}})
-    print(json.dumps(found))
+        counted.append({"version": "1", "rows": {"main.rows": rows}})
+    print(json.dumps(counted))
 
 
 def inspect(names: list) -> None:
-    found = []
+    inspected = []
     for name in names:
         item = load()["containers"].get(name)
         if item:
             # Whoever asks has the host's root, which is the containers' root here.
             state = {"Status": item["state"], "ExitCode": item["exit"], "Pid": os.getppid()}
             labels = {"com.docker.compose.service": item["service"]}
-            found.append(
+            inspected.append(
                 {"Name": f"/{name}", "Image": "i", "State": state, "Mounts": [],
                  "Config": {"Labels": labels, "Env": []}}
             )  # fmt: skip
-    print(json.dumps(found))
+    print(json.dumps(inspected))
 
 
 def overridden(path: str) -> dict:
-    found, service = {}, ""
+    mounts, service = {}, ""
     with open(path) as file:
         for line in file:
             if line.startswith("      - "):
-                found[service].append(json.loads(line[8:]))
+                mounts[service].append(json.loads(line[8:]))
             elif line.startswith('  "'):
                 service = json.loads(line.strip().rstrip(":"))
-                found[service] = []
-    return found
+                mounts[service] = []
+    return mounts
 
 
 def config() -> None:

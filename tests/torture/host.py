@@ -258,7 +258,7 @@ def shadowed_manifest(path: str) -> dict[str, list[Any]]:
 
 def _content(path: str) -> str:
     """A hash of a file, for which holes take no time."""
-    found, at = hashlib.sha256(), 0
+    digest, at = hashlib.sha256(), 0
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         while at < size:
@@ -271,14 +271,14 @@ def _content(path: str) -> str:
             # By what is not zero, so that a hole counts like zeros on disk.
             for unit in range(0, len(block), 4096):
                 if block[unit : unit + 4096].strip(b"\0"):
-                    found.update(b"%d " % (start + unit) + block[unit : unit + 4096])
-        found.update(b"%d" % size)
-    return found.hexdigest()
+                    digest.update(b"%d " % (start + unit) + block[unit : unit + 4096])
+        digest.update(b"%d" % size)
+    return digest.hexdigest()
 
 
 def manifest(path: str) -> dict[str, list[Any]]:
     """All below ``path`` but the marker and what was set aside: content, owner, mode, time, names, attributes."""
-    found = {}
+    entries = {}
     for folder, folders, names in os.walk(path):
         if ASIDE in folders:
             folders.remove(ASIDE)
@@ -287,7 +287,7 @@ def manifest(path: str) -> dict[str, list[Any]]:
             info = os.lstat(full)
             content = _content(full) if stat.S_ISREG(info.st_mode) else ""
             if name not in (".agnes-state.json", "lost+found", "rows.log"):
-                found[os.path.relpath(full, path)] = [
+                entries[os.path.relpath(full, path)] = [
                     content, info.st_uid, info.st_gid, oct(info.st_mode),
                     0 if stat.S_ISDIR(info.st_mode) else info.st_mtime_ns, info.st_rdev,
                     info.st_nlink if content else 0,
@@ -295,7 +295,7 @@ def manifest(path: str) -> dict[str, list[Any]]:
                     {n: os.getxattr(full, n, follow_symlinks=False) for n in
                      sorted(os.listxattr(full, follow_symlinks=False))},
                 ]  # fmt: skip
-    return found
+    return entries
 
 
 def _files(top: int, texts: Optional[set[str]] = None) -> list[Entry]:
@@ -303,7 +303,7 @@ def _files(top: int, texts: Optional[set[str]] = None) -> list[Entry]:
 
     texts: takes the rows that the stack has written.
     """
-    found = []
+    entries = []
     for folder, _folders, names, fd in os.fwalk(".", dir_fd=top):
         for name in names:
             with open(os.open(name, os.O_RDONLY, dir_fd=fd), "rb") as file:
@@ -311,15 +311,15 @@ def _files(top: int, texts: Optional[set[str]] = None) -> list[Entry]:
             content = hashlib.sha256(text).hexdigest()
             if texts is not None and name == "rows.log":
                 texts.update(text.decode().split())
-            found.append(Entry(os.fsencode(f"{folder}/{name}"), "file", content=content))
-    return found
+            entries.append(Entry(os.fsencode(f"{folder}/{name}"), "file", content=content))
+    return entries
 
 
 def rows(path: str, disk: str) -> set[str]:
     """The rows that are in any copy of state: see whole."""
-    found: set[str] = set()
-    whole(path, disk, found)
-    return found
+    texts: set[str] = set()
+    whole(path, disk, texts)
+    return texts
 
 
 def whole(path: str, disk: str, texts: Optional[set[str]] = None) -> list[Entry]:
@@ -327,27 +327,27 @@ def whole(path: str, disk: str, texts: Optional[set[str]] = None) -> list[Entry]
 
     path: where the state disk is mounted at first.
     """
-    found = []
+    entries = []
     with moving.parent_of(path) as above:
         for name in (os.path.basename(path), ASIDE):
             with suppress(FileNotFoundError, NotADirectoryError):
                 fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-                found += _files(fd, texts)
+                entries += _files(fd, texts)
                 os.close(fd)
     run("mount", disk, "/mnt")
     with trees.opened("/mnt") as fd:
-        found += _files(fd, texts)
+        entries += _files(fd, texts)
     run("umount", "/mnt")
     # The stack writes to one, and the marker tells what becomes of the other.
     written = (b"rows.log", b".agnes-state.json")
-    return [entry for entry in found if not entry.path.endswith(written)]
+    return [entry for entry in entries if not entry.path.endswith(written)]
 
 
 def record() -> dict[str, Any]:
     """The host's record, as it is."""
     path = Path("/var/lib/agnes-host/record.json")
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    recorded: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return recorded
 
 
 def state_uuid(begin: str) -> str:

@@ -45,7 +45,7 @@ OWN = ("/etc/fstab", "/etc/systemd")
 
 def outside() -> dict[str, Any]:
     """All that is in /etc, and the canaries: kind, owner, mode, times, content of some."""
-    found: dict[str, Any] = {}
+    by_path: dict[str, Any] = {}
     for top in ("/etc",):
         for folder, folders, names in os.walk(top):
             for name in (".", *folders, *names):
@@ -53,7 +53,7 @@ def outside() -> dict[str, Any]:
                 if path.startswith(OWN) or path == "/etc":
                     continue
                 info = os.lstat(path)
-                found[path] = [
+                by_path[path] = [
                     info.st_mode,
                     info.st_uid,
                     info.st_gid,
@@ -62,8 +62,8 @@ def outside() -> dict[str, Any]:
                 ]
     for path in attacks.OUTSIDE:
         info = os.lstat(path)
-        found[path] = [Path(path).read_text(), info.st_mode, info.st_uid, info.st_mtime_ns]
-    return found
+        by_path[path] = [Path(path).read_text(), info.st_mode, info.st_uid, info.st_mtime_ns]
+    return by_path
 
 
 def mounted() -> set[str]:
@@ -142,7 +142,7 @@ def main() -> None:
         status, result = case.once(target, source, "", False, case.asked(begin, devices))
         named, up = host.layout_named_by_env().name, running()
         link = os.readlink("/data/state") if os.path.islink("/data/state") else ""
-        problems = {path: found for path, found in outside().items() if untouched[path] != found}
+        problems = {path: now for path, now in outside().items() if untouched[path] != now}
     problems.update(dict.fromkeys(mounted() - mounts, "mounted"))
     report = {"turns": turns[0], "status": status, "message": result.get("message", ""),
               "named": named, "up": up, "later": "", "given_back": GIVEN_BACK in Path(case.LOG).read_text(), "touched": problems, "link": link, "again": {}}  # fmt: skip

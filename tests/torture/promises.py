@@ -94,15 +94,15 @@ def owner_of_data() -> tuple[int, int, int]:
 
 def check_owner(intent: dict[str, Any] | None, named: Layout, begin: str) -> None:
     """/data is its owner's; where .env names a copy in it, root's alone until the first start on it."""
-    found = owner_of_data()
+    owner = owner_of_data()
     starts = json.loads(Path("/run/stand-in.json").read_text())["starts"]
     started = any(start[3] == named.state_dir for start in starts)
     if not os.path.ismount("/data"):
         return
     if begin == host.COPY_BACK and not named.needs_state_disk and not started:
-        assert found == (0, host.DATA_OWNER[1], 0o755), f"others can rename state: {found}"
+        assert owner == (0, host.DATA_OWNER[1], 0o755), f"others can rename state: {owner}"
     elif not (intent or {}).get("data_taken"):
-        assert found == host.DATA_OWNER, found
+        assert owner == host.DATA_OWNER, owner
 
 
 def check_settled(named: Layout, begin: str) -> None:

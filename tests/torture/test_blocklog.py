@@ -62,12 +62,12 @@ def test_a_power_cut_at_any_moment_of_a_move(
     assert len(states) >= STATES, f"only {len(states)} states"
     if not FULL:
         states = random.Random(SEED).sample(states, SHOWN)
-    found = recording.judge(states)
+    judged = recording.judge(states)
     with capsys.disabled():
-        print(f"\n{hunt.counts(recording, found)}; seed {SEED}")
-    if not all(each.ok for each in found):
+        print(f"\n{hunt.counts(recording, judged)}; seed {SEED}")
+    if not all(each.ok for each in judged):
         (place / "evidence").touch()
-        pytest.fail(hunt.told(recording, found, SEED))
+        pytest.fail(hunt.told(recording, judged, SEED))
 
 
 def _log(path: Path, *entries: tuple[int, int, bytes]) -> None:
@@ -82,22 +82,22 @@ def _log(path: Path, *entries: tuple[int, int, bytes]) -> None:
 def test_the_states_are_those_that_a_cut_can_leave(tmp_path: Path) -> None:
     one, two, three = (bytes([value]) * 512 for value in (1, 2, 3))
     _log(tmp_path / "log", (0, 0, one), (8, 0, two), (0, 1, b""), (0, 0, three), (16, 0, one))
-    found = log.windows(tmp_path / "log")
-    assert [(each.start, each.end, len(each.writes)) for each in found] == [(0, 2, 2), (3, 5, 2)]
+    windows = log.windows(tmp_path / "log")
+    assert [(each.start, each.end, len(each.writes)) for each in windows] == [(0, 2, 2), (3, 5, 2)]
     base = log.Image({})
-    states = list(log.states(base, found, 3, 100, random.Random(1)))
+    states = list(log.states(base, windows, 3, 100, random.Random(1)))
     seen = set()
     for state in states:
         assert state.window == 1
-        image = base.after(found[0].writes).after([found[1].writes[i] for i in state.chosen])
+        image = base.after(windows[0].writes).after([windows[1].writes[i] for i in state.chosen])
         assert image.blocks[1][:512] == two  # flushed
         seen.add((image.blocks[0][:512], 2 in image.blocks))
-        assert found[1].start <= state.at <= found[1].end
-        assert all(found[1].writes[i].entry < state.at for i in state.chosen)
+        assert windows[1].start <= state.at <= windows[1].end
+        assert all(windows[1].writes[i].entry < state.at for i in state.chosen)
     assert seen == {(one, False), (three, False), (one, True), (three, True)}
     assert len(states) == 4
     # Out of a part of a block and what was there; and the same seed gives the same.
-    assert states == list(log.states(base, found, 3, 100, random.Random(1)))
+    assert states == list(log.states(base, windows, 3, 100, random.Random(1)))
 
 
 def test_a_write_that_is_longer_than_a_block_may_be_torn(tmp_path: Path) -> None:

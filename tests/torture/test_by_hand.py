@@ -32,10 +32,10 @@ def counted(end: dict[str, Any]) -> dict[str, Any]:
 def test_started_by_hand_as_documented_then_run_plainly(
     tmp_path: Path, source: str, step: str
 ) -> None:
-    found = play(tmp_path, source, "none", f"{step}.after:kill", "by hand", "")
-    killed, by_hand, last = found["history"]
+    played = play(tmp_path, source, "none", f"{step}.after:kill", "by hand", "")
+    killed, by_hand, last = played["history"]
     assert killed["status"] == -9
     assert by_hand["running"] == ["app", "scheduler"]
-    assert last["status"] == 0, found["history"]
+    assert last["status"] == 0, played["history"]
     wanted = undisturbed(source, "none", tmp_path.parent)
-    assert counted(found["end"]) == counted(wanted["end"])
+    assert counted(played["end"]) == counted(wanted["end"])

@@ -13,9 +13,9 @@ from test_failpoints import FULL, play
 pytestmark = test_failpoints.pytestmark
 
 
-def running(found: dict[str, Any]) -> list[str]:
+def running(played: dict[str, Any]) -> list[str]:
     """The containers that run at the end."""
-    return [name for name, state in found["end"]["containers"].items() if state == "running"]
+    return [name for name, state in played["end"]["containers"].items() if state == "running"]
 
 
 @pytest.mark.parametrize(
@@ -31,16 +31,16 @@ def running(found: dict[str, Any]) -> list[str]:
     ],
 )
 def test_it_goes_back_and_the_stack_has_never_stopped(tmp_path: Path, how: str, code: str) -> None:
-    found = play(tmp_path, "copy", how, "")
-    assert found["history"][0]["status"] == 1
-    message = found["history"][0]["message"]
+    played = play(tmp_path, "copy", how, "")
+    assert played["history"][0]["status"] == 1
+    message = played["history"][0]["message"]
     assert message.startswith("AH069: the move to layout flat stopped at step '"), message
     assert f"({code}" in message
-    assert "Traceback" not in found["log"]
+    assert "Traceback" not in played["log"]
     assert "AH067" not in message
-    assert running(found) == ["agnes-app-1", "agnes-scheduler-1"]
-    assert "stop the stack" not in found["log"]
-    end = found["end"]
+    assert running(played) == ["agnes-app-1", "agnes-scheduler-1"]
+    assert "stop the stack" not in played["log"]
+    end = played["end"]
     assert end["lines"] == {}
     assert end["points"] == []
     assert end["staged"] == ""
@@ -49,50 +49,50 @@ def test_it_goes_back_and_the_stack_has_never_stopped(tmp_path: Path, how: str, 
 
 
 def test_a_copy_of_an_earlier_try_that_has_much_more_is_made_equal(tmp_path: Path) -> None:
-    found = play(tmp_path, "copy", "stale", "")
-    assert (found["history"][0]["status"], found["history"][0]["message"]) == (0, "")
-    assert "format /dev" not in found["log"]
-    assert found["end"]["recorded"] == ["state"]
+    played = play(tmp_path, "copy", "stale", "")
+    assert (played["history"][0]["status"], played["history"][0]["message"]) == (0, "")
+    assert "format /dev" not in played["log"]
+    assert played["end"]["recorded"] == ["state"]
 
 
 def test_a_large_copy_is_read_before_the_stop_and_proved_also_by_who_knows_nothing(
     tmp_path: Path,
 ) -> None:
     """The runner that read it is killed; the next one finds the stack down, and reads all at once."""
-    found = play(tmp_path, "copy", "large", "final.after:kill", "")
-    assert found["history"][1]["status"] == 0
-    log = found["log"]
+    played = play(tmp_path, "copy", "large", "final.after:kill", "")
+    assert played["history"][1]["status"] == 0
+    log = played["log"]
     assert log.count("precopy: read back ") == 1
     assert log.index("precopy: read back ") < log.index("stop the stack")
-    assert found["end"]["recorded"] == ["state"]
+    assert played["end"]["recorded"] == ["state"]
 
 
 def test_a_disk_that_can_not_write_what_it_took_is_found_before_it_counts(tmp_path: Path) -> None:
-    found = play(tmp_path, "copy", "breaks", "")
-    assert found["history"][0]["status"] == 1
-    message = found["history"][0]["message"]
+    played = play(tmp_path, "copy", "breaks", "")
+    assert played["history"][0]["status"] == 1
+    message = played["history"][0]["message"]
     assert message.startswith("AH069: the move to layout flat stopped at step '"), message
-    assert "Traceback" not in found["log"]
-    assert running(found) == ["agnes-app-1", "agnes-scheduler-1"]
-    assert found["end"]["points"] == []
-    assert found["end"]["env"].get("STATE_DIR") is None
+    assert "Traceback" not in played["log"]
+    assert running(played) == ["agnes-app-1", "agnes-scheduler-1"]
+    assert played["end"]["points"] == []
+    assert played["end"]["env"].get("STATE_DIR") is None
 
 
 @pytest.mark.parametrize("begin", ["copy", "nested", "flat"])
 def test_a_root_filesystem_that_is_full_stops_it_before_anything_else(
     tmp_path: Path, begin: str
 ) -> None:
-    found = play(tmp_path, begin, "root full", "")
-    assert found["history"][0]["status"] == 1
-    assert "AH069: the move to layout" in found["log"]
-    assert "No space left" in found["log"]
-    assert "Traceback" not in found["log"]
-    assert "stop the stack" not in found["log"]
-    assert running(found) == ["agnes-app-1", "agnes-scheduler-1"]
+    played = play(tmp_path, begin, "root full", "")
+    assert played["history"][0]["status"] == 1
+    assert "AH069: the move to layout" in played["log"]
+    assert "No space left" in played["log"]
+    assert "Traceback" not in played["log"]
+    assert "stop the stack" not in played["log"]
+    assert running(played) == ["agnes-app-1", "agnes-scheduler-1"]
 
 
 @pytest.mark.parametrize("how", ["odd", "odd and large"] if FULL else ["odd"])
 def test_all_that_a_file_can_be_comes_through_the_move(tmp_path: Path, how: str) -> None:
     """Sparse and linked files, ACLs, attributes, odd names, old times, FIFOs, sockets: see real/sample.py."""
-    found = play(tmp_path, "copy", how, "", "")
-    assert [run["status"] for run in found["history"]] == [0, 0], found["history"]
+    played = play(tmp_path, "copy", how, "", "")
+    assert [run["status"] for run in played["history"]] == [0, 0], played["history"]

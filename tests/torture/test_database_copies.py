@@ -88,9 +88,9 @@ def test_the_group_has_every_row_and_opening_it_changes_nothing(
 ) -> None:
     target = copied(state, tmp_path)
     before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in target.iterdir()}
-    source, found = duckdb_check.count(DOCKER, IMAGE, str(state), str(target))
-    assert dict(found.rows) == {"main.notes": ROWS, 'odd "name.t.t': 0}
-    duckdb_check.compare(source, found, (str(state), str(target)))
+    source, target_rows = duckdb_check.count(DOCKER, IMAGE, str(state), str(target))
+    assert dict(target_rows.rows) == {"main.notes": ROWS, 'odd "name.t.t': 0}
+    duckdb_check.compare(source, target_rows, (str(state), str(target)))
     assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in target.iterdir()} == before
 
 

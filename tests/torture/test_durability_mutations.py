@@ -165,7 +165,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 def calls(source: str) -> dict[str, ast.Call]:
     """The calls that flush, as FUNCTION.NUMBER."""
-    found: dict[str, ast.Call] = {}
+    by_name: dict[str, ast.Call] = {}
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     for function in functions:
         inside = [
@@ -176,14 +176,14 @@ def calls(source: str) -> dict[str, ast.Call]:
             and (node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id) in CALLS
         ]
         inside.sort(key=lambda node: (node.lineno, node.col_offset))
-        found.update({f"{function.name}.{i}": node for i, node in enumerate(inside)})
-    return found
+        by_name.update({f"{function.name}.{i}": node for i, node in enumerate(inside)})
+    return by_name
 
 
 def without(source: str, names: str) -> str:
     """The source with these calls giving 0, as if they had been carried out."""
-    lines, found = source.splitlines(keepends=True), calls(source)
-    for call in [found[name] for name in names.split()]:
+    lines, by_name = source.splitlines(keepends=True), calls(source)
+    for call in [by_name[name] for name in names.split()]:
         line = lines[call.lineno - 1]
         assert call.end_lineno == call.lineno
         lines[call.lineno - 1] = f"{line[: call.col_offset]}int(){line[call.end_col_offset :]}"
@@ -191,13 +191,13 @@ def without(source: str, names: str) -> str:
 
 
 def test_every_flush_of_a_move_has_its_place_here() -> None:
-    found = {
+    flushes = {
         (str(path.relative_to(ROOT / UTILS)), name)
         for path in (ROOT / UTILS).rglob("*.py")
         for name in calls(path.read_text())
     }
     named = {(flush.file, name) for flush in SEEN for name in flush.calls.split()}
-    assert {each for each in found if each[0] not in ELSEWHERE} == named | set(NOT_SEEN)
+    assert {each for each in flushes if each[0] not in ELSEWHERE} == named | set(NOT_SEEN)
     assert not named & set(NOT_SEEN)
 
 
@@ -213,7 +213,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(top)
 
 
-def bad_states(place: Path, begin: str, steps: str) -> list[hunt.Found]:
+def bad_states(place: Path, begin: str, steps: str) -> list[hunt.Judged]:
     """States of a recorded move that do not come back as they must; none after the first."""
     recording = hunt.Recording(place, place / "recording", begin)
     states = recording.states(STATES, SEED)
@@ -222,16 +222,16 @@ def bad_states(place: Path, begin: str, steps: str) -> list[hunt.Found]:
     random.Random(SEED).shuffle(states)
     # What a boot shows is quick to see; the rest takes a recovery.
     for count, whole in ((BOOTED, False), (RECOVERED, True)):
-        found = recording.judge(states[:count], stop=True, whole=whole)
-        if not all(each.ok for each in found):
-            return [each for each in found if not each.ok]
+        judged = recording.judge(states[:count], stop=True, whole=whole)
+        if not all(each.ok for each in judged):
+            return [each for each in judged if not each.ok]
     return []
 
 
-def _seen(found: list[hunt.Found]) -> None:
-    assert found, "no cut shows it"
-    assert "NameError" not in found[0].why
-    print(found[0].phase, found[0].state, found[0].why[:300])
+def _seen(bad: list[hunt.Judged]) -> None:
+    assert bad, "no cut shows it"
+    assert "NameError" not in bad[0].why
+    print(bad[0].phase, bad[0].state, bad[0].why[:300])
 
 
 @pytest.mark.parametrize("flush", SEEN, ids=[each.id for each in SEEN])
@@ -252,5 +252,5 @@ def test_a_write_in_place_is_seen(one: Replaced, place: Path) -> None:
 
 @pytest.mark.parametrize("begin", ["nested", "flat", "copy", "copy_back", "promote"])
 def test_without_a_mutation_all_is_good(begin: str, place: Path) -> None:
-    found = bad_states(place, begin, "")
-    assert not found, found[0].why
+    bad = bad_states(place, begin, "")
+    assert not bad, bad[0].why

@@ -76,8 +76,8 @@ def play(
     for image in folder.glob("*.img"):
         image.unlink()
     assert done.returncode == 0, f"{runs}: {done.stderr[-6000:]}"
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    played: dict[str, Any] = json.loads(done.stdout)
+    return played
 
 
 @cache
@@ -85,17 +85,17 @@ def undisturbed(source: str, leftovers: str, parent: Path) -> dict[str, Any]:
     """A move that nothing disturbs."""
     folder = parent / f"reference-{source}-{leftovers}"
     folder.mkdir(exist_ok=True)
-    found = play(folder, source, leftovers, "")
-    assert found["history"][0]["status"] == 0, found
-    return found
+    played = play(folder, source, leftovers, "")
+    assert played["history"][0]["status"] == 0, played
+    return played
 
 
-def same_end(found: dict[str, Any], source: str, leftovers: str, tmp_path: Path) -> None:
+def same_end(played: dict[str, Any], source: str, leftovers: str, tmp_path: Path) -> None:
     """Assert the one end that every case must come to."""
     wanted = undisturbed(source, leftovers, tmp_path.parent)
-    assert found["history"][-1]["status"] == 0, found["history"]
-    assert found["left"] == wanted["left"] == [["intent", "before"]]
-    assert json.dumps(found["end"], indent=1, sort_keys=True) == json.dumps(
+    assert played["history"][-1]["status"] == 0, played["history"]
+    assert played["left"] == wanted["left"] == [["intent", "before"]]
+    assert json.dumps(played["end"], indent=1, sort_keys=True) == json.dumps(
         wanted["end"], indent=1, sort_keys=True
     )
 
@@ -160,9 +160,9 @@ def test_every_step_has_an_act_and_every_act_is_a_step() -> None:
 
 @pytest.mark.parametrize(("source", "point", "mode"), ONCE)
 def test_failed_once_then_run_plainly(tmp_path: Path, source: str, point: str, mode: str) -> None:
-    found = play(tmp_path, source, "leftovers", f"{point}:{mode}", "")
-    assert found["fired"] == [f"{point}:{mode}"]
-    first = found["history"][0]
+    played = play(tmp_path, source, "leftovers", f"{point}:{mode}", "")
+    assert played["fired"] == [f"{point}:{mode}"]
+    first = played["history"][0]
     if mode == "kill":
         assert first["status"] == -9
     elif before_commit(source, point):
@@ -171,7 +171,7 @@ def test_failed_once_then_run_plainly(tmp_path: Path, source: str, point: str, m
     else:
         # After the commit there is one direction only, and the runner tries it again by itself.
         assert first["status"] == 0, first
-    same_end(found, source, "leftovers", tmp_path)
+    same_end(played, source, "leftovers", tmp_path)
 
 
 CONFLICT = [
@@ -189,20 +189,20 @@ CONFLICT = [
 def test_a_shadowed_copy_is_kept_whole_where_the_mounted_one_counts(
     tmp_path: Path, source: str, point: str, mode: str
 ) -> None:
-    found = play(tmp_path, source, "mounted", f"{point}:{mode}", "")
-    assert found["fired"] == [f"{point}:{mode}"]
-    same_end(found, source, "mounted", tmp_path)
-    (names,) = [each for listed in found["end"]["aside"].values() for each in listed]
+    played = play(tmp_path, source, "mounted", f"{point}:{mode}", "")
+    assert played["fired"] == [f"{point}:{mode}"]
+    same_end(played, source, "mounted", tmp_path)
+    (names,) = [each for listed in played["end"]["aside"].values() for each in listed]
     assert names.startswith("0o40700:")
     assert "system.duckdb" in names
 
 
 def test_a_shadowed_copy_is_not_moved_away_while_nobody_has_decided(tmp_path: Path) -> None:
-    found = play(tmp_path, "nested", "undecided", "")
-    assert found["history"][0]["status"] == 1
-    assert "AH062: the mount at '/data/state' shadows" in found["history"][0]["message"]
-    assert found["end"]["aside"] == {}
-    assert "stop the stack" not in found["log"]
+    played = play(tmp_path, "nested", "undecided", "")
+    assert played["history"][0]["status"] == 1
+    assert "AH062: the mount at '/data/state' shadows" in played["history"][0]["message"]
+    assert played["end"]["aside"] == {}
+    assert "stop the stack" not in played["log"]
 
 
 UNDO = [
@@ -228,20 +228,20 @@ def test_failed_while_going_back_then_run_plainly(
     tmp_path: Path, source: str, step: str, when: str, mode: str
 ) -> None:
     armed = f"{COMMIT}.after:eio,{step}.{when}:{mode}"
-    found = play(tmp_path, source, "none", armed, "")
-    assert found["fired"] == [f"{COMMIT}.after:eio", f"{step}.{when}:{mode}"]
+    played = play(tmp_path, source, "none", armed, "")
+    assert played["fired"] == [f"{COMMIT}.after:eio", f"{step}.{when}:{mode}"]
     if mode == "eio" and step != "stop":
         # Whatever can't be undone, the stack is not left down for it; but without the link it would
         # take another database.
         linked = (source, step, when) not in LINK_GONE
-        assert found["history"][0]["running"] == (["app", "scheduler"] if linked else [])
-    same_end(found, source, "none", tmp_path)
+        assert played["history"][0]["running"] == (["app", "scheduler"] if linked else [])
+    same_end(played, source, "none", tmp_path)
 
 
 def test_killed_between_two_calls_of_an_undo_then_run_plainly(tmp_path: Path) -> None:
-    found = play(tmp_path, "flat", "half unmade", f"{COMMIT}.after:eio", "")
-    assert [run["status"] for run in found["history"]] == [-9, 0]
-    same_end(found, "flat", "half unmade", tmp_path)
+    played = play(tmp_path, "flat", "half unmade", f"{COMMIT}.after:eio", "")
+    assert [run["status"] for run in played["history"]] == [-9, 0]
+    same_end(played, "flat", "half unmade", tmp_path)
 
 
 REBOOTS = [
@@ -265,10 +265,10 @@ REBOOTS = [
 
 @pytest.mark.parametrize(("source", "point"), REBOOTS)
 def test_killed_then_booted_then_run_plainly(tmp_path: Path, source: str, point: str) -> None:
-    found = play(tmp_path, source, "none", f"{point}:kill", "boot", "")
-    assert found["fired"] == []  # /run is emptied by the boot
-    assert found["history"][0]["status"] == -9
-    same_end(found, source, "none", tmp_path)
+    played = play(tmp_path, source, "none", f"{point}:kill", "boot", "")
+    assert played["fired"] == []  # /run is emptied by the boot
+    assert played["history"][0]["status"] == -9
+    same_end(played, source, "none", tmp_path)
 
 
 AROUND = (
@@ -300,6 +300,6 @@ TWICE = [
 
 @pytest.mark.parametrize(("source", "first", "second"), TWICE)
 def test_killed_again_in_the_recovery(tmp_path: Path, source: str, first: str, second: str) -> None:
-    found = play(tmp_path, source, "none", f"{first}:kill", f"{second}:kill", "")
-    assert found["fired"][0] == f"{first}:kill"
-    same_end(found, source, "none", tmp_path)
+    played = play(tmp_path, source, "none", f"{first}:kill", f"{second}:kill", "")
+    assert played["fired"][0] == f"{first}:kill"
+    same_end(played, source, "none", tmp_path)

@@ -56,30 +56,30 @@ CASES = [
 ]
 
 
-def check_end(found: dict[str, Any], begin: str) -> None:
+def check_end(played: dict[str, Any], begin: str) -> None:
     """What must hold at the end of a move under attack, however it went."""
-    assert found["turns"] > 3, "the attack did not come about"
-    assert found["touched"] == {}
+    assert played["turns"] > 3, "the attack did not come about"
+    assert played["touched"] == {}
     source, target = ("flat", "nested") if begin in ("flat", "copy_back") else ("nested", "flat")
-    message = found["message"]
+    message = played["message"]
     gone = begin == "copy_back" and message.startswith("AH126: ")
-    if found["status"] == 0:
-        assert (message, found["named"]) == ("", target)
+    if played["status"] == 0:
+        assert (message, played["named"]) == ("", target)
     elif message.startswith("AH069: "):
-        assert found["named"] == source
+        assert played["named"] == source
     else:
-        assert message.startswith("AH070: ") or (gone and found["given_back"]), message
+        assert message.startswith("AH070: ") or (gone and played["given_back"]), message
     assert "\n" not in message.strip()
-    assert "Traceback" not in found["log"]
+    assert "Traceback" not in played["log"]
     # Who holds the place of a plain state directory, or of the link, holds what the stack is started on.
     held = begin == "copy" or (begin != "nested" and "(AH079: " in message)
     # The same right before and after the start, where state has gone to a plain directory.
-    after = begin == "copy_back" and found["named"] == target and found["given_back"]
+    after = begin == "copy_back" and played["named"] == target and played["given_back"]
     taken = after and (gone or any(each in message for each in NOT_THERE))
-    assert found["up"] or taken or ("undo stop" in message and held), message
+    assert played["up"] or taken or ("undo stop" in message and held), message
     # What has come after the end is not taken for ours by the next run.
-    assert found["later"][:6] in ("", "AH005:", "AH007:"), found["later"]
-    assert found["again"] == {"status": 0, "message": ""}, json.dumps(found, indent=1)
+    assert played["later"][:6] in ("", "AH005:", "AH007:"), played["later"]
+    assert played["again"] == {"status": 0, "message": ""}, json.dumps(played, indent=1)
 
 
 @pytest.mark.parametrize(
@@ -94,28 +94,30 @@ def test_nothing_outside_is_touched_and_there_is_a_clear_end(
     tmp_path: Path, begin: str, attack: str, step: str, seed: int
 ) -> None:
     words = (begin, attack, str(seed), STEPS[step])
-    found = play(tmp_path, *words, script="hostile.py")
-    check_end(found, begin)
+    played = play(tmp_path, *words, script="hostile.py")
+    check_end(played, begin)
     if attack == "hardlinks":
-        assert "(AH098: '/data/state' has files that are hard links" in found["message"]
-        assert "stop the stack" not in found["log"].split("going back")[0]
+        assert "(AH098: '/data/state' has files that are hard links" in played["message"]
+        assert "stop the stack" not in played["log"].split("going back")[0]
 
 
 def test_what_comes_into_our_links_place_after_the_move_is_refused_by_the_next_plan(
     tmp_path: Path,
 ) -> None:
-    found = play(tmp_path, "copy", "afterwards", "1", "", script="hostile.py")
-    assert found["status"] == 0
-    assert found["later"].startswith("AH005: state was found at more than one place (/data/state, ")
-    check_end(found, "copy")
+    played = play(tmp_path, "copy", "afterwards", "1", "", script="hostile.py")
+    assert played["status"] == 0
+    assert played["later"].startswith(
+        "AH005: state was found at more than one place (/data/state, "
+    )
+    check_end(played, "copy")
 
 
 def test_a_link_of_ours_that_points_elsewhere_is_left_as_found(tmp_path: Path) -> None:
-    found = play(tmp_path, "flat", "elsewhere", "1", "", script="hostile.py")
-    assert found["status"] == 1
-    assert found["message"].startswith(
+    played = play(tmp_path, "flat", "elsewhere", "1", "", script="hostile.py")
+    assert played["status"] == 1
+    assert played["message"].startswith(
         "AH069: the move to layout nested stopped at step 'check' (AH124: "
     )
-    assert "must be a link to '/data-state', found a link to '/etc'" in found["message"]
-    assert found["link"] == "/etc"
-    check_end(found, "flat")
+    assert "must be a link to '/data-state', found a link to '/etc'" in played["message"]
+    assert played["link"] == "/etc"
+    check_end(played, "flat")

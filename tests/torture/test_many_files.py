@@ -76,8 +76,8 @@ def test_many_files_and_a_sparse_one(many: Path, tmp_path: Path, limit: int) -> 
     env = {**os.environ, "PYTHONPATH": ".collections"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout)
-    print(f"\n{FILES} files, {limit} remembered: {time.monotonic() - started:.0f} s, {found}")
-    assert found["entries"] == FILES + FILES // 1000 + 2
-    assert found["peak"] < MEMORY_MIB + 2 * limit * REMEMBERED / (1 << 20)
+    measured = json.loads(done.stdout)
+    print(f"\n{FILES} files, {limit} remembered: {time.monotonic() - started:.0f} s, {measured}")
+    assert measured["entries"] == FILES + FILES // 1000 + 2
+    assert measured["peak"] < MEMORY_MIB + 2 * limit * REMEMBERED / (1 << 20)
     assert (tmp_path / "target" / "sparse").stat().st_blocks == 0

@@ -63,11 +63,11 @@ def test_what_is_broken_is_seen(
 ) -> None:
     plant(mutant, tmp_path)
     monkeypatch.setattr(test_failpoints, "TREE", [str(tmp_path / ".collections")])
-    found = seen(mutant, tmp_path)
-    assert found, "it has survived"
+    failure = seen(mutant, tmp_path)
+    assert failure, "it has survived"
     # A mutant that can't be imported proves nothing.
     for name in ("NameError", "ImportError", "SyntaxError"):
-        assert name not in found, found[-1500:]
+        assert name not in failure, failure[-1500:]
 
 
 def test_each_is_named_once_and_its_place_is_there() -> None:

@@ -26,37 +26,37 @@ LAYOUTS = {
 """Beginning -> the layouts that a move leaves and comes to."""
 
 
-def message(found: dict[str, Any]) -> str:
+def message(played: dict[str, Any]) -> str:
     """What the first run said."""
-    return str(found["history"][0]["message"])
+    return str(played["history"][0]["message"])
 
 
-def gone_back(found: dict[str, Any], begin: str, code: str) -> None:
+def gone_back(played: dict[str, Any], begin: str, code: str) -> None:
     """Assert that the first run went back for this reason, and that the stack runs."""
-    assert found["history"][0]["status"] == 1
-    assert message(found).startswith("AH069: ")
-    assert f"({code}: " in message(found)
-    assert found["layout"] == LAYOUTS[begin][0]
-    assert found["end"]["intent"] is None
+    assert played["history"][0]["status"] == 1
+    assert message(played).startswith("AH069: ")
+    assert f"({code}: " in message(played)
+    assert played["layout"] == LAYOUTS[begin][0]
+    assert played["end"]["intent"] is None
 
 
 def test_shadowed_files_are_seen_again(tmp_path: Path) -> None:
-    found = play(tmp_path, "nested", "worth", "")
-    gone_back(found, "nested", "AH062")
-    assert "stop the stack" not in found["log"]
+    played = play(tmp_path, "nested", "worth", "")
+    gone_back(played, "nested", "AH062")
+    assert "stop the stack" not in played["log"]
 
 
 @pytest.mark.parametrize("begin", ["copy", "copy_back"])
 def test_no_room_is_seen_before_the_stop(tmp_path: Path, begin: str) -> None:
-    found = play(tmp_path, begin, "full", "")
-    gone_back(found, begin, "AH087")
-    assert "stop the stack" not in found["log"]
+    played = play(tmp_path, begin, "full", "")
+    gone_back(played, begin, "AH087")
+    assert "stop the stack" not in played["log"]
 
 
 def test_half_an_env_is_no_commit(tmp_path: Path) -> None:
-    found = play(tmp_path, "nested", "half", "")
-    assert found["history"][0]["status"] == 0
-    assert found["layout"] == "flat"
+    played = play(tmp_path, "nested", "half", "")
+    assert played["history"][0]["status"] == 0
+    assert played["layout"] == "flat"
 
 
 @pytest.mark.parametrize("how", ["held", "upgraded"])
@@ -82,16 +82,16 @@ TICKED = [
 @pytest.mark.parametrize(("begin", "point"), TICKED)
 def test_killed_then_upgraded_then_run_plainly(tmp_path: Path, begin: str, point: str) -> None:
     """Nothing holds the upgrade back between a kill and the unit's start: it goes by .env, and no row is lost."""
-    found = play(tmp_path, begin, "none", f"{point}:kill", "ticked")
-    assert [each["status"] for each in found["history"]] == [-9, 0]
-    same_end(found, begin, "none", tmp_path)
+    played = play(tmp_path, begin, "none", f"{point}:kill", "ticked")
+    assert [each["status"] for each in played["history"]] == [-9, 0]
+    same_end(played, begin, "none", tmp_path)
 
 
 @pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested", "copy", "promote"])
 def test_a_process_that_lingers_is_never_cut_off(tmp_path: Path, begin: str) -> None:
-    found = play(tmp_path, begin, "lingers", "")
-    gone_back(found, begin, "AH067")
-    assert "stop the stack" in found["log"]
+    played = play(tmp_path, begin, "lingers", "")
+    gone_back(played, begin, "AH067")
+    assert "stop the stack" in played["log"]
 
 
 def test_a_disk_that_goes_away_before_the_start_is_brought_back(tmp_path: Path) -> None:
@@ -106,19 +106,19 @@ def test_a_stale_unit_does_not_take_the_disk_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize("begin", ["nested", "flat"])
 def test_there_and_back(tmp_path: Path, begin: str) -> None:
     """What did not run before the first of two moves does not run after the second, and is recorded as left stopped."""
-    found = play(tmp_path, begin, "none", "", "reverse")
-    assert [each["status"] for each in found["history"]] == [0, 0], found["history"]
-    assert found["layout"] == begin
-    assert found["end"]["left_stopped"] == ["extract", "telegram-bot"]
+    played = play(tmp_path, begin, "none", "", "reverse")
+    assert [each["status"] for each in played["history"]] == [0, 0], played["history"]
+    assert played["layout"] == begin
+    assert played["end"]["left_stopped"] == ["extract", "telegram-bot"]
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy"])
 def test_an_error_after_a_kill_leads_back_all_the_way(tmp_path: Path, begin: str) -> None:
     """What the first process has made goes with the second one."""
-    found = play(tmp_path, begin, "none", "idle.after:kill", "commit.after:eio")
-    assert [each["status"] for each in found["history"]] == [-9, 1]
-    assert found["layout"] == LAYOUTS[begin][0]
-    assert found["end"]["intent"] is None
+    played = play(tmp_path, begin, "none", "idle.after:kill", "commit.after:eio")
+    assert [each["status"] for each in played["history"]] == [-9, 1]
+    assert played["layout"] == LAYOUTS[begin][0]
+    assert played["end"]["intent"] is None
 
 
 @pytest.mark.parametrize("begin", ["nested", "flat"])
@@ -130,20 +130,20 @@ def test_the_old_place_is_never_gone(tmp_path: Path, begin: str) -> None:
 @pytest.mark.parametrize("begin", BEGINNINGS if FULL else ["nested"])
 def test_given_up_after_a_kill(tmp_path: Path, begin: str, point: str) -> None:
     """Back as long as nothing is committed; after that a move ends where it was going."""
-    found = play(tmp_path, begin, "none", f"{point}:kill", "back")
-    assert found["history"][1]["status"] == 0
-    assert found["layout"] == LAYOUTS[begin][point == "commit.after"]
-    assert found["end"]["intent"] is None
+    played = play(tmp_path, begin, "none", f"{point}:kill", "back")
+    assert played["history"][1]["status"] == 0
+    assert played["layout"] == LAYOUTS[begin][point == "commit.after"]
+    assert played["end"]["intent"] is None
 
 
 @pytest.mark.parametrize("point", ["umount.before", "place.before", "prove.after"][not FULL :])
 @pytest.mark.parametrize("begin", ["nested", "flat"] if FULL else ["nested"])
 def test_turned_round_after_a_kill(tmp_path: Path, begin: str, point: str) -> None:
     """Committed, and the other layout is asked for: what ran runs again, and nothing else."""
-    found = play(tmp_path, begin, "none", f"{point}:kill", "reverse")
-    assert found["history"][1]["status"] == 0, found["history"]
-    assert found["layout"] == LAYOUTS[begin][0]
-    assert found["end"]["left_stopped"] == ["extract", "telegram-bot"]
+    played = play(tmp_path, begin, "none", f"{point}:kill", "reverse")
+    assert played["history"][1]["status"] == 0, played["history"]
+    assert played["layout"] == LAYOUTS[begin][0]
+    assert played["end"]["left_stopped"] == ["extract", "telegram-bot"]
 
 
 TURNED = [
@@ -160,10 +160,10 @@ def test_turned_round_and_an_error_leads_back_to_one_layout(
     tmp_path: Path, begin: str, point: str, error: str
 ) -> None:
     """Where the first move had not come to its link, its mount or its fstab, going back does that."""
-    found = play(tmp_path, begin, "none", f"{point}:kill", f"reverse,{error}:eio", "")
-    assert [each["message"][:5] for each in found["history"]] == ["", "AH069", ""]
-    assert found["layout"] == LAYOUTS[begin][1]
-    assert found["end"]["intent"] is None
+    played = play(tmp_path, begin, "none", f"{point}:kill", f"reverse,{error}:eio", "")
+    assert [each["message"][:5] for each in played["history"]] == ["", "AH069", ""]
+    assert played["layout"] == LAYOUTS[begin][1]
+    assert played["end"]["intent"] is None
 
 
 @pytest.mark.parametrize(
@@ -172,21 +172,21 @@ def test_turned_round_and_an_error_leads_back_to_one_layout(
 def test_killed_while_going_back_then_booted(tmp_path: Path, begin: str, step: str) -> None:
     """The unit goes on in the direction that was written down."""
     armed = f"commit.after:eio,{step}.undo_before:kill"
-    found = play(tmp_path, begin, "none", armed, "boot")
-    assert [each["status"] for each in found["history"]] == [-9, 0]
-    assert found["layout"] == LAYOUTS[begin][0]
-    assert found["end"]["intent"] is None
+    played = play(tmp_path, begin, "none", armed, "boot")
+    assert [each["status"] for each in played["history"]] == [-9, 0]
+    assert played["layout"] == LAYOUTS[begin][0]
+    assert played["end"]["intent"] is None
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy", "copy_back"])
 def test_stuck_after_the_commit_the_stack_runs_and_the_next_run_ends_it(
     tmp_path: Path, begin: str
 ) -> None:
-    found = play(tmp_path, begin, "stuck", "", "mended")
-    assert found["history"][0]["status"] == 1
-    assert message(found).startswith("AH070: ")
-    assert found["history"][0]["running"] == ["app", "scheduler"]
-    same_end(found, begin, "none", tmp_path)
+    played = play(tmp_path, begin, "stuck", "", "mended")
+    assert played["history"][0]["status"] == 1
+    assert message(played).startswith("AH070: ")
+    assert played["history"][0]["running"] == ["app", "scheduler"]
+    same_end(played, begin, "none", tmp_path)
 
 
 RELOADS = [
@@ -200,16 +200,16 @@ RELOADS = [
 @pytest.mark.parametrize(("begin", "number"), RELOADS)
 def test_killed_in_a_reload_of_systemd(tmp_path: Path, begin: str, number: int) -> None:
     """What was written before is there, and systemd may or may not have read it."""
-    found = play(tmp_path, begin, f"reload {number}", "", "")
-    assert [each["status"] for each in found["history"]] == [-9, 0]
-    same_end(found, begin, "none", tmp_path)
+    played = play(tmp_path, begin, f"reload {number}", "", "")
+    assert [each["status"] for each in played["history"]] == [-9, 0]
+    same_end(played, begin, "none", tmp_path)
 
 
 def test_two_runners_exclude_each_other(tmp_path: Path) -> None:
-    found = play(tmp_path, "nested", "slow", "contended")
-    runner, second = found["second"]["first"], found["second"]["found"]
+    played = play(tmp_path, "nested", "slow", "contended")
+    runner, second = played["second"]["first"], played["second"]["found"]
     assert f"AH066: another move is under way (a move, process {runner}, since " in second
-    same_end(found, "nested", "none", tmp_path)
+    same_end(played, "nested", "none", tmp_path)
 
 
 def test_a_second_run_finds_it_done(tmp_path: Path) -> None:
@@ -219,78 +219,78 @@ def test_a_second_run_finds_it_done(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("begin", "again"), [("copy", "precopy"), ("promote", "whole")])
 def test_a_seal_is_not_believed_by_the_next_process(tmp_path: Path, begin: str, again: str) -> None:
-    found = play(tmp_path, begin, "none", "seal.after:kill", f"{again}.before:kill", "")
-    assert found["fired"] == ["seal.after:kill", f"{again}.before:kill"]
-    same_end(found, begin, "none", tmp_path)
+    played = play(tmp_path, begin, "none", "seal.after:kill", f"{again}.before:kill", "")
+    assert played["fired"] == ["seal.after:kill", f"{again}.before:kill"]
+    same_end(played, begin, "none", tmp_path)
 
 
 def test_the_proof_sees_a_copy_that_differs(tmp_path: Path) -> None:
-    found = play(tmp_path, "copy", "corrupted", "")
-    gone_back(found, "copy", "AH083")
+    played = play(tmp_path, "copy", "corrupted", "")
+    gone_back(played, "copy", "AH083")
 
 
 def test_rows_differ_and_the_copy_is_not_taken(tmp_path: Path) -> None:
-    found = play(tmp_path, "copy", "rows differ", "")
-    gone_back(found, "copy", "AH093")
+    played = play(tmp_path, "copy", "rows differ", "")
+    gone_back(played, "copy", "AH093")
 
 
 def test_a_stop_by_half_leads_back_to_one_copy(tmp_path: Path) -> None:
     """Where one container goes on on the disk that does not count, the others are started there too."""
-    found = play(tmp_path, "promote", "half down", "")
-    assert message(found).startswith("AH069: ")
-    assert found["history"][0]["running"] == ["app", "scheduler"]
-    assert found["end"]["points"] == [["/data/state", "UUID-OF-STATE"]]
+    played = play(tmp_path, "promote", "half down", "")
+    assert message(played).startswith("AH069: ")
+    assert played["history"][0]["running"] == ["app", "scheduler"]
+    assert played["end"]["points"] == [["/data/state", "UUID-OF-STATE"]]
 
 
 def test_the_way_back_that_failed_is_gone_again_after_a_boot(tmp_path: Path) -> None:
     """No line in fstab may bring the copy up that does not count, over what the stack has run on since."""
     armed = "quiet.after:eio,stop.undo_before:eio"
-    found = play(tmp_path, "promote", "none", armed, "boot", "boot", "")
-    assert [each["status"] for each in found["history"]] == [1, 0, 0]
-    assert message(found).startswith("AH070: ")
-    same_end(found, "promote", "none", tmp_path)
+    played = play(tmp_path, "promote", "none", armed, "boot", "boot", "")
+    assert [each["status"] for each in played["history"]] == [1, 0, 0]
+    assert message(played).startswith("AH070: ")
+    same_end(played, "promote", "none", tmp_path)
 
 
 def test_a_disk_unmounted_after_its_line_came_back_is_mounted_again(tmp_path: Path) -> None:
     """The way back goes on with the disk where fstab says that it is, and the move ends after that."""
     armed = "quiet.after:eio,stop.undo_before:eio"
-    found = play(tmp_path, "promote", "gone in between", armed, "")
-    assert message(found).startswith("AH070: ")
-    same_end(found, "promote", "none", tmp_path)
+    played = play(tmp_path, "promote", "gone in between", armed, "")
+    assert message(played).startswith("AH070: ")
+    same_end(played, "promote", "none", tmp_path)
 
 
 def test_a_half_made_copy_that_is_mounted_over_state_is_taken_away(tmp_path: Path) -> None:
-    found = play(tmp_path, "promote", "mounted again", "whole.after:eio", "boot", "")
-    assert message(found).startswith("AH069: ")
-    assert found["history"][0]["running"] == ["app", "scheduler"]
-    same_end(found, "promote", "none", tmp_path)
+    played = play(tmp_path, "promote", "mounted again", "whole.after:eio", "boot", "")
+    assert message(played).startswith("AH069: ")
+    assert played["history"][0]["running"] == ["app", "scheduler"]
+    same_end(played, "promote", "none", tmp_path)
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy"])
 def test_an_env_that_can_not_be_replaced_leads_back(tmp_path: Path, begin: str) -> None:
-    found = play(tmp_path, begin, "not replaced", "")
-    assert message(found).startswith("AH070: ")
-    assert "step 'undo commit' ([Errno 16] Device or resource busy" in message(found)
-    assert found["history"][0]["running"] == ["app", "scheduler"]
-    assert found["layout"] == "nested"
+    played = play(tmp_path, begin, "not replaced", "")
+    assert message(played).startswith("AH070: ")
+    assert "step 'undo commit' ([Errno 16] Device or resource busy" in message(played)
+    assert played["history"][0]["running"] == ["app", "scheduler"]
+    assert played["layout"] == "nested"
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy"])
 def test_an_env_that_can_not_be_flushed_starts_nothing(tmp_path: Path, begin: str) -> None:
     """Nobody knows which one a boot would show, and what was started would be on the other copy then."""
-    found = play(tmp_path, begin, "flush fails back", "commit.after:eio", "")
-    assert message(found).startswith("AH070: ")
-    assert "stopped at step 'undo commit'" in message(found)
-    assert found["history"][0]["running"] == []
-    same_end(found, begin, "none", tmp_path)
+    played = play(tmp_path, begin, "flush fails back", "commit.after:eio", "")
+    assert message(played).startswith("AH070: ")
+    assert "stopped at step 'undo commit'" in message(played)
+    assert played["history"][0]["running"] == []
+    same_end(played, begin, "none", tmp_path)
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy"])
 def test_a_commit_that_stays_leads_on_also_after_a_boot(tmp_path: Path, begin: str) -> None:
     armed = "commit.undo_before:eio,start.before:kill"
-    found = play(tmp_path, begin, "flush fails once forward", armed)
-    assert found["history"][0]["status"] == -9
-    assert found["end"]["intent"]["direction"] == "forward"
+    played = play(tmp_path, begin, "flush fails once forward", armed)
+    assert played["history"][0]["status"] == -9
+    assert played["end"]["intent"]["direction"] == "forward"
 
 
 @pytest.mark.parametrize(
@@ -310,10 +310,10 @@ def test_a_boot_without_the_data_disk_starts_nothing(
     tmp_path: Path, begin: str, point: str
 ) -> None:
     """A directory of that name on the root disk is no state, and none for data."""
-    found = play(tmp_path, begin, "none", f"{point}:kill", "away", "boot", "")
-    assert [each["status"] for each in found["history"]] == [-9, 1, 0, 0]
-    assert found["history"][1]["message"].startswith("AH135: the disk with UUID ")
-    same_end(found, begin, "none", tmp_path)
+    played = play(tmp_path, begin, "none", f"{point}:kill", "away", "boot", "")
+    assert [each["status"] for each in played["history"]] == [-9, 1, 0, 0]
+    assert played["history"][1]["message"].startswith("AH135: the disk with UUID ")
+    same_end(played, begin, "none", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -335,9 +335,9 @@ def test_a_boot_without_the_data_disk_starts_nothing(
 def test_a_disk_that_came_too_late_for_the_boot_is_mounted_and_the_move_goes_on(
     tmp_path: Path, begin: str, point: str, late: str
 ) -> None:
-    found = play(tmp_path, begin, "none", f"{point}:kill", late, "")
-    assert [each["status"] for each in found["history"]] == [-9, 0, 0], found["history"]
-    same_end(found, begin, "none", tmp_path)
+    played = play(tmp_path, begin, "none", f"{point}:kill", late, "")
+    assert [each["status"] for each in played["history"]] == [-9, 0, 0], played["history"]
+    same_end(played, begin, "none", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -353,17 +353,17 @@ def test_a_copy_that_is_gone_after_the_commit_is_said_to_be(
     tmp_path: Path, how: str, point: str
 ) -> None:
     """It names the disk that is whole, and nothing is started until the copy is back, or made anew from there."""
-    found = play(tmp_path, "copy_back", "none", f"{point}:kill", how, "")
-    said = found["history"][1]["message"]
+    played = play(tmp_path, "copy_back", "none", f"{point}:kill", how, "")
+    said = played["history"][1]["message"]
     assert said.startswith(
         "AH126: the move to layout nested is committed and stopped at step 'put'"
     )
     assert "the disk with UUID UUID-OF-STATE has all state" in said
     if how == "lost":
         # Its marker names the instance as the disk's does, by another id than this host's record.
-        assert found["left"] == [["intent", "before"]], found["history"]
+        assert played["left"] == [["intent", "before"]], played["history"]
     else:
-        same_end(found, "copy_back", "none", tmp_path)
+        same_end(played, "copy_back", "none", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -378,21 +378,21 @@ def test_a_copy_that_is_gone_after_the_commit_is_said_to_be(
 def test_stuck_on_the_way_back_it_names_the_disk_that_state_is_on(
     tmp_path: Path, begin: str, error: str, uuid: str
 ) -> None:
-    found = play(tmp_path, begin, "none", f"{error}:eio,stop.undo_before:eio", "")
+    played = play(tmp_path, begin, "none", f"{error}:eio,stop.undo_before:eio", "")
     named = f"all state is at '/data/state', which .env names (on the disk with UUID {uuid})"
-    assert named in message(found)
-    same_end(found, begin, "none", tmp_path)
+    assert named in message(played)
+    same_end(played, begin, "none", tmp_path)
 
 
 def test_the_way_back_starts_nothing_where_the_disk_is_gone(tmp_path: Path) -> None:
-    found = play(tmp_path, "nested", "gone on the way back", "commit.before:eio", "")
-    assert message(found).startswith("AH070: ")
-    assert "undo stop" in message(found)
+    played = play(tmp_path, "nested", "gone on the way back", "commit.before:eio", "")
+    assert message(played).startswith("AH070: ")
+    assert "undo stop" in message(played)
     assert "AH079: '/data/state' is not as it was before the move (found a directory" in message(
-        found
+        played
     )
-    assert found["history"][0]["running"] == []
-    same_end(found, "nested", "none", tmp_path)
+    assert played["history"][0]["running"] == []
+    same_end(played, "nested", "none", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -402,47 +402,47 @@ def test_the_way_back_starts_nothing_where_the_disk_is_gone(tmp_path: Path) -> N
 def test_an_env_that_nobody_has_flushed_is_flushed_first_of_all(
     tmp_path: Path, begin: str, how: str, armed: str
 ) -> None:
-    found = play(tmp_path, begin, how, armed, "")
-    assert [each["status"] for each in found["history"]] == [-9, 0], found["history"]
-    same_end(found, begin, "none", tmp_path)
+    played = play(tmp_path, begin, how, armed, "")
+    assert [each["status"] for each in played["history"]] == [-9, 0], played["history"]
+    same_end(played, begin, "none", tmp_path)
 
 
 @pytest.mark.parametrize("armed", ["", "commit.after:eio", "line.before:eio"])
 def test_no_room_for_the_intent_does_not_keep_the_stack_down(tmp_path: Path, armed: str) -> None:
     """When /data has been given back, and that can't be written down."""
-    found = play(tmp_path, "copy_back", "intent not saved", armed, "")
+    played = play(tmp_path, "copy_back", "intent not saved", armed, "")
     back = armed.startswith("commit")
-    assert message(found)[:5] == ("AH069" if back else ""), found["history"]
-    assert found["history"][0]["running"] == ["app", "scheduler"]
-    same_end(found, "copy_back", "none", tmp_path)
+    assert message(played)[:5] == ("AH069" if back else ""), played["history"]
+    assert played["history"][0]["running"] == ["app", "scheduler"]
+    same_end(played, "copy_back", "none", tmp_path)
 
 
 @pytest.mark.parametrize("role", ["incomplete", "sealed"])
 def test_a_directory_that_says_it_is_our_copy_is_not_taken_for_it(
     tmp_path: Path, role: str
 ) -> None:
-    found = play(tmp_path, "copy_back", f"forged {role}", "")
-    assert found["history"][0]["status"] == 0, found["history"]
+    played = play(tmp_path, "copy_back", f"forged {role}", "")
+    assert played["history"][0]["status"] == 0, played["history"]
 
 
 @pytest.mark.parametrize("begin", ["nested", "copy", "copy_back"])
 def test_what_somebody_has_stopped_is_not_started_again_by_a_move_that_goes_on(
     tmp_path: Path, begin: str
 ) -> None:
-    found = play(tmp_path, begin, "none", "prove.before:kill", "stopped")
-    assert [each["status"] for each in found["history"]] == [-9, 0], found["history"]
-    assert found["history"][1]["running"] == ["scheduler"]
-    assert found["end"]["intent"] is None
-    assert "app" in found["end"]["left_stopped"]
+    played = play(tmp_path, begin, "none", "prove.before:kill", "stopped")
+    assert [each["status"] for each in played["history"]] == [-9, 0], played["history"]
+    assert played["history"][1]["running"] == ["scheduler"]
+    assert played["end"]["intent"] is None
+    assert "app" in played["end"]["left_stopped"]
 
 
 def test_the_data_disk_that_goes_away_after_the_commit_has_nothing_written_to_its_mount_point(
     tmp_path: Path,
 ) -> None:
     """The link for readers is not made on the root disk, which the data disk would shadow again."""
-    found = play(tmp_path, "nested", "data gone", "", "")
-    assert message(found).startswith("AH070: ")
-    assert "at step 'place' (AH135: the disk with UUID " in message(found)
-    assert found["history"][0]["running"] == []
-    assert found["history"][1]["status"] == 0
-    same_end(found, "nested", "none", tmp_path)
+    played = play(tmp_path, "nested", "data gone", "", "")
+    assert message(played).startswith("AH070: ")
+    assert "at step 'place' (AH135: the disk with UUID " in message(played)
+    assert played["history"][0]["running"] == []
+    assert played["history"][1]["status"] == 0
+    same_end(played, "nested", "none", tmp_path)

@@ -36,9 +36,9 @@ def _earlier_try(device: str, role: str) -> None:
         Path(f"/mnt/of-an-earlier-try-{number}").write_text("x")
     host.run("umount", "/mnt")
     disk = {"uuid": host.UUIDS["state"], "phase": "formatted"}
-    found = {"format": 1, "instance_id": "i", "disks": {"copy": disk}}
+    recorded = {"format": 1, "instance_id": "i", "disks": {"copy": disk}}
     Path("/var/lib/agnes-host").mkdir(mode=0o700)
-    Path("/var/lib/agnes-host/record.json").write_text(json.dumps(found))
+    Path("/var/lib/agnes-host/record.json").write_text(json.dumps(recorded))
 
 
 HELD = {"held": "", "upgraded": "/var/lock/agnes-auto-upgrade.lock"}

@@ -44,9 +44,9 @@ def actions(name: str, check: bool = False) -> set[Any]:
 
 
 def changed(printed: str, name: str) -> int:
-    found = re.search(rf"^{name} .*changed=(\d+) ", printed, re.M)
-    assert found, printed
-    return int(found[1])
+    match = re.search(rf"^{name} .*changed=(\d+) ", printed, re.M)
+    assert match, printed
+    return int(match[1])
 
 
 def started(host: Any) -> str:

@@ -16,8 +16,8 @@ def test_the_adopted_disk_is_mounted_unchanged(host: Any) -> None:
 
 
 def test_the_formatted_disk_shows_nothing_of_what_it_held(host: Any) -> None:
-    found = json.loads(host.check_output("wipefs --json /dev/sdb"))["signatures"]
-    assert [item["type"] for item in found] == ["ext4"]
+    signatures = json.loads(host.check_output("wipefs --json /dev/sdb"))["signatures"]
+    assert [item["type"] for item in signatures] == ["ext4"]
     assert host.check_output("findmnt -no LABEL /data") == "agnes-data"
 
 

@@ -37,9 +37,9 @@ def before(host: Any) -> dict[str, Any]:
 def said(facts: dict[str, Any], *arguments: str, **differs: Any) -> str:
     """The sentence with which a run stops."""
     done = play("consents-new-root", {HOST: {**facts, **FORGET, **differs}}, *arguments)
-    found = re.search(r"AH\d{3}: .*", done.stdout)
-    assert found, done.stdout + done.stderr
-    return found[0]
+    match = re.search(r"AH\d{3}: .*", done.stdout)
+    assert match, done.stdout + done.stderr
+    return match[0]
 
 
 def untouched(host: Any) -> bool:
@@ -51,14 +51,14 @@ def untouched(host: Any) -> bool:
 def test_both_disks_are_recognised_in_one_sentence(
     host: Any, facts: dict[str, Any], before: dict[str, Any]
 ) -> None:
-    found = said(facts)
+    sentence = said(facts)
     wanted = (
         r"AH038: .*'/dev/sdb' \(.*ext4 labelled 'agnes-data', UUID \S+\) has its data, .*"
         rf"'/dev/sdc' \(.*\) has its state, instance {before['instance']}, epoch 1, last written [-\d]+ .*"
         rf"disks_adopt: \[{before['sdb']}, {before['sdc']}\]"
     )
-    assert re.match(wanted, found), found
-    assert "disks_format" not in found
+    assert re.match(wanted, sentence), sentence
+    assert "disks_format" not in sentence
     assert untouched(host)
 
 
@@ -69,9 +69,9 @@ def test_exchanged_disks_are_refused_though_both_are_adopted(
     sums = host.check_output(HEADS)
     both = [before["sdb"], before["sdc"]]
     exchanged = {"disks_data_device": "/dev/sdc", "disks_state_device": "/dev/sdb"}
-    found = said(facts, *arguments, disks_adopt=both, **exchanged)
-    assert found.startswith("AH036: '/dev/sdc' is to be the data disk at /data, but"), found
-    assert ".agnes-state.json at its top (active)" in found
+    sentence = said(facts, *arguments, disks_adopt=both, **exchanged)
+    assert sentence.startswith("AH036: '/dev/sdc' is to be the data disk at /data, but"), sentence
+    assert ".agnes-state.json at its top (active)" in sentence
     assert untouched(host)
     assert host.check_output(HEADS) == sums
 

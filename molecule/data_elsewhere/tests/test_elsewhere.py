@@ -30,9 +30,9 @@ def refused(facts: dict[str, Any], *arguments: str) -> str:
     """The sentence with which a run stops."""
     done = play("data_elsewhere", {HOST: facts}, *arguments)
     assert done.returncode == 2, done.stdout + done.stderr
-    found = re.search(r"AH\d{3}: .*", done.stdout)
-    assert found, done.stdout
-    return found[0]
+    match = re.search(r"AH\d{3}: .*", done.stdout)
+    assert match, done.stdout
+    return match[0]
 
 
 def untouched(host: Any) -> bool:

@@ -73,11 +73,11 @@ def by_host(host: Any) -> Iterator[None]:
 
 def modes(host: Any) -> str:
     """Owner and mode of everything of ours: an umask must not decide them."""
-    found = host.check_output(
+    listing = host.check_output(
         "find /opt/agnes /etc/fstab /var/lib/agnes-host /usr/local/sbin/agnes-host "
         "! -name '*.lock' -printf '%p %U:%G %m\n' | grep -v -e '/replaced' -e journal | sort"
     )
-    return str(found)
+    return str(listing)
 
 
 def test_ticks_change_nothing(name: str, host: Any, facts: dict[str, Any]) -> None:

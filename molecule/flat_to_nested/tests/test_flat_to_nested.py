@@ -30,7 +30,7 @@ def test_what_was_left_to_do_after_the_move_was_announced_and_done(host: Any, na
     host.check_output("grep -x LOG_LEVEL=debug /opt/agnes/.env")
     for step, check in (("check", True), ("converge", False)):
         told = records.actions(records.read("flat_to_nested", step), name, check=check)
-        env = [found for found in told if found[0] == "agnes.host.project"]
+        env = [action for action in told if action[0] == "agnes.host.project"]
         assert env == [
             ("agnes.host.project", "/opt/agnes/.env", "LOG_LEVEL=info", "LOG_LEVEL=debug")
         ]

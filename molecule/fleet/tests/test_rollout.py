@@ -35,23 +35,23 @@ def rollout() -> dict[str, Any]:
     there = {*REPORTS.iterdir()}
     done = play(RUN, INVENTORY, "-e", f"rollout_report={REPORTS}", playbook=PLAYBOOK)
     (report,) = (path for path in {*REPORTS.iterdir()} - there if path.suffix == ".json")
-    found = records.read(RUN, "rollout")
+    results = records.read(RUN, "rollout")
     return {
         "code": done.returncode,
         "report": json.loads(report.read_text()),
         "page": report.with_suffix(".html").read_text(),
         "output": done.stdout + done.stderr,
-        "all": found,
-        "planned": [record for record in found if record["play"] == PLAN],
-        "done": [record for record in found if record["play"] == ROLLOUT],
+        "all": results,
+        "planned": [record for record in results if record["play"] == PLAN],
+        "done": [record for record in results if record["play"] == ROLLOUT],
     }
 
 
-def turns(found: dict[str, Any]) -> list[tuple[str, str]]:
+def turns(rolled_out: dict[str, Any]) -> list[tuple[str, str]]:
     """Host and task, in order, of what was done in the turns of hosts; not what only puts them in order."""
     return [
         (record["host"], record["task"])
-        for record in found["done"]
+        for record in rolled_out["done"]
         if not record["task"].startswith(
             (
                 "Wave | ",
@@ -72,9 +72,11 @@ def host_of(name: str) -> Any:
 @pytest.fixture(scope="module")
 def first() -> dict[str, Any]:
     """The run with one host refused, and what that host's disk had after it."""
-    found = rollout()
-    found["refused_disk"] = host_of(REFUSED).check_output("blkid -p -o value -s LABEL /dev/sdb")
-    return found
+    rolled_out = rollout()
+    rolled_out["refused_disk"] = host_of(REFUSED).check_output(
+        "blkid -p -o value -s LABEL /dev/sdb"
+    )
+    return rolled_out
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +122,12 @@ def test_the_plan_is_what_was_done(first: dict[str, Any], name: str) -> None:
 
 
 def test_the_canary_and_its_gate_come_before_the_wave(first: dict[str, Any]) -> None:
-    found = turns(first)
-    order = [name for name, _task in found]
+    taken = turns(first)
+    order = [name for name, _task in taken]
     assert list(dict.fromkeys(order)) == [CANARY, WAVE]
     assert order == sorted(order, key=[CANARY, WAVE].index)
     for name in (CANARY, WAVE):
-        tasks = [task for host, task in found if host == name]
+        tasks = [task for host, task in taken if host == name]
         assert set(GATE) < set(tasks)
         assert tasks[-1] == "Turn | End"
 
@@ -172,7 +174,7 @@ def test_each_host_is_healthy_with_its_state_where_its_deployment_has_it(
 def test_the_report_says_what_became_of_each_host_in_one_run_and_in_both(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    reports = [found["report"] for found in (first, second)]
+    reports = [run["report"] for run in (first, second)]
     assert reports[0]["counts"] == {"refused": 1, "done": 2}
     hosts = {host["host"]: host for host in reports[0]["hosts"]}
     assert hosts[REFUSED]["code"] == "AH022"

@@ -35,12 +35,12 @@ def rollout(plans: Path, *arguments: str) -> dict[str, Any]:
     """Run the playbook: its code, its output on one line, its results, and the hosts in the order of their turns."""
     out = f"state_layout_plan_out={plans}"
     done = play("fleet_moves", INVENTORY, "-e", out, *arguments, playbook=PLAYBOOK)
-    found = records.read("fleet_moves", "rollout")
+    results = records.read("fleet_moves", "rollout")
     return {
         "code": done.returncode,
         "output": " ".join((done.stdout + done.stderr).split()),
-        "all": found,
-        "turns": [r["host"] for r in found if r["task"] == "Turn | Begin"],
+        "all": results,
+        "turns": [r["host"] for r in results if r["task"] == "Turn | Begin"],
     }
 
 
@@ -62,18 +62,18 @@ def state_of(name: str) -> str:
 
 def line_of(name: str, output: str) -> str:
     """The line of a host, up to that of the next one or the end of the list."""
-    found = re.findall(rf"{name} +(?:acme|globex) +(\w+ .*?)(?= agnes-moves-| TASK )", output)
-    assert len(found) == 1, output
-    return str(found[0])
+    matches = re.findall(rf"{name} +(?:acme|globex) +(\w+ .*?)(?= agnes-moves-| TASK )", output)
+    assert len(matches) == 1, output
+    return str(matches[0])
 
 
-def check_moved(found: dict[str, Any], name: str, source: str, target: str) -> None:
+def check_moved(rolled_out: dict[str, Any], name: str, source: str, target: str) -> None:
     """The host was moved, as its line and the plan's check run had said."""
-    assert f"{target}: move state from layout {source} (" in line_of(name, found["output"])
-    planned = records.actions(found["all"], name, check=True)
-    assert planned == records.actions(found["all"], name)
+    assert f"{target}: move state from layout {source} (" in line_of(name, rolled_out["output"])
+    planned = records.actions(rolled_out["all"], name, check=True)
+    assert planned == records.actions(rolled_out["all"], name)
     assert any(module == "agnes.host.move" for module, *_more in planned)
-    own = [r for r in found["all"] if r["host"] == name]
+    own = [r for r in rolled_out["all"] if r["host"] == name]
     assert "Gate | Read the rows" in [r["task"] for r in own]
     said = [r["task"] for r in own if "Say what will be done" in r["task"]]
     # Once in the plan and once in the run; the move does not say it again.
@@ -83,13 +83,13 @@ def check_moved(found: dict[str, Any], name: str, source: str, target: str) -> N
 
 def test_a_check_run_lists_the_move_of_each_host_and_ends_well(tmp_path: Path) -> None:
     before = {name: state_of(name) for name in HOSTS}
-    found = rollout(tmp_path, "--check")
-    assert found["code"] == 0, found["output"]
+    rolled_out = rollout(tmp_path, "--check")
+    assert rolled_out["code"] == 0, rolled_out["output"]
     for name in HOSTS:
         stage = "wave" if name == WAVE else "canary"
         wanted = rf"{stage} +move +- +flat: move state from layout nested \(\d+ steps; {DOWNTIME}\)"
-        assert re.match(wanted, line_of(name, found["output"])), found["output"]
-    assert found["turns"] == []
+        assert re.match(wanted, line_of(name, rolled_out["output"])), rolled_out["output"]
+    assert rolled_out["turns"] == []
     assert {path.name for path in tmp_path.iterdir()} == {f"agnes-plan-{n}.json" for n in HOSTS}
     assert {name: state_of(name) for name in HOSTS} == before
 
@@ -109,20 +109,20 @@ def test_a_rollout_moves_canary_and_wave_and_leaves_out_a_host_with_two_copies(
 ) -> None:
     before = state_of(ALONE)
     # A limit that names all hosts: what ends the run with an error does not hang on localhost.
-    found = rollout(tmp_path, "--limit", "agnes")
-    assert found["code"] != 0, found["output"]
+    rolled_out = rollout(tmp_path, "--limit", "agnes")
+    assert rolled_out["code"] != 0, rolled_out["output"]
     refused = "refused refuse - AH089: the mount at '/data/state' shadows"
-    assert line_of(ALONE, found["output"]).startswith(refused)
-    failed = [(r["host"], r["msg"]) for r in found["all"] if r["status"] == "failed"]
+    assert line_of(ALONE, rolled_out["output"]).startswith(refused)
+    failed = [(r["host"], r["msg"]) for r in rolled_out["all"] if r["status"] == "failed"]
     assert failed[-1][0] == ALONE
     assert failed[-1][1].startswith("refused: AH089: the mount at '/data/state' shadows")
     assert state_of(ALONE) == before
     assert [*tmp_path.iterdir()] == []
-    assert found["turns"] == [CANARY, WAVE]
+    assert rolled_out["turns"] == [CANARY, WAVE]
     for name in HOSTS:
         assert not host_of(name).file(LEASE).exists
-    for name in found["turns"]:
-        check_moved(found, name, "nested", "flat")
+    for name in rolled_out["turns"]:
+        check_moved(rolled_out, name, "nested", "flat")
 
 
 def test_a_host_of_a_newer_version_is_listed_and_left_alone_and_its_canary_is_watched(
@@ -131,15 +131,17 @@ def test_a_host_of_a_newer_version_is_listed_and_left_alone_and_its_canary_is_wa
     record = "/var/lib/agnes-host/record.json"
     host_of(WAVE).check_output(f"cp -a {record} /srv/ && echo '{{\"format\": 99}}' > {record}")
     before = state_of(WAVE)
-    found = rollout(tmp_path, "-e", "rollout_soak=1", "--limit", f"{CANARY}:{WAVE}")
-    assert found["code"] == 2
-    assert line_of(WAVE, found["output"]).startswith(
+    rolled_out = rollout(tmp_path, "-e", "rollout_soak=1", "--limit", f"{CANARY}:{WAVE}")
+    assert rolled_out["code"] == 2
+    assert line_of(WAVE, rolled_out["output"]).startswith(
         f"refused refuse - AH008: '{record}' has format 99"
     )
-    assert f'"refused 1: {WAVE}"' in found["output"]
-    assert found["turns"] == [CANARY]
+    assert f'"refused 1: {WAVE}"' in rolled_out["output"]
+    assert rolled_out["turns"] == [CANARY]
     watched = [
-        r["host"] for r in found["all"] if r["task"] == "Soak | See that no container has restarted"
+        r["host"]
+        for r in rolled_out["all"]
+        if r["task"] == "Soak | See that no container has restarted"
     ]
     assert watched == [CANARY]
     assert state_of(WAVE) == before
@@ -184,8 +186,8 @@ def test_a_rollout_that_is_cut_short_is_completed_by_the_next_ones(tmp_path: Pat
     moved.check(host_of(CANARY), LAYOUTS["nested"])
 
     strikes.boot(ALONE)
-    found = rollout(tmp_path, *BACK)
-    assert found["code"] == 0, found["output"]
-    assert found["turns"] == [CANARY, ALONE, WAVE]
-    check_moved(found, WAVE, "flat", "nested")
+    rolled_out = rollout(tmp_path, *BACK)
+    assert rolled_out["code"] == 0, rolled_out["output"]
+    assert rolled_out["turns"] == [CANARY, ALONE, WAVE]
+    check_moved(rolled_out, WAVE, "flat", "nested")
     moved.check(host_of(ALONE), LAYOUTS["flat"])

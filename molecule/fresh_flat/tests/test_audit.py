@@ -60,7 +60,7 @@ class Audit:
         self.records = records.read(label, "audit")
         self.changed = [r["task"] for r in self.records if r["changed"]]
 
-    def found(self, name: str) -> list[str]:
+    def findings(self, name: str) -> list[str]:
         """The code and the beginning of each finding."""
         return [
             f"{each['code']} {each['level']}: {each['sentence']}"
@@ -75,8 +75,8 @@ def test_a_healthy_host_has_no_finding_and_one_that_is_away_has_one(
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     hosts = {name: facts, "agnes-away": away}
     audit = Audit(f"{name}-audit", hosts, tmp_path)
-    assert audit.found(name) == [], audit.output
-    (said,) = audit.found("agnes-away")
+    assert audit.findings(name) == [], audit.output
+    (said,) = audit.findings("agnes-away")
     assert re.match(r"AH210 error: the host was not reached \(.*Connection refused\), so", said), (
         said
     )
@@ -93,7 +93,7 @@ def test_a_healthy_host_is_no_error_in_a_check_run_either(
 ) -> None:
     arguments = ("--check", "-e", "audit_fail_on=warning", "-e", f"audit_textfile={METRICS}")
     audit = Audit(f"{name}-audit-check", {name: facts}, tmp_path, *arguments)
-    assert (audit.code, audit.found(name)) == (0, []), audit.output
+    assert (audit.code, audit.findings(name)) == (0, []), audit.output
     assert 0 < len(questions()) <= MOST_QUESTIONS, questions()
 
 
@@ -174,10 +174,10 @@ def planted(
 def test_each_trap_that_is_planted_is_that_finding_and_there_is_no_other(
     name: str, planted: Audit
 ) -> None:
-    found = planted.found(name)
+    findings = planted.findings(name)
     for wanted in FINDINGS:
-        assert [each for each in found if re.fullmatch(wanted, each)], (wanted, found)
-    assert len(found) == len(FINDINGS), found
+        assert [each for each in findings if re.fullmatch(wanted, each)], (wanted, findings)
+    assert len(findings) == len(FINDINGS), findings
     assert planted.code == 0
 
 
@@ -211,13 +211,13 @@ def test_a_certificate_near_its_end_and_a_state_dir_that_is_gone_are_found(
         for path, text in (("fullchain.pem", pair.certificate), ("privkey.pem", pair.key)):
             host.check_output(f"cat > {certs}/{path} <<'END'\n{text}END")
         audit = Audit(f"{name}-audit-late", {name: {**facts, **unmanaged}}, tmp_path)
-        late, served = audit.found(name)
+        late, served = audit.findings(name)
         assert late.startswith("AH220 error: the certificate in /data-state/certs ends in "), late
         assert served.startswith("AH219 warning: Caddy does not serve the certificate"), served
         assert audit.code == 2
         host.check_output(f"sed -i /^STATE_DIR=/d {ENV}")
         audit = Audit(f"{name}-audit-env", {name: {**facts, **unmanaged}}, tmp_path)
-        (found,) = audit.found(name)
-        assert found.startswith(f"AH004 error: {ENV} puts state at '/data/state', but there")
+        (finding,) = audit.findings(name)
+        assert finding.startswith(f"AH004 error: {ENV} puts state at '/data/state', but there")
     finally:
         host.run(f"rm -r {certs} && mv /srv/certs {certs}; mv /srv/env {ENV}")

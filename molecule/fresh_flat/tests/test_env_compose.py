@@ -29,5 +29,5 @@ def test_compose_itself_reads_so(host: Any, text: str, _by_product: str, by_comp
         assert done.rc
         return
     assert done.rc == 0, done.stderr
-    found = json.loads(done.stdout)["services"]["s"]["environment"]["A"]
-    assert found.replace("$$", "$") == by_compose
+    value = json.loads(done.stdout)["services"]["s"]["environment"]["A"]
+    assert value.replace("$$", "$") == by_compose

@@ -20,8 +20,8 @@ def test_a_part_that_needs_another_one_first_is_refused(
     assert "leave out role state_layout, which has something to do before role agnes_compose" in (
         " ".join(done.stdout.split())
     )
-    found = records.read(label, "site")
+    results = records.read(label, "site")
     # Neither is the role left out that looks, nor is anything done.
-    assert records.calls(found, name) == ["agnes.host.observe"]
-    assert not [record["task"] for record in found if record["changed"]]
+    assert records.calls(results, name) == ["agnes.host.observe"]
+    assert not [record["task"] for record in results if record["changed"]]
     assert host.check_output("cat /opt/agnes/.env; docker ps --quiet --no-trunc") == before

@@ -33,8 +33,8 @@ def services(name: str, host: Any) -> Services:
         files = ["docker-compose.yml", *(f"docker-compose.{name}.yml" for name in overlays)]
         chain = " ".join(f"-f {file}" for file in files)
         command = f"cd {PROJECT} && docker compose {chain} --profile '*' config --format json"
-        found: dict[str, Any] = json.loads(host.check_output(command))["services"]
-        return found
+        resolved: dict[str, Any] = json.loads(host.check_output(command))["services"]
+        return resolved
 
     return resolve
 
@@ -58,13 +58,13 @@ def test_mounts(
     services: Services, overlay: str, extra: set[tuple[str, str, str, bool]], certs: str
 ) -> None:
     """Every service sees the host's disks, and no named data volume is left."""
-    found = services("prod", overlay)
-    assert set(found) == SERVICES
+    resolved = services("prod", overlay)
+    assert set(resolved) == SERVICES
     config = ("bind", f"{PROJECT}/config", "/app/config", True)
     for name in SERVICES - {"caddy"}:
         wanted = {DATA, *extra} | ({config} if name in WITH_CONFIG else set())
-        assert _mounts(found[name]) == wanted, name
-    assert _mounts(found["caddy"]) == {
+        assert _mounts(resolved[name]) == wanted, name
+    assert _mounts(resolved["caddy"]) == {
         ("bind", f"{PROJECT}/Caddyfile", "/etc/caddy/Caddyfile", True),
         ("bind", f"{PROJECT}/static", "/caddy-static", True),
         ("bind", certs, "/certs", True),
@@ -100,12 +100,12 @@ def test_tls_closes_the_port_of_the_app(services: Services) -> None:
 
 def test_shutdown_and_health(services: Services) -> None:
     """Grace and health check are the product's."""
-    found = services("prod", "flat-mount")
+    resolved = services("prod", "flat-mount")
     for name in ("app", "scheduler"):
-        assert found[name]["stop_grace_period"] == "1m0s"
-    health = found["app"]["healthcheck"]
+        assert resolved[name]["stop_grace_period"] == "1m0s"
+    health = resolved["app"]["healthcheck"]
     assert (health["interval"], health["retries"]) == ("30s", 3)
     assert (health["start_period"], health["start_interval"]) == ("3m0s", "1s")
     for name in ("scheduler", "caddy"):
-        assert found[name]["depends_on"]["app"]["condition"] == "service_healthy"
-    assert found["extract"]["restart"] == "no"
+        assert resolved[name]["depends_on"]["app"]["condition"] == "service_healthy"
+    assert resolved["extract"]["restart"] == "no"

@@ -30,9 +30,9 @@ def lines_of(host: Any, unit: str) -> str:
 
 
 def parent(host: Any) -> list[str]:
-    found: str = host.check_output(f'unshare --mount sh -euc "{LOOK}"')
-    assert "data-state d " in found
-    return sorted(found.splitlines())
+    listing: str = host.check_output(f'unshare --mount sh -euc "{LOOK}"')
+    assert "data-state d " in listing
+    return sorted(listing.splitlines())
 
 
 def reboot(name: str, host: Any) -> None:

@@ -45,8 +45,8 @@ def counts(host: Any) -> tuple[int, int]:
 
 
 def record(host: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(host.check_output(f"cat {RECORD}"))
-    return found
+    recorded: dict[str, Any] = json.loads(host.check_output(f"cat {RECORD}"))
+    return recorded
 
 
 def rebind(host: Any, *arguments: str) -> Any:

@@ -99,9 +99,12 @@ def test_status_and_explain_are_for_people_and_for_programs(host: Any) -> None:
     assert said.rc == 0, said.stdout
     assert "layout       flat: STATE_DIR=/data-state" in said.stdout
     assert "well         nothing is to be done" in said.stdout
-    found = json.loads(host.check_output("agnes-host status --json"))
-    assert (found["layout"], found["problems"]) == ("flat", [])
-    assert {each["role"]: each["right"] for each in found["disks"]} == {"data": True, "state": True}
+    status = json.loads(host.check_output("agnes-host status --json"))
+    assert (status["layout"], status["problems"]) == ("flat", [])
+    assert {each["role"]: each["right"] for each in status["disks"]} == {
+        "data": True,
+        "state": True,
+    }
     lines = json.loads(host.check_output("agnes-host explain --json"))
     assert {"subject": "next", "text": "nothing is to be done"} in lines
     host.check_output("docker pause agnes-scheduler-1")

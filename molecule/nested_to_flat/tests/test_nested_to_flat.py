@@ -31,8 +31,8 @@ def test_the_first_move_lost_nothing_and_started_exactly_what_ran(
 
 def test_the_move_wrote_the_chain_that_the_run_after_it_would_write(host: Any, name: str) -> None:
     """The host had an older order, with a file of its own before the product's."""
-    found = host.check_output("grep ^COMPOSE_FILE= /opt/agnes/.env").partition("=")[2].split(":")
-    assert [each.removesuffix(".yml").removeprefix("docker-compose.") for each in found] == [
+    chain = host.check_output("grep ^COMPOSE_FILE= /opt/agnes/.env").partition("=")[2].split(":")
+    assert [each.removesuffix(".yml").removeprefix("docker-compose.") for each in chain] == [
         "docker-compose", "prod", "host-mount", "tls", "ops", "flat-mount",
     ]  # fmt: skip
     label = "docker inspect --format '{{.Config.Labels.ops}}' agnes-app-1"
@@ -58,8 +58,8 @@ def test_a_move_makes_few_calls_and_is_looked_at_once_after_it(name: str) -> Non
 
 
 def test_what_the_mount_shadowed_was_renamed_aside(host: Any) -> None:
-    found = host.check_output("find /data/.agnes-host-aside -type f -printf '%f\\n' | sort")
-    assert found.split() == ["agnes-state-applier.tick", "db-state-applier.lock"]
+    names = host.check_output("find /data/.agnes-host-aside -type f -printf '%f\\n' | sort")
+    assert names.split() == ["agnes-state-applier.tick", "db-state-applier.lock"]
     assert host.file("/data/.agnes-host-aside").mode == 0o700
 
 

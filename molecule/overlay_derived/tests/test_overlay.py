@@ -48,8 +48,8 @@ def wanted(layout: str) -> dict[str, set[Bind]]:
 def config(host: Any) -> dict[str, Any]:
     """What Compose makes of the chain in .env."""
     text = host.check_output(f"cd {PROJECT} && docker compose --profile '*' config --format json")
-    found: dict[str, Any] = json.loads(text)
-    return found
+    resolved: dict[str, Any] = json.loads(text)
+    return resolved
 
 
 def test_each_service_mounts_exactly_what_the_layout_says(

@@ -87,9 +87,9 @@ def hostile(host: Any, facts: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def before(host: Any) -> Iterator[str]:
     """The chain; it, and what the tests here put beside it, is as before at the end."""
-    found = chain(host)
+    first = chain(host)
     host.check_output(f"rm -rf /srv/kept && cp -a {PROJECT} /srv/kept")
-    yield found
+    yield first
     host.check_output(f"cp -a /srv/kept/. {PROJECT} && rm -rf {PROJECT}/.agnes-config-applied "
                       f"{PROJECT}/docker-compose.override.yml {PROJECT}/sub")  # fmt: skip
     host.check_output(f"cd {PROJECT} && docker compose --profile '*' up --detach --wait app")

@@ -72,12 +72,12 @@ def test_it_is_refused_with_its_sentence_before_anything_is_changed(tried: str, 
         done = play(run, rows)
     finally:
         host.check_output(undo)
-    found = records.read(run, "site")
+    results = records.read(run, "site")
     for who, sentence in sentences.items():
         said = [
-            r["msg"] for r in found if r["host"] == f"{who}-{tried}" and r["status"] == "failed"
+            r["msg"] for r in results if r["host"] == f"{who}-{tried}" and r["status"] == "failed"
         ]
         assert len(said) == 1, done.stdout + done.stderr
         assert re.fullmatch(sentence, said[0]), said[0]
         assert "disks_format" not in said[0]
-        assert records.actions(found, f"{who}-{tried}") == set()
+        assert records.actions(results, f"{who}-{tried}") == set()

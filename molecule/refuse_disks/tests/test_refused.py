@@ -144,16 +144,16 @@ def test_what_holds_something_is_refused_and_named(run: dict[str, Any], row: str
         rf"AH022: refusing to format '/dev/lab-{row}' for /data-state: it is not proved blank, "
         rf"found {FOUND[row]}; attach a blank disk, or .*"
     )
-    found = messages(run, row)
-    assert len(found) == 1, run["output"]
-    assert re.fullmatch(sentence, found[0]), found[0]
+    said = messages(run, row)
+    assert len(said) == 1, run["output"]
+    assert re.fullmatch(sentence, said[0]), said[0]
 
 
 @pytest.mark.parametrize("row", [*WRONG])
 def test_a_wrong_device_is_refused_with_its_sentence(run: dict[str, Any], row: str) -> None:
-    found = messages(run, row)
-    assert len(found) == 1, run["output"]
-    assert re.fullmatch(WRONG[row][1], found[0]), found[0]
+    said = messages(run, row)
+    assert len(said) == 1, run["output"]
+    assert re.fullmatch(WRONG[row][1], said[0]), said[0]
 
 
 def test_every_row_was_refused_before_anything_that_writes(run: dict[str, Any]) -> None:

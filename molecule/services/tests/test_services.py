@@ -169,10 +169,12 @@ def test_one_of_two_that_sees_something_else_is_named_and_nothing_is_started(
     finally:
         in_worker_1(host, "umount2(b'/data-state', 0)")
     assert done.returncode != 0
-    found = refusal(name, "wrong")
+    sentence = refusal(name, "wrong")
     seen = f"'agnes-worker-1' has '/data-state' on device {number} (the state disk is 7:"
-    assert found.startswith(f"AH048: containers see something else than this host's disks: {seen}")
-    assert found.count("' on device ") == 1
+    assert sentence.startswith(
+        f"AH048: containers see something else than this host's disks: {seen}"
+    )
+    assert sentence.count("' on device ") == 1
     assert ids(host) == before
     assert services_changed(name, "wrong") == {}
 

@@ -22,25 +22,25 @@ ON_THE_DISK = "/data-state/.agnes-host-aside"
 
 def snapshot(host: Any) -> dict[str, Any]:
     """What a refused run must leave alone; the tree grows, because the stack runs."""
-    found: dict[str, Any] = json.loads(host.check_output("/usr/local/bin/lab-snapshot"))
-    return {key: found[key] for key in ("files", "containers", "mounts")}
+    taken: dict[str, Any] = json.loads(host.check_output("/usr/local/bin/lab-snapshot"))
+    return {key: taken[key] for key in ("files", "containers", "mounts")}
 
 
 def refusal(name: str, facts: dict[str, Any], label: str, *arguments: str, **more: str) -> str:
     """What a run said that was refused."""
     done = play(f"{name}-{label}", {name: {**facts, **more}}, *arguments)
     assert done.returncode != 0, done.stdout
-    found = [r for r in records.read(f"{name}-{label}", "site") if r["status"] == "failed"]
-    assert len(found) == 1, done.stdout
+    failed = [r for r in records.read(f"{name}-{label}", "site") if r["status"] == "failed"]
+    assert len(failed) == 1, done.stdout
     assert not [r for r in records.read(f"{name}-{label}", "site") if r["changed"]]
-    return str(found[0]["msg"])
+    return str(failed[0]["msg"])
 
 
 def decision(sentence: str, name: str, copy: str) -> str:
     """The decision that a refusal prints."""
-    found = re.search(rf"{re.escape(name)}:{copy}:\w+", sentence)
-    assert found, sentence
-    return found.group()
+    match = re.search(rf"{re.escape(name)}:{copy}:\w+", sentence)
+    assert match, sentence
+    return match.group()
 
 
 @pytest.mark.parametrize("layout", ["", "flat"])
@@ -96,9 +96,9 @@ def listed(name: str, facts: dict[str, Any], label: str) -> str:
 def test_both_are_listed_by_purge_and_kept_whole(
     name: str, facts: dict[str, Any], host: Any
 ) -> None:
-    found = listed(name, facts, "list")
+    listing = listed(name, facts, "list")
     for folder in (ASIDE, ON_THE_DISK):
-        assert f"{folder}/" in found
+        assert f"{folder}/" in listing
         assert host.file(folder).mode == 0o700
         assert host.file(folder).uid == 0
     kept = host.check_output(f"find {ON_THE_DISK} -mindepth 2 -maxdepth 2 -name system.duckdb")

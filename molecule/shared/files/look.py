@@ -33,18 +33,18 @@ def run(*command: str, folder: str = "/") -> str:
 def info(path: str) -> dict[str, Any] | None:
     """Owner, mode and kind of a path itself, and the device of what it leads to; None without one."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    link = os.readlink(path) if stat.S_ISLNK(found.st_mode) else ""
+    link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
     try:
         device = os.stat(path).st_dev
     except OSError:
         device = None
     kinds = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "link"}
     return {
-        "uid": found.st_uid, "gid": found.st_gid, "mode": stat.S_IMODE(found.st_mode),
-        "kind": kinds.get(stat.S_IFMT(found.st_mode), "other"), "link": link, "device": device,
+        "uid": status.st_uid, "gid": status.st_gid, "mode": stat.S_IMODE(status.st_mode),
+        "kind": kinds.get(stat.S_IFMT(status.st_mode), "other"), "link": link, "device": device,
     }  # fmt: skip
 
 
@@ -59,8 +59,8 @@ def text(path: str) -> str | None:
 
 def mounts() -> list[dict[str, str]]:
     """Each mount: where it is, and what is mounted there; one above the other are two."""
-    found = json.loads(run("findmnt", "--json", "--list", "--output", "TARGET,SOURCE,FSTYPE"))
-    entries: list[dict[str, str]] = found["filesystems"]
+    printed = json.loads(run("findmnt", "--json", "--list", "--output", "TARGET,SOURCE,FSTYPE"))
+    entries: list[dict[str, str]] = printed["filesystems"]
     return entries
 
 
@@ -68,13 +68,13 @@ def block(device: str) -> dict[str, str]:
     """What a probe of the device finds, and the features of its ext4 filesystem; nothing without one."""
     probe = ["blkid", "--probe", "--output", "export", device]
     lines = subprocess.run(probe, capture_output=True, text=True, check=False).stdout.splitlines()
-    found = dict(line.split("=", 1) for line in lines)
+    probed = dict(line.split("=", 1) for line in lines)
     header = ["dumpe2fs", "-h", device]
     features = subprocess.run(header, capture_output=True, text=True, check=False)
     for line in features.stdout.splitlines():
         if line.startswith("Filesystem features"):
-            found["features"] = line.partition(":")[2].strip()
-    return found
+            probed["features"] = line.partition(":")[2].strip()
+    return probed
 
 
 def seen_by(pid: int, paths: list[str]) -> dict[str, int | None]:
@@ -85,15 +85,15 @@ def seen_by(pid: int, paths: list[str]) -> dict[str, int | None]:
     end, other = os.pipe()
     child = os.fork()
     if not child:
-        found: dict[str, int | None] = {}
+        devices: dict[str, int | None] = {}
         os.chroot(f"/proc/{pid}/root")
         os.chdir("/")
         for path in paths:
             try:
-                found[path] = os.stat(path).st_dev
+                devices[path] = os.stat(path).st_dev
             except OSError:
-                found[path] = None
-        os.write(other, json.dumps(found).encode())
+                devices[path] = None
+        os.write(other, json.dumps(devices).encode())
         os._exit(0)
     os.close(other)
     with os.fdopen(end) as pipe:
@@ -105,10 +105,10 @@ def seen_by(pid: int, paths: list[str]) -> dict[str, int | None]:
 def containers(paths: list[str]) -> dict[str, dict[str, Any]]:
     """Name -> what the engine says of each container, and what a running one sees."""
     ids = run("docker", "ps", "--all", "--quiet").split()
-    found = {}
+    by_name = {}
     for item in json.loads(run("docker", "inspect", *ids)) if ids else []:
         pid = item["State"]["Pid"]
-        found[item["Name"].lstrip("/")] = {
+        by_name[item["Name"].lstrip("/")] = {
             "id": item["Id"],
             "project": item["Config"]["Labels"].get("com.docker.compose.project", ""),
             "service": item["Config"]["Labels"].get(SERVICE, ""),
@@ -121,7 +121,7 @@ def containers(paths: list[str]) -> dict[str, dict[str, Any]]:
             "mounts": {mount["Destination"]: mount["RW"] for mount in item["Mounts"]},
             "sees": seen_by(pid, paths) if pid else {},
         }
-    return found
+    return by_name
 
 
 def beats(folders: list[str]) -> dict[str, bool]:
@@ -139,16 +139,16 @@ def beats(folders: list[str]) -> dict[str, bool]:
     while True:
         time.sleep(0.25)
         now = counts()
-        found = {path: now.get(path) != count for path, count in first.items()}
-        if all(found.values()) or time.monotonic() > end:
-            return found
+        moving = {path: now.get(path) != count for path, count in first.items()}
+        if all(moving.values()) or time.monotonic() > end:
+            return moving
 
 
 def main(asked: dict[str, list[str]]) -> None:
     """Entry point."""
     compose = ("docker", "compose", "--profile", "*", "config", "--format", "json")
     config = run(*compose, folder=PROJECT)
-    found = {
+    seen = {
         "paths": {path: info(path) for path in asked["paths"]},
         "texts": {path: text(path) for path in asked.get("texts", [])},
         "lists": {path: sorted(os.listdir(path)) for path in asked.get("lists", [])},
@@ -158,7 +158,7 @@ def main(asked: dict[str, list[str]]) -> None:
         "services": json.loads(config)["services"],
         "beats": beats(asked.get("beats", [])),
     }
-    print(json.dumps(found))
+    print(json.dumps(seen))
 
 
 if __name__ == "__main__":

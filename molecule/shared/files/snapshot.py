@@ -28,19 +28,19 @@ def run(*command: str) -> list[str]:
 
 def sums() -> dict[str, str]:
     """Path -> mode, owner and hash of each file that an operator or the product wrote."""
-    found = {}
+    by_path = {}
     for top in FILES:
         paths = [Path(top), *Path(top).rglob("*")]
         for path in [path for path in paths if path.is_file()]:
             info = path.stat()
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            found[str(path)] = f"{info.st_uid}:{info.st_gid} {info.st_mode:o} {digest}"
-    return found
+            by_path[str(path)] = f"{info.st_uid}:{info.st_gid} {info.st_mode:o} {digest}"
+    return by_path
 
 
 def tree() -> dict[str, str]:
     """Path -> kind, owner and mode of everything on the disks."""
-    found = {}
+    by_path = {}
     for top in TREES:
         for folder, folders, files in os.walk(top):
             for path in [folder, *(os.path.join(folder, name) for name in folders + files)]:
@@ -48,8 +48,10 @@ def tree() -> dict[str, str]:
                     continue
                 info = os.lstat(path)
                 kind = stat.filemode(info.st_mode)[0]
-                found[path] = f"{kind} {info.st_uid}:{info.st_gid} {stat.S_IMODE(info.st_mode):04o}"
-    return found
+                by_path[path] = (
+                    f"{kind} {info.st_uid}:{info.st_gid} {stat.S_IMODE(info.st_mode):04o}"
+                )
+    return by_path
 
 
 def containers() -> dict[str, list[str]]:
@@ -65,13 +67,13 @@ def containers() -> dict[str, list[str]]:
 def main() -> None:
     """Entry point."""
     mounts = run("findmnt", "--real", "--noheadings", "--raw", "--output", "TARGET,SOURCE,OPTIONS")
-    found = {
+    snapshot = {
         "files": sums(),
         "tree": tree(),
         "containers": containers(),
         "mounts": sorted(line for line in mounts if line.startswith(TREES)),
     }
-    print(json.dumps(found, indent=1, sort_keys=True))
+    print(json.dumps(snapshot, indent=1, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -48,10 +48,10 @@ def connection() -> list[int]:
             parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-    found = [pid for pid, parent in parents.items() if parent == 0 and pid not in (1, os.getpid())]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
+    pids = [pid for pid, parent in parents.items() if parent == 0 and pid not in (1, os.getpid())]
+    for pid in pids:
+        pids += [child for child, parent in parents.items() if parent == pid]
+    return pids
 
 
 def main(step: str, phase: str, delay: float, what: str) -> None:
@@ -60,10 +60,10 @@ def main(step: str, phase: str, delay: float, what: str) -> None:
     ENOUGH.unlink(missing_ok=True)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        found = lines_from(offset)
-        if step == "NOW" or any((line["step"], line["phase"]) == (step, phase) for line in found):
+        lines = lines_from(offset)
+        if step == "NOW" or any((line["step"], line["phase"]) == (step, phase) for line in lines):
             break
-        if ENOUGH.exists() or any(line["step"] == "forget" for line in found):
+        if ENOUGH.exists() or any(line["step"] == "forget" for line in lines):
             return
         time.sleep(0.003)
     else:

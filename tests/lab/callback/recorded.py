@@ -70,8 +70,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.play = play.get_name()
 
     def _record(self, result: Any, status: str) -> None:
-        found: Mapping[str, Any] = result.result
-        end_of_loop = "results" in found and result.task.loop
+        values: Mapping[str, Any] = result.result
+        end_of_loop = "results" in values and result.task.loop
         if self.file is None or end_of_loop:
             return
         line = {
@@ -81,9 +81,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "module": result.task.resolved_action or result.task.action,
             "check": bool(result.task.check_mode),
             "status": status,
-            "changed": bool(found.get("changed")),
-            "actions": found.get("actions") or [],
-            "msg": str(found.get("msg") or "") if status in ("failed", "unreachable") else "",
+            "changed": bool(values.get("changed")),
+            "actions": values.get("actions") or [],
+            "msg": str(values.get("msg") or "") if status in ("failed", "unreachable") else "",
         }
         with self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

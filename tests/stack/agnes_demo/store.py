@@ -44,8 +44,8 @@ class Store:
 
     def _version(self) -> int:
         self._con.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-        found = self._con.execute("SELECT max(version) FROM schema_version").fetchone()
-        return found[0] if found and found[0] is not None else 0
+        row = self._con.execute("SELECT max(version) FROM schema_version").fetchone()
+        return row[0] if row and row[0] is not None else 0
 
     def _migrate(self, target: int) -> int:
         current = self._version()
@@ -95,9 +95,9 @@ class Store:
         return row, count
 
     def _one(self, query: str) -> tuple[int]:
-        found = self._con.execute(query).fetchone()
-        assert found is not None  # an aggregate always gives one row
-        return found
+        row = self._con.execute(query).fetchone()
+        assert row is not None  # an aggregate always gives one row
+        return row
 
     def count(self) -> int:
         """Number of rows."""

@@ -24,7 +24,7 @@ UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--propagati
 
 
 @dataclass(frozen=True)
-class Found:
+class Judged:
     """The verdict on a state, and the step that was under way."""
 
     state: log.State
@@ -71,14 +71,14 @@ class Recording:
 
     def judge(
         self, states: Sequence[log.State], stop: bool = False, whole: bool = True
-    ) -> list[Found]:
+    ) -> list[Judged]:
         """Boot each, and let the runner recover if ``whole``; with ``stop`` none after a bad one."""
         workers = os.cpu_count() or 1
         bad = threading.Event()
         parts = [sorted(states[i::workers], key=lambda s: s.window) for i in range(workers)]
         with ThreadPoolExecutor(workers) as pool:
             jobs = [pool.submit(self._work, i, p, bad, stop, whole) for i, p in enumerate(parts)]
-            return [found for job in jobs for found in job.result()]
+            return [judged for job in jobs for judged in job.result()]
 
     def command(self, number: int) -> list[str]:
         """What judges states of this recording."""
@@ -92,7 +92,7 @@ class Recording:
         bad: threading.Event,
         stop: bool,
         whole: bool,
-    ) -> list[Found]:
+    ) -> list[Judged]:
         results = []
         with subprocess.Popen(
             self.command(number), env=environment(self.root), text=True,
@@ -109,10 +109,10 @@ class Recording:
                 line = process.stdout.readline()
                 if not line:
                     raise RuntimeError(f"the judge died on {state}")
-                found = json.loads(line)
-                ran, why = str(found.get("ran", "")), str(found.get("why", ""))
-                results.append(Found(state, self.phase(state), found["ok"], why, ran))
-                if not found["ok"]:
+                verdict = json.loads(line)
+                ran, why = str(verdict.get("ran", "")), str(verdict.get("why", ""))
+                results.append(Judged(state, self.phase(state), verdict["ok"], why, ran))
+                if not verdict["ok"]:
                     bad.set()
             process.stdin.close()
         return results
@@ -123,21 +123,21 @@ def _phase(mark: dict[str, Any]) -> str:
     return f"undo-{step}" if when.startswith("undo") else step
 
 
-def counts(recording: Recording, found: Sequence[Found]) -> str:
+def counts(recording: Recording, judged: Sequence[Judged]) -> str:
     """How many states of which kinds, and in which step, for people."""
-    phases = Counter(each.phase for each in found)
-    kinds = Counter(each.state.how for each in found)
+    phases = Counter(each.phase for each in judged)
+    kinds = Counter(each.state.how for each in judged)
     steps = list(dict.fromkeys(_phase(mark) for mark in recording.moves["marks"]))
     by_step = ", ".join(f"{step} {phases[step]}" for step in ["begin", *steps] if phases[step])
     by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    good = sum(each.ok for each in found)
-    return f"{recording.kind}: {len(found)} distinct states ({by_kind}), {good} good; {by_step}"
+    good = sum(each.ok for each in judged)
+    return f"{recording.kind}: {len(judged)} distinct states ({by_kind}), {good} good; {by_step}"
 
 
-def told(recording: Recording, found: Sequence[Found], seed: int) -> str:
+def told(recording: Recording, judged: Sequence[Judged], seed: int) -> str:
     """What is wrong, and how to see it again."""
-    bad = [each for each in found if not each.ok]
-    lines = [f"{len(bad)} of {len(found)} states are bad, seed {seed}, {recording.folder}:"]
+    bad = [each for each in judged if not each.ok]
+    lines = [f"{len(bad)} of {len(judged)} states are bad, seed {seed}, {recording.folder}:"]
     for each in bad[:5]:
         given = json.dumps([each.state.window, each.state.chosen, each.state.at, True])
         lines.append(f"- {each.phase}: {each.state}\n{each.why[:3000]}")

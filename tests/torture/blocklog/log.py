@@ -59,7 +59,7 @@ def windows(path: Path) -> list[Window]:
     """The log as windows, in order; the last one is not followed by a flush."""
     log = path.read_bytes()
     entries, sector = length(log), _SUPER.unpack_from(log)[3]
-    at, found = sector, [Window(0)]
+    at, opened = sector, [Window(0)]
     for number in range(entries):
         first, count, flags, _size = _ENTRY.unpack_from(log, at)
         at += sector
@@ -68,16 +68,16 @@ def windows(path: Path) -> list[Window]:
                 "a write with a flush of its own: the loop device should not pass it on"
             )
         if flags & _FLUSH:
-            found[-1].end = number
-            found.append(Window(number + 1))
+            opened[-1].end = number
+            opened.append(Window(number + 1))
             continue
         data = bytes(count * sector)
         if not flags & _DISCARD:
             data = log[at : at + count * sector]
             at += count * sector
-        found[-1].writes += _pieces(number, first * sector, data)
-    found[-1].end = entries
-    return found
+        opened[-1].writes += _pieces(number, first * sector, data)
+    opened[-1].end = entries
+    return opened
 
 
 class Image:

@@ -120,22 +120,22 @@ def nodes(folder: Path) -> None:
 def attach(image: Path) -> dict[str, str]:
     """Role -> device, by the name that it has in the machine."""
     backing = os.open(image, os.O_RDWR | os.O_CLOEXEC)
-    found = {}
+    attached = {}
     for role, size in SIZES.items():
         number, fd = _loop(backing, OFFSETS[role], size)
         _HELD.append(fd)
-        found[role] = f"/dev/loop{number}"
+        attached[role] = f"/dev/loop{number}"
     os.close(backing)
-    return found
+    return attached
 
 
-def format_all(found: Mapping[str, str], blank: bool) -> None:
+def format_all(attached: Mapping[str, str], blank: bool) -> None:
     """Make the file systems."""
     for role in SIZES:
         if role == "state" and blank:
             continue
         name = ["-U", host.UUIDS[role], "-L", f"agnes-{role}"] if role in host.UUIDS else []
-        node = f"{_NODES}/{os.path.basename(found[role])}"
+        node = f"{_NODES}/{os.path.basename(attached[role])}"
         host.run("mkfs.ext4", "-q", "-b", "4096", "-J", "size=4",
                  "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", *name, node)  # fmt: skip
         host.run("debugfs", "-w", "-R", f"ssv mount_opts {_OPTIONS}", node)
@@ -151,7 +151,7 @@ def tools(folder: Path) -> None:
         path.chmod(0o755)
 
 
-def enter(folder: Path, found: Mapping[str, str]) -> None:
+def enter(folder: Path, attached: Mapping[str, str]) -> None:
     """Mount the machine's own parts and go in; /data and state are fstab's matter."""
     root = str(folder / "root")
     os.makedirs(root, exist_ok=True)
@@ -159,7 +159,7 @@ def enter(folder: Path, found: Mapping[str, str]) -> None:
         place = root + PLACES.get(role, "")
         if role != "root":
             os.makedirs(place, exist_ok=True)
-        mount(f"{_NODES}/{os.path.basename(found[role])}", place, "ext4")
+        mount(f"{_NODES}/{os.path.basename(attached[role])}", place, "ext4")
     base = sys.base_prefix
     binds = ["/usr", "/sys"] + ([] if base.startswith("/usr") else [base])
     for path in (*binds, "/dev", "/proc", "/run", "/tmp", "/mnt"):
@@ -196,9 +196,9 @@ def furnish(folder: Path) -> None:
     os.symlink("/run/lock", root / "var/lock")
 
 
-def name_disks(found: Mapping[str, str], boot: str) -> None:
+def name_disks(attached: Mapping[str, str], boot: str) -> None:
     """Disks have serials, by which they are known again after a boot, and a boot has an id."""
-    serials = {f"7:{device[len('/dev/loop') :]}": role for role, device in found.items()}
+    serials = {f"7:{device[len('/dev/loop') :]}": role for role, device in attached.items()}
 
     def serial(sys_path: str) -> str:
         return f"DISK-{serials.get(os.path.basename(sys_path), 'other')}"
@@ -207,8 +207,8 @@ def name_disks(found: Mapping[str, str], boot: str) -> None:
     record.boot_id = lambda: boot
 
 
-def provision(layout: Layout, found: Mapping[str, str], begin: str) -> None:
+def provision(layout: Layout, attached: Mapping[str, str], begin: str) -> None:
     """Inside: a host in ``layout``, see host.py, with something that the mount of state shadows."""
     os.makedirs("/opt/agnes", exist_ok=True)
-    disks = {role: device for role, device in found.items() if role not in OWN}
+    disks = {role: device for role, device in attached.items() if role not in OWN}
     host.provision(layout, disks, "leftovers" if begin != host.COPY else "none", begin)

@@ -58,14 +58,14 @@ def prepare(folder: Path, begin: str) -> dict[str, Any]:
     source = LAYOUTS[host.SOURCES.get(begin, begin)]
     machine.provision(source, devices, begin)
     store = Path("/run/stand-in.json").read_text()
-    found = {
+    prepared = {
         "before": case.manifest(source.state_dir, begin), "store": json.loads(store), "union": [],
     }  # fmt: skip
     if begin == host.PROMOTE:
         union = host.whole(source.mounts["state"], devices["state"])
-        found["union"] = [[os.fsdecode(entry.path), entry.content] for entry in union]
+        prepared["union"] = [[os.fsdecode(entry.path), entry.content] for entry in union]
     os.sync()
-    return found
+    return prepared
 
 
 def in_a_child(act: Callable[[], Any], results: Path) -> Any:
@@ -133,7 +133,7 @@ class Recorder:
             raise OSError(errno.EIO, "the recorded move meets this error")
 
 
-def record(folder: Path, begin: str, back: bool, found: dict[str, Any]) -> dict[str, Any]:
+def record(folder: Path, begin: str, back: bool, prepared: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own: the move, recorded; ``back``: what is recorded ends where it began."""
     source = LAYOUTS[host.SOURCES.get(begin, begin)]
     target = next(layout for layout in LAYOUTS.values() if layout is not source)
@@ -144,30 +144,30 @@ def record(folder: Path, begin: str, back: bool, found: dict[str, Any]) -> dict[
     machine.enter(folder, devices)
     Path("/run/block.log").touch()
     machine.bind(f"/proc/self/fd/{kept}", "/run/block.log")
-    Path("/run/stand-in.json").write_text(json.dumps(found["store"]))
+    Path("/run/stand-in.json").write_text(json.dumps(prepared["store"]))
     host.run("mount", "--all", "--types", "ext4")
     os.mkdir("/run/agnes-host", 0o700)
     asked = request(begin, devices)
     steps = KINDS[str(asked["kind"])].order
     recorder = Recorder(kept, {step for step, phase in steps if phase == BEFORE})
-    found["start"] = case.end_state(target)
+    prepared["start"] = case.end_state(target)
     os.sync()
     os.sync()
-    found["began"] = recorder.at()
+    prepared["began"] = recorder.at()
     runner.reach = recorder.reach
     if back:
         recorder.fails = True
         _status, result = case.once(target, source, "", False, asked)
         if result["code"] != "AH069":
             raise RuntimeError(f"it has not gone back: {result}")
-        found["back"], found["ended"] = case.end_state(target), recorder.at()
+        prepared["back"], prepared["ended"] = case.end_state(target), recorder.at()
         recorder.fails, asked = False, request(begin, devices)
     status, result = case.once(target, source, "", False, asked)
     if status:
         raise RuntimeError(f"{result}\n{Path(case.LOG).read_text()}")
     lines = {name: Path(name).read_text().splitlines() for name in (MARKS, "/run/timeline.jsonl")}
     return {
-        **found, "begin": begin,
+        **prepared, "begin": begin,
         "marks": [json.loads(line) for line in lines[MARKS]],
         "timeline": [json.loads(line) for line in lines["/run/timeline.jsonl"]],
         "end": case.end_state(target), "uuid": host.state_uuid(begin),
@@ -179,11 +179,11 @@ def main() -> None:
     with (folder / "disk.raw").open("wb") as file:
         file.truncate(machine.SIZE)
     machine.tools(folder)
-    found = in_a_child(lambda: prepare(folder, begin), folder / "prepared.json")
+    prepared = in_a_child(lambda: prepare(folder, begin), folder / "prepared.json")
     host.run("cp", "--sparse=always", str(folder / "disk.raw"), str(folder / "base.raw"))
     daemon = export(folder)
     try:
-        in_a_child(lambda: record(folder, begin, back, found), folder / "moves.json")
+        in_a_child(lambda: record(folder, begin, back, prepared), folder / "moves.json")
     finally:
         time.sleep(0.2)
         daemon.terminate()

@@ -60,8 +60,8 @@ class Machine:
     def _store(self, at: int) -> dict[str, Any]:
         """What the stack was like at this entry of the log."""
         stores = [moment["store"] for moment in self.recording["timeline"] if moment["at"] <= at]
-        found: dict[str, Any] = stores[-1] if stores else self.recording["store"]
-        return found
+        store: dict[str, Any] = stores[-1] if stores else self.recording["store"]
+        return store
 
     def boot(self, folder: Path, image: Path) -> None:
         """What a boot does: the file systems replay their journals, and fstab is mounted."""
@@ -105,13 +105,13 @@ class Machine:
 
     def _check_files(self, named: Layout) -> None:
         before = self.recording["before"]
-        found = {
+        now = {
             path: entry
             for path, entry in case.manifest(named.state_dir, self.begin).items()
             if not _CUT_OFF.search(path)
         }
-        assert found == before, (
-            f"state differs: {set(map(str, found.items())) ^ set(map(str, before.items()))}"
+        assert now == before, (
+            f"state differs: {set(map(str, now.items())) ^ set(map(str, before.items()))}"
         )
         fstab = Path("/etc/fstab").read_text()
         assert fstab.startswith("# a comment\nproc /proc proc defaults 0 0\n"), fstab
@@ -197,10 +197,10 @@ class Machine:
 
     def _compare(self, *moments: str) -> None:
         """The host is as it was at one of these moments of the recording."""
-        found = _told(case.end_state(self.target), host.state_uuid(self.begin))
+        now = _told(case.end_state(self.target), host.state_uuid(self.begin))
         wanted = [_told(self.recording[moment], self.recording["uuid"]) for moment in moments]
-        differs = [sorted({*found.splitlines()} ^ {*each.splitlines()}) for each in wanted]
-        assert found in wanted, f"not as at {' or '.join(moments)}: {differs}"
+        differs = [sorted({*now.splitlines()} ^ {*each.splitlines()}) for each in wanted]
+        assert now in wanted, f"not as at {' or '.join(moments)}: {differs}"
 
 
 def _told(state: dict[str, Any], uuid: str) -> str:
@@ -247,16 +247,16 @@ def in_a_child(recording: dict[str, Any], folder: Path, at: int, whole: bool) ->
     with os.fdopen(reader) as answer:
         text = answer.read()
     _pid, status = os.waitpid(child, 0)
-    found: dict[str, Any] = (
+    judged: dict[str, Any] = (
         json.loads(text) if text else {"ok": False, "why": f"no verdict: {status}"}
     )
-    return found
+    return judged
 
 
 def main() -> None:
     source, folder = Path(sys.argv[1]), Path(sys.argv[2])
     recording = json.loads((source / "moves.json").read_text())
-    found = log.windows(source / "log.raw")
+    windows = log.windows(source / "log.raw")
     image, done = log.Image.read(source / "base.raw"), 0
     folder.mkdir(exist_ok=True)
     machine.tools(folder)
@@ -264,9 +264,9 @@ def main() -> None:
     for line in sys.stdin:
         number, chosen, at, whole = json.loads(line)
         while done < number:
-            image = image.after(found[done].writes)
+            image = image.after(windows[done].writes)
             done += 1
-        writes = [found[number].writes[i] for i in chosen]
+        writes = [windows[number].writes[i] for i in chosen]
         image.after(writes).save(folder / "image.raw", machine.SIZE)
         started = time.monotonic()
         answer = in_a_child(recording, folder, at, whole)

@@ -25,16 +25,16 @@ EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='ta
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages as files."""
-    found = tmp_path_factory.mktemp("pages")
+    pages = tmp_path_factory.mktemp("pages")
     for name, result in PAGES.items():
-        (found / f"{name}.html").write_text(rollout_page(rollout_report(result())))
+        (pages / f"{name}.html").write_text(rollout_page(rollout_report(result())))
     hostile = results.few()
     hostile["hosts"] += [
         results.host(f"h{EVIL}", f"d{EVIL}", "failed", message=f"AH145: {EVIL}", log=[EVIL], proofs=[EVIL]),
         results.host("x" * 200, "y" * 200, "failed", message="z" * 2000, log=["w" * 2000], wave="v" * 100),
     ]  # fmt: skip
-    (found / "hostile.html").write_text(rollout_page(rollout_report(hostile)))
-    return found
+    (pages / "hostile.html").write_text(rollout_page(rollout_report(hostile)))
+    return pages
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ LINES = [
 
 
 def test_lines_come_in_their_order_and_in_the_time_of_the_picture() -> None:
-    found = starts(LINES)
-    assert found[0] == 0 and found[-1] == SECONDS
-    assert found == sorted(found)
-    assert found[1] == SECONDS / 4
+    times = starts(LINES)
+    assert times[0] == 0 and times[-1] == SECONDS
+    assert times == sorted(times)
+    assert times[1] == SECONDS / 4
     assert starts(LINES[:1]) == [0.0]
 
 
@@ -71,5 +71,5 @@ def test_the_recording_of_the_readme_is_one_of_a_move_that_was_killed() -> None:
     killed = next(number for number, text in enumerate(texts) if "SIGKILL" in text)
     assert [text for text in texts[:killed] if re.search(r"\bcommit +done\b", text)]
     assert [text for text in texts[killed:] if re.search(r"\bforget +done\b", text)]
-    found = re.search(r"(\d+) rows acknowledged, (\d+) of them found", said)
-    assert found and found[1] == found[2] and int(found[1]) > 50
+    match = re.search(r"(\d+) rows acknowledged, (\d+) of them found", said)
+    assert match and match[1] == match[2] and int(match[1]) > 50

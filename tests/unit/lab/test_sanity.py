@@ -33,7 +33,7 @@ def test_each_release_and_each_python_of_a_host_is_checked_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("here", "found", "missing"),
+    ("here", "to_run", "missing"),
     [
         (["3.11"], [("2.19", "3.11")], ["ansible-core 2.20", "ansible-core 2.21", "3.9", "3.10", "3.12", "3.13"]),
         (["3.9", "3.12"], [("2.19", "3.12"), ("2.20", "3.12"), ("2.21", "3.12"), ("2.21", "3.9")], ["3.10", "3.11", "3.13"]),
@@ -41,10 +41,10 @@ def test_each_release_and_each_python_of_a_host_is_checked_once() -> None:
     ],
 )  # fmt: skip
 def test_what_this_machine_lacks_is_named_and_skipped(
-    here: list[str], found: list[tuple[str, str]], missing: list[str]
+    here: list[str], to_run: list[tuple[str, str]], missing: list[str]
 ) -> None:
     runs, skipped = sanity.plan(ALL, here)
-    assert units(runs) == found
+    assert units(runs) == to_run
     assert [
         line.partition(":")[0].removeprefix("hosts with Python ") for line in skipped
     ] == missing

@@ -51,5 +51,5 @@ Loader.add_multi_constructor("!", _untagged)
 
 def load(name: str) -> Any:
     """A YAML file; several documents as a list."""
-    found = [*yaml.load_all(read(name), Loader)]
-    return found[0] if len(found) == 1 else found
+    documents = [*yaml.load_all(read(name), Loader)]
+    return documents[0] if len(documents) == 1 else documents

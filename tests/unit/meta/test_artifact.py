@@ -40,10 +40,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_has_what_the_collection_needs_and_nothing_else(built: Path) -> None:
     with tarfile.open(built) as tar:
-        found = {member.name for member in tar.getmembers() if member.isfile()}
+        names = {member.name for member in tar.getmembers() if member.isfile()}
     wanted = {name for name in files() if name.startswith(SHIPPED)} | BESIDE | MADE
-    assert sorted(found - wanted) == [], "what was not meant to be published"
-    assert sorted(wanted - found) == [], "left out: galaxy.yml has the list"
+    assert sorted(names - wanted) == [], "what was not meant to be published"
+    assert sorted(wanted - names) == [], "left out: galaxy.yml has the list"
 
 
 def test_its_playbooks_load_where_nothing_else_is(built: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def slug(heading: str) -> str:
 
 
 def anchors(name: str) -> set[str]:
-    return {slug(found) for found in re.findall(r"(?m)^#+ (.+)$", read(name))}
+    return {slug(heading) for heading in re.findall(r"(?m)^#+ (.+)$", read(name))}
 
 
 def target(page: str, path: str) -> str:

@@ -99,8 +99,8 @@ def test_the_example_inventory_is_one_that_can_be_meant(tmp_path: Path) -> None:
         ["ansible-inventory", "--inventory", str(example), "--list", *given],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    found = json.loads(listed.stdout)
-    hosts = found["_meta"]["hostvars"]
+    inventory = json.loads(listed.stdout)
+    hosts = inventory["_meta"]["hostvars"]
     wanted = {
         (each.get("agnes_deployment"), each.get("state_layout_wanted")) for each in hosts.values()
     }
@@ -108,7 +108,7 @@ def test_the_example_inventory_is_one_that_can_be_meant(tmp_path: Path) -> None:
         ("acme", "flat"), ("globex", "nested"), ("initech", "nested"), ("hooli", "undecided"),
     }  # fmt: skip
     for name, each in hosts.items():
-        assert name in found[each["agnes_deployment"]]["hosts"], name
+        assert name in inventory[each["agnes_deployment"]]["hosts"], name
 
 
 DYNAMIC = "inventories/example-dynamic"
@@ -122,10 +122,12 @@ def test_the_dynamic_example_sorts_hosts_into_deployments_by_what_the_cloud_says
         capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
     assert "WARNING" not in listed.stderr, listed.stderr
-    found = json.loads(listed.stdout)
-    assert found["acme"]["hosts"] == ["vm-1", "vm-2"] and found["globex"]["hosts"] == ["vm-3"]
-    assert set(found["agnes"]["children"]) >= {"acme", "globex"}
-    hosts = found["_meta"]["hostvars"]
+    inventory = json.loads(listed.stdout)
+    assert inventory["acme"]["hosts"] == ["vm-1", "vm-2"] and inventory["globex"]["hosts"] == [
+        "vm-3"
+    ]
+    assert set(inventory["agnes"]["children"]) >= {"acme", "globex"}
+    hosts = inventory["_meta"]["hostvars"]
     assert [hosts[name]["agnes_deployment"] for name in ("vm-1", "vm-3")] == ["acme", "globex"]
     assert hosts["vm-1"]["rollout_canary"] and not hosts["vm-2"]["rollout_canary"]
 
@@ -142,9 +144,9 @@ def test_no_role_asks_the_command_line_whether_it_only_checks() -> None:
     assert sorted(asking) == ["playbooks/rollout.yml", "playbooks/tasks/plan.yml"]
 
 
-def plays_and_tasks(found: Any) -> Iterator[dict[str, Any]]:
+def plays_and_tasks(value: Any) -> Iterator[dict[str, Any]]:
     """Every play, block and task of a file."""
-    for each in found if isinstance(found, list) else []:
+    for each in value if isinstance(value, list) else []:
         yield each
         for key in ("tasks", "pre_tasks", "post_tasks", "block", "rescue", "always"):
             yield from plays_and_tasks(each.get(key))
@@ -177,9 +179,9 @@ def test_an_audit_lists_hosts_that_are_away_and_what_their_inventory_has_wrong(
     assert done.returncode == 2, done.stdout + done.stderr
     assert "2 hosts: 3 errors, 0 warnings, 0 notes" in done.stdout
     assert report.stat().st_mode & 0o777 == 0o600
-    found = json.loads(report.read_text())
+    written = json.loads(report.read_text())
     codes = {
-        name: [each["code"] for each in host["findings"]] for name, host in found["hosts"].items()
+        name: [each["code"] for each in host["findings"]] for name, host in written["hosts"].items()
     }
     assert codes == {"h1": ["AH210"], "h2": ["AH210", "AH211"]}
     assert "a word" not in done.stdout + done.stderr + report.read_text()
@@ -241,7 +243,7 @@ def test_no_role_includes_another_one_that_includes_it() -> None:
         for role in ROLES
     }
     assert included["disks"] == {"disks"}
-    assert {frozenset(found) for found in included.values()} == {frozenset({"disks"})}
+    assert {frozenset(roles) for roles in included.values()} == {frozenset({"disks"})}
 
 
 def test_the_plan_is_made_at_one_place() -> None:

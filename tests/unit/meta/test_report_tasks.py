@@ -83,18 +83,18 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
 def test_reports_are_written_for_their_owner_and_joined(done: Any) -> None:
     tmp, run = done
     # That of the check run has replaced none: a check run leaves nothing behind.
-    found = {path.name: path for path in (tmp / "rollout-report").iterdir()}
-    assert '"check": true' not in found[f"{NAMES[0]}.json"].read_text()
+    written = {path.name: path for path in (tmp / "rollout-report").iterdir()}
+    assert '"check": true' not in written[f"{NAMES[0]}.json"].read_text()
     every = [*NAMES, "joined-20261128T210000Z"]
-    assert set(found) == {f"{name}.{kind}" for name in every for kind in ("html", "json")}
-    assert {path.stat().st_mode & 0o777 for path in found.values()} == {0o640}
+    assert set(written) == {f"{name}.{kind}" for name in every for kind in ("html", "json")}
+    assert {path.stat().st_mode & 0o777 for path in written.values()} == {0o640}
     assert not any(
-        "hunter22" in text for text in [run.stdout, *map(Path.read_text, found.values())]
+        "hunter22" in text for text in [run.stdout, *map(Path.read_text, written.values())]
     )
-    joined = json.loads(found["joined-20261128T210000Z.json"].read_text())
+    joined = json.loads(written["joined-20261128T210000Z.json"].read_text())
     assert [host["host"] for host in joined["hosts"]] == ["acme-1", "acme-2", "globex-1"]
     assert [run["name"] for run in joined["runs"]] == ["acme", "glob/ex"]
-    assert "globex-1" in found["joined-20261128T210000Z.html"].read_text()
+    assert "globex-1" in written["joined-20261128T210000Z.html"].read_text()
 
 
 def test_a_report_that_can_not_be_written_lets_no_wave_begin_but_stops_none_that_has(

@@ -52,8 +52,8 @@ def documented() -> dict[str, Any]:
         ["ansible-doc", "--metadata-dump", "agnes.host"], capture_output=True, text=True, check=True,
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
     )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout)["all"]
-    return found
+    plugins: dict[str, Any] = json.loads(done.stdout)["all"]
+    return plugins
 
 
 def named(folder: str, suffix: str) -> set[str]:

@@ -69,8 +69,8 @@ def private(tmp: Path) -> Path:
 
 
 def report_of(folder: Path, shard: str) -> Path:
-    (found,) = (folder / "artifacts" / shard / "report").glob(f"rollout-*-{shard}.json")
-    return found
+    (path,) = (folder / "artifacts" / shard / "report").glob(f"rollout-*-{shard}.json")
+    return path
 
 
 @needs_runner
@@ -97,13 +97,16 @@ def test_two_shards_run_at_once_and_their_reports_are_joined(
     assert [run.returncode for run in runs] == [0, 0], "\n".join(said)
     # Each shard has its own canary, and no other host.
     assert set((tmp_path / "log").read_text().split()) == {"acme-1", "globex-1"}
-    found = rollout_join([json.loads(report_of(folder, shard).read_text()) for shard in SHARDS])
-    assert {host["host"]: host["outcome"] for host in found["hosts"]} == {
+    joined = rollout_join([json.loads(report_of(folder, shard).read_text()) for shard in SHARDS])
+    assert {host["host"]: host["outcome"] for host in joined["hosts"]} == {
         "acme-1": "nothing",
         "globex-1": "nothing",
     }
-    assert sorted(wave["name"] for wave in found["waves"]) == ["canary of acme", "canary of globex"]
-    assert {run["name"] for run in found["runs"]} == {"acme", "globex"} and found["ended"]
+    assert sorted(wave["name"] for wave in joined["waves"]) == [
+        "canary of acme",
+        "canary of globex",
+    ]
+    assert {run["name"] for run in joined["runs"]} == {"acme", "globex"} and joined["ended"]
 
 
 def test_the_job_template_asks_for_what_a_rollout_reads() -> None:

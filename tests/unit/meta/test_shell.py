@@ -84,13 +84,13 @@ def test_the_gate_is_among_the_scripts() -> None:
 def recipes(makefile: str) -> list[str]:
     """The recipe lines of a Makefile as the shell gets them, with a word for each variable."""
     joined = re.sub(r"\\\n\t?", " ", makefile)
-    found = []
+    scripts = []
     for line in joined.splitlines():
         if line.startswith("\t"):
             recipe = line.lstrip("\t@-+ ").replace("$$", "\0")
             recipe = re.sub(r"\$\([^()]*\)|\$\{[^}]*\}|\$[@<^?*]", "word", recipe)
-            found.append(recipe.replace("\0", "$"))
-    return found
+            scripts.append(recipe.replace("\0", "$"))
+    return scripts
 
 
 RECIPES = recipes(read("Makefile"))

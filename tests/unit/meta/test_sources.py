@@ -53,13 +53,13 @@ def test_only_the_table_of_layouts_spells_the_state_mount_of_flat() -> None:
 
 def imported(name: str) -> list[tuple[int, str]]:
     """(level, module) of each import in a file, wherever it stands."""
-    found: list[tuple[int, str]] = []
+    modules: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(read(name))):
         if isinstance(node, ast.Import):
-            found += [(0, alias.name) for alias in node.names]
+            modules += [(0, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found.append((node.level, node.module or ""))
-    return found
+            modules.append((node.level, node.module or ""))
+    return modules
 
 
 def test_no_descriptor_is_given_away_that_an_error_would_leave_open() -> None:
@@ -178,11 +178,11 @@ def test_no_line_is_wider_than_ansible_test_allows() -> None:
         for line in read(name).splitlines()
         if " pep8:E501" in line
     }
-    found = [
+    wide = [
         f"{name}:{number}"
         for name in files()
         if name.endswith(".py") and name not in wider
         for number, line in enumerate(read(name).splitlines(), 1)
         if len(line) > WIDEST
     ]
-    assert not found
+    assert not wide

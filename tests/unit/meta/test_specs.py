@@ -41,8 +41,8 @@ def defaults_of(role: str) -> dict[str, Any]:
 
 
 def entry_points(role: str) -> dict[str, Any]:
-    found: dict[str, Any] = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
-    return found
+    specs: dict[str, Any] = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
+    return specs
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -78,8 +78,8 @@ def inventory_of_the_readme() -> dict[str, Any]:
     """The group of the inventory that README.md has a new user write."""
     block = re.findall(r"(?m)^    agnes:\n(?:    .*\n)+", read("README.md"))
     assert len(block) == 1
-    found: dict[str, Any] = yaml.safe_load(textwrap.dedent(block[0]))["agnes"]
-    return found
+    inventory: dict[str, Any] = yaml.safe_load(textwrap.dedent(block[0]))["agnes"]
+    return inventory
 
 
 def test_the_inventory_of_the_readme_is_what_the_scenario_of_certificates_runs() -> None:
@@ -125,8 +125,8 @@ def argument_spec(module: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
     monkeypatch.setattr(module, "Module", capture)
     with pytest.raises(Captured) as captured:
         module.main()
-    found: dict[str, Any] = captured.value.args[0]
-    return found
+    spec: dict[str, Any] = captured.value.args[0]
+    return spec
 
 
 def normal(option: dict[str, Any]) -> dict[str, Any]:
@@ -183,11 +183,11 @@ def test_examples_and_results_of_a_module_are_yaml_and_use_the_full_name(name: s
 
 
 def filters() -> dict[str, Callable[..., Any]]:
-    found: dict[str, Callable[..., Any]] = {}
+    by_name: dict[str, Callable[..., Any]] = {}
     for path in FILTER_FILES:
         module = importlib.import_module(f"{PLUGINS}.filter.{PurePath(path).stem}")
-        found.update(module.FilterModule().filters())
-    return found
+        by_name.update(module.FilterModule().filters())
+    return by_name
 
 
 def test_each_filter_has_its_documentation_and_each_documentation_its_filter() -> None:
@@ -199,8 +199,8 @@ def test_the_options_of_a_filter_are_its_parameters(name: str) -> None:
     documentation = load(f"plugins/filter/{name}.yml")["DOCUMENTATION"]
     assert documentation["name"] == name
     # A filter that refuses is wrapped; the function it wraps has the filter's name.
-    found = filters()[name]
-    function = getattr(inspect.getmodule(found), name, None) or found
+    named = filters()[name]
+    function = getattr(inspect.getmodule(named), name, None) or named
     parameters = [
         item
         for item in inspect.signature(function).parameters.values()

@@ -27,9 +27,11 @@ def lab_ca(host: Any) -> None:
 
 
 def test_five_services_run(seen: dict[str, Any]) -> None:
-    found = {item["service"]: item for item in seen["containers"].values()}
-    assert {name: found[name]["status"] for name in RUNNING} == dict.fromkeys(RUNNING, "running")
-    assert found["app"]["health"] == "healthy"
+    by_service = {item["service"]: item for item in seen["containers"].values()}
+    assert {name: by_service[name]["status"] for name in RUNNING} == dict.fromkeys(
+        RUNNING, "running"
+    )
+    assert by_service["app"]["health"] == "healthy"
 
 
 @pytest.mark.parametrize("service", ["app", "scheduler", "telegram-bot", "ws-gateway"])

@@ -56,8 +56,8 @@ def test_env_says_where_state_is_and_is_private(seen: dict[str, Any], layout: La
 def test_the_layouts_overlay_is_the_last_of_the_chain(seen: dict[str, Any], layout: Layout) -> None:
     """Before it may be that of the default layout, which the product's own upgrade puts into each chain."""
     chain = env_of(seen)["COMPOSE_FILE"].split(":")
-    found = [name for name in chain if name in {x.overlay for x in LAYOUTS.values()}]
-    assert found in ([layout.overlay], [LAYOUTS[DEFAULT_LAYOUT].overlay, layout.overlay])
+    overlays = [name for name in chain if name in {x.overlay for x in LAYOUTS.values()}]
+    assert overlays in ([layout.overlay], [LAYOUTS[DEFAULT_LAYOUT].overlay, layout.overlay])
     assert chain[:2] == ["docker-compose.yml", "docker-compose.prod.yml"]
 
 

@@ -19,23 +19,23 @@ RECORD = "/var/lib/agnes-host/record.json"
 
 
 def snapshot(host: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(host.check_output("lab-snapshot"))
-    return found
+    taken: dict[str, Any] = json.loads(host.check_output("lab-snapshot"))
+    return taken
 
 
 @pytest.fixture(scope="module")
 def before(host: Any) -> dict[str, Any]:
     """The host as it was made by hand."""
-    found: dict[str, Any] = json.loads(host.file("/srv/before.json").content_string)
-    assert len(found["containers"]) == 5
-    return found
+    taken: dict[str, Any] = json.loads(host.file("/srv/before.json").content_string)
+    assert len(taken["containers"]) == 5
+    return taken
 
 
 @pytest.fixture(scope="module")
 def after(host: Any) -> dict[str, Any]:
     """The host after check, converge and idempotence, before it was restarted."""
-    found: dict[str, Any] = json.loads(host.file("/srv/after.json").content_string)
-    return found
+    taken: dict[str, Any] = json.loads(host.file("/srv/after.json").content_string)
+    return taken
 
 
 def test_only_marker_record_and_command_were_written(name: str, facts: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ def test_no_owner_or_mode_was_changed(before: dict[str, Any], after: dict[str, A
 def test_flat_is_refused_and_nothing_is_changed(
     name: str, facts: dict[str, Any], host: Any
 ) -> None:
-    found = snapshot(host)
+    again = snapshot(host)
     done = play(f"{name}-flat", {name: {**facts, "layout": "flat"}})
     assert done.returncode != 0
     failed = [r for r in records.read(f"{name}-flat", "site") if r["status"] == "failed"]
@@ -78,6 +78,6 @@ def test_flat_is_refused_and_nothing_is_changed(
     assert re.fullmatch(facts["lab_flat_refused"], said), said
     now = snapshot(host)
     assert {part: now[part] for part in ("files", "containers", "mounts")} == {
-        part: found[part] for part in ("files", "containers", "mounts")
+        part: again[part] for part in ("files", "containers", "mounts")
     }
-    assert set(found["tree"]) == set(now["tree"])
+    assert set(again["tree"]) == set(now["tree"])

@@ -10,7 +10,7 @@ NOT_PLANNED = "the host was not reached, or its plan failed"
 
 def test_a_host_whose_plan_has_not_come_to_its_end_is_no_host_with_nothing_to_change() -> None:
     planned = {"__rollout_plan": {"layout": "flat", "move": {}}}
-    found = rollout(
+    rolled_out = rollout(
         [
             {"inventory_hostname": "away"},
             {"inventory_hostname": "half", "__disks_done": {"actions": []}},
@@ -18,10 +18,10 @@ def test_a_host_whose_plan_has_not_come_to_its_end_is_no_host_with_nothing_to_ch
             {"inventory_hostname": "bad", "__rollout_refusal": "AH022: no"},
         ]
     )
-    assert {name: host["stage"] for name, host in found["planned"].items()} == {
+    assert {name: host["stage"] for name, host in rolled_out["planned"].items()} == {
         "away": "refused", "half": "refused", "good": "canary", "bad": "refused",
     }  # fmt: skip
-    assert found["lines"] == [
+    assert rolled_out["lines"] == [
         "HOST  DEPLOYMENT  STAGE    DOES     COPIES  WHAT, AND WHY",
         f"away  agnes       refused  refuse   -       not planned: {NOT_PLANNED}",
         f"half  agnes       refused  refuse   -       not planned: {NOT_PLANNED}",

@@ -21,9 +21,9 @@ def lease(**differs: Any) -> str:
 
 
 def test_a_run_knows_itself_and_that_it_runs() -> None:
-    found = json.loads(rollout_run(""))
-    assert found["pid"] == os.getpid() and found["user"] and found["controller"]
-    assert run_state(found) == "runs"
+    run = json.loads(rollout_run(""))
+    assert run["pid"] == os.getpid() and run["user"] and run["controller"]
+    assert run_state(run) == "runs"
     assert not rollout_lease_free(rollout_run(""))
     assert not rollout_lease_free(rollout_run(""), "true")
 

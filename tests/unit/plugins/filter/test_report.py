@@ -151,8 +151,8 @@ def test_what_the_roles_and_the_gate_have_left_is_in_the_report_of_a_host_that_c
     own = {"name": "", "began": "2026-11-28T21:00:00Z", "ended": "2026-11-28T21:00:09Z"}
     said = [{**own, "name": "a", "outcome": "done"}, {**own, "name": "b", "outcome": "failed"}]
     hosts = [{"inventory_hostname": name, **left} for name in ("a", "b")]
-    found = rollout_report({**bare, "hosts": said}, hosts, "2026-11-28T20:59:00Z", True)
-    came, failed = found["hosts"]
+    report = rollout_report({**bare, "hosts": said}, hosts, "2026-11-28T20:59:00Z", True)
+    came, failed = report["hosts"]
     assert [change["what"] for change in came["changed"]] == ["/dev/sdb", "move: commit"]
     assert came["downtime_expected"] == "a second"
     assert came["proofs"] == [
@@ -162,5 +162,5 @@ def test_what_the_roles_and_the_gate_have_left_is_in_the_report_of_a_host_that_c
     ]
     # Its plan has left the same, and that is no proof.
     assert failed["proofs"] == []
-    (run,) = found["runs"]
+    (run,) = report["runs"]
     assert run["check"] and run["began"] == "2026-11-28T20:59:00Z" and "@" in run["controller"]

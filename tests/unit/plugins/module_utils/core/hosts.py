@@ -52,8 +52,8 @@ def device(path: str = "/dev/sdb", **differs: Any) -> Device:
 def ext4(path: str, uuid: str, **differs: Any) -> Device:
     """A disk with an ext4 filesystem."""
     filesystem = {"type": "ext4", "uuid": uuid, "label": ""}
-    found = {"signatures": ["ext4"], "filesystem": filesystem, "zeros": False}
-    return device(path, **{**found, **differs})
+    traits = {"signatures": ["ext4"], "filesystem": filesystem, "zeros": False}
+    return device(path, **{**traits, **differs})
 
 
 def inside(*names: str, **differs: Any) -> dict[str, Any]:
@@ -220,8 +220,8 @@ def secrets(*in_env: str, **in_state: tuple[str, str, Optional[bool]]) -> dict[s
         key: Seen(path=f"/data-state/{name}", found="absent", why="", same=None)
         for key, name in IN_STATE.items()
     }
-    for key, (found, why, same) in in_state.items():
-        files[key] = Seen(path=f"/data-state/{IN_STATE[key]}", found=found, why=why, same=same)
+    for key, (sight, why, same) in in_state.items():
+        files[key] = Seen(path=f"/data-state/{IN_STATE[key]}", found=sight, why=why, same=same)
     return {"in_env": list(in_env), "in_state": {"/data-state": files}}
 
 

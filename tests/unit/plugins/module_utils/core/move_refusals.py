@@ -190,8 +190,8 @@ class Case(NamedTuple):
 SHADOWED = unmounted("directory", "", leftover("system.duckdb", size=12288))
 
 
-def shadowed_at(path: str, found: dict[str, Any]) -> dict[str, Any]:
-    return {**host_with(NESTED)["moving"]["unmounted"], path: found}
+def shadowed_at(path: str, there: dict[str, Any]) -> dict[str, Any]:
+    return {**host_with(NESTED)["moving"]["unmounted"], path: there}
 
 
 def planned(moving: dict[str, Any]) -> Callable[[Path], object]:
@@ -211,8 +211,8 @@ EVIDENCE = (
 
 def two_copies(*decisions: str) -> Callable[[Path], object]:
     """Deciding between two copies on host agnes1."""
-    found = {"/data/state": COPIES}
-    return lambda tmp: authority.decide("/data/state", found, decisions, "agnes1", True)
+    shadows = {"/data/state": COPIES}
+    return lambda tmp: authority.decide("/data/state", shadows, decisions, "agnes1", True)
 
 
 CONTEXT: Any = SimpleNamespace(

@@ -85,8 +85,8 @@ def with_keys(host: Any, *names: str) -> Any:
 
 
 def _marker(host: Any, path: str, **differs: Any) -> None:
-    found = host["state"][path]["marker"] or {"format": 1}
-    wanted = {key: value for key, value in {**found, **differs}.items() if value}
+    marker = host["state"][path]["marker"] or {"format": 1}
+    wanted = {key: value for key, value in {**marker, **differs}.items() if value}
     host["state"][path]["marker"] = None if wanted == {"format": 1} else wanted
 
 

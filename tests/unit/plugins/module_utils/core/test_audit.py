@@ -99,13 +99,13 @@ def healthy(**differs: Any) -> Host:
     return flat_host(**{**known, **differs})
 
 
-def found_on(observed: Host, **request: Any) -> list[tuple[str, str, str]]:
+def findings_on(observed: Host, **request: Any) -> list[tuple[str, str, str]]:
     plan = make_plan(observed, request)
     return [(each["code"], each["level"], each["sentence"]) for each in findings(observed, plan)]
 
 
 def test_a_healthy_host_has_no_finding() -> None:
-    assert found_on(healthy()) == []
+    assert findings_on(healthy()) == []
 
 
 def with_shadow(**differs: Any) -> Host:
@@ -311,13 +311,13 @@ TABLE: list[Any] = [
 def test_a_fault_is_that_finding_and_no_other(
     observed: Host, request_: dict[str, Any], wanted: tuple[str, str, str]
 ) -> None:
-    assert found_on(observed, **request_) == [wanted]
+    assert findings_on(observed, **request_) == [wanted]
 
 
 def test_a_shadowed_copy_is_one_finding_in_the_words_of_the_plan() -> None:
-    (found,) = found_on(with_shadow())
-    assert found[:2] == ("AH228", WARNING)
-    assert found[2].startswith("the mount at /data-state shadows what may be a second copy")
+    (finding,) = findings_on(with_shadow())
+    assert finding[:2] == ("AH228", WARNING)
+    assert finding[2].startswith("the mount at /data-state shadows what may be a second copy")
 
 
 CALM: list[Any] = [
@@ -335,13 +335,15 @@ CALM: list[Any] = [
 def test_what_is_known_or_harmless_is_at_most_a_note(
     differs: dict[str, Any], request_: dict[str, Any]
 ) -> None:
-    assert {code for code, _level, _said in found_on(healthy(**differs), **request_)} <= {"AH226"}
+    assert {code for code, _level, _said in findings_on(healthy(**differs), **request_)} <= {
+        "AH226"
+    }
 
 
 def test_a_backup_of_a_place_of_another_layout_copies_nothing() -> None:
     observed = nested_host(record=RECORD, upkeep=upkeep(copiers=[copier("/data-state", True)]))
-    found = [said for code, _level, said in found_on(observed) if code == "AH225"]
-    assert found == [
+    sentences = [said for code, _level, said in findings_on(observed) if code == "AH225"]
+    assert sentences == [
         "line 3 of /etc/cron.d/backup copies /data-state, where no state is; let it copy /data/state/"
     ]
 
@@ -357,8 +359,8 @@ JOB = """# tar czf /b /data/state
 
 
 def test_the_lines_of_a_job_that_copy_a_place_of_state() -> None:
-    found = [(each["line"], each["place"], each["inside"]) for each in copying_lines("/j", JOB)]
-    assert found == [
+    lines = [(each["line"], each["place"], each["inside"]) for each in copying_lines("/j", JOB)]
+    assert lines == [
         (2, "/data/state", False),
         (3, "/data/state", True),
         (4, "/data/state", True),
@@ -372,9 +374,11 @@ OLD_DISK = container("app", mounts=[holds("/data", seen="0:30")])
 
 
 def test_containers_on_the_disk_of_before_are_an_error_though_the_stack_was_not_asked() -> None:
-    (found,) = found_on(healthy(containers=[OLD_DISK], parts={}))
-    assert found[:2] == ("AH048", ERROR)
-    assert found[2].startswith("containers were started before their disk was mounted, and do not")
+    (finding,) = findings_on(healthy(containers=[OLD_DISK], parts={}))
+    assert finding[:2] == ("AH048", ERROR)
+    assert finding[2].startswith(
+        "containers were started before their disk was mounted, and do not"
+    )
 
 
 def test_a_service_that_is_down_is_found_though_a_run_would_make_it_anew_anyway() -> None:
@@ -386,27 +390,27 @@ def test_a_service_that_is_down_is_found_though_a_run_would_make_it_anew_anyway(
         }},
         parts=parts(project=said([action("/opt/agnes/x")]), stack=said(steps)),
     )  # fmt: skip
-    assert [said for code, _level, said in found_on(observed) if code == "AH218"] == [
+    assert [said for code, _level, said in findings_on(observed) if code == "AH218"] == [
         "service app is not as it must be (it is not running); run site.yml"
     ]
 
 
 def test_they_are_one_finding_where_the_stack_says_it() -> None:
     step = action("service app", "to recreate, it was started before its disk was mounted", "up")
-    (found,) = found_on(healthy(containers=[OLD_DISK], parts=parts(stack=said([step]))))
-    assert found[:2] == ("AH218", ERROR)
+    (finding,) = findings_on(healthy(containers=[OLD_DISK], parts=parts(stack=said([step]))))
+    assert finding[:2] == ("AH218", ERROR)
 
 
 def test_a_disk_that_a_run_would_format_is_an_error() -> None:
     missing = said([action("/opt/agnes/docker-compose.yml")])
-    found = found_on(
+    listed = findings_on(
         host(upkeep=upkeep(), parts={"layout": "nested", "mounted": [], "project": missing})
     )
-    made = [each for each in found if each[1] == ERROR]
+    made = [each for each in listed if each[1] == ERROR]
     assert [code for code, _level, _said in made] == ["AH214"] * 2
     assert "the data disk is not as it must be: a run would format /dev/sdb at /data;" in made[0][2]
     # The plan's notes are there, too.
-    assert {code for code, level, _said in found if level == NOTE} == {"AH226"}
+    assert {code for code, level, _said in listed if level == NOTE} == {"AH226"}
 
 
 def test_each_code_is_found_in_this_table_or_said_of_a_host_that_is_away() -> None:
@@ -438,7 +442,7 @@ def test_each_code_is_found_in_this_table_or_said_of_a_host_that_is_away() -> No
     wanted=st.sampled_from(["", "flat", "undecided"]),
 )
 def test_no_host_that_is_right_has_a_finding(differs: dict[str, Any], wanted: str) -> None:
-    assert found_on(healthy(**differs), wanted=wanted) == []
+    assert findings_on(healthy(**differs), wanted=wanted) == []
 
 
 NOT_LOOKED = "no run can begin on the host ({}); correct that, and audit it again"
@@ -477,32 +481,32 @@ AWAY: list[Any] = [
 def test_a_host_that_can_not_be_looked_at_has_that_as_its_finding(
     observed: dict[str, Any], inventory: str, reason: str, away: bool, wanted: list[Any]
 ) -> None:
-    found = audited(observed, {}, inventory, reason)
-    assert [(each["code"], each["sentence"]) for each in found["findings"]] == wanted
-    assert {each["level"] for each in found["findings"]} == {ERROR}
-    assert (found["away"], found["layout"]) == (away, "")
+    result = audited(observed, {}, inventory, reason)
+    assert [(each["code"], each["sentence"]) for each in result["findings"]] == wanted
+    assert {each["level"] for each in result["findings"]} == {ERROR}
+    assert (result["away"], result["layout"]) == (away, "")
 
 
 def test_the_inventory_s_fault_is_told_beside_what_the_host_shows() -> None:
     observed = healthy(env=env())
     plan = make_plan(observed, {})
-    found = audited({"host": observed}, plan, "Validation failed", plan["refusal"])
-    assert [each["code"] for each in found["findings"]] == ["AH004", "AH211"]
+    result = audited({"host": observed}, plan, "Validation failed", plan["refusal"])
+    assert [each["code"] for each in result["findings"]] == ["AH004", "AH211"]
 
 
 def test_what_is_known_of_a_host_is_said_beside_its_findings() -> None:
     observed = healthy()
-    found = audited({"host": observed}, make_plan(observed, {}))
-    assert found == one(certificate_seconds=365 * DAY)
+    result = audited({"host": observed}, make_plan(observed, {}))
+    assert result == one(certificate_seconds=365 * DAY)
 
 
 # The fleet.
 
 
-def one(*found: tuple[str, str, str], **differs: Any) -> audit.Audited:
+def one(*listed: tuple[str, str, str], **differs: Any) -> audit.Audited:
     made: Any = {
         "away": False, "layout": "flat", "certificate_seconds": None,
-        "findings": [audit.finding(*each) for each in found], **differs,
+        "findings": [audit.finding(*each) for each in listed], **differs,
     }  # fmt: skip
     return made  # type: ignore[no-any-return]
 
@@ -523,11 +527,11 @@ def test_the_table_has_a_line_for_each_finding_and_for_each_host_that_is_well() 
 
 
 def test_the_report_has_the_same_for_programs() -> None:
-    found = audit_report.report(FLEET)
-    assert found["format"] == 1
-    assert found["counts"] == {ERROR: 1, WARNING: 2, NOTE: 0}
-    assert [*found["hosts"]] == ["a", "longer", "c"]
-    assert found["hosts"]["c"] == {
+    report = audit_report.report(FLEET)
+    assert report["format"] == 1
+    assert report["counts"] == {ERROR: 1, WARNING: 2, NOTE: 0}
+    assert [*report["hosts"]] == ["a", "longer", "c"]
+    assert report["hosts"]["c"] == {
         "layout": "flat",
         "counts": {ERROR: 0, WARNING: 1, NOTE: 0},
         "findings": [{"code": "AH220", "level": WARNING, "sentence": "the certificate ends"}],
@@ -594,9 +598,9 @@ agnes_host_audit_findings{level="note"} 0
 ]
 
 
-@pytest.mark.parametrize(("found", "wanted"), METRICS)
-def test_the_metrics_of_a_host(found: Any, wanted: str) -> None:
-    assert audit_report.metrics(found, 1000) == wanted
+@pytest.mark.parametrize(("audited_host", "wanted"), METRICS)
+def test_the_metrics_of_a_host(audited_host: Any, wanted: str) -> None:
+    assert audit_report.metrics(audited_host, 1000) == wanted
 
 
 LEFT: list[tuple[Optional[int], str]] = [
@@ -608,9 +612,9 @@ LEFT: list[tuple[Optional[int], str]] = [
 
 @pytest.mark.parametrize(("left", "wanted"), LEFT)
 def test_the_end_of_a_certificate_is_said_in_days(left: int, wanted: str) -> None:
-    (found,) = found_on(healthy(upkeep=upkeep(certificates={"/data-state": left})))
-    assert found[1] == ERROR
-    assert wanted in found[2]
+    (finding,) = findings_on(healthy(upkeep=upkeep(certificates={"/data-state": left})))
+    assert finding[1] == ERROR
+    assert wanted in finding[2]
 
 
 def test_the_worst_comes_first() -> None:
@@ -618,5 +622,5 @@ def test_the_worst_comes_first() -> None:
         accounts={"user": "mallory", "group": ""},
         parts=parts(tree=said([action("/data")]), stack=said([action("service app")])),
     )
-    levels = [level for _code, level, _said in found_on(observed)]
+    levels = [level for _code, level, _said in findings_on(observed)]
     assert levels == [*LEVELS]

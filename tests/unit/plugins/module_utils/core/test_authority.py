@@ -25,8 +25,8 @@ from .shadows import USED, shadow
 PATH = "/data/state"
 
 
-def decide(found: Any, *decisions: str, moves: bool = True) -> str:
-    return authority.decide(PATH, {PATH: found}, decisions, "agnes1", moves)
+def decide(evidence: Any, *decisions: str, moves: bool = True) -> str:
+    return authority.decide(PATH, {PATH: evidence}, decisions, "agnes1", moves)
 
 
 CONFLICT = shadow({}, USED)
@@ -103,9 +103,9 @@ def test_equal_copies_and_leftovers_need_no_decision() -> None:
 
 
 def test_what_could_not_be_compared_is_a_conflict() -> None:
-    found = {**shadow({}, {}, trouble="no"), "mounted": None, "shadowed": None}
+    evidence = {**shadow({}, {}, trouble="no"), "mounted": None, "shadowed": None}
     with pytest.raises(ShadowConflict, match="could not be compared: no"):
-        decide(found)
+        decide(evidence)
 
 
 PLAIN: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
@@ -118,21 +118,21 @@ PLAIN: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
 def test_a_run_that_moves_nothing_goes_on_only_where_the_mounted_copy_is_in_use(
     mounted: dict[str, Any], shadowed: dict[str, Any], goes_on: bool
 ) -> None:
-    found = shadow(mounted, shadowed)
-    now = authority.digest(found)
+    evidence = shadow(mounted, shadowed)
+    now = authority.digest(evidence)
     if goes_on:
-        assert decide(found, moves=False) == ""
+        assert decide(evidence, moves=False) == ""
     else:
         with pytest.raises(ShadowConflict, match="a layout to move to"):
-            decide(found, moves=False)
-    assert decide(found, f"agnes1:mounted:{now}", moves=False) == "mounted"
+            decide(evidence, moves=False)
+    assert decide(evidence, f"agnes1:mounted:{now}", moves=False) == "mounted"
     with pytest.raises(ShadowConflict, match="a layout to move to"):
-        decide(found, f"agnes1:shadowed:{now}", moves=False)
+        decide(evidence, f"agnes1:shadowed:{now}", moves=False)
 
 
-def observed(found: Any) -> Any:
+def observed(evidence: Any) -> Any:
     made = host_with(
-        LAYOUTS["nested"], unmounted=shadowed_at(PATH, SHADOWED), shadows={PATH: found}
+        LAYOUTS["nested"], unmounted=shadowed_at(PATH, SHADOWED), shadows={PATH: evidence}
     )
     return made
 
@@ -174,8 +174,8 @@ def test_no_shadowed_content_is_passed_over(
     shadowed: dict[bytes, str], mounted: dict[bytes, str]
 ) -> None:
     """Without a conflict, all shadowed content is mounted as well, but for leftovers."""
-    found = classify(tree(shadowed).values(), tree(mounted))
-    _counts, _names, stand = authority.compared(found)
+    classified = classify(tree(shadowed).values(), tree(mounted))
+    _counts, _names, stand = authority.compared(classified)
     lacking = [p for p, content in shadowed.items() if mounted.get(p) != content]
     assert stand == len(lacking)
 

@@ -113,13 +113,13 @@ MORE = st.fixed_dictionaries(
 def test_the_layouts_overlay_is_the_only_one_or_the_last_of_a_chain_that_had_it_last(
     layout: Layout, current: list[str], more: dict[str, Any]
 ) -> None:
-    found = layout_overlays(chain_for(layout, current, **more))
+    named = layout_overlays(chain_for(layout, current, **more))
     had = layout_overlays(current)
-    assert set(found) <= {*had, layout.overlay, HOST_MOUNT}
-    assert found[-1] == layout.overlay
-    assert len(found) == len(set(found))
+    assert set(named) <= {*had, layout.overlay, HOST_MOUNT}
+    assert named[-1] == layout.overlay
+    assert len(named) == len(set(named))
     if layout is NESTED and had[-1:] != [HOST_MOUNT]:
-        assert found == [HOST_MOUNT]
+        assert named == [HOST_MOUNT]
 
 
 @given(LAYOUT, FILES, MORE)
@@ -230,8 +230,8 @@ def test_after_a_move_a_run_that_asks_the_same_has_no_other_chain(
     """What a move has written, in the resolver's order or not, is what the run after it would write."""
     moved = chain_for(target, current, **request)
     moved = resolvers_order(moved) if ordered else moved
-    found = chain_now({"COMPOSE_FILE": join(moved)}, [], "/opt/agnes")
-    assert chain_for(target, found, **request) == moved
+    chain = chain_now({"COMPOSE_FILE": join(moved)}, [], "/opt/agnes")
+    assert chain_for(target, chain, **request) == moved
     assert resolvers_order(resolvers_order(moved)) == resolvers_order(moved)
 
 

@@ -79,8 +79,8 @@ TEST_CURRENT: list[Any] = [
 
 @pytest.mark.parametrize(("observed", "expected"), TEST_CURRENT)
 def test_current_layout(observed: Host, expected: str | None) -> None:
-    found = current_layout(observed)
-    assert (found.name if found else None) == expected
+    layout = current_layout(observed)
+    assert (layout.name if layout else None) == expected
 
 
 TEST_CHOICE: list[Any] = [
@@ -107,8 +107,8 @@ TEST_CHOICE: list[Any] = [
 def test_choose_layout(
     observed: Host, asked: dict[str, Any], expected: str | None, source: str
 ) -> None:
-    found, said = choose_layout(observed, **asked)
-    assert (found.name if found else None) == expected
+    chosen, said = choose_layout(observed, **asked)
+    assert (chosen.name if chosen else None) == expected
     assert said == source
 
 

@@ -34,9 +34,9 @@ TEST_CLAIMS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("label", "found", "data", "state"), TEST_CLAIMS)
-def test_claims(label: str, found: Any, data: list[str], state: list[str]) -> None:
-    assert claims(label, found) == {"data": data, "state": state}
+@pytest.mark.parametrize(("label", "contents", "data", "state"), TEST_CLAIMS)
+def test_claims(label: str, contents: Any, data: list[str], state: list[str]) -> None:
+    assert claims(label, contents) == {"data": data, "state": state}
 
 
 def two(data: Any, state: Any, labels: tuple[str, str] = ("", ""), **differs: Any) -> Any:

@@ -103,8 +103,8 @@ ROOM: list[tuple[str, Room, Totals, Optional[str]]] = [
     ("room", "there", "wanted"), [r[1:] for r in ROOM], ids=[r[0] for r in ROOM]
 )
 def test_lacks_room(room: Room, there: Totals, wanted: Optional[str]) -> None:
-    found = copying.lacks_room(SOURCE, room, there)
-    assert (found[0] if found else None) == wanted
+    lacking = copying.lacks_room(SOURCE, room, there)
+    assert (lacking[0] if lacking else None) == wanted
 
 
 PROOF = Proof("8:32", True, {"instance_id": "i-1"})

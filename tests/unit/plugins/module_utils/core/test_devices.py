@@ -33,9 +33,9 @@ TEST_IDENTITIES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("found", "expected"), TEST_IDENTITIES)
-def test_identity(found: Any, expected: str) -> None:
-    assert identity_of(found, [found, SDC]) == expected
+@pytest.mark.parametrize(("disk", "expected"), TEST_IDENTITIES)
+def test_identity(disk: Any, expected: str) -> None:
+    assert identity_of(disk, [disk, SDC]) == expected
 
 
 KNOWN = [
@@ -64,9 +64,9 @@ TEST_NAMES: list[Any] = [
 
 @pytest.mark.parametrize(("named", "paths", "wrong"), TEST_NAMES)
 def test_a_name_means_exactly_one_device(named: str, paths: list[str], wrong: str) -> None:
-    found = carriers(named, KNOWN)
-    assert [item["path"] for item in found] == paths
-    assert not_one(named, found) == wrong
+    matches = carriers(named, KNOWN)
+    assert [item["path"] for item in matches] == paths
+    assert not_one(named, matches) == wrong
 
 
 def test_what_is_mounted_is_found_through_partitions_and_what_is_stacked_on_them() -> None:
@@ -77,8 +77,8 @@ def test_what_is_mounted_is_found_through_partitions_and_what_is_stacked_on_them
     assert mounts_on(observed, disk) == ["/"]
 
 
-def with_data(found: Any, **differs: Any) -> Host:
-    return host(devices=[found, device("/dev/sdc")], **differs)
+def with_data(disk: Any, **differs: Any) -> Host:
+    return host(devices=[disk, device("/dev/sdc")], **differs)
 
 
 CONSENT = {"device": "/dev/sdb", "identity": "none", "found": "ext4"}
@@ -114,11 +114,11 @@ def test_consent_for_anything_else_does_not_count(wrong: dict[str, str]) -> None
 
 @pytest.mark.parametrize("used", [{"holders": ["dm-0"]}, {"exclusive": False}])
 def test_consent_does_not_count_for_a_disk_in_use(used: Any) -> None:
-    found = ext4("/dev/sdb", "u-1", **used)
+    disk = ext4("/dev/sdb", "u-1", **used)
     consent = {**CONSENT, "found": "ext4, in use by dm-0" if "holders" in used else "ext4"}
     request = Request(format=[consent], adopt=["u-1"])
     with pytest.raises(Refusal, match=r"free it first$"):
-        plan_disks(with_data(found), LAYOUTS["flat"], request)
+        plan_disks(with_data(disk), LAYOUTS["flat"], request)
 
 
 def test_a_consent_is_spent_once() -> None:
@@ -161,9 +161,9 @@ TEST_OURS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("found", "ours"), TEST_OURS)
-def test_only_ours(found: Any, ours: bool) -> None:
-    assert only_ours(found, "u-1") is ours
+@pytest.mark.parametrize(("disk", "ours"), TEST_OURS)
+def test_only_ours(disk: Any, ours: bool) -> None:
+    assert only_ours(disk, "u-1") is ours
 
 
 SPENT = [{"device": "/dev/sdb", "identity": "serial:1", "found": "ext4"},
@@ -179,9 +179,9 @@ TEST_SPENT: list[tuple[str, str, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "identity", "found", "spent"), TEST_SPENT)
-def test_was_spent(path: str, identity: str, found: str, spent: bool) -> None:
-    assert was_spent(SPENT, path, identity, found) is spent
+@pytest.mark.parametrize(("path", "identity", "lost", "spent"), TEST_SPENT)
+def test_was_spent(path: str, identity: str, lost: str, spent: bool) -> None:
+    assert was_spent(SPENT, path, identity, lost) is spent
 
 
 @pytest.mark.parametrize(

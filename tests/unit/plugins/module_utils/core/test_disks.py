@@ -122,8 +122,8 @@ def test_a_cut_short_format_keeps_its_uuid() -> None:
     assert plan_disks(observed, LAYOUTS["flat"])[0].uuid == "u-new"
 
 
-def with_data(found: Any, **differs: Any) -> Host:
-    return host(devices=[found, device("/dev/sdc")], **differs)
+def with_data(disk: Any, **differs: Any) -> Host:
+    return host(devices=[disk, device("/dev/sdc")], **differs)
 
 
 BLANK = (
@@ -132,10 +132,10 @@ BLANK = (
 )
 
 
-def lose(found: str) -> str:
+def lose(lost: str) -> str:
     return (
         "to lose what is on it set disks_format: "
-        f'[{{"device": "/dev/sdb", "identity": "none", "found": "{found}"}}]'
+        f'[{{"device": "/dev/sdb", "identity": "none", "found": "{lost}"}}]'
     )
 
 
@@ -264,14 +264,14 @@ DEVICES = st.builds(
 @given(
     st.lists(DEVICES, max_size=3, unique_by=lambda item: item["path"]), st.sampled_from([*LAYOUTS])
 )
-def test_what_is_formatted_is_always_proved_blank(found: list[Any], layout: str) -> None:
+def test_what_is_formatted_is_always_proved_blank(known: list[Any], layout: str) -> None:
     try:
-        plans = plan_disks(host(devices=found), LAYOUTS[layout], REQUEST)
+        plans = plan_disks(host(devices=known), LAYOUTS[layout], REQUEST)
     except Refusal:
         return
     for plan in plans:
         if plan.action == "format":
-            (chosen,) = [item for item in found if item["path"] == plan.device]
+            (chosen,) = [item for item in known if item["path"] == plan.device]
             assert not chosen["signatures"] and not chosen["partitions"] and not chosen["holders"]
             assert chosen["exclusive"] and chosen["zeros"] and not chosen["read_only"]
             assert chosen["kind"] in ("disk", "loop")

@@ -59,12 +59,12 @@ TEST_UNSAFE: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "found"), TEST_UNSAFE)
-def test_upsert_refuses_a_value_that_readers_read_differently(value: str, found: str) -> None:
+@pytest.mark.parametrize(("value", "said"), TEST_UNSAFE)
+def test_upsert_refuses_a_value_that_readers_read_differently(value: str, said: str) -> None:
     with pytest.raises(EnvValueUnsafe) as refused:
         dotenv.upsert("", {"KEY": value})
     assert str(refused.value) == (
-        f"AH047: the value for KEY holds {found}, which the product's scripts and Compose read "
+        f"AH047: the value for KEY holds {said}, which the product's scripts and Compose read "
         "differently; use a value without quotes, "
         "$, backticks, backslashes, and spaces at its start or end"
     )

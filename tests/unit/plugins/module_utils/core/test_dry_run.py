@@ -70,7 +70,7 @@ def test_recreated(text: str, running: set[str], expected: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "said"),
     [
         ("", "nothing about container 'agnes-app-1'"),
         ("Everything is up to date\n", "nothing about container 'agnes-app-1'"),
@@ -82,6 +82,6 @@ def test_recreated(text: str, running: set[str], expected: set[str]) -> None:
         (" Container agnes-app-1  Replaced\n", "the line 'Container agnes-app-1 Replaced'"),
     ],
 )
-def test_what_can_not_be_read_is_not_nothing_to_do(text: str, found: str) -> None:
-    with pytest.raises(DryRunUnreadable, match=found):
+def test_what_can_not_be_read_is_not_nothing_to_do(text: str, said: str) -> None:
+    with pytest.raises(DryRunUnreadable, match=said):
         recreated(text, APP)

@@ -82,9 +82,9 @@ TEST_ENGINES: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("found", "message"), TEST_ENGINES)
-def test_engines(found: Any, message: str) -> None:
-    assert make_plan(host(engine=found), {"layout": "flat"})["refusal"] == message
+@pytest.mark.parametrize(("facts", "message"), TEST_ENGINES)
+def test_engines(facts: Any, message: str) -> None:
+    assert make_plan(host(engine=facts), {"layout": "flat"})["refusal"] == message
 
 
 def test_versions() -> None:
@@ -94,8 +94,8 @@ def test_versions() -> None:
 
 
 def test_security_options_are_known_by_their_names() -> None:
-    found = ["name=seccomp,profile=builtin", "name=cgroupns", "apparmor"]
-    assert security_names(found) == ["seccomp", "cgroupns", "apparmor"]
+    options = ["name=seccomp,profile=builtin", "name=cgroupns", "apparmor"]
+    assert security_names(options) == ["seccomp", "cgroupns", "apparmor"]
     assert security_names(None) == []
 
 

@@ -447,7 +447,7 @@ def test_a_planned_refusal_is_of_its_class(case: Any) -> None:
 
 
 def subclasses(of: type[Refusal]) -> set[type[Refusal]]:
-    return {found for cls in of.__subclasses__() for found in (cls, *subclasses(cls))}
+    return {each for cls in of.__subclasses__() for each in (cls, *subclasses(cls))}
 
 
 def refusals() -> set[type[Refusal]]:
@@ -465,12 +465,12 @@ def test_each_class_is_met_in_a_test_that_compares_its_sentence() -> None:
 
 def constructed() -> set[str]:
     """The names that are called in plugins, outside of the module that defines the refusals."""
-    found = set()
+    names = set()
     for path in (ROOT / "plugins").rglob("*.py"):
         if path.name != "errors.py":
             calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
-            found |= {call.func.id for call in calls if isinstance(call.func, ast.Name)}
-    return found
+            names |= {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+    return names
 
 
 def test_each_class_is_raised_somewhere() -> None:
@@ -500,8 +500,8 @@ CODES = sorted([cls.code for cls in ALL] + [kind.code for kind in KINDS])
 
 
 def sections() -> dict[str, str]:
-    found = re.split(r"^### (AH\d{3}) ", DOCUMENTATION, flags=re.M)[1:]
-    return dict(zip(found[::2], found[1::2]))
+    parts = re.split(r"^### (AH\d{3}) ", DOCUMENTATION, flags=re.M)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
 
 
 def test_each_code_is_documented_exactly_once_and_in_order() -> None:

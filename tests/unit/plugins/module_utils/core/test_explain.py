@@ -52,52 +52,52 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_state_disk_that_is_not_mounted_is_named_with_the_command(
     screen: Any, name: str, path: str
 ) -> None:
-    found = screen(
+    shown = screen(
         name, {"/data": "u-data"}, "u-data u-state", f"UUID=u-state {path} ext4 nofail\n"
     )
-    assert found["MISSING"] == f"{path}: the state disk (UUID u-state) is not mounted there"
-    assert "mounted" not in found
-    assert f"; 'mount {path}', then run site.yml" in found["next"]
-    assert found["next"].startswith("start nothing, and stop what runs")
+    assert shown["MISSING"] == f"{path}: the state disk (UUID u-state) is not mounted there"
+    assert "mounted" not in shown
+    assert f"; 'mount {path}', then run site.yml" in shown["next"]
+    assert shown["next"].startswith("start nothing, and stop what runs")
 
 
 def test_without_a_line_in_fstab_the_command_names_the_disk(screen: Any) -> None:
-    found = screen("nested", {"/data": "u-data"}, "u-data u-state")
-    assert "'mount UUID=u-state /data/state'" in found["next"]
+    shown = screen("nested", {"/data": "u-data"}, "u-data u-state")
+    assert "'mount UUID=u-state /data/state'" in shown["next"]
 
 
 def test_a_disk_that_is_away_is_to_be_attached_first(screen: Any) -> None:
-    found = screen("nested", {"/data": "u-data"}, "u-data")
+    shown = screen("nested", {"/data": "u-data"}, "u-data")
     assert (
-        "attach the disk with UUID u-state, then 'mount UUID=u-state /data/state'" in found["next"]
+        "attach the disk with UUID u-state, then 'mount UUID=u-state /data/state'" in shown["next"]
     )
 
 
 def test_both_are_named_and_the_data_disk_comes_first(screen: Any) -> None:
-    found = screen("nested", {}, "u-data u-state")
-    assert "'mount UUID=u-data /data', then 'mount UUID=u-state /data/state'" in found["next"]
+    shown = screen("nested", {}, "u-data u-state")
+    assert "'mount UUID=u-data /data', then 'mount UUID=u-state /data/state'" in shown["next"]
 
 
 def test_in_the_middle_of_a_move_the_move_says_which_disks(screen: Any) -> None:
     env = {**LAYOUTS["flat"].env()}
-    found = screen("nested", {"/data": "u-data"}, "u-data u-state", intent=intent(), env=env)
-    assert found["MISSING"].startswith("/data-state: the state disk")
-    assert "a move from nested to flat is not ended" in found["next"]
+    shown = screen("nested", {"/data": "u-data"}, "u-data u-state", intent=intent(), env=env)
+    assert shown["MISSING"].startswith("/data-state: the state disk")
+    assert "a move from nested to flat is not ended" in shown["next"]
 
 
 def test_with_both_mounted_nothing_is_to_be_done(screen: Any) -> None:
-    found = screen("nested", {"/data": "u-data", "/data/state": "u-state"})
-    assert "MISSING" not in found
-    assert found["next"] == "nothing is to be done"
+    shown = screen("nested", {"/data": "u-data", "/data/state": "u-state"})
+    assert "MISSING" not in shown
+    assert shown["next"] == "nothing is to be done"
 
 
 def test_the_published_code_is_what_the_command_needs_and_nothing_else() -> None:
-    found = publish.sources()
+    sources = publish.sources()
     assert {"move/command.py", "move/explain.py", "move/runner.py", "system/move/moving.py"} <= set(
-        found
+        sources
     )
-    assert {"core/move/presence.py", "core/__init__.py", "move/__init__.py"} <= set(found)
-    assert not {"move/publish.py", "core/move/plan_file.py", "core/host/rollout.py"} & set(found)
+    assert {"core/move/presence.py", "core/__init__.py", "move/__init__.py"} <= set(sources)
+    assert not {"move/publish.py", "core/move/plan_file.py", "core/host/rollout.py"} & set(sources)
 
 
 def test_the_published_code_runs_without_the_collection(tmp_path: Path) -> None:
@@ -121,5 +121,5 @@ def test_an_fstab_that_is_a_link_is_read_as_mount_reads_it(
     monkeypatch.setattr(explain.filesystems, "FSTAB", f"{tmp_path}/fstab")
     screen("nested", {"/data": "u-data"}, "u-data u-state")
     monkeypatch.setattr(durable, "read_text", read_text)
-    found = explain.explain(str(tmp_path))
-    assert "; 'mount /data/state', then run site.yml" in found[-1]
+    shown = explain.explain(str(tmp_path))
+    assert "; 'mount /data/state', then run site.yml" in shown[-1]

@@ -16,10 +16,10 @@ TODAY = (
 
 
 def test_entries_skip_comments_and_broken_lines() -> None:
-    found = fstab.entries(TODAY)
-    assert [(entry.line, entry.mount_point) for entry in found] == [(2, "/data"), (3, "/my disk")]
-    assert found[0].options == ("discard", "defaults", "nofail")
-    assert found[1].options == ("defaults",)
+    entries = fstab.entries(TODAY)
+    assert [(entry.line, entry.mount_point) for entry in entries] == [(2, "/data"), (3, "/my disk")]
+    assert entries[0].options == ("discard", "defaults", "nofail")
+    assert entries[1].options == ("defaults",)
 
 
 def test_our_line_is_by_uuid_ordered_before_docker_and_tagged() -> None:
@@ -145,8 +145,8 @@ def test_a_mount_point_is_compared_as_libmount_does(written: str, point: str) ->
 
 
 def test_a_carriage_return_ends_no_option_and_no_newline_is_needed() -> None:
-    found = fstab.entries("UUID=1 /a ext4 nofail\r\n  # c\n/dev/x /b xfs")
-    assert [(e.line, e.mount_point, e.options) for e in found] == [
+    entries = fstab.entries("UUID=1 /a ext4 nofail\r\n  # c\n/dev/x /b xfs")
+    assert [(e.line, e.mount_point, e.options) for e in entries] == [
         (1, "/a", ("nofail",)),
         (3, "/b", ("defaults",)),
     ]
@@ -173,8 +173,8 @@ def test_lines_end_with_a_newline_and_nothing_else() -> None:
 
 def test_another_filesystem_takes_a_line_and_all_else_stays_byte_for_byte() -> None:
     text = "# a\r\n\tLABEL=x \t/b  ext4 noatime 0 2 \r\nUUID=1 /c xfs"
-    found = fstab.entries(text)
-    assert fstab.with_filesystem(text, found[0], "9", "xfs") == (
+    entries = fstab.entries(text)
+    assert fstab.with_filesystem(text, entries[0], "9", "xfs") == (
         "# a\r\n\tUUID=9 \t/b  xfs noatime 0 2 \r\nUUID=1 /c xfs"
     )
-    assert fstab.with_filesystem(text, found[1], "9", "ext4").endswith("\r\nUUID=9 /c ext4")
+    assert fstab.with_filesystem(text, entries[1], "9", "ext4").endswith("\r\nUUID=9 /c ext4")

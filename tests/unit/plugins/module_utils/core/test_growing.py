@@ -42,10 +42,10 @@ def test_what_grows(
     asked: str, differs: dict[str, Any], size: int, recorded: dict[str, Any], grows: int, note: str
 ) -> None:
     disk, mounted = ext4("/dev/sdb", "u", **differs), mount("/data", "8:16", "u")
-    found = decide(asked, mounted, disk, [disk], size, recorded)  # type: ignore[arg-type]
-    assert found[0] == grows
-    assert note in found[1]
-    assert bool(found[1]) is bool(note)
+    decided = decide(asked, mounted, disk, [disk], size, recorded)  # type: ignore[arg-type]
+    assert decided[0] == grows
+    assert note in decided[1]
+    assert bool(decided[1]) is bool(note)
 
 
 @pytest.mark.parametrize(

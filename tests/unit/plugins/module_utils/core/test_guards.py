@@ -19,9 +19,9 @@ SENTENCE = "make the mount point /data-state itself immutable"
 
 def plan_of(state: str, **differs: Any) -> dict[str, Any]:
     """The plan of a flat host that is right, but for the state disk's mount point itself."""
-    found = {"/data": guards.IMMUTABLE, "/data-state": state}
+    states = {"/data": guards.IMMUTABLE, "/data-state": state}
     return make_plan(
-        flat_host(**{"record": RECORD, "parts": parts(), "guards": found, **differs}), {}
+        flat_host(**{"record": RECORD, "parts": parts(), "guards": states, **differs}), {}
     )
 
 

@@ -52,10 +52,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("differs", "found"), WRONG)
-def test_what_is_not_the_disk_of_the_record_is_refused(differs: dict[str, Any], found: str) -> None:
+@pytest.mark.parametrize(("differs", "said"), WRONG)
+def test_what_is_not_the_disk_of_the_record_is_refused(differs: dict[str, Any], said: str) -> None:
     check_shown(NESTED, BOTH, SHOWN)
-    with pytest.raises(HostDiskAway, match=found):
+    with pytest.raises(HostDiskAway, match=said):
         check_shown(NESTED, BOTH, {**SHOWN, **differs})
 
 
@@ -83,14 +83,14 @@ def test_sites() -> None:
 
 
 def status(**differs: Any) -> Status:
-    found: dict[str, Any] = {
+    status_now: dict[str, Any] = {
         "format": FORMAT, "host": "h", "layout": "nested", "state_dir": "/data/state",
         "disks": [{"role": "data", "path": "/data", "uuid": "d", "right": True, "guard": "immutable"}],
         "older": "", "move": "", "upgrade": "", "engine": "", "problems": [],
         "containers": [{"name": "a", "service": "app", "state": "running", "health": "healthy"}],
         "certificate": {"found": "found", "until": "then", "expired": False},
     }  # fmt: skip
-    return {**found, **differs}  # type: ignore[typeddict-item]
+    return {**status_now, **differs}  # type: ignore[typeddict-item]
 
 
 ILL: list[tuple[dict[str, Any], str]] = [
@@ -124,10 +124,10 @@ ILL: list[tuple[dict[str, Any], str]] = [
 
 
 def test_a_mount_point_that_can_be_written_to_is_shown_and_is_no_problem() -> None:
-    found = status()
-    assert not [line for line in lines(found) if "unmounted" in line]
+    shown = status()
+    assert not [line for line in lines(shown) if "unmounted" in line]
     for state in ("writable", "filled", "unable", "unknown"):
-        open_to = status(disks=[{**found["disks"][0], "guard": state}])
+        open_to = status(disks=[{**shown["disks"][0], "guard": state}])
         assert problems(open_to) == []
         assert [line for line in lines(open_to) if line.startswith("             /data: ")]
 

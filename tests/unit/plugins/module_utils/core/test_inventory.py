@@ -61,5 +61,5 @@ def test_each_kind_of_mistake_is_said_at_once() -> None:
         "a2": said(canary=True, deployment="amce"),
         "a3": said(canary=True, deployment="amce"),
     }
-    found = problems(hosts, KNOWN, PREFIXES)
-    assert [sentence[:5] for sentence in found] == ["AH200", "AH201", "AH202", "AH203"]
+    mistakes = problems(hosts, KNOWN, PREFIXES)
+    assert [sentence[:5] for sentence in mistakes] == ["AH200", "AH201", "AH202", "AH203"]

@@ -41,7 +41,7 @@ TEST_FLAT: list[tuple[str, str, str]] = [
 ]  # fmt: skip
 
 
-def found(name: str, text: str) -> dict[str, Any]:
+def only(name: str, text: str) -> dict[str, Any]:
     return {name: keeper_of(SCRIPTS[name], text)}
 
 
@@ -49,7 +49,7 @@ def found(name: str, text: str) -> dict[str, Any]:
 def test_what_a_keeper_does_wrong_in_flat_is_a_note_and_nested_is_what_they_know(
     name: str, text: str, said: str
 ) -> None:
-    keepers = found(name, text)
+    keepers = only(name, text)
     notes = keeper_notes(keepers, LAYOUTS["flat"])
     assert bool(notes) == bool(said)
     assert all(said in note and SCRIPTS[name] in note and "\n" not in note for note in notes)
@@ -78,7 +78,7 @@ def test_one_that_can_not_be_read_is_not_taken_for_harmless() -> None:
 
 
 def test_the_plan_of_a_move_warns_for_the_layout_that_it_leads_to() -> None:
-    keepers = found("watchdog", "find /data/state -name x\n")
+    keepers = only("watchdog", "find /data/state -name x\n")
     moving = make_plan(nested_host(keepers=keepers), {"layout": "flat"})
     assert any("watchdog" in note for note in moving["notes"])
     back = make_plan(flat_host(keepers=keepers), {"layout": "nested"})

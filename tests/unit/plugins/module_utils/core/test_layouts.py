@@ -37,11 +37,11 @@ TEXT = st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=8
 
 @given(st.dictionaries(st.sampled_from(["STATE_DIR", "DATA_DIR", "OTHER"]), TEXT))
 def test_resolve_state_dir_is_the_override_or_below_the_data_dir(env: dict[str, str]) -> None:
-    found = resolve_state_dir(env)
+    state_dir = resolve_state_dir(env)
     if env.get("STATE_DIR"):
-        assert found == env["STATE_DIR"]
+        assert state_dir == env["STATE_DIR"]
     else:
-        assert found == posixpath.join(env.get("DATA_DIR") or "/data", "state")
+        assert state_dir == posixpath.join(env.get("DATA_DIR") or "/data", "state")
 
 
 def test_default_layout_is_the_one_that_needs_no_key() -> None:

@@ -36,7 +36,7 @@ PROJECT = {"services": {"app": {}}, "recreates": [], "proved": "hash", "notes": 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Part -> what it was asked; each would do nothing."""
-    found: dict[str, Any] = {}
+    asked_of: dict[str, Any] = {}
     answers = {
         tree: {},
         project: PROJECT,
@@ -47,24 +47,24 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def answering(module: Any, answer: dict[str, Any]) -> None:
         def run(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
             assert actions.check, "an observation changes nothing"
-            found[module.__name__.rpartition(".")[2]] = params
+            asked_of[module.__name__.rpartition(".")[2]] = params
             return dict(answer)
 
         monkeypatch.setattr(module, "run", run)
 
     for module, answer in answers.items():
         answering(module, answer)
-    return found
+    return asked_of
 
 
 def test_each_part_is_asked_for_the_layout_and_the_disks_that_the_host_has(
     asked: dict[str, Any],
 ) -> None:
-    found = look.look(flat_host(), SETTINGS)
+    answers = look.look(flat_host(), SETTINGS)
     assert sorted(asked) == ["caddy", "project", "stack", "tree"]
-    assert (found["layout"], found["mounted"]) == ("flat", ["/data", "/data-state"])
-    assert found["project"]["notes"] == ["a note"]
-    assert found["caddy"] == {
+    assert (answers["layout"], answers["mounted"]) == ("flat", ["/data", "/data-state"])
+    assert answers["project"]["notes"] == ["a note"]
+    assert answers["caddy"] == {
         "certificate": "c", "actions": [], "unknown": "", "refusal": "", "code": "",
     }  # fmt: skip
     assert asked["stack"]["services"] == PROJECT["services"]
@@ -89,8 +89,8 @@ def test_a_part_is_given_each_option_of_its_module(
 def test_a_host_without_a_layout_is_only_asked_for_its_project_and_that_where_files_are_given(
     asked: dict[str, Any],
 ) -> None:
-    found = look.look(host(), {**SETTINGS, "layout": "flat"})
-    assert ([*asked], found["layout"], found["proof"]) == (["project"], "flat", True)
+    answers = look.look(host(), {**SETTINGS, "layout": "flat"})
+    assert ([*asked], answers["layout"], answers["proof"]) == (["project"], "flat", True)
     asked.clear()
     bare = look.look(host(), {**SETTINGS, "artifacts_dir": ""})
     assert (asked, bare) == ({}, {"layout": "", "mounted": [], "proof": False})
@@ -125,11 +125,11 @@ def test_what_could_not_be_asked_says_why_without_a_secret(
         raise error
 
     monkeypatch.setattr(project, "run", run)
-    found = look.look(flat_host(), SETTINGS)["project"]
-    said = found["refusal"] or found["unknown"]
+    answer = look.look(flat_host(), SETTINGS)["project"]
+    said = answer["refusal"] or answer["unknown"]
     assert "(hidden)" in said
     assert "s3cret" not in said
-    assert bool(found["refusal"]) == isinstance(error, NoArtifacts)
+    assert bool(answer["refusal"]) == isinstance(error, NoArtifacts)
     assert [*asked] == ["tree"]
 
 
@@ -163,9 +163,9 @@ def test_what_an_upgrade_changes_meanwhile_is_not_known_and_no_refusal(
     if when == "before":
         take()
     monkeypatch.setattr(project, "run", run)
-    found = look.look(flat_host(), SETTINGS)["project"]
-    assert (found["refusal"], found["code"]) == ("", "")
-    assert "half written" in found["unknown"]
+    answer = look.look(flat_host(), SETTINGS)["project"]
+    assert (answer["refusal"], answer["code"]) == ("", "")
+    assert "half written" in answer["unknown"]
     held[0].communicate()
     assert not look.upgrade.at_work()
 
@@ -178,7 +178,7 @@ def test_caddy_is_not_asked_while_the_stack_is_to_be_started(
         return {}
 
     monkeypatch.setattr(stack, "run", run)
-    found = look.look(flat_host(), SETTINGS)
-    assert "caddy" not in found
+    answers = look.look(flat_host(), SETTINGS)
+    assert "caddy" not in answers
     assert "caddy" not in asked
-    assert [action["what"] for action in found["stack"]["actions"]] == ["service caddy"]
+    assert [action["what"] for action in answers["stack"]["actions"]] == ["service caddy"]

@@ -30,7 +30,7 @@ ENTRIES = st.builds(
     st.sampled_from(["", "immutable"]),
 )  # fmt: skip
 TREES = st.lists(ENTRIES, max_size=6, unique_by=lambda e: e.path).map(
-    lambda found: sorted(found, key=lambda entry: manifest.order(entry.path))
+    lambda entries: sorted(entries, key=lambda entry: manifest.order(entry.path))
 )
 
 CHANGES: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -112,8 +112,8 @@ def test_differences_find_what_a_dictionary_finds(source: list[Entry], target: l
     wanted = [Difference(p, "is missing in the copy") for p in left.keys() - right.keys()]
     wanted += [Difference(p, "is in the copy only") for p in right.keys() - left.keys()]
     for path in left.keys() & right.keys():
-        found = manifest.entry_differences(left[path], right[path])
-        wanted += [Difference(path, what) for what in found]
+        differing = manifest.entry_differences(left[path], right[path])
+        wanted += [Difference(path, what) for what in differing]
     found_all = list(manifest.differences(source, target))
 
     def key(each: Difference) -> tuple[tuple[bytes, ...], str]:

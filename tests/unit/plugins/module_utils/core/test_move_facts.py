@@ -65,8 +65,8 @@ def _marked(observed: Any, path: str, marker: dict[str, Any]) -> Any:
 def test_the_markers_are_those_of_the_state_directories(
     observed: Any, marker: str, roles: dict[str, str]
 ) -> None:
-    found = facts_of_host(observed)
-    assert (found["marker"], found["roles"]) == (marker, roles)
+    facts = facts_of_host(observed)
+    assert (facts["marker"], facts["roles"]) == (marker, roles)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_the_markers_are_those_of_the_state_directories(
 def test_the_record_says_what_was_formatted_to_copy_to_and_which_move_was_the_last(
     record: dict[str, Any], formatted: str, moved: str
 ) -> None:
-    found = facts_of_host(flat_host(record=record))
-    assert (found["formatted"], found["moved"]) == (formatted, moved)
+    facts = facts_of_host(flat_host(record=record))
+    assert (facts["formatted"], facts["moved"]) == (formatted, moved)
 
 
 def _as_lines(mounts: Any) -> str:

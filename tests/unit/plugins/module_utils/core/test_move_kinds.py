@@ -45,8 +45,8 @@ def test_each_kind_begins_with_its_intent_and_commits_while_the_stack_is_down(ki
 @pytest.mark.parametrize("kind", ROWS, ids=lambda kind: kind.name)
 def test_what_is_copied_is_proved_and_sealed_before_it_is_shown(kind: Kind) -> None:
     proofs = ["final", "verify", "seal", "expose" if kind.state_goes == DISK else "put", COMMIT]
-    found = [step for step in kind.steps if step in proofs]
-    assert found == (proofs if kind.copies else [COMMIT])
+    order = [step for step in kind.steps if step in proofs]
+    assert order == (proofs if kind.copies else [COMMIT])
     assert ("retire" in kind.steps) == kind.copies
 
 

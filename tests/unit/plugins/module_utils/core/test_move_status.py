@@ -73,6 +73,6 @@ def status(kind: Kind, back: Any = None, **facts: Any) -> MoveStatus:
     ],
 )
 def test_intact(kind: Kind, back: str, facts: dict[str, Any], intact: bool) -> None:
-    found = status(kind, back, **facts)
-    assert not found.committed
-    assert found.intact is intact
+    now = status(kind, back, **facts)
+    assert not now.committed
+    assert now.intact is intact

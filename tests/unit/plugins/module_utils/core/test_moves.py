@@ -196,10 +196,10 @@ APP = {"volumes": [DATA], "paths": {"DATA_DIR": "/data"}, "tmpfs": [], "volumes_
 
 def planned_with(containers: list[Any], services: Any) -> dict[str, Any]:
     """The plan of a move to flat of a host with these containers and services."""
-    found = host_with(NESTED)
-    found.update(containers=containers)
-    found["project"].update(services=services)
-    return make_plan(found, {"layout": "flat"})
+    observed = host_with(NESTED)
+    observed.update(containers=containers)
+    observed["project"].update(services=services)
+    return make_plan(observed, {"layout": "flat"})
 
 
 TEST_FORESEEN: list[Any] = [
@@ -246,8 +246,8 @@ def test_who_will_not_see_state_is_in_the_plan() -> None:
 
 def test_a_move_starts_what_is_up_and_leaves_the_rest() -> None:
     """One that starts again and again is up: the runner of the move starts it, too."""
-    found = [container("app"), container("bot", "restarting"), container("job", "exited")]
-    plan = planned_with(found, {"app": APP, "bot": APP, "job": APP})
+    containers = [container("app"), container("bot", "restarting"), container("job", "exited")]
+    plan = planned_with(containers, {"app": APP, "bot": APP, "job": APP})
     assert plan["move"]["starts"] == ["app", "bot"]
     assert plan["move"]["left_stopped"] == ["job"]
 

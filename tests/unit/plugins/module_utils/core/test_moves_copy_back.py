@@ -160,8 +160,8 @@ def own_disk_unmounted() -> Any:
     return observed
 
 
-def with_place(found: dict[str, Any]) -> Any:
-    return flat(unmounted={"/data-state": unmounted(), "/data/state": found})
+def with_place(there: dict[str, Any]) -> Any:
+    return flat(unmounted={"/data-state": unmounted(), "/data/state": there})
 
 
 def no_uuid() -> Any:

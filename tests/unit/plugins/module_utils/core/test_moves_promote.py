@@ -27,9 +27,9 @@ PATH = "/data/state"
 
 def planned(shadowed: dict[str, Any], **moving: Any) -> dict[str, Any]:
     """The plan where the operator has named the shadowed copy."""
-    found = shadow({}, {**USED, **shadowed})
-    facts = {"unmounted": shadowed_at(PATH, SHADOWED), "shadows": {PATH: found}, **moving}
-    decision = f"agnes1:shadowed:{authority.digest(found)}"
+    evidence = shadow({}, {**USED, **shadowed})
+    facts = {"unmounted": shadowed_at(PATH, SHADOWED), "shadows": {PATH: evidence}, **moving}
+    decision = f"agnes1:shadowed:{authority.digest(evidence)}"
     request = {"host": "agnes1", "layout": "flat", "authority": decision}
     return make_plan(host_with(NESTED, **facts), request)
 

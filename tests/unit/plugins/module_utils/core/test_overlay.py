@@ -162,14 +162,14 @@ def test_cut_keeps_what_decisions_need_and_no_secret() -> None:
             "type": "cifs", "device": "//h/s", "o": "bind,password=topsecret", "x": "topsecret",
         }}},
     }  # fmt: skip
-    found = cut(config)
-    assert found["services"]["a"] == {
+    kept = cut(config)
+    assert kept["services"]["a"] == {
         **SILENT, "image": "i:1", "container_name": "n", "paths": {"STATE_DIR": "/data-state"},
         "depends_on": {"b": "service_healthy"}, "tmpfs": ["/tmp", "/run"],
         "volumes_from": ["b:ro"],
     }  # fmt: skip
-    assert found["volumes"]["v"]["driver_opts"] == {"type": "cifs", "device": "//h/s", "o": "bind"}
-    assert "topsecret" not in repr(found)
+    assert kept["volumes"]["v"]["driver_opts"] == {"type": "cifs", "device": "//h/s", "o": "bind"}
+    assert "topsecret" not in repr(kept)
 
 
 TEST_SIDECARS: list[Any] = [

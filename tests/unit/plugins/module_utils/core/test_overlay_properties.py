@@ -114,7 +114,7 @@ def test_a_service_has_state_when_it_had_it_or_data_at_its_own_path_or_read_writ
     mounts: list[Mount], layout: Layout
 ) -> None:
     state = layout.state_dir
-    found = [m for m in mounts_of(mounts, layout) if m["target"] == state]
+    of_state = [m for m in mounts_of(mounts, layout) if m["target"] == state]
     data = [m for m in mounts if is_data(m)]
     modes = [bool(m.get("read_only")) for m in data if m["target"] == layout.mounts["data"]]
     modes += [False for m in data if not m.get("read_only")]
@@ -122,7 +122,7 @@ def test_a_service_has_state_when_it_had_it_or_data_at_its_own_path_or_read_writ
         modes = [False]
     elif not layout.needs_state_disk:
         modes = []
-    assert list(map(brief, found)) == [("bind", state, state, mode) for mode in modes[:1]]
+    assert list(map(brief, of_state)) == [("bind", state, state, mode) for mode in modes[:1]]
 
 
 @given(services(), LAYOUT)
@@ -239,12 +239,12 @@ def test_one_mount_that_differs_is_never_proved(
     mounts: list[Mount], layout: Layout, change: str, data: st.DataObject
 ) -> None:
     wanted = {"app": mounts_of(mounts, layout)}
-    found = [dict(mount) for mount in wanted["app"]]
-    number = data.draw(st.integers(0, len(found) - 1))
+    there = [dict(mount) for mount in wanted["app"]]
+    number = data.draw(st.integers(0, len(there) - 1))
     for volumes in (
-        [*found[:number], CHANGES[change](found[number]), *found[number + 1 :]],
-        [*found[:number], *found[number + 1 :]],
-        [*found, {"type": "bind", "source": "/more", "target": "/more"}],
+        [*there[:number], CHANGES[change](there[number]), *there[number + 1 :]],
+        [*there[:number], *there[number + 1 :]],
+        [*there, {"type": "bind", "source": "/more", "target": "/more"}],
     ):
         with pytest.raises(Refusal):
             prove({"services": {"app": {"volumes": volumes}}}, wanted, ["a.yml"])
@@ -294,8 +294,8 @@ def test_options_of_a_bind_move_with_it() -> None:
 
 def test_a_directory_of_the_data_volume_is_that_directory_of_the_data_disk() -> None:
     mounts = [{**DATA, "target": "/up", "volume": {"subpath": "uploads"}}]
-    found = [brief(m) for m in mounts_of(mounts, LAYOUTS["nested"])]
-    assert found == [("bind", "/data/uploads", "/up", False)]
+    briefs = [brief(m) for m in mounts_of(mounts, LAYOUTS["nested"])]
+    assert briefs == [("bind", "/data/uploads", "/up", False)]
 
 
 NAMES = ["\x7f", "\x85", "\u2028", "\ufeff", "\ud7ff", "\U0001f600"]

@@ -28,8 +28,8 @@ def parts(**differs: dict[str, Any]) -> dict[str, Any]:
 def needs(observed: Any, **request: Any) -> list[str]:
     plan = make_plan(observed, request)
     assert plan["refusal"] == ""
-    found: list[str] = plan["needs"]
-    return found
+    needed: list[str] = plan["needs"]
+    return needed
 
 
 def test_a_host_that_is_right_needs_no_task() -> None:
@@ -67,8 +67,8 @@ def test_what_is_due_or_not_known_needs_its_task_and_those_after_it(
 
 @pytest.mark.parametrize("missing", ASKED)
 def test_a_part_that_was_not_asked_is_not_taken_for_calm(missing: str) -> None:
-    found = {key: value for key, value in parts().items() if key != missing}
-    assert missing in needs(flat_host(record=RECORD, parts=found))
+    answers = {key: value for key, value in parts().items() if key != missing}
+    assert missing in needs(flat_host(record=RECORD, parts=answers))
 
 
 def test_where_no_part_was_asked_each_task_is_needed() -> None:

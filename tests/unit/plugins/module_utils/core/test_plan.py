@@ -279,8 +279,8 @@ def test_a_file_that_can_not_be_replaced_stops_only_who_must_change_it() -> None
 def test_too_small_says_sizes_that_differ() -> None:
     observed = host(devices=[device("/dev/sdb", size=int(20.4 * GIB)), device("/dev/sdc")])
     plan = make_plan(observed, {"layout": "flat", "min_gib": {"data": 20.45}})
-    found, wanted = re.findall(r"[\d.]+(?= GiB)", plan["refusal"])
-    assert float(found) < float(wanted)
+    size, wanted = re.findall(r"[\d.]+(?= GiB)", plan["refusal"])
+    assert float(size) < float(wanted)
 
 
 def test_what_is_no_file_directory_or_link_is_named_in_words() -> None:

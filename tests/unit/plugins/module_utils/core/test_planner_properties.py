@@ -66,8 +66,8 @@ def _state_disk_gone(observed: Any) -> None:
 
 def _unmounted(observed: Any) -> None:
     observed["mounts"] = [m for m in observed["mounts"] if m["target"] not in state_dirs()]
-    for found in observed["state"].values():
-        found.update(mounted=False)
+    for state_place in observed["state"].values():
+        state_place.update(mounted=False)
 
 
 def _state_dir(observed: Any, path: str) -> None:
@@ -75,9 +75,9 @@ def _state_dir(observed: Any, path: str) -> None:
 
 
 def _shadowed(observed: Any, entry: dict[str, Any]) -> None:
-    for found in observed["moving"]["unmounted"].values():
-        if found["kind"] == "directory":
-            found["entries"].append(entry)
+    for there in observed["moving"]["unmounted"].values():
+        if there["kind"] == "directory":
+            there["entries"].append(entry)
 
 
 # Each changes one thing; what hangs on it in a real host is not made to fit.
@@ -185,8 +185,8 @@ def _carried_out_move(observed: Any, move: dict[str, Any]) -> None:
             made if d["path"] == made["path"] else d for d in observed["devices"]
         ]
     observed["record"]["move"] = {"target": target.name}
-    for path, found in status.facts["unmounted"].items():
-        observed["state"][path] = place(found["kind"], target=found["target"])
+    for path, there in status.facts["unmounted"].items():
+        observed["state"][path] = place(there["kind"], target=there["target"])
     observed["state"][target.state_dir] = place(
         mounted=any(p["target"] == target.state_dir for p in at), names=STATE, database=True
     )
@@ -207,8 +207,8 @@ def carried_out(observed: Any, plan: dict[str, Any]) -> Any:
         after["state"][path] = place("link", target=target)
     shadowed = after["moving"]["unmounted"]
     after["moving"] = {**moving_of(after), "backend": after["moving"]["backend"]}
-    for path, found in after["moving"]["unmounted"].items():
-        found["entries"] = shadowed.get(path, unmounted())["entries"]
+    for path, there in after["moving"]["unmounted"].items():
+        there["entries"] = shadowed.get(path, unmounted())["entries"]
     return after
 
 
@@ -225,11 +225,11 @@ def test_what_is_formatted_is_proved_blank_or_lost_by_consent(
         if not disk or disk["action"] != "format":
             continue
         (chosen,) = [d for d in observed["devices"] if d["path"] == disk["device"]]
-        identity, found = identity_of(chosen, observed["devices"]), not_blank_because(chosen)
+        identity, lost = identity_of(chosen, observed["devices"]), not_blank_because(chosen)
         if disk["uuid"] == "u-cut":
             assert not chosen["signatures"], "our own, begun before and cut short"
             continue
-        assert disk["lost"] == found
+        assert disk["lost"] == lost
         assert not chosen["probed"]
         assert "/data" not in observed["point_trouble"] or disk["role"] == "state"
         assert not [each for each in observed["elsewhere"] if each["used_by"]]
@@ -238,7 +238,7 @@ def test_what_is_formatted_is_proved_blank_or_lost_by_consent(
         }
         assert recorded or holding(observed) or not observed["elsewhere"]
         assert chosen["exclusive"] and not chosen["holders"] and not chosen["read_only"]
-        assert not found or consented(request["format"], [chosen["path"]], identity, found)
+        assert not lost or consented(request["format"], [chosen["path"]], identity, lost)
         mounted = {m["maj_min"] for m in observed["mounts"]}
         assert chosen["maj_min"] not in mounted
 
@@ -257,8 +257,8 @@ def test_after_a_plan_there_is_one_active_copy_and_nothing_left_to_do(
     assert again["layout"] == plan["layout"]
     assert again["move"] == {}
     assert {disk["action"] for disk in again["disks"]} <= {"adopt", "directory"}
-    holding = [p for p, found in after["state"].items()
-               if found["kind"] == "directory" and found["names"]]  # fmt: skip
+    holding = [p for p, state_place in after["state"].items()
+               if state_place["kind"] == "directory" and state_place["names"]]  # fmt: skip
     assert holding == [LAYOUTS[plan["layout"]].state_dir]
     now = current_layout(after)
     assert now and now.name == plan["layout"]

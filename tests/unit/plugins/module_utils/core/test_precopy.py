@@ -46,9 +46,9 @@ TABLE = [
     ("rounds", "budget", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
 def test_decide(rounds: list[Round], budget: float, wanted: Decision) -> None:
-    found = precopy.decide(rounds, budget)
-    assert (found.stop, found.why) == (wanted.stop, wanted.why)
-    assert found.seconds == pytest.approx(wanted.seconds)
+    decided = precopy.decide(rounds, budget)
+    assert (decided.stop, decided.why) == (wanted.stop, wanted.why)
+    assert decided.seconds == pytest.approx(wanted.seconds)
 
 
 ROUNDS = st.builds(
@@ -66,8 +66,8 @@ def test_rounds_end_whatever_they_find(rounds: list[Round], budget: float) -> No
 def test_it_goes_on_only_while_too_much_is_left_and_it_shrinks(
     rounds: list[Round], budget: float
 ) -> None:
-    found = precopy.decide(rounds, budget)
-    if not found.stop:
-        assert found.seconds > budget
+    decided = precopy.decide(rounds, budget)
+    if not decided.stop:
+        assert decided.seconds > budget
         assert precopy.stalled(rounds) < precopy.MAX_STALLED
-    assert found.seconds >= rounds[-1].scan_seconds
+    assert decided.seconds >= rounds[-1].scan_seconds

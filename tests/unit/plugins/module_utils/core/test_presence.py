@@ -76,10 +76,10 @@ def test_what_came_too_late_is_mounted_or_told(
     shown: dict[str, str], attached: list[str], listed: Any, expected: Any
 ) -> None:
     try:
-        found: Any = late(status("remount", False), "u-data", Seen(shown, attached, listed))
+        to_mount: Any = late(status("remount", False), "u-data", Seen(shown, attached, listed))
     except Refusal as refusal:
-        found = refusal.code
-    assert found == expected
+        to_mount = refusal.code
+    assert to_mount == expected
 
 
 def test_a_disk_that_state_has_left_is_mounted_only_where_it_is_there_and_listed() -> None:

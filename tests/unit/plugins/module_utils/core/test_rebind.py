@@ -41,13 +41,13 @@ RECORD: dict[str, Any] = {
 
 def asked(**differs: Any) -> Asked:
     """A state disk that is attached and not mounted."""
-    found = Asked(
+    request = Asked(
         role="state", uuid="u-state", mount_point="/data-state",
         device=ext4("/dev/sdc", "u-state"),
         inside=inside("system.duckdb", marker=MARKER),  # type: ignore[arg-type]
         mounted=False, holds_state=True,
     )  # fmt: skip
-    return replace(found, **differs)
+    return replace(request, **differs)
 
 
 DATA_DISK: dict[str, Any] = {"role": "data", "uuid": "u-data", "mount_point": "/data"}
@@ -194,7 +194,7 @@ def test_the_record_keeps_what_was_rebound_and_why_but_not_for_ever() -> None:
 
 
 def test_the_marker_of_a_data_disk_counts_where_state_is_on_it() -> None:
-    found: dict[str, Any] = {**DATA_DISK, "inside": inside(marker={}, state_marker=MARKER)}
-    assert marker_of(asked(**found)) == MARKER
-    assert marker_of(asked(**{**found, "holds_state": False})) == {}
+    facts: dict[str, Any] = {**DATA_DISK, "inside": inside(marker={}, state_marker=MARKER)}
+    assert marker_of(asked(**facts)) == MARKER
+    assert marker_of(asked(**{**facts, "holds_state": False})) == {}
     assert issubclass(RebindNotNow, Refusal)

@@ -95,7 +95,7 @@ def test_a_kind_has_a_step_that_copies_if_it_copies(name: str) -> None:
     )
 )
 def test_no_deployment_is_rolled_out_without_one_canary(hosts: dict[str, Any]) -> None:
-    found = stages(hosts)
+    stage_of = stages(hosts)
     for deployment in {host["deployment"] for host in hosts.values()}:
-        of = [found[name] for name, host in hosts.items() if host["deployment"] == deployment]
+        of = [stage_of[name] for name, host in hosts.items() if host["deployment"] == deployment]
         assert of.count("canary") == (1 if {"canary", "wave"} & set(of) else 0)

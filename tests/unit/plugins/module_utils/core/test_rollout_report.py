@@ -43,8 +43,8 @@ MANUAL = """# Refusals
 """
 
 
-def by_name(found: dict[str, Any]) -> dict[str, Any]:
-    return {host["host"]: host for host in found["hosts"]}
+def by_name(rollout: dict[str, Any]) -> dict[str, Any]:
+    return {host["host"]: host for host in rollout["hosts"]}
 
 
 def one(**more: Any) -> Any:
@@ -54,16 +54,16 @@ def one(**more: Any) -> Any:
 
 
 def test_a_report_has_each_host_once_and_counts_what_became_of_them() -> None:
-    found = report(results.few())
-    assert found["counts"] == {"refused": 1, "done": 1, "nothing": 1}
-    assert found["totals"] == {
+    rollout = report(results.few())
+    assert rollout["counts"] == {"refused": 1, "done": 1, "nothing": 1}
+    assert rollout["totals"] == {
         "hosts": 3, "bytes": 0, "downtime_seconds": 3.4, "downtime_seconds_most": 3.4,
     }  # fmt: skip
-    assert found["deployments"] == [
+    assert rollout["deployments"] == [
         {"name": "acme", "counts": {"done": 1, "nothing": 1}},
         {"name": "globex", "counts": {"refused": 1}},
     ]
-    assert (found["began"], found["at"], found["ended"]) == (
+    assert (rollout["began"], rollout["at"], rollout["ended"]) == (
         "2026-11-28T21:00:00Z", "2026-11-28T21:01:34Z", True,
     )  # fmt: skip
 
@@ -87,13 +87,13 @@ def test_what_became_of_a_host(said: dict[str, Any], outcome: str) -> None:
 
 
 def test_a_message_is_without_its_code_and_without_the_log_that_it_ends_with() -> None:
-    found = one(outcome="failed", message=results.FAILED)
-    assert found["code"] == "AH145"
-    assert found["message"] == (
+    host = one(outcome="failed", message=results.FAILED)
+    assert host["code"] == "AH145"
+    assert host["message"] == (
         "services do not stay up: app is restarting (exit code 1); see 'docker compose logs' in /opt/agnes, correct the "
         "cause, and run again"
     )
-    assert found["log"] == [
+    assert host["log"] == [
         "INFO opening /data-state/system.duckdb", "ERROR: connection to queue refused",
         "Traceback: ConnectionRefusedError",
     ]  # fmt: skip
@@ -129,9 +129,9 @@ def test_a_secret_is_hidden_wherever_a_message_or_a_log_has_it() -> None:
             results.host("a", message="AH145: said hunter22", log=["token=hunter22"], proofs=["hunter22"])
         ],
     }  # fmt: skip
-    found = report(result, secrets=["hunter22"])
-    assert "hunter22" not in repr(found)
-    assert found["hosts"][0]["message"] == "said (hidden)"
+    rollout = report(result, secrets=["hunter22"])
+    assert "hunter22" not in repr(rollout)
+    assert rollout["hosts"][0]["message"] == "said (hidden)"
 
 
 def test_bytes_that_are_no_text_and_letters_that_turn_a_line_are_shown_as_escapes() -> None:
@@ -143,15 +143,15 @@ def test_shards_are_joined_and_a_wave_whose_name_is_there_already_gets_its_runs(
     acme["hosts"] = [host for host in acme["hosts"] if host["deployment"] == "acme"]
     globex["hosts"] = [results.host("globex-1", "globex", wave="wave 1 of 1")]
     globex["began"], globex["at"] = "2026-11-28T21:00:30Z", "2026-11-28T21:09:00Z"
-    found = join([report(globex), report(acme)])
-    assert [run["name"] for run in found["runs"]] == ["acme", "globex"]
-    assert [host["host"] for host in found["hosts"]] == ["acme-1", "acme-2", "globex-1"]
-    assert [wave["name"] for wave in found["waves"]] == [
+    rollout = join([report(globex), report(acme)])
+    assert [run["name"] for run in rollout["runs"]] == ["acme", "globex"]
+    assert [host["host"] for host in rollout["hosts"]] == ["acme-1", "acme-2", "globex-1"]
+    assert [wave["name"] for wave in rollout["waves"]] == [
         "canary of acme", "wave 1 of 1", "globex: canary of acme", "globex: wave 1 of 1",
     ]  # fmt: skip
-    assert by_name(found)["globex-1"]["wave"] == "globex: wave 1 of 1"
-    assert (found["began"], found["at"]) == ("2026-11-28T21:00:00Z", "2026-11-28T21:09:00Z")
-    assert found["counts"] == {"done": 2, "nothing": 1}
+    assert by_name(rollout)["globex-1"]["wave"] == "globex: wave 1 of 1"
+    assert (rollout["began"], rollout["at"]) == ("2026-11-28T21:00:00Z", "2026-11-28T21:09:00Z")
+    assert rollout["counts"] == {"done": 2, "nothing": 1}
 
 
 def test_of_a_host_in_two_runs_the_last_one_that_came_to_it_counts() -> None:
@@ -160,11 +160,11 @@ def test_of_a_host_in_two_runs_the_last_one_that_came_to_it_counts() -> None:
         **results.few(), "began": "2026-11-28T22:00:00Z", "at": "2026-11-28T22:05:00Z", "ended": False,
         "hosts": [results.host("a"), results.host("b", outcome="untouched")],
     }  # fmt: skip
-    found = join([report(first), report(then)])
-    assert {name: host["outcome"] for name, host in by_name(found).items()} == {
+    rollout = join([report(first), report(then)])
+    assert {name: host["outcome"] for name, host in by_name(rollout).items()} == {
         "a": "done", "b": "done",
     }  # fmt: skip
-    assert not found["ended"]
+    assert not rollout["ended"]
 
 
 def test_a_joined_report_can_be_joined_again() -> None:
@@ -192,29 +192,29 @@ def test_the_remedy_of_a_code_comes_from_the_manual() -> None:
 
 
 def test_hosts_in_trouble_come_the_worst_first_and_together_with_their_like() -> None:
-    found = view(report(results.many()), MANUAL)
-    assert [(t["outcome"], t["code"], len(t["hosts"])) for t in found["troubles"]] == [
+    page = view(report(results.many()), MANUAL)
+    assert [(t["outcome"], t["code"], len(t["hosts"])) for t in page["troubles"]] == [
         ("failed", "AH145", 1), ("lost", "", 1), ("back", "AH069", 1), ("refused", "AH022", 2),
         ("refused", "AH089", 2),
     ]  # fmt: skip
-    assert set(found["remedies"]) == {"AH022", "AH145"}
+    assert set(page["remedies"]) == {"AH022", "AH145"}
 
 
 def test_bars_are_where_their_times_are_on_the_time_line() -> None:
     result = results.few()
     result["at"] = "2026-11-28T21:01:40Z"
-    found = view(report(result), "")
-    assert [wave["bar"] for wave in found["waves"]] == [
+    page = view(report(result), "")
+    assert [wave["bar"] for wave in page["waves"]] == [
         {"left": 12.0, "width": 46.0}, {"left": 58.0, "width": 32.0},
     ]  # fmt: skip
-    assert [host["bar"] for host in found["hosts"]] == [
+    assert [host["bar"] for host in page["hosts"]] == [
         {"left": 58.0, "width": 32.0}, {"left": 12.0, "width": 46.0}, None,
     ]  # fmt: skip
-    assert [tick["time"][11:19] for tick in found["ticks"]] == [
+    assert [tick["time"][11:19] for tick in page["ticks"]] == [
         "21:00:00", "21:00:25", "21:00:50", "21:01:15", "21:01:40",
     ]  # fmt: skip
-    assert [host["downtime_part"] for host in found["hosts"]] == [0.0, 100.0, 0.0]
-    assert found["longest"] == "acme-2"
+    assert [host["downtime_part"] for host in page["hosts"]] == [0.0, 100.0, 0.0]
+    assert page["longest"] == "acme-2"
 
 
 def test_what_has_not_ended_goes_on_to_the_end_of_the_line() -> None:

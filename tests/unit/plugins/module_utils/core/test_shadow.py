@@ -72,8 +72,8 @@ def test_classify_names_all_four_places() -> None:
         Entry(b"", "directory"), file(b"a"), file(b"b", "bb"), file(b"d"), file(b"unknown", ""),
         Entry(b"l", "link", target=b"y"), Entry(b"k", "directory"),
     ]  # fmt: skip
-    found = shadow.classify(below, {entry.path: entry for entry in live})
-    assert {each.path: each.where for each in found} == {
+    classified = shadow.classify(below, {entry.path: entry for entry in live})
+    assert {each.path: each.where for each in classified} == {
         b"a": "same", b"b": "differ", b"c": "only shadowed", b"d": "only mounted", b"l": "differ",
         b"k": "differ", b"unknown": "differ",
     }  # fmt: skip
@@ -91,10 +91,10 @@ FOUND = st.lists(
 
 @given(FOUND)
 def test_each_shadowed_path_is_a_leftover_or_the_same_or_in_conflict(
-    found: list[shadow.ComparedPath],
+    paths: list[shadow.ComparedPath],
 ) -> None:
-    stand = shadow.conflicts(found)
-    for each in found:
+    stand = shadow.conflicts(paths)
+    for each in paths:
         agreed = each.harmless or each.where in (shadow.ONLY_MOUNTED, shadow.SAME)
         assert (each in stand) is not agreed
 

@@ -120,8 +120,8 @@ def test_which_paths_must_be_on_which_disk(
     layout: str, service: dict[str, Any], expected: dict[str, str]
 ) -> None:
     services = chain(layout, {"app": service})
-    found = needs(services, "app", LAYOUTS[layout])
-    assert {path: need.role for path, need in found.items()} == expected
+    needed = needs(services, "app", LAYOUTS[layout])
+    assert {path: need.role for path, need in needed.items()} == expected
 
 
 def test_what_a_service_takes_from_another_one_is_its_own_too() -> None:

@@ -70,11 +70,11 @@ TEST_STEP: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("service", "found", "recreate", "expected"), TEST_STEP)
+@pytest.mark.parametrize(("service", "present", "recreate", "expected"), TEST_STEP)
 def test_step_for(
-    service: dict[str, Any], found: list[dict[str, Any]], recreate: list[str], expected: str
+    service: dict[str, Any], present: list[dict[str, Any]], recreate: list[str], expected: str
 ) -> None:
-    assert step_for(service, found, recreate) == expected
+    assert step_for(service, present, recreate) == expected
 
 
 def test_after_a_move_only_what_it_did_not_start_or_what_differs_from_it_is_touched() -> None:
@@ -118,9 +118,11 @@ TEST_TROUBLE: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("service", "found", "expected"), TEST_TROUBLE)
-def test_trouble_with(service: dict[str, Any], found: list[dict[str, Any]], expected: str) -> None:
-    assert trouble_with(service, found) == expected
+@pytest.mark.parametrize(("service", "present", "expected"), TEST_TROUBLE)
+def test_trouble_with(
+    service: dict[str, Any], present: list[dict[str, Any]], expected: str
+) -> None:
+    assert trouble_with(service, present) == expected
 
 
 def test_what_was_started_again_while_we_look_must_be_up_for_longer() -> None:
@@ -150,11 +152,11 @@ TEST_HOPELESS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("service", "found", "expected"), TEST_HOPELESS)
+@pytest.mark.parametrize(("service", "present", "expected"), TEST_HOPELESS)
 def test_what_is_not_waited_out(
-    service: dict[str, Any], found: dict[str, Any], expected: bool
+    service: dict[str, Any], present: dict[str, Any], expected: bool
 ) -> None:
-    assert is_hopeless(service, found, {"agnes-app-1"}) is expected
+    assert is_hopeless(service, present, {"agnes-app-1"}) is expected
 
 
 def test_containers_of_one_service_are_all_kept_and_one_offs_are_none_of_it() -> None:
@@ -167,7 +169,7 @@ VOLUME = {**holds("/var/lib/docker/volumes/pg/_data", "/pg"), "type": "volume", 
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("present", "expected"),
     [
         (ORPHAN, "it holds /data/postgres"),
         (container("postgres", mounts=[VOLUME]), "it holds volume pg"),
@@ -176,23 +178,23 @@ VOLUME = {**holds("/var/lib/docker/volumes/pg/_data", "/pg"), "type": "volume", 
     ],
 )
 def test_no_advice_takes_a_container_away_of_which_we_do_not_know_what_it_is_for(
-    found: dict[str, Any], expected: str
+    present: dict[str, Any], expected: str
 ) -> None:
-    said = left_alone({}, [], {"postgres": [found]}, FLAT)["postgres"]
+    said = left_alone({}, [], {"postgres": [present]}, FLAT)["postgres"]
     assert expected in said
     assert not {"remove", "--remove-orphans", "rm"} & set(said.replace("'", " ").split())
 
 
 def test_who_is_in_no_wanted_profile_is_left_alone() -> None:
-    found = {"app": [app()], "x": [container("x")], "y": [container("y", "exited")]}
-    assert left_alone({"app": {}, "x": {}}, ["app"], found, FLAT) == {
+    present = {"app": [app()], "x": [container("x")], "y": [container("y", "exited")]}
+    assert left_alone({"app": {}, "x": {}}, ["app"], present, FLAT) == {
         "x": "running, but in no wanted profile: left alone"
     }
 
 
 def test_what_was_left_stopped_is_to_run_once_it_runs() -> None:
-    found = {"a": [app()], "b": [app("exited")], "c": [app("exited"), app(number=2)]}
-    assert to_run(["a", "b", "c", "d", "e"], found, ["a", "b", "c", "d"]) == ["a", "c", "e"]
+    present = {"a": [app()], "b": [app("exited")], "c": [app("exited"), app(number=2)]}
+    assert to_run(["a", "b", "c", "d", "e"], present, ["a", "b", "c", "d"]) == ["a", "c", "e"]
 
 
 RUN = container("app", name="agnes-app-run-1", one_off=True, mounts=[holds("/data")])
@@ -257,9 +259,9 @@ TEST_SAY: list[tuple[list[dict[str, Any]], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("found", "expected"), TEST_SAY)
-def test_say_state(found: list[dict[str, Any]], expected: str) -> None:
-    assert say_state(LASTING, found) == expected
+@pytest.mark.parametrize(("present", "expected"), TEST_SAY)
+def test_say_state(present: list[dict[str, Any]], expected: str) -> None:
+    assert say_state(LASTING, present) == expected
 
 
 def test_a_profile_that_no_service_has_is_said() -> None:
@@ -294,6 +296,6 @@ TEST_SINCE_BEFORE: list[Any] = [
 def test_who_runs_since_before_a_disk_was_mounted_is_named(
     mounts: list[Any], mounted: dict[str, str], to_mount: dict[str, str], named: bool
 ) -> None:
-    found = run_since_before([app(mounts=mounts)], mounted, to_mount)
-    assert found == (["agnes-app-1"] if named else [])
+    since_before = run_since_before([app(mounts=mounts)], mounted, to_mount)
+    assert since_before == (["agnes-app-1"] if named else [])
     assert run_since_before([app("exited", mounts=mounts)], mounted, to_mount) == []

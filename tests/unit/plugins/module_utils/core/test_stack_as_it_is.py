@@ -55,21 +55,21 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def asked() -> dict[str, Any]:
     actions = Actions(True)
-    found = stack.run(PARAMS, actions)
-    return {**found, "actions": actions.items}
+    result = stack.run(PARAMS, actions)
+    return {**result, "actions": actions.items}
 
 
 def test_a_stack_that_is_up_is_proved_at_once(known: dict[str, Any]) -> None:
-    found = asked()
-    assert (found["unknown"], found["actions"]) == ("", [])
-    assert found["proved"] == {"agnes-app-1": ["/data"]}
-    assert found["services"] == {"app": "healthy"}
+    result = asked()
+    assert (result["unknown"], result["actions"]) == ("", [])
+    assert result["proved"] == {"agnes-app-1": ["/data"]}
+    assert result["services"] == {"app": "healthy"}
 
 
 def test_one_that_is_still_starting_is_not_known(known: dict[str, Any]) -> None:
     known["containers"] = [container("app", health="starting")]
-    found = asked()
-    assert found == {"unknown": "service 'app' is running, starting", "actions": []}
+    result = asked()
+    assert result == {"unknown": "service 'app' is running, starting", "actions": []}
 
 
 def test_one_that_ended_while_it_was_looked_at_is_not_known(known: dict[str, Any]) -> None:
@@ -103,6 +103,6 @@ def test_what_is_to_be_recorded_needs_the_task(known: dict[str, Any]) -> None:
 def test_what_is_to_be_started_is_announced_and_not_proved(known: dict[str, Any]) -> None:
     known["containers"] = []
     known["wrong"] = "nobody asks"
-    found = asked()
-    assert [action["what"] for action in found["actions"]] == ["service app"]
-    assert "proved" not in found
+    result = asked()
+    assert [action["what"] for action in result["actions"]] == ["service app"]
+    assert "proved" not in result

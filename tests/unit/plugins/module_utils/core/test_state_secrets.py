@@ -45,10 +45,10 @@ TEST_CONTENT: list[tuple[bytes, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("content", "found", "value_or_why"), TEST_CONTENT)
-def test_content(content: bytes, found: str, value_or_why: str) -> None:
+@pytest.mark.parametrize(("content", "sight", "value_or_why"), TEST_CONTENT)
+def test_content(content: bytes, sight: str, value_or_why: str) -> None:
     secret = secret_of(JWT, "/s/.jwt_secret", content)
-    assert (secret.found, secret.value or secret.why) == (found, value_or_why)
+    assert (secret.found, secret.value or secret.why) == (sight, value_or_why)
 
 
 @given(st.binary(max_size=40))
@@ -69,8 +69,8 @@ def test_what_is_shown_has_no_value() -> None:
     assert Secret("/s/.jwt_secret", "unknown").seen(JWT, {JWT: "x"})["same"] is None
 
 
-def files(**found: Any) -> dict[str, Seen]:
-    return secrets(**found)["in_state"]["/data-state"]  # type: ignore[no-any-return]
+def files(**sights: Any) -> dict[str, Seen]:
+    return secrets(**sights)["in_state"]["/data-state"]  # type: ignore[no-any-return]
 
 
 FOUND, NONE, ODD = ("found", "", None), ("absent", "", None), ("unknown", "odd", None)
@@ -93,11 +93,11 @@ TEST_FILL: list[tuple[dict[str, Any], list[str], bool, list[str], list[str]]] = 
 ]
 
 
-@pytest.mark.parametrize(("found", "current", "up", "taken", "made"), TEST_FILL)
+@pytest.mark.parametrize(("secrets_seen", "current", "up", "taken", "made"), TEST_FILL)
 def test_fill(
-    found: dict[str, Any], current: list[str], up: bool, taken: list[str], made: list[str]
+    secrets_seen: dict[str, Any], current: list[str], up: bool, taken: list[str], made: list[str]
 ) -> None:
-    assert fill(files(**found), current, ENV, up) == (taken, made)
+    assert fill(files(**secrets_seen), current, ENV, up) == (taken, made)
 
 
 @pytest.mark.parametrize("key", IN_STATE)
@@ -119,12 +119,12 @@ def test_two_vault_keys_are_refused_and_two_others_are_not(up: bool) -> None:
     st.dictionaries(st.sampled_from(list(IN_STATE)), st.sampled_from([FOUND, NONE])),
 )
 def test_a_secret_is_made_only_where_it_is_nowhere_and_a_vault_key_never(
-    current: set[str], found: dict[str, Any]
+    current: set[str], secrets_seen: dict[str, Any]
 ) -> None:
-    taken, made = fill(files(**found), current, ENV, False)
+    taken, made = fill(files(**secrets_seen), current, ENV, False)
     assert VAULT not in made
     for key in GENERATED:
-        in_file = found.get(key, NONE) is FOUND
+        in_file = secrets_seen.get(key, NONE) is FOUND
         assert (key in made) is not (key in current or in_file)
         assert not (key in taken and key in current)
 

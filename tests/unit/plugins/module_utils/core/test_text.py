@@ -81,8 +81,8 @@ def aside(*paths: str) -> list[Retired]:
 
 
 def test_what_is_to_be_purged_can_be_named_as_it_is_listed() -> None:
-    found = aside("/aside/\udcff", "/aside/b")
-    assert check_named([r"/aside/\xff", "/aside/b"], found) == ["/aside/\udcff", "/aside/b"]
+    items = aside("/aside/\udcff", "/aside/b")
+    assert check_named([r"/aside/\xff", "/aside/b"], items) == ["/aside/\udcff", "/aside/b"]
 
 
 def test_a_name_that_two_things_are_listed_as_is_the_one_that_has_it() -> None:

@@ -50,12 +50,12 @@ OTHERS = {"docker-compose"}
 
 def test_every_program_that_is_run_is_in_the_table() -> None:
     """Read from the source: the first word of each list that is given to run, or made for it."""
-    found = set()
+    names = set()
     for path in (ROOT / "plugins").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 if node.func.id == "run" and node.args and isinstance(node.args[0], ast.List):
                     first = node.args[0].elts[0]
                     if isinstance(first, ast.Constant):
-                        found.add(first.value)
-    assert {"wipefs", "mount", "systemctl"} <= found <= set(PACKAGES) | OTHERS
+                        names.add(first.value)
+    assert {"wipefs", "mount", "systemctl"} <= names <= set(PACKAGES) | OTHERS

@@ -53,27 +53,27 @@ def fleet(others: int) -> dict[str, dict[str, Any]]:
     ],
 )
 def test_sizes_of_waves(sizes: Any, others: int, wanted: list[int]) -> None:
-    found = waves(fleet(others), settings({"rollout_waves": sizes}))
-    assert [wave["name"] for wave in found[:2]] == ["canary of acme", "canary of globex"]
-    assert [len(wave["hosts"]) for wave in found[2:]] == wanted
+    turns = waves(fleet(others), settings({"rollout_waves": sizes}))
+    assert [wave["name"] for wave in turns[:2]] == ["canary of acme", "canary of globex"]
+    assert [len(wave["hosts"]) for wave in turns[2:]] == wanted
 
 
 @given(st.integers(0, 40), st.lists(st.sampled_from(["1", "7", "10%", "33%", "100%"]), min_size=1))
 def test_each_host_is_in_one_wave_and_canaries_come_first(others: int, sizes: list[str]) -> None:
     hosts = fleet(others)
-    found = waves(hosts, settings({"rollout_waves": sizes}))
-    order = [name for wave in found for name in wave["hosts"]]
+    turns = waves(hosts, settings({"rollout_waves": sizes}))
+    order = [name for wave in turns for name in wave["hosts"]]
     assert order == [
         name for stage in ("canary", "wave") for name, host in hosts.items() if host["stage"] == stage
     ]  # fmt: skip
-    assert all(wave["hosts"] for wave in found)
+    assert all(wave["hosts"] for wave in turns)
 
 
 @pytest.mark.parametrize(("seconds", "looks", "each"), [(1, 1, 1), (30, 1, 30), (600, 20, 30)])
 def test_a_soak_comes_after_the_canaries(seconds: int, looks: int, each: int) -> None:
-    found = waves(fleet(1), settings({"rollout_soak": seconds}))
-    assert [wave["kind"] for wave in found] == ["canary", "canary", "soak", "wave"]
-    assert found[2] == {
+    turns = waves(fleet(1), settings({"rollout_soak": seconds}))
+    assert [wave["kind"] for wave in turns] == ["canary", "canary", "soak", "wave"]
+    assert turns[2] == {
         "name": f"soak of {seconds} s", "kind": "soak", "hosts": ["a0", "b0"], "looks": looks, "seconds": each,
     }  # fmt: skip
 
@@ -158,8 +158,8 @@ def after(halt: str = "AH207: stop") -> dict[str, Any]:
 
 
 def test_what_is_known_of_each_host() -> None:
-    found = after()
-    assert [(host["name"], host["outcome"], host["code"], host["message"]) for host in found["hosts"]] == [
+    outcome = after()
+    assert [(host["name"], host["outcome"], host["code"], host["message"]) for host in outcome["hosts"]] == [
         ("a0", "done", "", ""),
         ("a1", "nothing", "", ""),
         ("a2", "failed", "AH100", "Move: AH100: no room"),
@@ -170,15 +170,15 @@ def test_what_is_known_of_each_host() -> None:
         ("x1", "lost", "", "it could not be reached"),
         ("x2", "lost", "", "it could not be reached, after its turn had ended"),
     ]  # fmt: skip
-    assert [host["wave"] for host in found["hosts"]] == [
+    assert [host["wave"] for host in outcome["hosts"]] == [
         "canary of acme", "wave 1 of 2", "wave 1 of 2", "wave 1 of 2", "", "wave 2 of 2", "", "", "wave 2 of 2",
     ]  # fmt: skip
-    assert found["hosts"][0]["downtime"] == 2.5 and found["hosts"][2]["bytes"] == 5
-    assert found["failures"] == 4
-    assert found["counts"] == {
+    assert outcome["hosts"][0]["downtime"] == 2.5 and outcome["hosts"][2]["bytes"] == 5
+    assert outcome["failures"] == 4
+    assert outcome["counts"] == {
         "done": 1, "nothing": 2, "failed": 1, "lost": 3, "refused": 1, "untouched": 1,
     }  # fmt: skip
-    assert set(found["counts"]) == set(OUTCOMES)
+    assert set(outcome["counts"]) == set(OUTCOMES)
 
 
 def test_what_is_known_of_each_wave() -> None:

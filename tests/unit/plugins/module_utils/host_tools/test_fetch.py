@@ -51,13 +51,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     """An https:// server's address, and the certificate to trust."""
     folder = tmp_path_factory.mktemp("server")
     pairs.make(folder, "localhost")
-    found = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    http_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "c.pem", folder / "k.pem")
-    found.socket = context.wrap_socket(found.socket, server_side=True)
-    threading.Thread(target=found.serve_forever, daemon=True).start()
-    yield f"https://localhost:{found.server_port}", folder / "c.pem"
-    found.shutdown()
+    http_server.socket = context.wrap_socket(http_server.socket, server_side=True)
+    threading.Thread(target=http_server.serve_forever, daemon=True).start()
+    yield f"https://localhost:{http_server.server_port}", folder / "c.pem"
+    http_server.shutdown()
 
 
 @pytest.fixture

@@ -70,21 +70,21 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    found = Host(tmp_path / "motd.d" / "agnes-host")
-    monkeypatch.setattr(tool, "MESSAGE", str(found.message))
-    monkeypatch.setattr(tool, "_seen", found.seen)
+    made = Host(tmp_path / "motd.d" / "agnes-host")
+    monkeypatch.setattr(tool, "MESSAGE", str(made.message))
+    monkeypatch.setattr(tool, "_seen", made.seen)
     monkeypatch.setattr(tool, "environment", lambda _dir: {"STATE_DIR": "/data-state"})
     monkeypatch.setattr(tool.record, "load", lambda: RECORD)
-    monkeypatch.setattr(tool.filesystems, "mount", found.mount)
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: found.now)
-    monkeypatch.setattr(waiting.time, "sleep", found.sleep)
+    monkeypatch.setattr(tool.filesystems, "mount", made.mount)
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: made.now)
+    monkeypatch.setattr(waiting.time, "sleep", made.sleep)
     monkeypatch.setattr(
         tool.moving,
         "mount_at",
-        lambda path: ("", found.mounted.get(path, ""), "/" if path in found.mounted else ""),
+        lambda path: ("", made.mounted.get(path, ""), "/" if path in made.mounted else ""),
     )
     monkeypatch.setattr(tool.ledger, "INTENT", str(tmp_path / "intent.json"))
-    return found
+    return made
 
 
 def test_a_host_that_is_right_is_looked_at_once(host: Host) -> None:

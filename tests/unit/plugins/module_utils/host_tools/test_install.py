@@ -41,9 +41,9 @@ class Host:
         self.top = top
 
     def path(self, path: str) -> Path:
-        found = self.top / path.lstrip("/")
-        found.parent.mkdir(parents=True, exist_ok=True)
-        return found
+        full_path = self.top / path.lstrip("/")
+        full_path.parent.mkdir(parents=True, exist_ok=True)
+        return full_path
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         self.path(path).write_text(text)
@@ -51,16 +51,16 @@ class Host:
 
     def tree(self) -> dict[str, tuple[str, int]]:
         """Path -> text or target, and mode, of all but what runs keep for themselves."""
-        found = {}
+        files = {}
         for path in self.top.rglob("*"):
             name = "/" + str(path.relative_to(self.top))
             if name.startswith("/var/lib/"):
                 continue
             if path.is_symlink():
-                found[name] = (f"-> {os.readlink(path)}", 0)
+                files[name] = (f"-> {os.readlink(path)}", 0)
             elif path.is_file():
-                found[name] = (path.read_text(), path.stat().st_mode & 0o777)
-        return found
+                files[name] = (path.read_text(), path.stat().st_mode & 0o777)
+        return files
 
     def run(
         self, decision: str, check: bool = False, keeps_env: bool = False, guard: str = OFF
@@ -72,7 +72,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    found, root = Host(tmp_path), str(tmp_path)
+    made, root = Host(tmp_path), str(tmp_path)
     texts, env_texts, guard_texts = install.texts, install.env_texts, install.guard_texts
 
     monkeypatch.setattr(record, "PATH", f"{root}/var/lib/agnes-host/record.json")
@@ -91,8 +91,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(
         install, "guard_texts", lambda: {root + path: each for path, each in guard_texts().items()}
     )
-    found.write("/var/lib/agnes-host/record.json", json.dumps({"format": 1, "disks": {}}))
-    return found
+    made.write("/var/lib/agnes-host/record.json", json.dumps({"format": 1, "disks": {}}))
+    return made
 
 
 def field(host: Host) -> None:

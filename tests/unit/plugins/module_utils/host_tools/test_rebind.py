@@ -59,8 +59,8 @@ class Host:
         }  # fmt: skip
         return {"unknown": "", "contents": contents}
 
-    def save(self, found: dict[str, Any]) -> None:
-        self.record = json.loads(json.dumps(found))
+    def save(self, recorded: dict[str, Any]) -> None:
+        self.record = json.loads(json.dumps(recorded))
 
     @property
     def fstab(self) -> str:
@@ -74,23 +74,23 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    found = Host(tmp_path)
+    made = Host(tmp_path)
     (tmp_path / ".env").write_text("STATE_DIR=/data-state\n")
     (tmp_path / "fstab").write_text(FSTAB)
     monkeypatch.setattr(tool.filesystems, "FSTAB", str(tmp_path / "fstab"))
     monkeypatch.setattr(tool.ledger, "INTENT", str(tmp_path / "intent.json"))
-    monkeypatch.setattr(tool.record, "load", lambda: json.loads(json.dumps(found.record)))
-    monkeypatch.setattr(tool.record, "save", found.save)
-    monkeypatch.setattr(tool.generations, "load", lambda: found.kept)
-    monkeypatch.setattr(tool.generations, "accept", found.accepted.append)
-    monkeypatch.setattr(tool.devices, "devices", lambda: found.devices)
-    monkeypatch.setattr(tool.unseen, "look", found.inside)
-    monkeypatch.setattr(tool.moving, "mount_at", lambda p: found.mounted.get(p, ("", "", "")))
+    monkeypatch.setattr(tool.record, "load", lambda: json.loads(json.dumps(made.record)))
+    monkeypatch.setattr(tool.record, "save", made.save)
+    monkeypatch.setattr(tool.generations, "load", lambda: made.kept)
+    monkeypatch.setattr(tool.generations, "accept", made.accepted.append)
+    monkeypatch.setattr(tool.devices, "devices", lambda: made.devices)
+    monkeypatch.setattr(tool.unseen, "look", made.inside)
+    monkeypatch.setattr(tool.moving, "mount_at", lambda p: made.mounted.get(p, ("", "", "")))
     monkeypatch.setattr(tool, "_containers", list)
     monkeypatch.setattr(tool, "_database", lambda *arguments: None)
     monkeypatch.setattr(tool.units, "reload", lambda: None)
     monkeypatch.setattr(tool.syslog, "syslog", lambda text: None)
-    return found
+    return made
 
 
 def test_record_and_fstab_have_the_disk_and_nothing_else_changes(host: Host) -> None:
@@ -201,6 +201,6 @@ OPTIONS: list[tuple[list[str], dict[str, str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "found"), OPTIONS)
-def test_options_are_taken_whole_or_not_at_all(given: list[str], found: dict[str, str]) -> None:
-    assert command._options(given) == found
+@pytest.mark.parametrize(("given", "options"), OPTIONS)
+def test_options_are_taken_whole_or_not_at_all(given: list[str], options: dict[str, str]) -> None:
+    assert command._options(given) == options

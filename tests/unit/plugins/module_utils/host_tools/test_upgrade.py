@@ -175,10 +175,10 @@ def test_a_certificate_turns_tls_on_and_what_runs_stays_on() -> None:
 
 
 def test_images_differ_by_their_ids() -> None:
-    found = {"app": [{"image": "x"}], "bot": [{"image": "y"}]}
+    present = {"app": [{"image": "x"}], "bot": [{"image": "y"}]}
     ids = {"a:1": "y"}
-    assert new_images(CHAIN, ["app", "bot", "caddy"], found, ids) == {"a:1": ("x", "y")}
-    assert new_images(CHAIN, ["app"], found, {}) == {}
+    assert new_images(CHAIN, ["app", "bot", "caddy"], present, ids) == {"a:1": ("x", "y")}
+    assert new_images(CHAIN, ["app"], present, {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_what_somebody_has_stopped_stays_so(
     status: str, policy: str, tried: tuple[str, ...], stopped: list[str]
 ) -> None:
     services = {"bot": {"image": "agnes:stable", "restart": policy, "profiles": []}, "app": {}}
-    found = {"bot": [{"status": status, "exit_code": 137}]}
-    assert stopped_by_hand(services, found, tried) == stopped
+    present = {"bot": [{"status": status, "exit_code": 137}]}
+    assert stopped_by_hand(services, present, tried) == stopped
 
 
 def test_a_tick_says_what_it_leaves_stopped(host: Host) -> None:

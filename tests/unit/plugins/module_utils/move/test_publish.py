@@ -31,14 +31,16 @@ print(json.dumps([found, [name[len(PREFIX) + 1:] for name in sys.modules if name
 
 def imported(path: Path) -> set[Path]:
     """The files of ours that a source imports anywhere in it, by Python's own parser."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             names = [base, *(base / alias.name for alias in node.names)]
-            found |= {name.with_suffix(".py") for name in names}
-            found |= {folder / "__init__.py" for name in names for folder in (name, *name.parents)}
-    return {each for each in found if each.is_file() and each.is_relative_to(MODULE_UTILS)}
+            modules |= {name.with_suffix(".py") for name in names}
+            modules |= {
+                folder / "__init__.py" for name in names for folder in (name, *name.parents)
+            }
+    return {each for each in modules if each.is_file() and each.is_relative_to(MODULE_UTILS)}
 
 
 def needed() -> set[str]:

@@ -33,7 +33,7 @@ def packed(*members: tuple[str, bytes, int, bytes]) -> bytes:
 
 def test_from_a_tar_only_regular_files_below_the_directory_are_taken() -> None:
     text = b"x"
-    found = artifacts._from_tar(
+    files = artifacts._from_tar(
         packed(
             ("./docker-compose.yml", tarfile.REGTYPE, 0o644, text),
             ("./scripts/ops/a.sh", tarfile.REGTYPE, 0o755, text),
@@ -46,11 +46,11 @@ def test_from_a_tar_only_regular_files_below_the_directory_are_taken() -> None:
             ("/etc/cron.d/x", tarfile.REGTYPE, 0o644, text),
         )
     )
-    assert found == {
+    assert files == {
         "docker-compose.yml": artifacts.File(text, False),
         "scripts/ops/a.sh": artifacts.File(text, True),
     }
-    assert [file.mode for file in found.values()] == [0o644, 0o755]
+    assert [file.mode for file in files.values()] == [0o644, 0o755]
 
 
 def test_from_a_directory_links_and_special_files_are_left_out(tmp_path: Path) -> None:

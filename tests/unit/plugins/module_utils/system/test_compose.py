@@ -115,9 +115,9 @@ OTHERS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("services", "volumes", "found"), OTHERS)
+@pytest.mark.parametrize(("services", "volumes", "difference"), OTHERS)
 def test_what_was_not_proved_is_told(
-    tmp_path: Path, services: dict[str, Any], volumes: dict[str, Any], found: str
+    tmp_path: Path, services: dict[str, Any], volumes: dict[str, Any], difference: str
 ) -> None:
     all_services = {**CONFIG["services"], **services}
     config = {
@@ -127,7 +127,7 @@ def test_what_was_not_proved_is_told(
     }
     with pytest.raises(NotAsProved) as refused:
         Compose(says(tmp_path, config), str(tmp_path)).check(digest(PROVED), PROVED)
-    assert f"({found})" in str(refused.value)
+    assert f"({difference})" in str(refused.value)
 
 
 @pytest.fixture
@@ -139,14 +139,14 @@ def move(tmp_path: Path) -> MoveContext:
     (tmp_path / "far.yml").write_text("far")
     chain = ["a.yml", "sub/b.yml", f"{tmp_path}/far.yml"]
     said = intent(project_dir=f"{tmp_path}/agnes", chain=chain, proved=digest(PROVED))
-    found = SimpleNamespace(
-        intent=MoveIntent.from_dict(said), env="A=1\n", read_env=lambda: found.env
+    context = SimpleNamespace(
+        intent=MoveIntent.from_dict(said), env="A=1\n", read_env=lambda: context.env
     )
-    found.target, found.save = LAYOUTS["flat"], lambda: None
-    found.project = SimpleNamespace(docker=docker(tmp_path, "exit 9"))
-    found.files_hash = lambda text: MoveContext.files_hash(cast(MoveContext, found), text)
-    found.intent.files = found.files_hash("A=1\n")
-    return cast(MoveContext, found)
+    context.target, context.save = LAYOUTS["flat"], lambda: None
+    context.project = SimpleNamespace(docker=docker(tmp_path, "exit 9"))
+    context.files_hash = lambda text: MoveContext.files_hash(cast(MoveContext, context), text)
+    context.intent.files = context.files_hash("A=1\n")
+    return cast(MoveContext, context)
 
 
 CHANGES = ["agnes/a.yml", "agnes/sub/b.yml", "agnes/beside.yaml", "far.yml", "agnes/new.yml"]

@@ -49,9 +49,9 @@ def test_mounts(
         return io.StringIO("\n".join([*lines, ""]))
 
     monkeypatch.setattr(mountinfo, "open", opened, raising=False)
-    found = devices.mounts([])
-    assert len(found) == len(lines)  # shadowed ones too
-    assert [(m["target"], m["maj_min"], m["root"]) for m in on_top(found)] == expected
+    mounts = devices.mounts([])
+    assert len(mounts) == len(lines)  # shadowed ones too
+    assert [(m["target"], m["maj_min"], m["root"]) for m in on_top(mounts)] == expected
 
 
 def test_what_containers_and_the_kernel_mount_is_left_out_but_not_what_lies_on_a_disk(
@@ -73,8 +73,8 @@ def test_a_mount_has_the_uuid_of_its_device(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(
         mountinfo, "open", lambda *_a, **_k: io.StringIO(DATA + "\n"), raising=False
     )
-    (found,) = devices.mounts(known)
-    assert (found["uuid"], found["fstype"], found["source"]) == ("u-1", "ext4", "/dev/sdb")
+    (mount,) = devices.mounts(known)
+    assert (mount["uuid"], mount["fstype"], mount["source"]) == ("u-1", "ext4", "/dev/sdb")
 
 
 def test_a_path_is_resolved_and_says_what_is_wrong_with_it(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_a_path_is_resolved_and_says_what_is_wrong_with_it(tmp_path: Path) -> No
         "none": "does not exist", "link": "is a dangling link", "file": "is not a block device",
         ".": "is not a block device", "file/x": "can't be read (Not a directory)",
     }  # fmt: skip
-    for name, found in wrong.items():
+    for name, said in wrong.items():
         named = f"{tmp_path}/{name}"
-        assert devices.resolve(named, []) == {"device": named, "found": found, "maj_min": ""}
+        assert devices.resolve(named, []) == {"device": named, "found": said, "maj_min": ""}
     assert devices.resolve("", []) == {"device": "", "found": "", "maj_min": ""}
 
 
@@ -124,12 +124,12 @@ def test_a_disk_that_can_not_be_read_is_neither_blank_nor_filled(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "pread", broken)
-    found = devices.device("8:16", f"{tmp_path}/disk", {}, samples=True)
-    assert found is not None
-    assert (found["zeros"], found["probed"]) == (False, "it can't be read: Input/output error")
-    found["probed"] = ""
-    devices.prove_blank([found], {"data": {"device": "x", "found": "", "maj_min": "8:16"}})
-    assert found["probed"]
+    device = devices.device("8:16", f"{tmp_path}/disk", {}, samples=True)
+    assert device is not None
+    assert (device["zeros"], device["probed"]) == (False, "it can't be read: Input/output error")
+    device["probed"] = ""
+    devices.prove_blank([device], {"data": {"device": "x", "found": "", "maj_min": "8:16"}})
+    assert device["probed"]
 
 
 @pytest.mark.parametrize("size", [0, 512, 4096, MIB, MIB + 512, 10**10, 2**45])
@@ -181,10 +181,10 @@ def test_a_probe_that_could_not_run_finds_nothing_out(
     monkeypatch.setattr(devices, "SYS", str(tmp_path))
     (tmp_path / "8:16").mkdir()
     (tmp_path / "8:16" / "size").write_text("2048\n")
-    found = devices.device("8:16", str(disk), {}, samples=True)
-    assert found is not None
-    assert why in found["probed"]
-    assert (found["signatures"], found["zeros"]) == ([], False)
+    device = devices.device("8:16", str(disk), {}, samples=True)
+    assert device is not None
+    assert why in device["probed"]
+    assert (device["signatures"], device["zeros"]) == ([], False)
 
 
 TRAITS: list[Any] = [
@@ -215,8 +215,8 @@ def test_what_a_disk_says_of_its_kind(
     (sys / "size").write_text("2048\n")
     monkeypatch.setattr(devices, "SYS", str(tmp_path))
     monkeypatch.setattr(devices, "_signatures", lambda _path: ([], {}))
-    found = devices.device("8:16", str(tmp_path / "none"), {})
-    assert found is not None and found["traits"] == traits
+    device = devices.device("8:16", str(tmp_path / "none"), {})
+    assert device is not None and device["traits"] == traits
 
 
 @pytest.mark.parametrize("folder", ["", "/holders"])
@@ -229,8 +229,8 @@ def test_a_disk_whose_holders_can_not_be_listed_is_not_free(
     monkeypatch.setattr(devices, "SYS", str(tmp_path))
     monkeypatch.setattr(devices, "_signatures", lambda path: ([], {}))
     monkeypatch.setattr(devices, "_exclusive", lambda path: True)
-    found = devices.device("8:99", "/dev/sdz", {})
-    assert found and found["probed"] == ""
+    device = devices.device("8:99", "/dev/sdz", {})
+    assert device and device["probed"] == ""
     listdir = os.listdir
 
     def broken(path: str) -> list[str]:
@@ -239,6 +239,6 @@ def test_a_disk_whose_holders_can_not_be_listed_is_not_free(
         return listdir(path)
 
     monkeypatch.setattr(os, "listdir", broken)
-    found = devices.device("8:99", "/dev/sdz", {})
-    assert found and "Input/output error" in found["probed"]
-    assert not found["exclusive"]
+    device = devices.device("8:99", "/dev/sdz", {})
+    assert device and "Input/output error" in device["probed"]
+    assert not device["exclusive"]

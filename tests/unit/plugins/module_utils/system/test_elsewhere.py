@@ -54,21 +54,21 @@ def container(**mount: Any) -> dict[str, Any]:
 def looked(
     tmp: Path, volumes: list[dict[str, Any]], *containers: Any
 ) -> list[tuple[str, list[str], str]]:
-    found = elsewhere.look(
+    places = elsewhere.look(
         engine.volumes(docker(tmp, volumes)), "agnes", containers, str(tmp / "project")
     )
-    return [(item["name"], item["proof"], item["unknown"]) for item in found]
+    return [(item["name"], item["proof"], item["unknown"]) for item in places]
 
 
 def test_a_volume_with_a_database_is_found_measured_and_dated(tmp_path: Path) -> None:
     path = fill(tmp_path / "v", "state/system.duckdb", "extracts/a")
     os.utime(tmp_path / "v/state/system.duckdb", (1e9, 2e9))
     user = container(volume="agnes_data")
-    (found,) = elsewhere.look(engine.volumes(docker(tmp_path, [volume(path)])), "agnes", [user])
-    assert found["proof"] == ["state/system.duckdb", "extracts/"]
-    assert (found["size"], found["whole"]) == (200, True)
-    assert found["newest"] == "2033-05-18 03:33:20"
-    assert found["used_by"] == ["agnes-app-1 (exited)"]
+    (place,) = elsewhere.look(engine.volumes(docker(tmp_path, [volume(path)])), "agnes", [user])
+    assert place["proof"] == ["state/system.duckdb", "extracts/"]
+    assert (place["size"], place["whole"]) == (200, True)
+    assert place["newest"] == "2033-05-18 03:33:20"
+    assert place["used_by"] == ["agnes-app-1 (exited)"]
 
 
 def test_a_volume_without_state_is_not_told_of(tmp_path: Path) -> None:
@@ -93,11 +93,11 @@ def test_what_a_volume_binds_is_looked_at_unless_it_is_at_a_place(tmp_path: Path
     bound = fill(tmp_path / "old", "state/system.duckdb")
     options = {"type": "none", "o": "bind", "device": bound}
     at_place = {"type": "none", "o": "bind", "device": "/data"}
-    found = looked(
+    places = looked(
         tmp_path,
         [volume("/nowhere", Options=options), volume("/nowhere", "agnes_more", Options=at_place)],
     )
-    assert found == [("agnes_data", ["state/system.duckdb"], "")]
+    assert places == [("agnes_data", ["state/system.duckdb"], "")]
 
 
 UNKNOWN: list[Any] = [
@@ -118,13 +118,13 @@ def test_what_could_not_be_looked_at_is_told(tmp_path: Path, differs: Any, why: 
 
 
 def test_an_engine_that_does_not_tell_is_no_empty_engine(tmp_path: Path) -> None:
-    (found,) = elsewhere.look(engine.volumes(docker(tmp_path, [volume("/x")], code=1)), "agnes", [])
-    assert found["name"] == "agnes_data" and "volume ls" in found["unknown"]
+    (place,) = elsewhere.look(engine.volumes(docker(tmp_path, [volume("/x")], code=1)), "agnes", [])
+    assert place["name"] == "agnes_data" and "volume ls" in place["unknown"]
     broken = tmp_path / "docker"
     broken.write_text('#!/bin/sh\n[ "$2" = ls ] && echo agnes_data\nexit 0\n')
     (tmp_path / "docker").chmod(0o755)
-    (found,) = elsewhere.look(engine.volumes(str(broken)), "agnes", [])
-    assert found["unknown"]
+    (place,) = elsewhere.look(engine.volumes(str(broken)), "agnes", [])
+    assert place["unknown"]
 
 
 def test_a_directory_that_a_container_has_for_data_is_looked_at(tmp_path: Path) -> None:

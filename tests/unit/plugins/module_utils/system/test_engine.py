@@ -39,11 +39,15 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_client_that_says_who_it_is_is_asked_nothing_else(asked: Any) -> None:
-    found, questions = asked({**BASE, "ClientInfo": CLIENT})
-    assert (found["platform"], found["version"], found["error"]) == ("Docker", "26.1.5", "")
-    assert found["compose"].endswith("/docker compose")
-    assert found["compose_version"] == "2.26.1"
-    assert found["endpoint"] == "unix:///var/run/docker.sock"
+    observed, questions = asked({**BASE, "ClientInfo": CLIENT})
+    assert (observed["platform"], observed["version"], observed["error"]) == (
+        "Docker",
+        "26.1.5",
+        "",
+    )
+    assert observed["compose"].endswith("/docker compose")
+    assert observed["compose_version"] == "2.26.1"
+    assert observed["endpoint"] == "unix:///var/run/docker.sock"
     assert questions == ["info"]
 
 
@@ -60,8 +64,8 @@ def test_a_client_that_says_who_it_is_is_asked_nothing_else(asked: Any) -> None:
 def test_compose_is_asked_itself_where_the_client_does_not_know_it(
     asked: Any, plugins: Any
 ) -> None:
-    found, questions = asked({**BASE, "ClientInfo": {**CLIENT, "Plugins": plugins}})
-    assert found["compose_version"] == "2.20.0"
+    observed, questions = asked({**BASE, "ClientInfo": {**CLIENT, "Plugins": plugins}})
+    assert observed["compose_version"] == "2.20.0"
     assert questions == ["info", "compose"]
 
 
@@ -71,18 +75,18 @@ def test_compose_is_asked_itself_where_the_client_does_not_know_it(
 def test_a_client_that_says_nothing_of_itself_is_asked(
     asked: Any, banner: str, platform: str
 ) -> None:
-    found, questions = asked(BASE, banner)
-    assert (found["platform"], found["compose_version"]) == (platform, "2.20.0")
-    assert found["endpoint"] == "unix:///run/docker.sock"
+    observed, questions = asked(BASE, banner)
+    assert (observed["platform"], observed["compose_version"]) == (platform, "2.20.0")
+    assert observed["endpoint"] == "unix:///run/docker.sock"
     assert questions == ["info", "context", "--version", "compose"]
 
 
 def test_a_client_of_an_engine_that_does_not_answer_is_no_engine(asked: Any) -> None:
-    found, _questions = asked({"ServerErrors": ["no socket"], "ClientInfo": CLIENT})
-    assert found["error"] == "the engine does not answer (no socket)"
+    observed, _questions = asked({"ServerErrors": ["no socket"], "ClientInfo": CLIENT})
+    assert observed["error"] == "the engine does not answer (no socket)"
 
 
 def test_the_endpoint_of_another_context_is_asked_for(asked: Any) -> None:
-    found, questions = asked({**BASE, "ClientInfo": {**CLIENT, "Context": "remote"}})
-    assert found["endpoint"] == "unix:///run/docker.sock"
+    observed, questions = asked({**BASE, "ClientInfo": {**CLIENT, "Context": "remote"}})
+    assert observed["endpoint"] == "unix:///run/docker.sock"
     assert questions == ["info", "context"]

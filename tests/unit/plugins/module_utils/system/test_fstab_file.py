@@ -56,9 +56,9 @@ def test_a_full_or_read_only_filesystem_has_no_room_for_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.statvfs(tmp_path)
-    for at, value, found in (
+    for at, value, reason in (
         (3, 10, "full"), (6, 0, "full"), (8, real.f_flag | os.ST_RDONLY, "mounted read-only"),
     ):  # fmt: skip
         changed = os.statvfs_result([*real[:at], value, *real[at + 1 :]])
         monkeypatch.setattr(os, "statvfs", lambda _path, it=changed: it)
-        assert found in fstab_file.fixed(str(tmp_path / "fstab"))
+        assert reason in fstab_file.fixed(str(tmp_path / "fstab"))

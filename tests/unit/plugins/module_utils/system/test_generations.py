@@ -29,8 +29,8 @@ class Host:
 
     @property
     def marker(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.state / ".agnes-state.json").read_text())
-        return found
+        marker: dict[str, Any] = json.loads((self.state / ".agnes-state.json").read_text())
+        return marker
 
     @property
     def kept(self) -> Optional[int]:
@@ -42,9 +42,9 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    found = Host(tmp_path)
-    monkeypatch.setattr(generations, "PATH", str(found.path))
-    return found
+    made = Host(tmp_path)
+    monkeypatch.setattr(generations, "PATH", str(made.path))
+    return made
 
 
 def test_both_count_up_together_and_the_rest_of_the_marker_stays(host: Host) -> None:

@@ -62,12 +62,12 @@ def does_nothing(command: list[str], **_more: Any) -> Done:
 
 
 @pytest.mark.parametrize(
-    ("run", "found"), [(fails, "Permission denied"), (does_nothing, "its size is what it was")]
+    ("run", "reason"), [(fails, "Permission denied"), (does_nothing, "its size is what it was")]
 )
 def test_what_did_not_grow_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Any, found: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Any, reason: str
 ) -> None:
     monkeypatch.setattr(growing, "run", run)
     with pytest.raises(NotGrown) as caught:
         growing.grow(mounted(tmp_path / "image"))
-    assert found in str(caught.value)
+    assert reason in str(caught.value)

@@ -80,12 +80,12 @@ def test_a_marker_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 def test_env_is_observed_without_its_secrets(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_bytes(b"STATE_DIR=/x\r\nJWT_SECRET_KEY=topsecret\nFOREIGN=\xff\nDOMAIN=a\n")
-    found = host.env_of(str(path), dotenv_file.read(str(tmp_path)))
-    assert found["exists"]
-    assert found["values"] == {"STATE_DIR": "/x", "DOMAIN": "a"}
-    assert found["keys"] == ["DOMAIN", "FOREIGN", "JWT_SECRET_KEY", "STATE_DIR"]
-    assert [line for line, _what in found["trouble"]] == [1]
-    assert "topsecret" not in repr(found)
+    env = host.env_of(str(path), dotenv_file.read(str(tmp_path)))
+    assert env["exists"]
+    assert env["values"] == {"STATE_DIR": "/x", "DOMAIN": "a"}
+    assert env["keys"] == ["DOMAIN", "FOREIGN", "JWT_SECRET_KEY", "STATE_DIR"]
+    assert [line for line, _what in env["trouble"]] == [1]
+    assert "topsecret" not in repr(env)
     none = str(tmp_path / "none")
     assert host.env_of(none, dotenv_file.read(none)) == {
         "path": none, "exists": False, "keys": [], "values": {}, "trouble": [],
@@ -116,13 +116,13 @@ INSPECTED = {
 
 
 def test_a_container_is_cut_to_what_is_needed() -> None:
-    found = engine._cut_container(INSPECTED)
-    assert "topsecret" not in repr(found)
-    assert found["paths"] == {"STATE_DIR": "/x", "DATA_DIR": "a=b"}
-    assert (found["name"], found["service"], found["health"], found["pid"]) == (
+    container = engine._cut_container(INSPECTED)
+    assert "topsecret" not in repr(container)
+    assert container["paths"] == {"STATE_DIR": "/x", "DATA_DIR": "a=b"}
+    assert (container["name"], container["service"], container["health"], container["pid"]) == (
         "agnes-app-1", "app", "healthy", 7,
     )  # fmt: skip
-    assert found["mounts"] == [
+    assert container["mounts"] == [
         {
             "type": "volume",
             "source": "/v",
@@ -138,9 +138,14 @@ def test_a_container_is_cut_to_what_is_needed() -> None:
 def test_a_container_without_a_health_check_or_labels() -> None:
     bare = {**INSPECTED, "Config": {"Labels": None, "Env": None}, "Mounts": None}
     bare["State"] = {"Status": "exited", "ExitCode": 3}
-    found = engine._cut_container(bare)
-    assert (found["service"], found["health"], found["pid"], found["paths"]) == ("", "", 0, {})
-    assert (found["exit_code"], found["mounts"]) == (3, [])
+    container = engine._cut_container(bare)
+    assert (container["service"], container["health"], container["pid"], container["paths"]) == (
+        "",
+        "",
+        0,
+        {},
+    )
+    assert (container["exit_code"], container["mounts"]) == (3, [])
 
 
 TEST_VOLUMES: list[Any] = [
@@ -154,8 +159,8 @@ TEST_VOLUMES: list[Any] = [
 
 @pytest.mark.parametrize(("there", "options", "name", "bind"), TEST_VOLUMES)
 def test_a_left_over_data_volume(there: str, options: Any, name: str, bind: str) -> None:
-    found = [{"Name": "x", "Options": None}, {"Name": there, "Options": options}]
-    assert engine.data_volume(found, "agnes") == {"name": name, "bind": bind}
+    volumes = [{"Name": "x", "Options": None}, {"Name": there, "Options": options}]
+    assert engine.data_volume(volumes, "agnes") == {"name": name, "bind": bind}
 
 
 def test_volumes_that_could_not_be_looked_for_are_not_absent(tmp_path: Path) -> None:
@@ -199,8 +204,8 @@ def test_the_name_of_the_project_is_asked_of_compose(
     for file, text in files.items():
         (project / file).write_text(text)
     env = dotenv.read(files.get(".env", ""))
-    found = host.observe_project(f"{project}/", str(docker), env)
-    assert (found["path"], found["link"], found["name"]) == (str(project), "", name)
+    observed = host.observe_project(f"{project}/", str(docker), env)
+    assert (observed["path"], observed["link"], observed["name"]) == (str(project), "", name)
     link = tmp_path / "link"
     link.symlink_to(project)
     assert host.observe_project(str(link), str(docker), env)["link"] == str(project)
@@ -264,13 +269,13 @@ def test_the_address_of_a_proxy_is_no_part_of_what_is_observed(
     monkeypatch.setattr(ledger, "INTENT", f"{tmp_path}/intent")
     said = intent(environment={"https_proxy": "http://u:pass@proxy"})
     ledger.write(ledger.INTENT, said)
-    found = moving.look(str(tmp_path))
-    assert found["intent"] == {**said, "environment": {}}
-    assert "pass@" not in str(found)
+    facts = moving.look(str(tmp_path))
+    assert facts["intent"] == {**said, "environment": {}}
+    assert "pass@" not in str(facts)
 
 
 def test_the_password_of_a_share_in_fstab_is_not_observed() -> None:
-    found = host.fstab_lines("//nas/x /srv cifs username=u,password=secret 0 0\n", [])
-    assert found == [
+    lines = host.fstab_lines("//nas/x /srv cifs username=u,password=secret 0 0\n", [])
+    assert lines == [
         {"line": 1, "spec": "//nas/x", "mount_point": "/srv", "fstype": "cifs", "maj_min": ""}
     ]

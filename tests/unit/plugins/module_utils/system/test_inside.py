@@ -57,9 +57,9 @@ def test_a_path_leads_where_the_container_sees_it(
     root: int, tmp_path: Path, path: str, leads_to: str
 ) -> None:
     fd = inside.opened(root, path)
-    found = os.fstat(fd)
+    status = os.fstat(fd)
     os.close(fd)
-    assert os.path.samestat(found, os.stat(tmp_path / leads_to))
+    assert os.path.samestat(status, os.stat(tmp_path / leads_to))
 
 
 @pytest.mark.parametrize(

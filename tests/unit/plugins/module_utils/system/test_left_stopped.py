@@ -19,7 +19,7 @@ def container(status: str, code: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("found", "left"),
+    ("listed", "left"),
     [
         ([container("exited", 0)], ["app"]),
         ([container("exited", 137)], ["app"]),
@@ -32,10 +32,10 @@ def container(status: str, code: int) -> dict[str, Any]:
     ],
 )
 def test_what_has_failed_is_not_taken_for_stopped(
-    found: list[dict[str, Any]], left: list[str], monkeypatch: pytest.MonkeyPatch
+    listed: list[dict[str, Any]], left: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_project = project.Project("docker", "/opt/agnes")
-    monkeypatch.setattr(project, "containers", lambda *_names: found)
+    monkeypatch.setattr(project, "containers", lambda *_names: listed)
     monkeypatch.setattr(of_project, "running", lambda: {"bot"})
     monkeypatch.setattr(of_project, "unstarted", set[str])
     monkeypatch.setattr(steps, "remember_left_stopped", lambda _move: None)

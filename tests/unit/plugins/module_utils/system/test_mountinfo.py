@@ -61,8 +61,8 @@ def test_each_device_is_asked_once_for_its_uuid_and_what_is_none_is_not(
     monkeypatch.setattr(moving, "run", run)
     monkeypatch.setattr(moving, "_UUIDS", {})
     # btrfs has a number of its own, and a device all the same.
-    found = [moving._uuid(*each) for each in (*DEVICES, *DEVICES)]
-    assert found == ["u-1", "u-1", "", ""] * 2
+    uuids = [moving._uuid(*each) for each in (*DEVICES, *DEVICES)]
+    assert uuids == ["u-1", "u-1", "", ""] * 2
     assert asked == ["/dev/sdb", "/dev/sdc"]
 
 

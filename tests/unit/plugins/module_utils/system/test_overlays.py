@@ -34,17 +34,17 @@ class Fake:
     """Files that replace services' mounts, laid over each other as Compose does."""
 
     def __init__(self, **files: dict[str, Any]) -> None:
-        self.files = {name.replace("_", "-"): found for name, found in files.items()}
+        self.files = {name.replace("_", "-"): services for name, services in files.items()}
 
     def put(self, name: str, content: bytes) -> None:
         rows = re.findall(r'^  "(\w+)":|^      - (.*)$', content.decode(), re.M)
-        found: dict[str, Any] = {}
+        services: dict[str, Any] = {}
         for service, mount in rows:
             if service:
-                found[service] = []
+                services[service] = []
             else:
-                found[[*found][-1]].append(json.loads(mount))
-        self.files[name] = found
+                services[[*services][-1]].append(json.loads(mount))
+        self.files[name] = services
 
     def resolve(self, chain: list[str]) -> dict[str, Any]:
         config = json.loads(json.dumps(BASE))
@@ -65,10 +65,10 @@ CHAIN = ["base.yml", FLAT.overlay]
 
 
 def chosen(fake: Fake, chain: list[str], present: bool, offered: Any) -> bytes:
-    found, config = proved_overlay(cast(Stage, fake), FLAT, chain, present, offered)
+    overlay, config = proved_overlay(cast(Stage, fake), FLAT, chain, present, offered)
     assert {n: s["volumes"] for n, s in config["services"].items()}.keys() == {"app", "bot"}
     assert config == fake.resolve(chain)
-    return found
+    return overlay
 
 
 def test_one_that_is_there_and_passes_stays_whatever_is_offered() -> None:

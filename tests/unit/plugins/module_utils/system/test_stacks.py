@@ -123,8 +123,8 @@ def test_what_is_started_again_a_few_times_is_waited_for() -> None:
         {"restarts": 2, "up_seconds": 12.0},
         {"restarts": 2, "up_seconds": 31.0},
     ]
-    found = healthy(looks(*moments), clock(0, 1, 2, 3))
-    assert found["app"][0]["up_seconds"] == 31.0
+    present = healthy(looks(*moments), clock(0, 1, 2, 3))
+    assert present["app"][0]["up_seconds"] == 31.0
 
 
 def test_the_answer_is_the_same_between_two_ends_as_after_one() -> None:
@@ -145,12 +145,12 @@ def test_what_has_ended_badly_for_good_is_said_at_once() -> None:
 
 
 def test_a_dependency_that_loops_is_named_and_not_who_waits_for_it() -> None:
-    found = {
+    present = {
         "app": [container("app", "restarting", restarts=20)],
         "scheduler": [container("scheduler", "created")],
     }
-    stack = stack_of(lambda: found)
-    services = {name: {"restart": "always"} for name in found}
+    stack = stack_of(lambda: present)
+    services = {name: {"restart": "always"} for name in present}
     with pytest.raises(NotUp) as failed:
         stack.wait(services, ["app", "scheduler"], 9, 0, clock(0, 10))
     assert "scheduler" not in str(failed.value)

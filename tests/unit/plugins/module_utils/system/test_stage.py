@@ -26,13 +26,13 @@ ENV = "JWT_SECRET_KEY=topsecret\nDOMAIN=example\nCOMPOSE_FILE=docker-compose.yml
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a file of its own, an old .env and one of the product's files."""
     monkeypatch.setattr(stages, "run", run_in_copy)
-    found = tmp_path / "agnes"
-    (found / "config").mkdir(parents=True)
-    (found / "config" / "mine.env").write_text("MINE=1\n")
-    (found / "mine.yml").write_text("mine")
-    (found / "docker-compose.yml").write_text("old")
-    (found / ".env").write_text("OLD=1\n")
-    return found
+    path = tmp_path / "agnes"
+    (path / "config").mkdir(parents=True)
+    (path / "config" / "mine.env").write_text("MINE=1\n")
+    (path / "mine.yml").write_text("mine")
+    (path / "docker-compose.yml").write_text("old")
+    (path / ".env").write_text("OLD=1\n")
+    return path
 
 
 def docker(project: Path, body: str) -> str:
@@ -53,15 +53,15 @@ printf '{"name": "agnes", "services": {"app": {"profiles": ["%s"]}}}' "$(list)"
 
 def shown(stage: Stage) -> dict[str, str]:
     """The files that a command sees on a stage, with their content."""
-    (found,) = stage.config()["services"]["app"]["profiles"]
-    return dict(item.split("=", 1) for item in found.rstrip().split(" ./") if item)
+    (text,) = stage.config()["services"]["app"]["profiles"]
+    return dict(item.split("=", 1) for item in text.rstrip().split(" ./") if item)
 
 
 def test_a_stage_is_the_project_as_it_will_be_and_leaves_it_as_it_is(project: Path) -> None:
     stage = Stage(docker(project, SHOW), str(project), FILES, "A=1\n")
     stage.put("mine.yml", b"other")
-    found = {name.removeprefix("./"): text.strip() for name, text in shown(stage).items()}
-    assert found == {
+    files = {name.removeprefix("./"): text.strip() for name, text in shown(stage).items()}
+    assert files == {
         "docker-compose.yml": "new", "scripts/a.sh": "#!", "mine.yml": "other",
         "config/mine.env": "MINE=1", ".env": "A=1",
     }  # fmt: skip
@@ -73,8 +73,8 @@ def test_a_stage_is_the_project_as_it_will_be_and_leaves_it_as_it_is(project: Pa
 
 def test_a_stage_of_a_project_that_is_not_there_yet(project: Path) -> None:
     path = project.parent / "new" / "agnes"
-    found = shown(Stage(docker(project, SHOW), str(path), FILES, "A=1\n"))
-    assert sorted(name.removeprefix("./") for name in found) == [
+    files = shown(Stage(docker(project, SHOW), str(path), FILES, "A=1\n"))
+    assert sorted(name.removeprefix("./") for name in files) == [
         ".env", "docker-compose.yml", "scripts/a.sh",
     ]  # fmt: skip
     assert not path.parent.exists()
@@ -104,9 +104,9 @@ def test_what_is_resolved_holds_no_secrets(project: Path) -> None:
         "volumes": [{"type": "bind", "source": "/opt/shared", "target": "/c"}],
     }}}  # fmt: skip
     stage = Stage(docker(project, f"echo '{json.dumps(config)}'"), str(project), FILES, ENV)
-    found = stage.config()
-    assert found["services"]["app"]["volumes"][0]["source"] == "/opt/shared"
-    assert "topsecret" not in repr(found)
+    resolved = stage.config()
+    assert resolved["services"]["app"]["volumes"][0]["source"] == "/opt/shared"
+    assert "topsecret" not in repr(resolved)
 
 
 def test_a_refusal_of_compose_hides_secrets_and_names_the_projects_path(project: Path) -> None:

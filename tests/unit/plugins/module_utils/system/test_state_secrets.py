@@ -12,7 +12,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.layout import st
 JWT = "JWT_SECRET_KEY"
 
 
-def found(top: Path) -> tuple[str, str, str]:
+def secret_of(top: Path) -> tuple[str, str, str]:
     secret = state_secrets.read(str(top))[JWT]
     assert secret.path == f"{top}/.jwt_secret"
     return secret.found, secret.why, secret.value
@@ -20,18 +20,18 @@ def found(top: Path) -> tuple[str, str, str]:
 
 def test_a_file_with_a_secret(tmp_path: Path) -> None:
     (tmp_path / ".jwt_secret").write_text("s3cret\n")
-    assert found(tmp_path) == ("found", "", "s3cret")
+    assert secret_of(tmp_path) == ("found", "", "s3cret")
 
 
 def test_none_and_no_directory(tmp_path: Path) -> None:
-    assert found(tmp_path) == ("absent", "", "")
-    assert found(tmp_path / "none") == ("absent", "", "")
+    assert secret_of(tmp_path) == ("absent", "", "")
+    assert secret_of(tmp_path / "none") == ("absent", "", "")
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "shadow").write_text("s3cret\n")
     (tmp_path / ".jwt_secret").symlink_to("shadow")
-    assert found(tmp_path)[0] == "unknown"
+    assert secret_of(tmp_path)[0] == "unknown"
     (tmp_path / "link").symlink_to(tmp_path)
     assert state_secrets.read(f"{tmp_path}/link")[JWT].found == "unknown"
 
@@ -39,13 +39,13 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
 def test_what_is_no_file_is_no_answer_and_does_not_hang(tmp_path: Path, make: object) -> None:
     make(tmp_path / ".jwt_secret")  # type: ignore[operator]
-    assert found(tmp_path)[0] == "unknown"
+    assert secret_of(tmp_path)[0] == "unknown"
 
 
 def test_a_large_file_is_not_read_to_its_end(tmp_path: Path) -> None:
     with (tmp_path / ".jwt_secret").open("wb") as file:
         file.truncate(1 << 40)
-    assert found(tmp_path) == ("unknown", "it has more than 4096 bytes", "")
+    assert secret_of(tmp_path) == ("unknown", "it has more than 4096 bytes", "")
 
 
 def test_the_observation_has_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

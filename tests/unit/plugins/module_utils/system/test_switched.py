@@ -61,15 +61,15 @@ CHAINS: list[Any] = [
 def test_the_run_after_a_move_has_nothing_to_change_in_the_chain(
     project: Path, current: list[str], profiles: list[str], expected: list[str]
 ) -> None:
-    found = moved(project, current, profiles)
-    assert found.chain == expected
-    env = dotenv.read(found.env_text)
+    after_move = moved(project, current, profiles)
+    assert after_move.chain == expected
+    env = dotenv.read(after_move.env_text)
     assert env["COMPOSE_FILE"] == join(expected)
     assert (env["A"], env["STATE_DIR"]) == ("1", "/data-state")
-    assert found.stage.env_text() == found.env_text
+    assert after_move.stage.env_text() == after_move.env_text
     present = [path.name for path in project.iterdir()]
     after = chain_for(FLAT, chain_now(env, present, str(project)), profiles, present)
-    assert in_order(found.stage, after) == expected
+    assert in_order(after_move.stage, after) == expected
 
 
 def test_what_means_something_else_in_another_order_keeps_its_own(

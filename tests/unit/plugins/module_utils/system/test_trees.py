@@ -211,9 +211,9 @@ def test_an_epoch_that_is_none_counts_as_zero(value: str, tmp_path: Path) -> Non
         f'{{"role": "active", "epoch": {value}, "more": {{"deep": []}}}}'
     )
     with trees.opened(str(tmp_path)) as directory:
-        found = markers.read(directory)
-    assert markers.epoch(found) == 0
-    assert "more" not in found
+        marker = markers.read(directory)
+    assert markers.epoch(marker) == 0
+    assert "more" not in marker
 
 
 def test_an_epoch_is_read() -> None:

@@ -99,15 +99,15 @@ HELD = [Held("8:32")]
 @pytest.fixture
 def holds(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Process -> whether it has the disk, or what the kernel says in place of an answer."""
-    found: dict[str, Any] = {"11": True, "12": False}
+    answers: dict[str, Any] = {"11": True, "12": False}
 
     def is_mounted_for(_held: Held, pid: str) -> bool:
-        if isinstance(found[pid], OSError):
-            raise found[pid]
-        return bool(found[pid])
+        if isinstance(answers[pid], OSError):
+            raise answers[pid]
+        return bool(answers[pid])
 
     monkeypatch.setattr(Held, "is_mounted_for", is_mounted_for)
-    return found
+    return answers
 
 
 def test_containers_of_others_that_have_the_disk_are_found(
@@ -218,20 +218,20 @@ def block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_disk_of_which_an_attribute_can_not_be_read_is_not_fit_and_not_gone(
     block: Path, name: str
 ) -> None:
-    found = devices.device("8:99", "/dev/sdz", {})
-    assert found and (found["probed"], found["read_only"]) == ("", False)
+    device = devices.device("8:99", "/dev/sdz", {})
+    assert device and (device["probed"], device["read_only"]) == ("", False)
     (block / name).unlink(missing_ok=True)
     # What a directory in the place of a file answers, root is told, too.
     (block / name).mkdir(parents=True)
-    found = devices.device("8:99", "/dev/sdz", {})
-    assert found and "Is a directory" in found["probed"]
+    device = devices.device("8:99", "/dev/sdz", {})
+    assert device and "Is a directory" in device["probed"]
 
 
 def test_what_a_disk_does_not_say_of_itself_is_no_trouble(block: Path) -> None:
     for name in ("device/serial", "device/wwid", "device/model", "device/type"):
         (block / name).mkdir(parents=True)
-    found = devices.device("8:99", "/dev/sdz", {})
-    assert found and (found["probed"], found["serial"], found["wwn"]) == ("", None, None)
+    device = devices.device("8:99", "/dev/sdz", {})
+    assert device and (device["probed"], device["serial"], device["wwn"]) == ("", None, None)
 
 
 def test_what_can_not_be_counted_is_not_all(
@@ -262,5 +262,5 @@ def test_a_process_that_root_may_not_look_at_holds_what_is_mounted_for_it(
     monkeypatch.setattr(holders, "_mapped_files", failing(errno.EACCES))
     for mounted in (True, False):
         monkeypatch.setattr(Held, "is_mounted_for", lambda *_given: mounted)  # noqa: B023
-        found = [each.partition(": ")[2] for each in holders.holders(DISK)]
-        assert found == ["unknown (Permission denied)"] * mounted
+        users = [each.partition(": ")[2] for each in holders.holders(DISK)]
+        assert users == ["unknown (Permission denied)"] * mounted

@@ -17,11 +17,11 @@ def test_each_filesystem_is_there_once_and_what_is_gone_is_unknown(tmp_path: Pat
     (tmp_path / "below").mkdir()
     unknown: list[list[str]] = []
     paths = [str(tmp_path), str(tmp_path / "below"), str(tmp_path / "gone")]
-    (found,) = upkeep.filesystems(paths, unknown)
+    (filesystem,) = upkeep.filesystems(paths, unknown)
     info = os.statvfs(tmp_path)
-    assert found["path"] == paths[0]
-    assert found["used"] + found["free"] <= info.f_blocks * info.f_frsize
-    assert found["used"] > 0
+    assert filesystem["path"] == paths[0]
+    assert filesystem["used"] + filesystem["free"] <= info.f_blocks * info.f_frsize
+    assert filesystem["used"] > 0
     assert unknown == [[f"the filesystem at '{paths[2]}'", "No such file or directory"]]
 
 
@@ -29,8 +29,8 @@ def test_what_the_product_has_discarded_is_named(tmp_path: Path) -> None:
     for name in ("system.duckdb", "system.duckdb.wal", "system.duckdb.wal.discarded.20261128"):
         (tmp_path / name).touch()
     unknown: list[list[str]] = []
-    found = upkeep.database_files(str(tmp_path), unknown)
-    assert found.discarded == ["system.duckdb.wal.discarded.20261128"]
+    files = upkeep.database_files(str(tmp_path), unknown)
+    assert files.discarded == ["system.duckdb.wal.discarded.20261128"]
     assert upkeep.database_files(str(tmp_path / "gone"), unknown) == ([], {})
     assert unknown == []
 
@@ -60,8 +60,8 @@ def test_a_mount_unit_is_found_by_the_name_that_systemd_gives_its_place(tmp_path
     for name in ("data.mount", "data\\x2dstate.mount", "data-other.mount"):
         (tmp_path / name).touch()
     with mock.patch.object(upkeep, "_UNITS", (str(tmp_path),)):
-        found = upkeep.mount_units(["/data", "/data-state", "/data/state"], unknown)
-    assert (found, unknown) == (["/data", "/data-state"], [])
+        points = upkeep.mount_units(["/data", "/data-state", "/data/state"], unknown)
+    assert (points, unknown) == (["/data", "/data-state"], [])
 
 
 def broken(path: str) -> None:
@@ -112,9 +112,9 @@ def test_jobs_and_the_scripts_that_they_start_are_read_but_not_the_product_s(
         mock.patch.object(upkeep, "SCRIPTS", {"backup": str(product)}),
         mock.patch.object(upkeep, "called", lambda text: [w for w in text.split() if ".sh" in w]),
     ):
-        found = upkeep.copiers(unknown)
+        copiers = upkeep.copiers(unknown)
     assert unknown == []
-    assert [(each["path"], each["line"], each["inside"]) for each in found] == [
+    assert [(each["path"], each["line"], each["inside"]) for each in copiers] == [
         (f"{tmp_path}/job", 2, True),
         (str(script), 3, False),
     ]
