@@ -39,6 +39,9 @@ RELEASES = {
 TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 """Pythons of hosts."""
 
+ON_HOSTS = "tests/unit/plugins/module_utils/"
+"""The unit tests of what runs on hosts."""
+
 QUICK = (
     "validate-modules",
     "ansible-doc",
@@ -144,7 +147,9 @@ def plan(releases: Sequence[str], here: Sequence[str]) -> tuple[list[Run], list[
             targets += [version for version in left if version in here]
         for target in targets:
             on = ("--controller", f"origin:python={python}", "--target-python")
-            tests = ("units", *on, f"venv/{target}")
+            # The controller's own tests are run with its Python, once.
+            what = () if target == python else (ON_HOSTS,)
+            tests = ("units", *on, f"venv/{target}", *what)
             runs.append(Run(release, python, tests, f"{said}: units on Python {target}"))
             if target != python:
                 # Sanity makes its own environments, and takes no venv/.

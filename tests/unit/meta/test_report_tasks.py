@@ -13,7 +13,7 @@ import pytest
 import rollout_results as results
 import yaml
 
-from .repo import ROOT
+from .repo import COLLECTIONS, ROOT
 
 REPORT = f"{ROOT}/playbooks/tasks/report.yml"
 DATA = "{{ result | agnes.host.rollout_report(ansible_play_hosts_all | map('extract', hostvars)) }}"
@@ -54,7 +54,7 @@ def play(tmp: Path, plays: list[dict[str, Any]], **extra: Any) -> subprocess.Com
         ["ansible-playbook", "--inventory", "hosts.yml", "play.yml", "-e", json.dumps(extra)],
         cwd=tmp, capture_output=True, text=True, check=False,
         env={
-            **os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_FORCE_COLOR": "0",
+            **os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_FORCE_COLOR": "0",
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         },
     )  # fmt: skip
