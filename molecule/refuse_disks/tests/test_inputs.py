@@ -43,6 +43,14 @@ TRIED: dict[str, tuple[str, str, dict[str, str]]] = {
         "rm -r /opt/agnes",
         {"root": "AH046: /opt/agnes/.env line 1: begins with a byte order mark, .*"},
     ),
+    "slow": (
+        # An engine that is slow to answer is waited for: the refusal is of what comes after it.
+        "mkdir /opt/agnes && printf '\\357\\273\\277COMPOSE_FILE=a.yml\\n' >/opt/agnes/.env"
+        " && printf '#!/bin/sh\\n[ \"$1\" != info ] || sleep 31\\nexec /usr/bin/docker \"$@\"\\n'"
+        " >/usr/local/sbin/docker && chmod +x /usr/local/sbin/docker",
+        "rm -r /opt/agnes /usr/local/sbin/docker",
+        {"root": "AH046: /opt/agnes/.env line 1: begins with a byte order mark, .*"},
+    ),
     "project": (
         # Before the first run there is no compose file that Compose could be asked about.
         "mkdir /opt/agnes && echo COMPOSE_PROJECT_NAME=agnes_live >/opt/agnes/.env", "rm -r /opt/agnes",
