@@ -82,9 +82,9 @@ def test_unless_it_is_said_to_be_handled_flat_is_refused_and_the_lines_are_named
     number = NAIVE.read_text("utf-8").splitlines().index(WRITING_LINE) + 1
     assert done.returncode != 0
     assert refusals("boot_script-unsaid") == [
-        f"AH009: layout flat would be lost at the next boot, because {SCRIPT} (line {number}) and "
-        "/usr/lib/systemd/system/agnes-fetch.service (line 2) and /etc/cron.d/agnes-fetch (line 2) "
-        "rewrites /opt/agnes/.env without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as "
+        f"AH009: layout flat would be lost at the next boot, because /opt/agnes/.env is written anew "
+        f"without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH by {SCRIPT} (line {number}) and "
+        "/usr/lib/systemd/system/agnes-fetch.service (line 2) and /etc/cron.d/agnes-fetch (line 2); change that as "
         "docs/boot-script.md shows, then set state_layout_boot_script: handled"
     ], done.stdout + done.stderr
     now = json.loads(host.check_output("lab-snapshot"))

@@ -179,6 +179,28 @@ def test_one_of_two_that_sees_something_else_is_named_and_nothing_is_started(
     assert services_changed(name, "wrong") == {}
 
 
+def test_a_service_of_which_nothing_could_be_looked_at_is_named(
+    name: str, host: Any, run: Callable[..., Any]
+) -> None:
+    before = ids(host)
+    pid = host.check_output("docker inspect --format '{{.State.Pid}}' agnes-reader-1")
+    # The docker of somebody who was asked just before the process ended, each time.
+    host.check_output(
+        'printf \'#!/bin/sh\n/usr/bin/docker "$@" | sed -E "s/(.Pid.: *)%s,/\\\\14194303,/"\n\''
+        f" {pid} >/usr/local/sbin/docker && chmod +x /usr/local/sbin/docker"
+    )
+    try:
+        done = run("gone", "-e", "layout=flat")
+    finally:
+        host.check_output("rm /usr/local/sbin/docker")
+    assert done.returncode != 0
+    assert refusal(name, "gone").startswith(
+        "AH055: these services must see this host's disks, and it could not be proved that they do: "
+        "'reader' (/data"
+    )
+    assert ids(host) == before
+
+
 STALE = ("reader-1", "worker-1", "worker-2")
 NOT_SEEN = "were started before their disk was mounted, and do not see it"
 

@@ -89,8 +89,8 @@ class NewerFormat(Refusal):
 class BootScriptRewrites(Refusal):
     code = "AH009"
     sentence = (
-        "layout {layout} would be lost at the next boot, because {found} rewrites {env_path} without {keys}; change "
-        "that as docs/boot-script.md shows, then set state_layout_boot_script: handled"
+        "layout {layout} would be lost at the next boot, because {env_path} is written anew without {keys} by "
+        "{found}; change that as docs/boot-script.md shows, then set state_layout_boot_script: handled"
     )
 
 

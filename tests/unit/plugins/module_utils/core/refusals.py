@@ -110,9 +110,9 @@ PLANNED = [
         errors.BootScriptRewrites,
         host(boot_scripts=[{"path": "/opt/boot.sh", "lines": [3, 7]}, {"path": LOG, "lines": []}]),
         FLAT,
-        "AH009: layout flat would be lost at the next boot, because /opt/boot.sh (lines 3, 7) and "
-        "the boot script that logs to /var/log/agnes-startup.log rewrites /opt/agnes/.env without "
-        "STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as docs/boot-script.md shows, then set "
+        "AH009: layout flat would be lost at the next boot, because /opt/agnes/.env is written anew "
+        "without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH by /opt/boot.sh (lines 3, 7) and the boot script that "
+        "logs to /var/log/agnes-startup.log; change that as docs/boot-script.md shows, then set "
         "state_layout_boot_script: handled",
     ),
     Planned(

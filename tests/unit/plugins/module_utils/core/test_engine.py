@@ -117,9 +117,9 @@ SCRIPT = {"path": "/var/lib/cloud/instance/scripts/startup", "lines": [12, 40]}
 def test_a_boot_script_that_writes_env_stops_a_layout_that_needs_state_dir() -> None:
     plan = make_plan(flat_host(boot_scripts=[SCRIPT]), {})
     assert plan["refusal"] == (
-        "AH009: layout flat would be lost at the next boot, because "
-        "/var/lib/cloud/instance/scripts/startup (lines 12, 40) rewrites /opt/agnes/.env without "
-        "STATE_DIR, AGNES_TLS_FULLCHAIN_PATH; change that as docs/boot-script.md shows, then set "
+        "AH009: layout flat would be lost at the next boot, because /opt/agnes/.env is written "
+        "anew without STATE_DIR, AGNES_TLS_FULLCHAIN_PATH by /var/lib/cloud/instance/scripts/startup "
+        "(lines 12, 40); change that as docs/boot-script.md shows, then set "
         "state_layout_boot_script: handled"
     )
     assert not make_plan(flat_host(boot_scripts=[SCRIPT]), {"boot_script": "handled"})["refusal"]
