@@ -9,7 +9,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup lab lab-torture lab-vm artifact docs demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser vm
+.PHONY: help setup lab lab-torture lab-vm artifact docs releases demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser vm
 
 help:
 	@echo "make setup       the tools in .venv; all that your own hosts need, and it needs no root"
@@ -23,6 +23,7 @@ help:
 	@echo "make browser     the report of a rollout in a browser, which is installed where there is none; pictures in .cache/browser"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision'; also fleet)"
 	@echo "make docs        the documentation as a site, from the Markdown pages and the specifications; a broken link is an error"
+	@echo "make releases    what a run would make of releases of the product (RELEASE='DIR DIR', the older first); without: docs/releases.md"
 	@echo "make artifact    what is published, built, and installed where nothing else is"
 	@echo "make torture     a move that fails at every step in every way, and is run again; power cuts at any moment; copies of every kind; round trips"
 	@echo "make round-trips 20 round trips of a test host under load, with kills at random (SEED=, TRIPS=)"
@@ -54,6 +55,9 @@ artifact: setup
 
 docs: setup
 	@$(BIN)/python tests/lab/docs.py
+
+releases: lab
+	@$(BIN)/python tests/lab/releases.py $(RELEASE)
 
 demo: lab
 	@$(BIN)/python tests/lab/images.py

@@ -40,6 +40,8 @@ class Proved(NamedTuple):
     env_text: str
     config: dict[str, Any]
     notes: list[str]
+    passed_over: list[str]
+    """Why overlays that are there, or that the product has, were not taken."""
 
 
 class ProjectManager:
@@ -130,11 +132,13 @@ class ProjectManager:
             if name not in files and name != overlay and not os.path.exists(self.path_of(name)):
                 raise NoArtifacts(found=f"compose file {name} is not there")
         values = self.env_values(chain, current)
-        stage = Stage(self.docker, self.dir, files, dotenv.upsert(env_before, values))
+        stage = self.stage(files, dotenv.upsert(env_before, values))
         if self.moved and self.moved.overlay:
             stage.put(overlay, self.moved.overlay)
-        offered = product[overlay].content if overlay in product else None
-        text, config = proved_overlay(stage, self.layout, chain, overlay in present, offered)
+        offered, passed_over = product[overlay].content if overlay in product else None, list[str]()
+        text, config = proved_overlay(
+            stage, self.layout, chain, overlay in present, offered, passed_over
+        )
         chain = in_order(stage, chain)
         values["COMPOSE_FILE"] = join(chain)
         env_after = dotenv.upsert(env_before, values)
@@ -153,7 +157,11 @@ class ProjectManager:
             notes.append(
                 f"left as they are, because the product's own upgrade manages them: {', '.join(differ)}"
             )
-        return Proved(stage, chain, files, env_after, config, notes)
+        return Proved(stage, chain, files, env_after, config, notes, passed_over)
+
+    def stage(self, files: dict[str, artifacts.File], env_text: str) -> Stage:
+        """The project with ``files`` and ``.env`` replaced, as Compose sees it."""
+        return Stage(self.docker, self.dir, files, env_text)
 
     def path_of(self, name: str) -> str:
         """The path of a file of the chain, as Compose takes it."""

@@ -35,6 +35,11 @@ _FETCHED = (
 _COMPOSE_FILE = re.compile(r"(docker-)?compose(\.[^/]+)?\.ya?ml")
 
 
+def compose_files(names: Collection[str]) -> set[str]:
+    """Those of ``names`` that are compose files."""
+    return {name for name in names if _COMPOSE_FILE.fullmatch(name)}
+
+
 def to_place(contents: Mapping[str, bytes], chain: Collection[str]) -> set[str]:
     """Which of the product's files belong into the project directory, by name.
 
@@ -42,7 +47,7 @@ def to_place(contents: Mapping[str, bytes], chain: Collection[str]) -> set[str]:
     name, and those that one of them names in turn (``extends``, ``include``). Others, Compose or the
     product's scripts may take for switched on when they are there.
     """
-    compose = {name for name in contents if _COMPOSE_FILE.fullmatch(name)}
+    compose = compose_files(contents)
     named, reached = compose & {*chain, *RESOLVED}, set[str]()
     while named:
         reached |= named

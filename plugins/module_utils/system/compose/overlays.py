@@ -22,15 +22,18 @@ def proved_overlay(
     chain: Sequence[str],
     present: bool,
     offered: Optional[bytes] = None,
+    passed_over: Optional[list[str]] = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """The overlay to write (empty when the one that is there is right), and the configuration.
 
     present: whether the project directory has an overlay of that name. It stays if it passes the
     proof, whoever wrote it: to write another one with the same meaning would recreate containers.
     offered: the product's own, taken if it passes; else one is derived.
+    passed_over: gets the reason for each that was not taken.
     Raises a Refusal when no overlay passes the proof.
     """
     name = layout.overlay
+    reasons = [] if passed_over is None else passed_over
     base = stage.resolve([file for file in chain if file not in overlays()])
     wanted = wanted_mounts(base, layout)
 
@@ -42,14 +45,14 @@ def proved_overlay(
     if present:
         try:
             return b"", proved()
-        except UNPROVED:
-            pass
+        except UNPROVED as error:
+            reasons.append(str(error))
     if offered:
         stage.put(name, offered)
         try:
             return offered, proved()
-        except UNPROVED:
-            pass
+        except UNPROVED as error:
+            reasons.append(str(error))
     rest = [file for file in chain if file != name]
     # What another overlay before it has changed must be said again, too.
     before = stage.resolve(rest) if set(rest) & set(overlays()) else base

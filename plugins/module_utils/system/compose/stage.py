@@ -54,7 +54,7 @@ class Stage(Compose):
 
     def with_env(self, env_text: str) -> Stage:
         """The same stage with another ``.env``."""
-        other = Stage(self.docker, self.directory, {}, env_text)
+        other = type(self)(self.docker, self.directory, {}, env_text)
         other._files = dict(self._files)
         return other
 
@@ -79,9 +79,12 @@ class Stage(Compose):
         finally:
             self._env = before
 
+    def _contents(self) -> dict[str, bytes]:
+        return {**self._files, ".env": self._env.encode("utf-8", "surrogateescape")}
+
     def differs(self) -> bytes:
         """The files, ``.env`` among them, that are not published just so; empty where all are."""
-        contents = {**self._files, ".env": self._env.encode("utf-8", "surrogateescape")}
+        contents = self._contents()
         other = {name: text for name, text in contents.items() if self._published(name) != text}
         return repr(sorted(other.items())).encode() if other else b""
 
@@ -117,7 +120,7 @@ class Stage(Compose):
         return done
 
     def _archive(self, folder: str) -> bytes:
-        contents = {**self._files, ".env": self._env.encode("utf-8", "surrogateescape")}
+        contents = self._contents()
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for name, content in contents.items():
