@@ -79,11 +79,11 @@ from ansible_collections.agnes.host.plugins.module_utils.core.disks.claims impor
     LABELS,
     check_mounted_role,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.disks.guards import (
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.mounts import on_top
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.protection import (
     IMMUTABLE,
     WRITABLE,
 )
-from ansible_collections.agnes.host.plugins.module_utils.core.disks.mounts import on_top
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.host.text import say_size
 from ansible_collections.agnes.host.plugins.module_utils.output import Module
@@ -92,7 +92,7 @@ from ansible_collections.agnes.host.plugins.module_utils.system.disks import (
     filesystems,
     formatting,
     growing,
-    guards,
+    protection,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.host import durable, record
 from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
@@ -187,17 +187,19 @@ class DisksManager:
                     lambda: filesystems.drop_fstab_line(line),
                 )
             raise
-        guards.guard(point)
+        protection.protect(point)
 
     def adopt(self, disk: dict[str, Any]) -> None:
-        """Prove what is mounted, record it if it is not recorded, and guard its mount point."""
+        """Prove what is mounted, record it if it is not recorded, and protect its mount point."""
         filesystems.check_mounted(disk["mount_point"], disk["maj_min"])
         self.keep_recorded(disk)
         if disk["grows"]:
             self.grow(disk)
         point = disk["mount_point"]
-        if guards.look(point) == WRITABLE:
-            self.actions.take(f"{point} itself", WRITABLE, IMMUTABLE, lambda: guards.guard(point))
+        if protection.look(point) == WRITABLE:
+            self.actions.take(
+                f"{point} itself", WRITABLE, IMMUTABLE, lambda: protection.protect(point)
+            )
 
     def grow(self, disk: dict[str, Any]) -> None:
         """Grow the filesystem to its device, and record the size that the device has now."""

@@ -103,8 +103,8 @@ NOT_SEEN = {
         " others need not",
     ),
     (
-        "system/disks/guards.py",
-        "guard.0",
+        "system/disks/protection.py",
+        "protect.0",
     ): "it is of what make_point has done already; a run makes good what a cut takes away",
     (
         "move/context.py",

@@ -19,7 +19,7 @@ from ..core.host.guard import Attached, Seen, away, layout_to_guard, to_mount
 from ..core.host.guard_errors import GuardDiskAway
 from ..core.host.host_tools import PROJECT_DIR, wanted_disks
 from ..core.layout.layouts import Layout, mount_points, state_dirs
-from ..system.disks import devices, filesystems, fstab_file, guards
+from ..system.disks import devices, filesystems, fstab_file, protection
 from ..system.host import durable, record
 from ..system.host.commands import Failed
 from ..system.host.waiting import given
@@ -54,8 +54,8 @@ def _seen(recorded: Mapping[str, Any]) -> Seen:
         attached=_attached(uuids - {""}),
         listed={e.mount_point for e in fstab.entries(fstab_file.read(filesystems.FSTAB))},
         markers={path: moving.marker(path) for path in state_dirs() if not os.path.islink(path)},
-        guards={path: guards.look(path) for path in points},
-        read_only=[path for path in points if shown[path][0] and guards.is_read_only(path)],
+        protection={path: protection.look(path) for path in points},
+        read_only=[path for path in points if shown[path][0] and protection.is_read_only(path)],
         kept=generations.load(),
     )
 

@@ -16,7 +16,7 @@ from ..core.host.status import FORMAT, Status, problems
 from ..core.layout.generation import check_not_older
 from ..core.layout.layouts import Layout, layout_at, resolve_state_dir
 from ..system.compose import certificates, engine
-from ..system.disks import guards
+from ..system.disks import protection
 from ..system.host import record
 from ..system.host.commands import Failed
 from ..system.layout import generations
@@ -62,7 +62,7 @@ def status(project_dir: str = PROJECT_DIR) -> Status:
             {
                 "role": role, "path": path, "uuid": uuid,
                 "right": bool(uuid) and moving.mount_at(path)[1:] == (uuid, "/"),
-                "guard": guards.look(path),
+                "protection": protection.look(path),
             }
             for path, (role, uuid) in disks.items()
         ],

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from ..core.compose.project import PRODUCT_NAME
 from ..core.disks import authority, fstab
-from ..core.disks import guards as core_guards
+from ..core.disks import protection as core_protection
 from ..core.disks.disks import RETIRED_DISK
 from ..core.layout.layouts import DISKS, LAYOUTS, Layout, state_dirs
 from ..core.move.intent import FORWARD
@@ -16,7 +16,7 @@ from ..core.move.move_kinds import kind_of
 from ..core.move.move_status import MoveFacts, MoveStatus, intent_in, no_leftovers, points_to
 from ..core.move.presence import must_show
 from ..system.compose.engine import containers
-from ..system.disks import evidence, filesystems, fstab_file, guards
+from ..system.disks import evidence, filesystems, fstab_file, protection
 from ..system.host import record
 from ..system.host.commands import run, which
 from ..system.move import ledger, moving
@@ -112,9 +112,11 @@ def _guarded(facts: MoveFacts, layout: Optional[Layout]) -> list[str]:
     """What keeps everybody from writing to a mount point while its disk is away."""
     lines = []
     for path in _wanted(facts, layout):
-        state = guards.look(path)
-        lift = f"; {core_guards.how_to_lift(path)}" if state == core_guards.IMMUTABLE else ""
-        lines.append(f"guard      {path}: {core_guards.say(state)}{lift}")
+        state = protection.look(path)
+        lift = (
+            f"; {core_protection.how_to_lift(path)}" if state == core_protection.IMMUTABLE else ""
+        )
+        lines.append(f"protection {path}: {core_protection.say(state)}{lift}")
     return lines
 
 

@@ -30,7 +30,7 @@ from ..system.compose.compose import Compose
 from ..system.compose.overlays import UNPROVED, proved_overlay
 from ..system.compose.stage import Stage
 from ..system.compose.switched import switched
-from ..system.disks import filesystems, guards
+from ..system.disks import filesystems, protection
 from ..system.disks.holders import holders
 from ..system.host import durable, record
 from ..system.host.waiting import until
@@ -375,7 +375,7 @@ def _record(move: MoveContext) -> None:
         leave_disk(move, recorded)
     elif move.intent.before.point in ("absent", "link"):
         # What a crash may have left undone of make_point; the mount is there by now.
-        guards.guard(move.target.mounts["state"])
+        protection.protect(move.target.mounts["state"])
     if COPY_TARGET in recorded["disks"]:
         # It holds the state now, and no other disk may take its place.
         recorded["disks"]["state"] = recorded["disks"].pop(COPY_TARGET)

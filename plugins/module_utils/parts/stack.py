@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stack: guarded, started where that is due, waited for, proved."""
+"""The stack: checked, started where that is due, waited for, proved."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..system.host.actions import Actions
 
 
 class Bringer:
-    """Guard, start, wait, prove."""
+    """Check, start, wait, prove."""
 
     def __init__(self, params: dict[str, Any], actions: Actions) -> None:
         self.params, self.actions = params, actions

@@ -43,12 +43,12 @@ def test_only_marker_record_and_command_were_written(name: str, facts: dict[str,
     roles = ["data", "state"] if facts["lab_state_disk"] else ["data"]
     # And the mount points themselves are immutable, if nothing is in them.
     points = ["/data", "/data/state"] if facts["lab_state_disk"] else ["/data"]
-    guarded = {f"{path} itself" for path in points[: 1 if facts.get("lab_shadowed") else 2]}
+    protected = {f"{path} itself" for path in points[: 1 if facts.get("lab_shadowed") else 2]}
     assert {what for _module, what, _before, _after in done} == {
         MARKER,
         COMMAND,
         *(f"{RECORD} {role}" for role in roles),
-        *guarded,
+        *protected,
     }
 
 

@@ -16,7 +16,7 @@ from ..copy.retired import say as say_retired
 from ..disks.authority import note as shadow_note
 from ..disks.disks import mounted_at
 from ..disks.elsewhere import LEFT
-from ..disks.guards import FILLED, UNKNOWN, becomes_immutable
+from ..disks.protection import FILLED, UNKNOWN, becomes_immutable
 from ..layout.choice import current_layout
 from ..layout.layouts import CERTIFICATES, Layout
 from ..layout.tree import AGNES_UID
@@ -197,7 +197,7 @@ def _of_plan(host: Host, plan: Mapping[str, Any], layout: Optional[Layout]) -> I
         lacking = _not_at_boot(host, disk)
         if lacking:
             yield NOT_AT_BOOT.finding(role=disk["role"], found=lacking, path=disk["mount_point"])
-        if becomes_immutable(disk["action"], host["guards"].get(disk["mount_point"], UNKNOWN)):
+        if becomes_immutable(disk["action"], host["protection"].get(disk["mount_point"], UNKNOWN)):
             what = f"make the mount point {disk['mount_point']} itself immutable"
             yield DISK.finding(WARNING, role=disk["role"], what=what)
 
@@ -216,10 +216,10 @@ def _not_at_boot(host: Host, disk: Mapping[str, Any]) -> str:
     return ""
 
 
-def _of_guards(host: Host) -> Iterable[Finding]:
+def _of_protection(host: Host) -> Iterable[Finding]:
     """Mount points whose mounts shadow something that is not compared with what is mounted."""
     shadows = host["moving"]["shadows"]
-    for path, state in host["guards"].items():
+    for path, state in host["protection"].items():
         compared = path in shadows and shadows[path]["conflicts"]
         if state == UNKNOWN:
             yield COULD_NOT_LOOK.finding(
@@ -411,7 +411,7 @@ def findings(host: Host, plan: Mapping[str, Any]) -> list[Finding]:
     plan: what make_plan says of the host, also where it refuses.
     """
     layout = _layout_of(host)
-    listed = [*_of_plan(host, plan, layout), *_of_parts(host, layout), *_of_guards(host)]
+    listed = [*_of_plan(host, plan, layout), *_of_parts(host, layout), *_of_protection(host)]
     listed += _of_upkeep(host, layout)
     notes = plan.get("notes") or []
     begins = [_EVERYWHERE]

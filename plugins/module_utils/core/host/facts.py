@@ -262,8 +262,8 @@ class Host(TypedDict):
     state: dict[str, StatePlace]
     mount_points: dict[str, list[str]]
     """Names in each mount point of the table that is not mounted."""
-    guards: dict[str, str]
-    """Each mount point of the table at which a disk is mounted -> whether it is immutable itself, see core/disks/guards.py."""
+    protection: dict[str, str]
+    """Each mount point of the table at which a disk is mounted -> whether it is immutable itself, see core/disks/protection.py."""
     room: dict[str, int]
     """Each mount point of the table at which a disk is mounted -> bytes of its filesystem; zero where that is not known."""
     read_only: list[str]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..disks import guards
+from ..disks import protection
 from ..disks.devices import NO_IDENTITY
 from ..layout.generation import check_not_older
 from ..layout.layouts import LAYOUTS, Layout
@@ -56,8 +56,8 @@ class Seen:
     """Mount points that have a line in /etc/fstab."""
     markers: Mapping[str, Mapping[str, Any]]
     """STATE_DIR of each layout -> the marker there, empty for none."""
-    guards: Mapping[str, str]
-    """Mount point -> whether it is immutable itself, see core/disks/guards.py."""
+    protection: Mapping[str, str]
+    """Mount point -> whether it is immutable itself, see core/disks/protection.py."""
     read_only: Collection[str] = ()
     """Mount points at which a disk is mounted read-only."""
     kept: Mapping[str, Any] = field(default_factory=dict)
@@ -119,10 +119,10 @@ def to_mount(layout: Layout, recorded: Mapping[str, Any], seen: Seen) -> list[st
 
 def away(role: str, uuid: str, path: str, shown: str, seen: Seen) -> GuardDiskAway:
     """What to say of a disk that is not in its place."""
-    state = seen.guards.get(path, guards.UNKNOWN)
-    itself = guards.say(state)
-    if state == guards.IMMUTABLE:
-        itself = f"{itself}, and {guards.how_to_lift(path)}"
+    state = seen.protection.get(path, protection.UNKNOWN)
+    itself = protection.say(state)
+    if state == protection.IMMUTABLE:
+        itself = f"{itself}, and {protection.how_to_lift(path)}"
     return GuardDiskAway(
         role=role, uuid=uuid or "not in the record", path=path, found=shown, itself=itself
     )

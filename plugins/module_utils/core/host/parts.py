@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from ..disks.disks import DiskPlan
-from ..disks.guards import to_guard
+from ..disks.protection import to_protect
 from ..layout.layouts import Layout
 from ..move.plan_file import MADE
 from .facts import Host
@@ -70,7 +70,7 @@ def needed(
     in a check run alone; a run observes anew after it. In the middle of one, or while a mount
     shadows state, what will be left of the tree to do can't be looked at.
     """
-    kept = _has_disks_to_keep(host, disks) or to_guard(disks, host["guards"])
+    kept = _has_disks_to_keep(host, disks) or to_protect(disks, host["protection"])
     due = [DISKS] if kept else []
     if move:
         tree = [TREE] if move["new"] and move["kind"] != "promote" else []

@@ -14,8 +14,8 @@ from ..disks import fstab, growing
 from ..disks.authority import decide, note
 from ..disks.disks import DiskPlan, Request, check_record, plan_disks
 from ..disks.elsewhere import check_elsewhere
-from ..disks.guards import to_guard
 from ..disks.mounts import on_top
+from ..disks.protection import to_protect
 from ..layout.boot import check_boot
 from ..layout.choice import asked_layout, check_trust, choose_layout, current_layout
 from ..layout.layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
@@ -201,7 +201,7 @@ def _decided(
             *(disk.sentence for disk in disks),
             *(
                 f"make the mount point {path} itself immutable"
-                for path in to_guard(disks, host["guards"])
+                for path in to_protect(disks, host["protection"])
             ),
             *kept,
             *(f"note: {note}" for note in notes),

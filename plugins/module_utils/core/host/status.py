@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from ..disks.guards import IMMUTABLE, say
+from ..disks.protection import IMMUTABLE, say
 
 FORMAT = 1
 
@@ -19,8 +19,8 @@ class Disk(TypedDict):
     uuid: str
     right: bool
     """Whether it is mounted there as a whole."""
-    guard: str
-    """What its mount point itself is: immutable, writable, filled, unable or unknown; see core/disks/guards.py."""
+    protection: str
+    """What its mount point itself is: immutable, writable, filled, unable or unknown; see core/disks/protection.py."""
 
 
 class Service(TypedDict):
@@ -104,8 +104,8 @@ def lines(status: Status) -> list[str]:
     for disk in status["disks"]:
         state = "mounted" if disk["right"] else "NOT MOUNTED"
         said.append(f"{disk['role'] + ' disk':<12} {disk['path']}: {state} (UUID {disk['uuid']})")
-        if disk["guard"] != IMMUTABLE:
-            said.append(f"{'':<12} {disk['path']}: {say(disk['guard'])}")
+        if disk["protection"] != IMMUTABLE:
+            said.append(f"{'':<12} {disk['path']}: {say(disk['protection'])}")
     for each in status["containers"]:
         health = f", {each['health']}" if each["health"] else ""
         said.append(f"container    {each['name']}: {each['state']}{health}")

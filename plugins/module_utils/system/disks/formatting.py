@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one guarded way to a filesystem of ours: proved, recorded, made, recorded again.
+"""The one way to a filesystem of ours: proved, recorded, made, recorded again.
 
 A ``disk`` is what a plan has for it (core/disks/disks.py); the host's record knows its UUID
 before mkfs starts, so that a run that was killed in between knows its own work again.

@@ -23,7 +23,7 @@ from ...core.layout import dotenv
 from ...core.layout.layouts import DISKS, mount_points, state_dirs
 from ...core.layout.tree import AGNES_UID
 from ..compose import certificates, compose, engine
-from ..disks import devices, elsewhere, evidence, fstab_file, growing, guards
+from ..disks import devices, elsewhere, evidence, fstab_file, growing, protection
 from ..layout import boot, dotenv_file, generations, markers, state_secrets
 from ..layout.trees import kind_of, looking
 from ..move import moving
@@ -220,9 +220,9 @@ def observe(
         "keepers": keepers.observe(),
         "state": {path: state_place(path, mounts) for path in state_dirs()},
         "mount_points": {point: _listing(point) for point in sorted(points - targets)},
-        "guards": {point: guards.look(point) for point in sorted(points & targets)},
+        "protection": {point: protection.look(point) for point in sorted(points & targets)},
         "room": {m["target"]: growing.size_of(m) for m in mounts if m["target"] in points},
-        "read_only": sorted(p for p in points & targets if guards.is_read_only(p)),
+        "read_only": sorted(p for p in points & targets if protection.is_read_only(p)),
         "point_trouble": {p: t for p in sorted(points - targets) if (t := point_trouble(p))},
         "compose_files": _compose_files(project_dir),
         "project": observe_project(project_dir, docker, env),

@@ -170,7 +170,7 @@ def host(**differs: Any) -> Host:
         "secrets": {"in_env": [*GENERATED, *IN_STATE], "in_state": {}},
         "state": {"/data/state": place("absent"), "/data-state": place("absent")},
         "mount_points": {},
-        "guards": {},
+        "protection": {},
         "room": {},
         "read_only": [],
         "point_trouble": {},

@@ -110,7 +110,7 @@ def test_a_healthy_host_has_no_finding() -> None:
 
 def with_shadow(**differs: Any) -> Host:
     observed = healthy()
-    observed["guards"]["/data-state"] = "filled"
+    observed["protection"]["/data-state"] = "filled"
     observed["moving"]["shadows"] = {"/data-state": shadow({**USED}, {}, **differs)}
     return observed
 
@@ -138,17 +138,17 @@ TABLE: list[Any] = [
          "this host's record lacks; see with 'site.yml --check' that this is right, then run site.yml"), id="a-record-without-a-disk",
     ),
     pytest.param(
-        healthy(guards={"/data": "immutable", "/data-state": "writable"}), {},
+        healthy(protection={"/data": "immutable", "/data-state": "writable"}), {},
         ("AH214", WARNING, "the state disk is not as it must be: a run would make the mount point /data-state "
-         "itself immutable; see with 'site.yml --check' that this is right, then run site.yml"), id="an-unguarded-mount-point",
+         "itself immutable; see with 'site.yml --check' that this is right, then run site.yml"), id="an-unprotected-mount-point",
     ),
     pytest.param(
-        healthy(guards={"/data": "filled"}), {},
+        healthy(protection={"/data": "filled"}), {},
         ("AH228", NOTE, "the mount at '/data' shadows files, which nobody sees; look at them as AH228 in "
          "docs/errors.md shows, and move aside what is not needed"), id="shadowed-files",
     ),
     pytest.param(
-        healthy(guards={"/data": "unknown"}), {},
+        healthy(protection={"/data": "unknown"}), {},
         ("AH227", WARNING, "what the mount at '/data' shadows could not be looked at (no reason is known); see "
          "to that, and audit again"), id="unknown-shadowed",
     ),

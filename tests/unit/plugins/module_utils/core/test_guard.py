@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import guards
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import protection
 from ansible_collections.agnes.host.plugins.module_utils.core.host import guard_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import (
     ReadOnlyDevice,
@@ -54,7 +54,7 @@ def seen(**differs: Any) -> Seen:
         attached={"u-data": [DATA], "u-state": [STATE]},
         listed={"/", "/data", "/data-state"},
         markers={"/data-state": MARKER},
-        guards=dict.fromkeys(("/data", "/data-state"), guards.IMMUTABLE),
+        protection=dict.fromkeys(("/data", "/data-state"), protection.IMMUTABLE),
     )
     return replace(right, **differs)
 
@@ -196,7 +196,7 @@ def test_the_sentence_says_whether_the_mount_point_can_be_written_to_and_how_to_
     with pytest.raises(errors.GuardDiskAway, match="'chattr -i /data-state' while nothing is"):
         to_mount(FLAT, RECORD, seen(**away))
     with pytest.raises(errors.GuardDiskAway, match="CAN BE WRITTEN while it is unmounted"):
-        to_mount(FLAT, RECORD, seen(**away, guards={"/data-state": guards.UNABLE}))
+        to_mount(FLAT, RECORD, seen(**away, protection={"/data-state": protection.UNABLE}))
 
 
 def test_state_in_a_directory_of_the_data_disk_needs_that_disk_alone() -> None:

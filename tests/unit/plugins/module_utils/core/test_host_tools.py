@@ -85,7 +85,7 @@ def test_sites() -> None:
 def status(**differs: Any) -> Status:
     status_now: dict[str, Any] = {
         "format": FORMAT, "host": "h", "layout": "nested", "state_dir": "/data/state",
-        "disks": [{"role": "data", "path": "/data", "uuid": "d", "right": True, "guard": "immutable"}],
+        "disks": [{"role": "data", "path": "/data", "uuid": "d", "right": True, "protection": "immutable"}],
         "older": "", "move": "", "upgrade": "", "engine": "", "problems": [],
         "containers": [{"name": "a", "service": "app", "state": "running", "health": "healthy"}],
         "certificate": {"found": "found", "until": "then", "expired": False},
@@ -127,7 +127,7 @@ def test_a_mount_point_that_can_be_written_to_is_shown_and_is_no_problem() -> No
     shown = status()
     assert not [line for line in lines(shown) if "unmounted" in line]
     for state in ("writable", "filled", "unable", "unknown"):
-        open_to = status(disks=[{**shown["disks"][0], "guard": state}])
+        open_to = status(disks=[{**shown["disks"][0], "protection": state}])
         assert problems(open_to) == []
         assert [line for line in lines(open_to) if line.startswith("             /data: ")]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks.guards import IMMUTABLE
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.protection import IMMUTABLE
 from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import Attached, Seen
 from ansible_collections.agnes.host.plugins.module_utils.core.host.guard_errors import (
     GuardDiskAway,
@@ -49,7 +49,7 @@ class Host:
             attached={u: [Attached(f"/dev/{u}", DISKS[u], "none")] for u in self.attached},
             listed=set(PLACES),
             markers={"/data-state": self.marker} if "/data-state" in self.mounted else {},
-            guards=dict.fromkeys(PLACES, IMMUTABLE),
+            protection=dict.fromkeys(PLACES, IMMUTABLE),
         )
 
     def mount(self, path: str, maj_min: str) -> None:

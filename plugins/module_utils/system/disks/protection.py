@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from ...core.disks.guards import FILLED, IMMUTABLE, UNABLE, UNKNOWN, WRITABLE
+from ...core.disks.protection import FILLED, IMMUTABLE, UNABLE, UNKNOWN, WRITABLE
 from ...core.host.errors import Refusal
 from ..host import kernel
 from ..move import moving
@@ -38,7 +38,7 @@ def look(path: str) -> str:
         return UNKNOWN
 
 
-def guard(path: str) -> None:
+def protect(path: str) -> None:
     """Make the mount point at ``path`` itself immutable, where that can be and nothing is in it.
 
     Raises OSError where the disk fails.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks.guards import (
+from ansible_collections.agnes.host.plugins.module_utils.core.disks.protection import (
     FILLED,
     IMMUTABLE,
     UNABLE,
@@ -18,7 +18,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.disks.guards impor
     WRITABLE,
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.copy import retired
-from ansible_collections.agnes.host.plugins.module_utils.system.disks import guards
+from ansible_collections.agnes.host.plugins.module_utils.system.disks import protection
 
 Filesystem = Callable[..., Path]
 
@@ -26,36 +26,36 @@ Filesystem = Callable[..., Path]
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_a_mount_point_becomes_immutable_itself(filesystem: Filesystem, kind: str) -> None:
     point = filesystem(kind, "above") / "point"
-    assert guards.look(str(point)) == UNKNOWN
-    guards.guard(str(point))
+    assert protection.look(str(point)) == UNKNOWN
+    protection.protect(str(point))
     assert not point.exists()
     point.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(point)], check=True)
     try:
         (point / "mounted").touch()
-        assert guards.look(str(point)) == WRITABLE
-        guards.guard(str(point))
-        guards.guard(str(point))
-        assert guards.look(str(point)) == IMMUTABLE
+        assert protection.look(str(point)) == WRITABLE
+        protection.protect(str(point))
+        protection.protect(str(point))
+        assert protection.look(str(point)) == IMMUTABLE
         (point / "still").touch()
     finally:
         subprocess.run(["umount", str(point)], check=True)
-    assert guards.look(str(point)) == IMMUTABLE
+    assert protection.look(str(point)) == IMMUTABLE
     with pytest.raises(PermissionError):
         (point / "shadowed").touch()
     assert os.listdir(point) == []
     # The command that explain names.
     subprocess.run(["chattr", "-i", str(point)], check=True)
-    assert guards.look(str(point)) == WRITABLE
+    assert protection.look(str(point)) == WRITABLE
 
 
 def test_one_with_something_in_it_stays_as_it_is(filesystem: Filesystem) -> None:
     point = filesystem("ext4", "above") / "point"
     (point / "state").mkdir(parents=True)
-    guards.guard(str(point))
-    assert guards.look(str(point)) == FILLED
+    protection.protect(str(point))
+    assert protection.look(str(point)) == FILLED
     (point / "state").rmdir()
-    assert guards.look(str(point)) == WRITABLE
+    assert protection.look(str(point)) == WRITABLE
 
 
 def test_where_there_is_no_such_flag_nothing_is_done(filesystem: Filesystem) -> None:
@@ -63,15 +63,15 @@ def test_where_there_is_no_such_flag_nothing_is_done(filesystem: Filesystem) -> 
     point = above / "point"
     point.mkdir()
     subprocess.run(["mount", "-o", "remount,ro", str(above)], check=True)
-    assert guards.look(str(point)) == UNABLE
-    guards.guard(str(point))
+    assert protection.look(str(point)) == UNABLE
+    protection.protect(str(point))
 
 
 def test_what_is_set_aside_with_one_in_it_can_be_deleted(filesystem: Filesystem) -> None:
     aside = filesystem("ext4", "above") / "aside"
     point = aside / "old" / "state"
     point.mkdir(parents=True)
-    guards.guard(str(point))
-    assert guards.look(str(point)) == IMMUTABLE
+    protection.protect(str(point))
+    assert protection.look(str(point)) == IMMUTABLE
     retired.delete(str(aside / "old"))
     assert os.listdir(aside) == []

@@ -27,12 +27,12 @@ _SAID = {
 
 
 def becomes_immutable(action: str, state: str) -> bool:
-    """Whether a run makes the mount point of a disk immutable. action: of its plan; state: as in Host["guards"]."""
+    """Whether a run makes the mount point of a disk immutable. action: of its plan; state: as in Host["protection"]."""
     return action == "adopt" and state == WRITABLE
 
 
-def to_guard(disks: Sequence[DiskPlan], states: Mapping[str, str]) -> list[str]:
-    """The mount points of mounted disks that a run makes immutable. states: as in Host["guards"].
+def to_protect(disks: Sequence[DiskPlan], states: Mapping[str, str]) -> list[str]:
+    """The mount points of mounted disks that a run makes immutable. states: as in Host["protection"].
 
     One on which a disk is yet to be mounted becomes so with that.
     """
