@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -27,6 +28,17 @@ USAGE = (
     "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env | "
     "guard [--wait SECONDS | --stopped] | rebind [--state UUID] [--data UUID] [--because WORD]"
 )
+HELP = f"""{USAGE}
+
+status        layout, disks, containers, certificate; exit status 1 when something is wrong
+explain       all that matters in trouble, and what to do next
+rebind        what is on a disk; with --because (restore, replaced, new-boot-disk) the host takes it as its own
+guard         whether Docker may start on the disks that are there
+auto-upgrade  fetch the images, start what is new, go back if that does not come up
+tls-rotate    fetch the certificate, check it, place it, see that Caddy serves it
+keep-env      put the layout's keys in /opt/agnes/.env back
+
+Only root can call it. status, explain, and rebind without --because change nothing."""
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -96,6 +108,13 @@ def main() -> int:
     """Entry point; returns the exit status."""
     asked = sys.argv[1:]
     as_json = asked[1:] == ["--json"]
+    if asked in (["help"], ["--help"], ["-h"]):
+        _say(HELP)
+        return 0
+    if asked and os.geteuid():
+        # What only root can read must not be taken for something that is wrong.
+        _write(sys.stderr, f"agnes-host: only root can do this; run 'sudo agnes-host {asked[0]}'")
+        return 1
     try:
         if asked[:1] == ["explain"] and (as_json or not asked[1:]):
             return _explain(as_json)

@@ -406,8 +406,7 @@ def _plan_format(
     ]
     if device["size"] < COMFORTABLE_GIB * GIB:
         notes.append(
-            f"{device['path']} for {role} has {say_size(device['size'])}, which is little "
-            f"(under {COMFORTABLE_GIB})"
+            f"{device['path']} for {role} is small: {say_size(device['size'])}, under {COMFORTABLE_GIB} GiB"
         )
     return DiskPlan(
         role, "format", mount_point, device["path"], device["maj_min"], device["size"],

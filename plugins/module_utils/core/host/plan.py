@@ -47,7 +47,9 @@ def _notes(host: Host, layout: Layout, disks: Sequence[DiskPlan]) -> list[str]:
             f"uid {AGNES_UID} is account '{user}' on this host, which can read state files"
         )
     if group not in ("", AGNES_ACCOUNT):
-        notes.append(f"gid {AGNES_UID} is group '{group}' on this host (files of state have it)")
+        notes.append(
+            f"gid {AGNES_UID} is group '{group}' on this host, so 'ls -l' shows that name for files of state"
+        )
     volume = host["data_volume"]
     if volume["bind"]:
         notes.append(

@@ -151,7 +151,7 @@ def test_notes_say_what_stops_nothing() -> None:
     )
     assert make_plan(observed, {})["notes"] == [
         "uid 999 is account 'backup' on this host, which can read state files",
-        "gid 999 is group 'systemd-journal' on this host (files of state have it)",
+        "gid 999 is group 'systemd-journal' on this host, so 'ls -l' shows that name for files of state",
         "volume 'agnes_data' is left over and binds /data: its options can't be changed, no "
         "service may use it; 'docker volume rm agnes_data' removes it",
         "COMPOSE_FILE names docker-compose.flat-mount.yml and docker-compose.host-mount.yml; the "

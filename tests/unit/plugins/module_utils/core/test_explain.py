@@ -105,11 +105,29 @@ def test_the_published_code_runs_without_the_collection(tmp_path: Path) -> None:
         target = tmp_path / publish.PACKAGE / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-s", "-m", publish.PACKAGE, "--help"], cwd=tmp_path, env={},
-        capture_output=True, text=True, check=False,
+    for given, said in (
+        (["--help"], (0, f"{command.HELP}\n", "")),
+        ([], (2, "", f"{command.USAGE}\n")),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-s", "-m", publish.PACKAGE, *given], cwd=tmp_path, env={},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr) == said
+
+
+def test_without_root_the_command_asks_for_sudo_and_looks_at_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What such a user can't read is no file that somebody should move aside."""
+    monkeypatch.setattr(command.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(command, "status", lambda: pytest.fail("it has looked"))
+    monkeypatch.setattr("sys.argv", ["agnes-host", "status", "--json"])
+    assert command.main() == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (
+        "", "agnes-host: only root can do this; run 'sudo agnes-host status'\n",
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (2, f"{command.USAGE}\n")
 
 
 def test_an_fstab_that_is_a_link_is_read_as_mount_reads_it(

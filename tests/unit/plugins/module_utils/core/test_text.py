@@ -68,6 +68,7 @@ def test_the_command_prints_only_text(monkeypatch: pytest.MonkeyPatch) -> None:
         "ansible_collections.agnes.host.plugins.module_utils.move.command"
     )
     monkeypatch.setattr(command, "explain", lambda: ["state in /data/\udcff"])
+    monkeypatch.setattr(command.os, "geteuid", lambda: 0)
     monkeypatch.setattr("sys.argv", ["agnes-host", "explain"])
     strict = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
     with redirect_stdout(strict):
