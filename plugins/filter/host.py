@@ -143,6 +143,20 @@ def rollout_result(
     )  # fmt: skip
 
 
+def rollout_images(stack: Mapping[str, Any], wanted: str = "", turned: bool = False) -> str:
+    """Why the images of a host are not the wanted ones; empty if they are, or before a turn if that is not known."""
+    from ansible_collections.agnes.host.plugins.module_utils.core.compose import images
+
+    used = stack.get("images") or {}
+    try:
+        images.check_wanted(used, wanted)
+        if turned:
+            images.check_running(used)
+    except Refusal as refusal:
+        return str(refusal)
+    return ""
+
+
 def _specs() -> dict[str, dict[str, Any]]:
     """Role -> what its variables are; read here, on the controller, from where each role says it."""
     specs: dict[str, dict[str, Any]] = {}
@@ -261,6 +275,7 @@ class FilterModule:
             "rollout": rollout,
             "rollout_halt": rollout_halt,
             "rollout_held": rollout_held,
+            "rollout_images": rollout_images,
             "rollout_lease_free": rollout_lease_free,
             "rollout_result": rollout_result,
             "rollout_run": rollout_run,

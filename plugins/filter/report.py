@@ -13,6 +13,7 @@ from ansible.errors import AnsibleError, AnsibleFilterError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.images import say_running
 from ansible_collections.agnes.host.plugins.module_utils.core.host import rollout_report as reports
 from ansible_collections.agnes.host.plugins.module_utils.core.host.text import say_size
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.dotenv import PLAIN_KEYS
@@ -57,13 +58,15 @@ def _seen(host: Mapping[str, Any], well: bool) -> dict[str, Any]:
     has left may be there yet, and is no proof.
     """
     left = [host.get(name) or {} for name in _RESULTS]
-    started = host.get("__agnes_compose_started") or {}
+    stack = host.get("__rollout_stack") or {}
     row = (host.get("__rollout_row") or {}).get("stdout") or ""
     move = (host.get("__rollout_plan") or {}).get("move") or {}
     return {
         "changed": [action for result in left for action in result.get("actions") or []],
         "downtime_expected": move.get("downtime") or "",
-        "proofs": reports.proofs(started.get("proved") or {}, " ".join(row.split()))
+        "proofs": reports.proofs(
+            stack.get("proved") or {}, say_running(stack.get("images") or {}), " ".join(row.split())
+        )
         if well
         else [],
     }

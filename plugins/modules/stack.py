@@ -111,6 +111,12 @@ unproved:
   description: Containers that must see a disk but could not be checked, with the reason.
   returned: success, in check mode only if nothing is to be started or waited for
   type: dict
+images:
+  description:
+    - Each image that a service of O(profiles) names, with what the name means on the host (C(id), empty where the host has
+      no such image, and C(digests)), these C(services), and their containers that run, each with the id of its image (C(running)).
+  returned: success
+  type: dict
 unknown:
   description: Why it is not known what a run would find, for example that a service is still starting.
   returned: success, in check mode

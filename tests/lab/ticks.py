@@ -51,8 +51,8 @@ class Host(upgrade.Tick):
             self.names[IMAGE] = self.published
         return self.error
 
-    def ids(self, images: set[str]) -> dict[str, str]:
-        return {name: self.names[name] for name in images}
+    def named(self, _docker: str, images: set[str]) -> dict[str, Any]:
+        return {name: {"id": self.names[name], "digests": []} for name in images}
 
     def name(self, image: str, image_id: str) -> None:
         self.names[image] = image_id
@@ -93,6 +93,7 @@ def installed(host: Host) -> Iterator[None]:
         "MEMORY": str(host.tmp / "memory.json"),
         "environment": lambda directory: {},
         "layout_soon": lambda *arguments: LAYOUTS["flat"],
+        "named": host.named,
         "Stack": lambda *arguments: host,
         "count": lambda *arguments: None,
     }

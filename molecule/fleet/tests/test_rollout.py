@@ -26,14 +26,19 @@ TAKE = "Take the hosts, so that one rollout at a time has them"
 PLAN = "Plan every host, read-only"
 ROLLOUT = "Roll out, canaries first, then in waves"
 SUMMARY = "Say how each host came out, and end with an error if one is not as it shall be"
-GATE = ("Gate | STATE_DIR is on the state disk in each container", "Gate | Read the rows")
+GATE = (
+    "Gate | STATE_DIR is on the state disk in each container",
+    "Gate | Each container runs the image that is wanted",
+    "Gate | Read the rows",
+)
 
 
-def rollout() -> dict[str, Any]:
+def rollout(*arguments: str) -> dict[str, Any]:
     """Run the playbook: its code, its output on one line each, what was planned, what was done, and its report."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     there = {*REPORTS.iterdir()}
-    done = play(RUN, INVENTORY, "-e", f"rollout_report={REPORTS}", playbook=PLAYBOOK)
+    given = "-e", f"rollout_report={REPORTS}", "-e", f"rollout_image_digest={image_of(WAVE)}"
+    done = play(RUN, INVENTORY, *given, *arguments, playbook=PLAYBOOK)
     (report,) = (path for path in {*REPORTS.iterdir()} - there if path.suffix == ".json")
     results = records.read(RUN, "rollout")
     return {
@@ -67,6 +72,11 @@ def turns(rolled_out: dict[str, Any]) -> list[tuple[str, str]]:
 def host_of(name: str) -> Any:
     """A host as testinfra sees it."""
     return testinfra.get_host(f"docker://{name}")
+
+
+def image_of(name: str) -> str:
+    """The id of the stack's image on a host."""
+    return str(host_of(name).check_output("docker image inspect --format '{{.Id}}' agnes-demo:1"))
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +195,9 @@ def test_the_report_says_what_became_of_each_host_in_one_run_and_in_both(
         assert own["does"] == ["format"]
         assert own["downtime_seconds"] is None
         assert "/dev/sdb" in {change["what"] for change in own["changed"]}
-        assert len(own["proofs"]) == 2
+        assert len(own["proofs"]) == 3
         assert "agnes-app-1" in own["proofs"][0]
+        assert own["proofs"][1].endswith(f"names: agnes-demo:1 ({image_of(name)})")
         assert own["began"]
         assert own["ended"]
     assert [wave["kind"] for wave in reports[0]["waves"]] == ["canary", "wave"]
@@ -196,6 +207,35 @@ def test_the_report_says_what_became_of_each_host_in_one_run_and_in_both(
     secret = host_of(WAVE).check_output("grep ^JWT_SECRET_KEY= /opt/agnes/.env").partition("=")[2]
     assert len(secret) > 8
     assert secret not in json.dumps(reports) + first["page"] + second["page"]
+
+
+def test_another_image_and_a_host_out_of_reach_are_found_in_the_plan_and_no_wave_begins(
+    second: dict[str, Any], tmp_path: Path
+) -> None:
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    hosts = {"agnes-fleet-away": away, CANARY: {"rollout_image_digest": f"sha256:{'0' * 64}"}}
+    more = tmp_path / "more.json"
+    more.write_text(json.dumps({"acme": {"hosts": hosts}}))
+    done = play(
+        f"{RUN}-limit",
+        INVENTORY,
+        "--inventory",
+        str(more),
+        "-e",
+        "rollout_report=",
+        playbook=PLAYBOOK,
+    )
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    other = f"AH230: the app's image 'agnes-demo:1' is {image_of(CANARY)} on this host, and rollout_image_digest wants sha256:0"
+    assert f"{CANARY} acme refused refuse - {other}" in said, said
+    halt = "AH207: hosts have failed or can't be reached (1: agnes-fleet-away), and rollout_max_failures allows 0"
+    assert f"stopped: {halt}" in said
+    assert '"lost 1: agnes-fleet-away"' in said
+    assert f'"refused 1: {CANARY}"' in said
+    assert f'"untouched 2: {WAVE}, {REFUSED}"' in said
+    results = records.read(f"{RUN}-limit", "rollout")
+    assert not [record for record in results if record["task"] == "Turn | Begin"]
 
 
 def test_the_collection_as_it_is_published_finds_nothing_to_change(

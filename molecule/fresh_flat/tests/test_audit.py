@@ -26,7 +26,7 @@ echo "$PPID $*" >> /run/docker-calls
 exec /usr/bin/docker "$@"
 """
 """A docker command that notes who called it with what."""
-MOST_QUESTIONS = 13
+MOST_QUESTIONS = 14
 """What an observation asks Docker and Compose on a host that is right, one after the other."""
 
 

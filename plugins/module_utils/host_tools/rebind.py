@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional
 
-from ..core.compose.project import PRODUCT_NAME
+from ..core.compose.project import APP, PRODUCT_NAME
 from ..core.disks import fstab
 from ..core.disks.devices import identity_of
 from ..core.disks.disks import FORMATTING
@@ -31,7 +31,6 @@ from ..core.layout.tree import DATABASE
 from ..system.compose import engine
 from ..system.copy import duckdb_check
 from ..system.disks import contents, devices, filesystems, formatting, fstab_file, unseen
-from ..system.disks.evidence import APP
 from ..system.host import durable, record
 from ..system.host.commands import Failed, run
 from ..system.layout import dotenv_file, generations, trees

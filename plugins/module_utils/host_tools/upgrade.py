@@ -35,6 +35,7 @@ from ..parts import caddy, stack
 from ..parts.project import ProjectManager
 from ..system.compose import certificates, engine
 from ..system.compose.compose import Compose
+from ..system.compose.images import named
 from ..system.compose.stacks import Stack
 from ..system.host import durable, record
 from ..system.host.actions import Actions
@@ -94,7 +95,8 @@ class Tick:
         self.stopped = stopped_by_hand(services, present, tried)
         names = [name for name in selected(services, profiles) if name not in self.stopped]
         not_pulled = self.pull(compose, names)
-        ids = self.ids({services[name]["image"] for name in names})
+        there = named(self.docker, {services[name]["image"] for name in names})
+        ids = {name: each["id"] for name, each in there.items()}
         images = new_images(services, names, present, ids)
         rejected = self.keep_from(images)
         images = {name: pair for name, pair in images.items() if name not in rejected}
@@ -154,17 +156,6 @@ class Tick:
         """Fetch the images of services; why that failed, for people. What is on the host counts then."""
         done = compose.call("pull", "--quiet", *names, codes=(), seconds=PULL_SECONDS)
         return last_line(done.err) if done.code else ""
-
-    def ids(self, images: set[str]) -> dict[str, str]:
-        """Image -> id of what it names on this host; without those that are not there."""
-        ids = {}
-        for image in sorted(images):
-            done = run([self.docker, "image", "inspect", "--format", "{{.Id}}", image], codes=())
-            if done.code == 0:
-                ids[image] = done.out.strip()
-            elif "no such" not in done.err.lower():
-                raise Failed(f"image '{image}' can't be looked at: {last_line(done.err)}")
-        return ids
 
     def name(self, image: str, image_id: str) -> None:
         """Let an image's name mean another id again."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..core.compose.images import Used, used
 from ..core.compose.stack import (
     Containers,
     left_alone,
@@ -22,6 +23,7 @@ from ..core.layout.layouts import LAYOUTS
 from ..system.compose import proof, stacks
 from ..system.compose.compose import check_proved
 from ..system.compose.engine import client
+from ..system.compose.images import named
 from ..system.host import record
 from ..system.host.actions import Actions
 
@@ -77,8 +79,14 @@ class Bringer:
                 before += ", it was started before its disk was mounted"
             self.actions.take(f"service {name}", before, "up")
         if self.actions.check:
-            return {} if steps or moves else self.as_it_is(wanted, names)
+            known = {} if steps or moves else self.as_it_is(wanted, names)
+            return {**known, "images": self.images(names, self.present)}
         return self.result(wanted, names)
+
+    def images(self, names: list[str], present: Containers) -> dict[str, Used]:
+        """The images of the services that shall run; in check mode those of the project as it will be."""
+        there = named(self.stack.docker, [self.services[name]["image"] for name in names])
+        return used(self.services, names, present, there)
 
     def left_stopped(self) -> list[str]:
         """Services that stay as they are, not running; one that somebody has started is none any more."""
@@ -141,11 +149,12 @@ class Bringer:
         """Wait, prove, and say."""
         present = self.stack.wait(self.services, names, self.params["timeout"])
         try:
-            return self.told(wanted, names, present)
+            told = self.told(wanted, names, present)
         except NothingProved:
             # One that was to end may have done so while it was looked at.
             present = self.stack.wait(self.services, names, self.params["timeout"])
-            return self.told(wanted, names, present)
+            told = self.told(wanted, names, present)
+        return {**told, "images": self.images(names, present)}
 
     def told(self, wanted: list[str], names: list[str], present: Containers) -> dict[str, Any]:
         """Prove, and say."""

@@ -46,6 +46,15 @@ DISKS: list[dict[str, Any]] = [
         }
     },
 ]
+STATE = {
+    "proved": {"agnes-app-1": ["/state"]},
+    "images": {
+        "agnes:1": {
+            "id": "sha256:new", "digests": [], "services": ["app"],
+            "running": {"agnes-app-1": "sha256:{{ fake_runs | default('new') }}"},
+        },
+    },
+}  # fmt: skip
 STACK: list[dict[str, Any]] = [
     {
         "ansible.builtin.assert": {
@@ -55,8 +64,8 @@ STACK: list[dict[str, Any]] = [
     },
     {
         "ansible.builtin.set_fact": {
-            "__agnes_compose_stack": {"proved": {"agnes-app-1": ["/state"]}},
-            "__agnes_compose_started": {"proved": {"agnes-app-1": ["/state"]}},
+            "__agnes_compose_stack": STATE,
+            "__agnes_compose_started": STATE,
         }
     },
 ]
@@ -142,8 +151,8 @@ def test_canaries_come_first_are_watched_and_then_come_the_waves(
     collections: Path, tmp_path: Path
 ) -> None:
     hosts = {
-        "a1": {}, "a2": {"rollout_canary": True}, "a3": {},
-        "b1": {}, "b2": {"fake_refused": True},
+        "a1": {"rollout_image_digest": "sha256:new"}, "a2": {"rollout_canary": True}, "a3": {"fake_runs": "old"},
+        "b1": {}, "b2": {"fake_refused": True}, "b3": {"rollout_image_digest": "sha256:other"},
     }  # fmt: skip
     run = Run(collections, tmp_path, hosts, "-e", "rollout_waves=1", "-e", "rollout_soak=1")
     assert run.touched[:2] == ["a2", "b1"], run.output
@@ -152,13 +161,17 @@ def test_canaries_come_first_are_watched_and_then_come_the_waves(
     assert run.code == 2
     assert "HOST  DEPLOYMENT  STAGE    DOES     COPIES  WHAT, AND WHY" in run.output
     assert "b2    bbb         refused  refuse   -       AH022: refused" in run.output
-    assert "5 hosts: refuse 1, nothing 4" in run.output
+    other = "AH230: the app's image 'agnes:1' is sha256:new on this host, and rollout_image_digest wants sha256:other"
+    assert f"b3    bbb         refused  refuse   -       {other}" in run.output
+    assert "6 hosts: refuse 2, nothing 4" in run.output
+    old = "AH231: containers run another image than their service names: 'agnes-app-1' runs old, and 'agnes:1' is new"
     for line in (
-        "nothing   4: a1, a2, a3, b1",
-        "refused   1: b2",
+        "nothing   3: a1, a2, b1",
+        "refused   2: b2, b3",
         "b2: refused: AH022: refused",
+        f"a3: failed: Gate | Each container runs the image that is wanted: {old}",
     ):
-        assert f'"{line}"' in run.output
+        assert f'"{line}' in run.output
 
 
 def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
@@ -195,6 +208,7 @@ def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
     assert hosts_of["a3"]["code"] == "AH049" and hosts_of["a3"]["message"] == "service 'app' is ill"
     assert hosts_of["a3"]["proofs"] == []
     assert "agnes-app-1" in hosts_of["a1"]["proofs"][0]
+    assert hosts_of["a1"]["proofs"][1].endswith("service names: agnes:1 (sha256:new)")
     assert "service &#39;app&#39; is ill" in data.with_suffix(".html").read_text()
 
 

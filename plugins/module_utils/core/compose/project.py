@@ -16,6 +16,8 @@ from .chain import RESOLVED
 
 PRODUCT_NAME = "agnes"
 """The name of the project: the product's scripts have it in the names of containers and networks."""
+APP = "app"
+"""The product's service that has the database open."""
 
 OURS = "/run/agnes-host"
 """The collection's own directory for what lives until the next boot: nothing of the project is there."""

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from ..layout.backend import DUCKDB
 from .chain import TLS_PROFILE
+from .images import short
 from .stack import UP, starts_again
 
 FORMAT = 1
@@ -15,8 +16,6 @@ FORMAT = 1
 Sign = Optional[Sequence[int]]
 """Inode, size and time of system.duckdb.pre-migrate, which the product writes before it changes the
 schema; empty where there is none, None where that is not known."""
-
-_DIGITS = 12
 
 
 def profiles_for(
@@ -90,11 +89,6 @@ def unfinished(memory: Mapping[str, Any]) -> str:
         if reasons
         else ""
     )
-
-
-def short(image_id: str) -> str:
-    """For people."""
-    return image_id.partition(":")[2][:_DIGITS] or image_id[:_DIGITS]
 
 
 def say_images(images: Mapping[str, Sequence[str]]) -> str:

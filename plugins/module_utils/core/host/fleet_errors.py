@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals of an inventory and of a rollout: 200 to 209."""
+"""Refusals of an inventory and of a rollout: 200 to 209, 230 and 231."""
 
 from __future__ import annotations
 
@@ -79,4 +79,20 @@ class SecondRollout(Refusal):
     sentence = (
         "another rollout has the hosts {hosts}: that of {who}; wait for its end. Only if you know that it does not run "
         "any more, add -e rollout_take_over=true; this run has changed nothing"
+    )
+
+
+class OtherImage(Refusal):
+    code = "AH230"
+    sentence = (
+        "the app's image '{image}' is {found} on this host, and rollout_image_digest wants {wanted}; let the host pull the "
+        "image, or correct rollout_image_digest, and run again"
+    )
+
+
+class OtherThanNamed(Refusal):
+    code = "AH231"
+    sentence = (
+        "containers run another image than their service names: {found}; see what pulls or tags images on this host "
+        "meanwhile, and run again: that makes these containers anew"
     )

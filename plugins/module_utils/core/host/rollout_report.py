@@ -110,10 +110,10 @@ def split_log(message: str) -> tuple[str, list[str]]:
     return _LOG.sub("", message), [line for log in logs for line in log.split(_LINES)]
 
 
-def proofs(proved: Mapping[str, Any], row: str) -> list[str]:
+def proofs(proved: Mapping[str, Any], images: str, row: str) -> list[str]:
     """What a gate has seen, a sentence each.
 
-    proved: container -> the paths that were proved in it; row: what the app answered to the row that was committed, and
+    proved: container -> the paths that were proved in it; images: those that run, for people; row: what the app answered to the row that was committed, and
     read back; empty where none was.
     """
     sentences = []
@@ -124,6 +124,8 @@ def proofs(proved: Mapping[str, Any], row: str) -> list[str]:
         sentences.append(
             f"the stack is healthy, and data and state are on their disks, as seen inside of {where}"
         )
+    if images:
+        sentences.append(f"each container runs the image that its service names: {images}")
     if row:
         sentences.append(f"a row was committed through the app and read back ({row})")
     return sentences

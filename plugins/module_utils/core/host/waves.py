@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
 """What a run may be told, and what it is told otherwise."""
 
 VARIABLES = (
-    "agnes_deployment", "rollout_canary", "rollout_row_url", "rollout_take_over", "rollout_report", *SETTINGS,
+    "agnes_deployment", "rollout_canary", "rollout_row_url", "rollout_image_digest", "rollout_take_over", "rollout_report", *SETTINGS,
 )  # fmt: skip
 """What the playbooks read of an inventory, beside the variables of the roles."""
 

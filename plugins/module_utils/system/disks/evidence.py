@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ...core.compose.project import APP
 from ...core.disks.authority import Copy, Shadow, compared, counted
 from ...core.disks.mounts import Mount
 from ...core.disks.shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME
@@ -25,9 +26,6 @@ from ..move.moving import Held
 from . import mountinfo
 from .holders import has_open
 from .shadowed import Both, Tree, look
-
-APP = "app"
-"""The service whose image opens the database."""
 
 
 def _processes_of(pid: int) -> Iterator[int]:

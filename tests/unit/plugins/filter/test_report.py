@@ -143,7 +143,10 @@ def test_what_the_roles_and_the_gate_have_left_is_in_the_report_of_a_host_that_c
     left = {
         "__disks_done": {"actions": [{"what": "/dev/sdb", "before": "blank", "after": "ext4"}]},
         "__state_layout_moved": {"actions": [{"what": "move: commit", "before": "to be done", "after": "done"}]},
-        "__agnes_compose_started": {"proved": {"agnes-app-1": ["/data"], "agnes-caddy-1": ["/data"]}},
+        "__rollout_stack": {
+            "proved": {"agnes-app-1": ["/data"], "agnes-caddy-1": ["/data"]},
+            "images": {"agnes:1": {"id": "sha256:1", "digests": [], "services": ["app"], "running": {"agnes-app-1": "sha256:1"}}},
+        },
         "__rollout_row": {"stdout": '{"id": 7}\n'},
         "__rollout_plan": {"move": {"downtime": "a second"}},
     }  # fmt: skip
@@ -158,6 +161,7 @@ def test_what_the_roles_and_the_gate_have_left_is_in_the_report_of_a_host_that_c
     assert came["proofs"] == [
         "the stack is healthy, and data and state are on their disks, as seen inside of 2 containers: agnes-app-1, "
         "agnes-caddy-1",
+        "each container runs the image that its service names: agnes:1 (sha256:1)",
         'a row was committed through the app and read back ({"id": 7})',
     ]
     # Its plan has left the same, and that is no proof.

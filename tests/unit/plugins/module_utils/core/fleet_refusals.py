@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.agnes.host.plugins.module_utils.core.compose import images
 from ansible_collections.agnes.host.plugins.module_utils.core.host import fleet_errors as errors
 from ansible_collections.agnes.host.plugins.module_utils.core.host import inventory, lease, waves
 
@@ -25,6 +26,10 @@ def said(*names: str, **differs: Any) -> dict[str, Any]:
 
 ONE = {"disks_data_device": "/dev/sdc", "disks_state_device": "/dev/sdc"}
 LEASE = {"user": "ops", "controller": "ctl-1", "pid": 7, "at": "2026-11-28T10:00:00Z"}
+
+IMAGE: images.Used = {
+    "id": f"sha256:{'2' * 64}", "digests": [], "services": ["app"], "running": {"agnes-app-1": f"sha256:{'1' * 64}"},
+}  # fmt: skip
 
 FLEET = [
     Case(
@@ -102,5 +107,18 @@ FLEET = [
         "AH209: another rollout has the hosts a2: that of somebody whom the lease in /run/agnes-host/rollout.json does not "
         "name; wait for its end. Only if you know that it does not run any more, add -e rollout_take_over=true; this run has "
         "changed nothing",
+    ),
+    Case(
+        errors.OtherImage,
+        lambda tmp: images.check_wanted({"agnes:1": {**IMAGE, "digests": ["sha256:pulled"]}}, "sha256:wanted"),
+        "AH230: the app's image 'agnes:1' is sha256:pulled on this host, and rollout_image_digest wants sha256:wanted; let "
+        "the host pull the image, or correct rollout_image_digest, and run again",
+    ),
+    Case(
+        errors.OtherThanNamed,
+        lambda tmp: images.check_running({"agnes:1": IMAGE}),
+        "AH231: containers run another image than their service names: 'agnes-app-1' runs 111111111111, and 'agnes:1' is "
+        "222222222222; see what pulls or tags images on this host meanwhile, and run again: that makes these containers "
+        "anew",
     ),
 ]  # fmt: skip

@@ -21,12 +21,17 @@ from ansible_collections.agnes.host.plugins.module_utils.system.host.actions imp
 from .hosts import container
 
 SERVICES = {
-    "app": {"profiles": [], "volumes": [], "scale": 1, "restart": "always", "one_shot": False},
+    "app": {
+        "profiles": [], "volumes": [], "scale": 1, "restart": "always", "one_shot": False, "image": "agnes:1",
+    },
 }  # fmt: skip
 PARAMS: dict[str, Any] = {
     "layout": "flat", "mounted": [], "services": SERVICES, "profiles": [], "project_dir": "/opt/agnes",
     "recreates": [], "left_stopped": [], "moves": False, "starts": [], "proved": "", "start": True, "timeout": 0,
 }  # fmt: skip
+
+
+NAMED = {"id": "sha256:1", "digests": ["sha256:d"]}
 
 
 @pytest.fixture
@@ -39,6 +44,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     )
     monkeypatch.setattr(stack.Bringer, "recreates", lambda _self: set())
     monkeypatch.setattr(stack.record, "read", lambda: shown["record"])
+    monkeypatch.setattr(stack, "named", lambda _docker, _images: {"agnes:1": NAMED})
     monkeypatch.setattr(stack.proof, "stale", lambda *_facts: {})
 
     def prove(*_facts: Any) -> Proof:
@@ -64,12 +70,17 @@ def test_a_stack_that_is_up_is_proved_at_once(known: dict[str, Any]) -> None:
     assert (result["unknown"], result["actions"]) == ("", [])
     assert result["proved"] == {"agnes-app-1": ["/data"]}
     assert result["services"] == {"app": "healthy"}
+    own = container("app")["image"]
+    assert result["images"] == {
+        "agnes:1": {**NAMED, "services": ["app"], "running": {"agnes-app-1": own}}
+    }
 
 
 def test_one_that_is_still_starting_is_not_known(known: dict[str, Any]) -> None:
     known["containers"] = [container("app", health="starting")]
     result = asked()
-    assert result == {"unknown": "service 'app' is running, starting", "actions": []}
+    assert (result["unknown"], result["actions"]) == ("service 'app' is running, starting", [])
+    assert "proved" not in result
 
 
 def test_one_that_ended_while_it_was_looked_at_is_not_known(known: dict[str, Any]) -> None:

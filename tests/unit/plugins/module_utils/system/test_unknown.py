@@ -141,8 +141,14 @@ def test_an_image_that_could_not_be_looked_for_is_not_gone(tmp_path: Path) -> No
     with pytest.raises(Failed, match="image 'agnes:1' can't be looked for: Cannot connect"):
         images.check_there(str(path), services, ["app", "built"], "/opt/agnes")
     images.check_there(str(path), services, ["built", "other"], "/opt/agnes")
-    path.write_text("#!/bin/sh\n[ $5 = bot:1 ] && exit 0\necho >&2 'No such image'; exit 1\n")
+    path.write_text(
+        '#!/bin/sh\n[ "$5$6" = bot:1 ] && echo \'"sha256:1" ["bot@sha256:2"]\' && exit 0\n'
+        "echo >&2 'No such image'; exit 1\n"
+    )
     images.check_there(str(path), services, ["bot"], "/opt/agnes")
+    # With one that is missing, the engine does not say which line is whose.
+    known = images.named(str(path), ["agnes:1", "bot:1", ""])
+    assert known == {"bot:1": {"id": "sha256:1", "digests": ["sha256:2"]}}
 
 
 def test_the_units_of_the_product_and_those_that_are_held(
