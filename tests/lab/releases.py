@@ -64,6 +64,22 @@ def with_own_files(folder: Path) -> Path:
     return release
 
 
+def with_a_volume_over_state(folder: Path) -> Path:
+    """The demo's files with a cache where state is."""
+    release = folder / "demo-with-a-cache"
+    shutil.copytree(DEMO, release)
+    base = release / "docker-compose.yml"
+    text, count = re.subn(
+        r"(?m)^(  app:\n(?:    .*\n)*?    volumes:\n)",
+        r"\1      - cache:/data/state\n      - cache:/data-state\n",
+        base.read_text("utf-8"),
+    )
+    if count != 1:
+        raise AssertionError("app has no volumes")
+    base.write_text(f"{text}  cache:\n", "utf-8")
+    return release
+
+
 def options(directories: Sequence[Path], host: str, page: Path) -> list[str]:
     """What the playbook is given to write the page of directories, asking Compose of ``host``."""
     given = {
@@ -107,7 +123,8 @@ def documented(looked: Callable[[Sequence[Path]], str]) -> str:
         demo = Path(name) / "demo"
         shutil.copytree(DEMO, demo)
         pages = [
-            looked([demo, next_release(Path(name))]), looked([with_own_files(Path(name))])
+            looked([demo, next_release(Path(name))]),
+            looked([with_own_files(Path(name)), with_a_volume_over_state(Path(name))]),
         ]  # fmt: skip
     return head + mark + "\n".join(pages)
 
