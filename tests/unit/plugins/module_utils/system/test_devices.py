@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import errno
 import io
 import os
 from pathlib import Path
@@ -217,28 +216,3 @@ def test_what_a_disk_says_of_its_kind(
     monkeypatch.setattr(devices, "_signatures", lambda _path: ([], {}))
     device = devices.device("8:16", str(tmp_path / "none"), {})
     assert device is not None and device["traits"] == traits
-
-
-@pytest.mark.parametrize("folder", ["", "/holders"])
-def test_a_disk_whose_holders_can_not_be_listed_is_not_free(
-    tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sys = tmp_path / "8:99"
-    (sys / "holders").mkdir(parents=True)
-    (sys / "size").write_text("2048")
-    monkeypatch.setattr(devices, "SYS", str(tmp_path))
-    monkeypatch.setattr(devices, "_signatures", lambda path: ([], {}))
-    monkeypatch.setattr(devices, "_exclusive", lambda path: True)
-    device = devices.device("8:99", "/dev/sdz", {})
-    assert device and device["probed"] == ""
-    listdir = os.listdir
-
-    def broken(path: str) -> list[str]:
-        if path == f"{sys}{folder}":
-            raise OSError(errno.EIO, "Input/output error", path)
-        return listdir(path)
-
-    monkeypatch.setattr(os, "listdir", broken)
-    device = devices.device("8:99", "/dev/sdz", {})
-    assert device and "Input/output error" in device["probed"]
-    assert not device["exclusive"]

@@ -233,6 +233,25 @@ def test_a_disk_of_which_an_attribute_can_not_be_read_is_not_fit_and_not_gone(
     assert device and "Is a directory" in device["probed"]
 
 
+@pytest.mark.parametrize("folder", ["", "holders"])
+def test_a_disk_whose_holders_can_not_be_listed_is_not_free(
+    block: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = devices.device("8:99", "/dev/sdz", {})
+    assert device and device["probed"] == ""
+    listdir = os.listdir
+
+    def broken(path: str) -> list[str]:
+        if path == str(block / folder):
+            raise OSError(errno.EIO, "Input/output error", path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", broken)
+    device = devices.device("8:99", "/dev/sdz", {})
+    assert device and "Input/output error" in device["probed"]
+    assert not device["exclusive"]
+
+
 def test_what_a_disk_does_not_say_of_itself_is_no_trouble(block: Path) -> None:
     for name in ("device/serial", "device/wwid", "device/model", "device/type"):
         (block / name).mkdir(parents=True)
