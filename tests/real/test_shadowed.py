@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority, shadow
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import shadow, which_copy
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.move.move_status import no_leftovers
 from ansible_collections.agnes.host.plugins.module_utils.move import places
@@ -196,11 +196,11 @@ def test_the_evidence_says_who_works_with_which_copy(
     assert (shadowed_copy["role"], shadowed_copy["epoch"]) == ("active", 7)
     assert (shadowed_copy["bytes"], shadowed_copy["files"], mounted["bytes"]) == (5, 1, 4)
     assert shadow_seen["conflicts"] == 2
-    before = authority.digest(shadow_seen)
+    before = which_copy.digest(shadow_seen)
     add_shadowed("system.duckdb", b"rows that come while it runs")
     add_shadowed("agnes-state-applier.tick", b"")
     assert (
-        authority.digest(evidence.shadows(points, shadowed, "", containers)[str(place)]) == before
+        which_copy.digest(evidence.shadows(points, shadowed, "", containers)[str(place)]) == before
     )
 
 

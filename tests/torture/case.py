@@ -68,7 +68,7 @@ def asked(begin: str, devices: dict[str, str]) -> dict[str, Any]:
         shadowed = os.path.ismount("/data/state") or ledger.read(ledger.INTENT)
         # As it would be planned: a move that went back has left a directory, and a disk to copy to.
         kind = "promote" if shadowed or host.layout_named_by_env().needs_state_disk else "copy"
-        return {"kind": kind, "authority": "shadowed", "disk": disk, "uuid": disk["uuid"]}
+        return {"kind": kind, "copy_that_counts": "shadowed", "disk": disk, "uuid": disk["uuid"]}
     if begin != host.COPY:
         kind = "late_remount" if begin == "flat" else "remount"
         return {"kind": kind, "disk": {}, "uuid": host.UUIDS["state"]}
@@ -81,7 +81,14 @@ def intended(source: Layout, target: Layout, part: dict[str, Any], **more: Any) 
     if not KINDS[part["kind"]].copies:
         # Asked for the other way round, it is that other way's.
         part = {**part, "kind": remount(source, target).name}
-    said = {"authority": "", "direction": "forward", "facts": {}, "timeout": 20, **part, **more}
+    said = {
+        "copy_that_counts": "",
+        "direction": "forward",
+        "facts": {},
+        "timeout": 20,
+        **part,
+        **more,
+    }
     return MoveIntent(source=source.name, target=target.name, **said)
 
 
@@ -351,7 +358,9 @@ def main() -> None:
     before = manifest(source.state_dir, source_name)
     two = source_name == host.PROMOTE or leftovers in host.CONFLICTS
     union = host.whole(source.mounts["state"], devices["state"]) if two else []
-    kind: dict[str, Any] = {"authority": leftovers if leftovers in ("mounted", "shadowed") else ""}
+    kind: dict[str, Any] = {
+        "copy_that_counts": leftovers if leftovers in ("mounted", "shadowed") else ""
+    }
     history = []
     for armed in runs:
         how, _comma, points = (

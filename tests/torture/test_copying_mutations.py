@@ -68,7 +68,7 @@ MUTATIONS = [
     Mutation("cut_off_marker", "move/places.py", "            durable.sweep(directory, MARKER)\n", "", "set_aside_whole"),
     Mutation("conflicts", "core/disks/shadow.py", "if each.where not in (ONLY_MOUNTED, SAME) and not each.harmless", "if False", "conflict_and_stays"),
     Mutation("cut_at_twenty", "system/move/moving.py", "key=lambda e: e[\"name\"] not in stand", "key=lambda e: \"\"", "many_leftovers"),
-    Mutation("running_numbers", "core/disks/authority.py", "if copy and is_used(copy):", "if False:", "works_with_which_copy"),
+    Mutation("running_numbers", "core/disks/which_copy.py", "if copy and is_used(copy):", "if False:", "works_with_which_copy"),
     Mutation("who_sees", "system/disks/evidence.py", "== (tree.device, tree.inode)", "== ()", "works_with_which_copy"),
     Mutation("who_holds", "system/move/moving.py", "return Held(line.maj_min, path, os.path.normpath(inside))", "return Held(\"0:0\", path, inside)", "holders_of_the_shadowed or works_with_which_copy"),
     Mutation("manifest_fsync", "system/host/durable.py", "            os.fsync(fd)\n            os.rename", "            os.rename", "order_of_durable"),

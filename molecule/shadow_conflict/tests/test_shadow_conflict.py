@@ -81,7 +81,9 @@ def test_the_copy_that_the_containers_work_with_is_moved_to_the_disk(
     assert done.returncode == 0, done.stdout + done.stderr
     moved.check(host, LAYOUTS["flat"])
     with capsys.disabled():
-        print(f"\n  authority shadowed: clients waited {moved.longest_gap(host, since):.2f} s")
+        print(
+            f"\n  the shadowed copy counts: clients waited {moved.longest_gap(host, since):.2f} s"
+        )
     again = play(f"{name}-shadowed-again", {name: {**facts, "layout": "flat"}})
     assert again.returncode == 0, again.stdout
     assert not [r for r in records.read(f"{name}-shadowed-again", "site") if r["changed"]]

@@ -74,7 +74,7 @@ class MoveContext:
             present=frozenset(item.name for item in listed),
             wanted=frozenset(self.wanted), fresh=frozenset(self.fresh),
             disk=self.intent.disk,
-            authority=self.intent.authority,
+            copy_that_counts=self.intent.copy_that_counts,
         )  # fmt: skip
 
     @property
@@ -117,7 +117,7 @@ class MoveContext:
             uuid = self.intent.uuid
             disks = [d for d in devices.devices() if d["filesystem"].get("uuid") == uuid]
             return [self.held(), *(Held(disk["maj_min"]) for disk in disks)]
-        if not self.intent.authority:
+        if not self.intent.copy_that_counts:
             return [self.held()]
         return [self.held(), moving.held_directory(self.source.mounts["state"])]
 

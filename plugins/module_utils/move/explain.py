@@ -7,7 +7,7 @@ import os
 from typing import Any, Optional
 
 from ..core.compose.project import PRODUCT_NAME
-from ..core.disks import authority, fstab
+from ..core.disks import fstab, which_copy
 from ..core.disks import protection as core_protection
 from ..core.disks.disks import RETIRED_DISK
 from ..core.layout.layouts import DISKS, LAYOUTS, Layout, state_dirs
@@ -129,7 +129,7 @@ def _copies(facts: MoveFacts, project_dir: str) -> list[str]:
             facts["points"], facts["unmounted"], docker, running
         ).items():
             if shadow["conflicts"]:
-                sentences.append(f"TWO COPIES {path}: {authority.evidence(shadow)}")
+                sentences.append(f"TWO COPIES {path}: {which_copy.evidence(shadow)}")
     return sentences
 
 

@@ -88,7 +88,7 @@ class ShadowConflict(Refusal):
     )
 
 
-class AuthorityUnusable(Refusal):
+class DecisionUnusable(Refusal):
     code = "AH090"
     sentence = (
         "{variable} has '{found}', which is no decision about this evidence (wanted {host}:mounted:{wanted} or "

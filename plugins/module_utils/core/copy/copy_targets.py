@@ -29,8 +29,8 @@ class Asked(NamedTuple):
     source: Layout
     target: Layout
     request: Request
-    authority: str = ""
-    """See core/disks/authority.py."""
+    copy_that_counts: str = ""
+    """See core/disks/which_copy.py."""
 
     @property
     def disk_at_old(self) -> Optional[Mount]:

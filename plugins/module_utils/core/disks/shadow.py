@@ -3,7 +3,7 @@
 
 Nothing is merged, and no copy is chosen: leftovers that the product's own scripts make
 by themselves go aside with a move, and anything else is a conflict that an operator
-decides: see authority.py.
+decides: see which_copy.py.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, Optional, TypedDict
 
 from ..compose.stack import UP, has_ended_well
 from ..copy.retired import say as say_retired
-from ..disks.authority import note as shadow_note
 from ..disks.disks import mounted_at
 from ..disks.elsewhere import LEFT
 from ..disks.protection import FILLED, UNKNOWN, becomes_immutable
+from ..disks.which_copy import note as shadow_note
 from ..layout.choice import current_layout
 from ..layout.layouts import CERTIFICATES, Layout
 from ..layout.tree import AGNES_UID

@@ -11,11 +11,11 @@ from ..compose.engine import check_engine, check_selinux
 from ..compose.project import check_project
 from ..compose.stack import left_behind, run_since_before
 from ..disks import fstab, growing
-from ..disks.authority import decide, note
 from ..disks.disks import DiskPlan, Request, check_record, plan_disks
 from ..disks.elsewhere import check_elsewhere
 from ..disks.mounts import on_top
 from ..disks.protection import to_protect
+from ..disks.which_copy import decide, note
 from ..layout.boot import check_boot
 from ..layout.choice import asked_layout, check_trust, choose_layout, current_layout
 from ..layout.layouts import DEFAULT_LAYOUT, LAYOUTS, Layout, mount_points
@@ -76,7 +76,7 @@ def _run_since_before(host: Host, disks: Sequence[DiskPlan]) -> list[str]:
     return run_since_before(host["containers"], mounts, to_mount)
 
 
-def _authority(host: Host, layout: Layout, request: Mapping[str, Any], moves: bool) -> str:
+def _copy_that_counts(host: Host, layout: Layout, request: Mapping[str, Any], moves: bool) -> str:
     """Which copy counts where state is mounted over another one. Raises ShadowConflict."""
     said = request.get("authority") or []
     decisions = said.split(",") if isinstance(said, str) else [str(each) for each in said]
@@ -237,12 +237,12 @@ def _layout_and_move(
     check_state_on(host, current, chosen, wanted_disks.state_on)
     if current in (None, chosen):
         if current:
-            _authority(host, current, request, moves=False)
+            _copy_that_counts(host, current, request, moves=False)
         return chosen, source, None
     if current is None:
         raise AssertionError("without a layout there is nothing to move")
-    authority = _authority(host, current, request, moves=True)
-    move = plan_move(host, current, chosen, wanted_disks, authority)
+    copy_that_counts = _copy_that_counts(host, current, request, moves=True)
+    move = plan_move(host, current, chosen, wanted_disks, copy_that_counts)
     return chosen, source, move
 
 
@@ -254,7 +254,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
     check_elsewhere), ``selinux_type``,
     ``boot_script`` (see check_boot), ``profiles``, ``host_tools`` and ``keep_env`` (see core/host/host_tools.py),
     ``guard`` (see core/host/guard.py); ``host``, its name, and ``authority`` (see
-    authority.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);
+    which_copy.decided); ``given_keys`` (see secrets_and_keepers); ``plan`` (see plan_file.given);
     ``pre_move`` (see pre_move.backup_line).
     Returns ``refusal`` and ``code`` (empty when there is none), ``layout`` (None
     when undecided or refused), ``needs``, the parts whose tasks are to run, and, when there is a

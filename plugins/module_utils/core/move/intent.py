@@ -55,8 +55,8 @@ class MoveIntent:
     """Of the state disk; ``new`` where its filesystem is still to be made."""
     disk: dict[str, Any]
     """What is copied to, as the part ``disks`` of a plan has it; empty where nothing is copied."""
-    authority: str
-    """Which of two copies counts (core/disks/authority.py); empty where there is one."""
+    copy_that_counts: str
+    """Which of two copies counts (core/disks/which_copy.py); empty where there is one."""
     direction: str
     """forward, or back while a move that has not been committed is given up."""
     facts: dict[str, str]

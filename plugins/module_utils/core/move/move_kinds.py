@@ -13,7 +13,7 @@ from typing import Any
 
 from ..copy.copy_targets import Asked, blank_disk, data_disk, disk_above, unmovable
 from ..copy.precopy import MAX_ROUNDS
-from ..disks import authority
+from ..disks import which_copy
 from ..disks.disks import DIRECTORY, DISK
 from ..host.text import say_size
 from ..layout.layouts import Layout
@@ -167,7 +167,7 @@ PROMOTE = Kind(
     down=("stop", "quiet", "reveal", "aside", "stage", "whole", "final", "verify", "seal", "fstab",
           "expose", COMMIT, "retire", "place", "start"),
     after=("unstage", *_AFTER),
-    fits=lambda asked: bool(asked.disk_at_old) and asked.authority == authority.SHADOWED,
+    fits=lambda asked: bool(asked.disk_at_old) and asked.copy_that_counts == which_copy.SHADOWED,
     disk=disk_above,
     intact=_disk_or_directory_shows, there=_disk_at_new,
     superseded=lambda status: not _is_directory(status),

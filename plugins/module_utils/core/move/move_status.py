@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, TypedDict
 
 from ..compose.chain import split
-from ..disks.authority import Shadow
 from ..disks.mounts import Mount
 from ..disks.shadow import is_harmless
+from ..disks.which_copy import Shadow
 from ..layout.layouts import Layout, is_below, overlays, resolve_state_dir
 from .intent import INTENT_PATH, MoveIntent
 from .move_errors import IntentUnreadable
@@ -128,7 +128,7 @@ class MoveStatus:
     """Steps that this very process has carried out: proofs that leave no trace on the host."""
     disk: Mapping[str, Any] = field(default_factory=dict)
     """What is copied to, as the part ``disks`` of a plan has it: the state disk, or the data disk."""
-    authority: str = ""
+    copy_that_counts: str = ""
     """Which copy counts where one is shadowed by the mount of another; empty while nobody has decided."""
 
     @property

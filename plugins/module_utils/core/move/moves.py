@@ -18,9 +18,9 @@ from ..compose.sight import remarks, told_of
 from ..compose.stack import UP, by_service, check_one_offs, check_strays
 from ..copy.copy_targets import Asked
 from ..disks import fstab
-from ..disks.authority import say_authority
 from ..disks.disks import DIRECTORY, Request, mounted_at
 from ..disks.mounts import on_top
+from ..disks.which_copy import say_which_counts
 from ..host.facts import Host
 from ..host.host_errors import KernelUsersUnreadable
 from ..layout.layouts import LAYOUTS, Layout
@@ -96,8 +96,8 @@ class MovePlan:
             down = " [stack down]" if phase == DOWN else ""
             lines.append(f"  {number:2}. {STEPS[step].says(status)}{down}")
         shadow = status.facts["shadows"].get(status.old)
-        if shadow and status.authority:
-            lines.append(say_authority(status.old, status.authority, shadow))
+        if shadow and status.copy_that_counts:
+            lines.append(say_which_counts(status.old, status.copy_that_counts, shadow))
         return [*lines, f"expected downtime: {self.downtime}"]
 
     @property
@@ -106,7 +106,7 @@ class MovePlan:
         status = self.status
         return MoveIntent(
             source=status.source.name, target=status.target.name, kind=status.kind.name, uuid=status.uuid,
-            disk=dict(status.disk), authority=status.authority, direction=self.direction,
+            disk=dict(status.disk), copy_that_counts=status.copy_that_counts, direction=self.direction,
             facts=dict(self.facts),
         )  # fmt: skip
 
@@ -149,7 +149,7 @@ def check_movable(status: MoveStatus) -> None:
         raise StateRetired(path=old, new=new)
     _check_can_be_done(status)
     shadowed = no_leftovers(status.unmounted(old))
-    if shadowed and status.kind.state_was != DIRECTORY and not status.authority:
+    if shadowed and status.kind.state_was != DIRECTORY and not status.copy_that_counts:
         raise ShadowedState(path=old, found=", ".join(shadowed[:5]))
     _check_new_place(status)
 
@@ -196,21 +196,21 @@ def _check_new_place(status: MoveStatus) -> None:
 
 
 def _status(
-    host: Host, source: Layout, target: Layout, request: Request, authority: str = ""
+    host: Host, source: Layout, target: Layout, request: Request, copy_that_counts: str = ""
 ) -> MoveStatus:
     intent = intent_in(host["moving"])
     if intent:
         turned = intent.source != source.name
         kind = remount(source, target) if turned else kind_of(intent)
-        uuid, disk, authority = intent.uuid, intent.disk, intent.authority
+        uuid, disk, copy_that_counts = intent.uuid, intent.disk, intent.copy_that_counts
     else:
-        kind, uuid, disk = choose(Asked(host, source, target, request, authority))
+        kind, uuid, disk = choose(Asked(host, source, target, request, copy_that_counts))
     return MoveStatus(
         source, target, uuid, facts_of_host(host), kind, intent.id if intent else "new",
         services=frozenset(by_service(host["containers"])),
         present=frozenset(c["name"] for c in host["containers"] if not c["one_off"]),
         wanted=frozenset(intent.services if intent else ()), disk=disk,
-        authority=authority,
+        copy_that_counts=copy_that_counts,
     )  # fmt: skip
 
 
@@ -233,14 +233,14 @@ def _check_services(host: Host, source: Layout, target: Layout) -> tuple[str, ..
 
 def plan_move(
     host: Host, source: Layout, target: Layout, request: Optional[Request] = None,
-    authority: str = "",
+    copy_that_counts: str = "",
 ) -> MovePlan:  # fmt: skip
     """The plan to move state from ``source`` to ``target``. Raises a Refusal.
 
     Also from every state in which an interrupted move can have left the host.
-    authority: see core/disks/authority.py.
+    copy_that_counts: see core/disks/which_copy.py.
     """
-    status = _status(host, source, target, request or Request(), authority)
+    status = _status(host, source, target, request or Request(), copy_that_counts)
     check_movable(status)
     said = () if status.committed else _check_services(host, source, target)
     running = {

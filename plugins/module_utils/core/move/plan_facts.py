@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..compose.stack import UP
-from ..disks.authority import digest
 from ..disks.devices import NO_IDENTITY, identity_of
 from ..disks.mounts import on_top
+from ..disks.which_copy import digest
 from ..host.facts import Device, Host
 from ..layout.layouts import LAYOUTS, is_at_a_place, resolve_state_dir
 from .move_facts import facts_of_host

@@ -135,7 +135,7 @@ def _meant(move: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "kind": move["kind"],
         "source": move["source"],
-        "authority": move["authority"],
+        "copy_that_counts": move["copy_that_counts"],
         "disk": {key: disk.get(key) for key in _DISK},
         "steps": [[step["id"], step["down"]] for step in move["steps"]],
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evidence for who decides between two copies of state: see core/disks/authority.py. Read-only."""
+"""Evidence for who decides between two copies of state: see core/disks/which_copy.py. Read-only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 from ...core.compose.project import APP
-from ...core.disks.authority import Copy, Shadow, compared, counted
 from ...core.disks.mounts import Mount
 from ...core.disks.shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME
+from ...core.disks.which_copy import Copy, Shadow, compared, counted
 from ...core.host.errors import Refusal
 from ...core.layout.layouts import resolve_state_dir
 from ...core.move.move_status import Unmounted, no_leftovers

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from ansible_collections.agnes.host.plugins.module_utils.core.copy import copy_errors
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import which_copy
 from ansible_collections.agnes.host.plugins.module_utils.core.disks.disks import Request
 from ansible_collections.agnes.host.plugins.module_utils.core.host import host_errors
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
@@ -200,7 +200,7 @@ def planned(moving: dict[str, Any]) -> Callable[[Path], object]:
 
 
 COPIES = shadow({"role": "active", "epoch": 3}, {**USED, "rows": {}, "uncounted": "in use by app"})
-NOW = authority.digest(COPIES)
+NOW = which_copy.digest(COPIES)
 EVIDENCE = (
     "mounted (/dev/sdc): files open in no container, seen by none; rows: main.rows 3; 2 files, 10 bytes, "
     "newest 2026-01-02 03:04:05; marker active, epoch 3 -- shadowed (/dev/sdb): files open in app, seen by "
@@ -212,7 +212,7 @@ EVIDENCE = (
 def two_copies(*decisions: str) -> Callable[[Path], object]:
     """Deciding between two copies on host agnes1."""
     shadows = {"/data/state": COPIES}
-    return lambda tmp: authority.decide("/data/state", shadows, decisions, "agnes1", True)
+    return lambda tmp: which_copy.decide("/data/state", shadows, decisions, "agnes1", True)
 
 
 CONTEXT: Any = SimpleNamespace(
@@ -306,7 +306,7 @@ MOVED = [
         f"state_layout_authority=agnes1:mounted:{NOW} or agnes1:shadowed:{NOW}",
     ),
     Case(
-        copy_errors.AuthorityUnusable, two_copies("agnes1:shadowed:old"),
+        copy_errors.DecisionUnusable, two_copies("agnes1:shadowed:old"),
         "AH090: state_layout_authority has 'agnes1:shadowed:old', which is no decision about this evidence "
         f"(wanted agnes1:mounted:{NOW} or agnes1:shadowed:{NOW}, for the evidence as it is now: {EVIDENCE}); "
         "look at it again, then decide",

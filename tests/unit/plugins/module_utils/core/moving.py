@@ -35,7 +35,7 @@ def intent(source: str = "nested", target: str = "flat", **differs: Any) -> dict
     """An intent as it is observed, of a move that has begun."""
     made: dict[str, Any] = {
         "source": source, "target": target, "kind": "remount", "uuid": "u-state", "disk": {},
-        "authority": "", "direction": "forward", "facts": {}, "id": "m", "services": ["app"],
+        "copy_that_counts": "", "direction": "forward", "facts": {}, "id": "m", "services": ["app"],
         "data_uuid": "u-data", "before": Before(point="absent"),
     }  # fmt: skip
     return MoveIntent(**{**made, **differs}).to_dict()

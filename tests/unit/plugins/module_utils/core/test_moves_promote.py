@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import which_copy
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.layout import switch
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
@@ -29,7 +29,7 @@ def planned(shadowed: dict[str, Any], **moving: Any) -> dict[str, Any]:
     """The plan where the operator has named the shadowed copy."""
     evidence = shadow({}, {**USED, **shadowed})
     facts = {"unmounted": shadowed_at(PATH, SHADOWED), "shadows": {PATH: evidence}, **moving}
-    decision = f"agnes1:shadowed:{authority.digest(evidence)}"
+    decision = f"agnes1:shadowed:{which_copy.digest(evidence)}"
     request = {"host": "agnes1", "layout": "flat", "authority": decision}
     return make_plan(host_with(NESTED, **facts), request)
 
@@ -38,7 +38,11 @@ def test_the_plan_says_what_becomes_of_both_copies() -> None:
     plan = planned({"bytes": 3 << 20})
     assert plan["refusal"] == ""
     move = plan["move"]
-    assert (move["kind"], move["authority"], move["uuid"]) == ("promote", "shadowed", "u-state")
+    assert (move["kind"], move["copy_that_counts"], move["uuid"]) == (
+        "promote",
+        "shadowed",
+        "u-state",
+    )
     assert move["disk"]["uuid"] == "u-state"
     assert move["disk"]["mount_point"] == "/data-state"
     assert [step["id"] for step in move["steps"]] == PROMOTE.steps
@@ -71,7 +75,7 @@ def begun() -> MoveStatus:
     return MoveStatus(
         NESTED, FLAT, "u-state", move_facts_of(host_with(NESTED, unmounted=shadowed_at(PATH, SHADOWED))), PROMOTE, "move-1",
         services=frozenset({"app"}), present=frozenset({"agnes-app-1"}), wanted=frozenset({"app"}),
-        authority="shadowed",
+        copy_that_counts="shadowed",
     )  # fmt: skip
 
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.agnes.host.plugins.module_utils.core.copy.copy_errors import (
-    AuthorityUnusable,
+    DecisionUnusable,
     ShadowConflict,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.copy.manifest import Entry
-from ansible_collections.agnes.host.plugins.module_utils.core.disks import authority
+from ansible_collections.agnes.host.plugins.module_utils.core.disks import which_copy
 from ansible_collections.agnes.host.plugins.module_utils.core.disks.shadow import classify
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
@@ -26,11 +26,11 @@ PATH = "/data/state"
 
 
 def decide(evidence: Any, *decisions: str, moves: bool = True) -> str:
-    return authority.decide(PATH, {PATH: evidence}, decisions, "agnes1", moves)
+    return which_copy.decide(PATH, {PATH: evidence}, decisions, "agnes1", moves)
 
 
 CONFLICT = shadow({}, USED)
-NOW = authority.digest(CONFLICT)
+NOW = which_copy.digest(CONFLICT)
 
 
 @pytest.mark.parametrize("copy", ["mounted", "shadowed"])
@@ -68,7 +68,7 @@ def test_a_decision_for_another_host_or_for_all_decides_nothing(decisions: list[
     ids=str,
 )
 def test_a_decision_that_is_none_or_about_other_evidence_is_refused(decisions: list[str]) -> None:
-    with pytest.raises(AuthorityUnusable, match=f"wanted agnes1:mounted:{NOW}"):
+    with pytest.raises(DecisionUnusable, match=f"wanted agnes1:mounted:{NOW}"):
         decide(CONFLICT, *decisions)
 
 
@@ -86,7 +86,7 @@ def test_other_evidence_needs_another_decision(
     # Seen by nobody else, so that taking the one user away shows.
     base = shadow({}, {"opened": ["app"]})
     changed = shadow(mounted, {"opened": ["app"], **shadowed})
-    assert authority.digest(changed) != authority.digest(base)
+    assert which_copy.digest(changed) != which_copy.digest(base)
 
 
 def test_what_a_running_container_writes_does_not_change_the_evidence() -> None:
@@ -94,12 +94,12 @@ def test_what_a_running_container_writes_does_not_change_the_evidence() -> None:
         {}, {**USED, "bytes": 99, "newest": "2027", "files": 9, "rows": {}},
         counts={"same": 0}, names=["'x' differ"],
     )  # fmt: skip
-    assert authority.digest(later) == NOW
+    assert which_copy.digest(later) == NOW
 
 
 def test_equal_copies_and_leftovers_need_no_decision() -> None:
     assert decide(shadow({}, {}, conflicts=0)) == "mounted"
-    assert authority.decide(PATH, {}, [], "agnes1", moves=True) == ""
+    assert which_copy.decide(PATH, {}, [], "agnes1", moves=True) == ""
 
 
 def test_what_could_not_be_compared_is_a_conflict() -> None:
@@ -119,7 +119,7 @@ def test_a_run_that_moves_nothing_goes_on_only_where_the_mounted_copy_is_in_use(
     mounted: dict[str, Any], shadowed: dict[str, Any], goes_on: bool
 ) -> None:
     evidence = shadow(mounted, shadowed)
-    now = authority.digest(evidence)
+    now = which_copy.digest(evidence)
     if goes_on:
         assert decide(evidence, moves=False) == ""
     else:
@@ -151,7 +151,7 @@ def test_a_move_is_planned_only_with_a_decision() -> None:
     decision = f"agnes1:mounted:{NOW}"
     for said in (decision, [decision], f"agnes2:shadowed:1,{decision}"):
         plan = make_plan(observed(CONFLICT), {**request, "authority": said})
-        assert plan["move"]["authority"] == "mounted"
+        assert plan["move"]["copy_that_counts"] == "mounted"
         assert not any("second copy" in each for each in plan["notes"])
 
 
@@ -175,7 +175,7 @@ def test_no_shadowed_content_is_passed_over(
 ) -> None:
     """Without a conflict, all shadowed content is mounted as well, but for leftovers."""
     classified = classify(tree(shadowed).values(), tree(mounted))
-    _counts, _names, stand = authority.compared(classified)
+    _counts, _names, stand = which_copy.compared(classified)
     lacking = [p for p, content in shadowed.items() if mounted.get(p) != content]
     assert stand == len(lacking)
 
@@ -183,5 +183,5 @@ def test_no_shadowed_content_is_passed_over(
 def test_the_numbers_are_about_state_and_not_about_what_comes_by_itself() -> None:
     entries = tree(dict.fromkeys((b"system.duckdb", b"agnes-state-applier.tick", b"c.lock"), "x"))
     marker = {b".agnes-state.json": Entry(b".agnes-state.json", "file")}
-    counted = authority.counted({**entries, **marker}.values(), [b"c.lock"])
+    counted = which_copy.counted({**entries, **marker}.values(), [b"c.lock"])
     assert [entry.path for entry in counted] == [b"system.duckdb"]

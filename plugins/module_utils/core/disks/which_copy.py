@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional, TypedDict
 
-from ..copy.copy_errors import AuthorityUnusable, ShadowConflict
+from ..copy.copy_errors import DecisionUnusable, ShadowConflict
 from ..copy.manifest import FILE, RULES, Entry, show
 from .shadow import DIFFER, ONLY_MOUNTED, ONLY_SHADOWED, SAME, TICK, ComparedPath, conflicts
 
@@ -137,7 +137,7 @@ def evidence(shadow: Shadow) -> str:
 def decided(decisions: Sequence[str], host: str, shadow: Shadow) -> str:
     """What the operator has named for this host and this evidence; empty when nothing.
 
-    Raises AuthorityUnusable for a decision about this host that is none, or about other evidence.
+    Raises DecisionUnusable for a decision about this host that is none, or about other evidence.
     """
     chosen = ""
     for decision in decisions:
@@ -146,7 +146,7 @@ def decided(decisions: Sequence[str], host: str, shadow: Shadow) -> str:
         copy, _colon, evidence_of = decision[len(host) + 1 :].partition(":")
         wanted = digest(shadow)
         if copy not in (MOUNTED, SHADOWED) or evidence_of != wanted or chosen not in ("", copy):
-            raise AuthorityUnusable(
+            raise DecisionUnusable(
                 variable=VARIABLE, found=decision, host=host, wanted=wanted, now=evidence(shadow)
             )
         chosen = copy
@@ -165,7 +165,7 @@ def refuse(path: str, host: str, shadow: Shadow, moves: bool) -> ShadowConflict:
 def decide(
     path: str, shadows: Mapping[str, Shadow], decisions: Sequence[str], host: str, moves: bool
 ) -> str:
-    """The authority for what is mounted at ``path``: empty when there is nothing to decide.
+    """The copy that counts of what is mounted at ``path``: empty when there is nothing to decide.
 
     moves: whether this run moves state. Without a move the mounted copy is left mounted, which is
     only right when it is the one in use, or nobody says otherwise. Raises ShadowConflict.
@@ -188,12 +188,12 @@ def decide(
     raise refuse(path, host, shadow, moves)
 
 
-def say_authority(path: str, authority: str, shadow: Shadow) -> str:
+def say_which_counts(path: str, copy_that_counts: str, shadow: Shadow) -> str:
     """For a move: what becomes of the copy that does not count, and who is stopped with it."""
     if not shadow["conflicts"]:
         return f"{path} shadows leftovers, and what is mounted there just the same: set aside"
     mounted, shadowed = shadow["mounted"], shadow["shadowed"]
-    loser = shadowed if authority == MOUNTED else mounted
+    loser = shadowed if copy_that_counts == MOUNTED else mounted
     using = ", ".join(users(loser)) if loser else ""
     stopped = (
         f"; {using} work with it, are stopped in the move, and it is proved that nobody holds it"
@@ -201,7 +201,7 @@ def say_authority(path: str, authority: str, shadow: Shadow) -> str:
         else ""
     )
     return (
-        f"the {authority} copy of {path} counts, by your decision; the other one is set aside on "
+        f"the {copy_that_counts} copy of {path} counts, by your decision; the other one is set aside on "
         f"its own disk, and never deleted{stopped}"
     )
 
