@@ -16,6 +16,9 @@ import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import fetch
 
+ENDED = threading.Event()
+"""Nobody asks any more. Who answers slowly waits for it: a sleep would outlive these tests, and turn the clocks of others."""
+
 
 class Answers(http.server.BaseHTTPRequestHandler):
     """By the path that is asked for."""
@@ -23,7 +26,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         kind = self.path.partition("?")[0].strip("/")
         if kind == "hang":
-            time.sleep(3)
+            ENDED.wait(3)
             return
         if kind == "redirect":
             self.send_response(302)
@@ -36,7 +39,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
             for _time in range(30):
                 self.wfile.write(b"-")
                 self.wfile.flush()
-                time.sleep(0.1)
+                if ENDED.wait(0.1):
+                    return
         elif kind == "big":
             self.wfile.write(b"x" * (fetch.LIMIT + 1))
         elif kind != "empty":
@@ -57,6 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     http_server.socket = context.wrap_socket(http_server.socket, server_side=True)
     threading.Thread(target=http_server.serve_forever, daemon=True).start()
     yield f"https://localhost:{http_server.server_port}", folder / "c.pem"
+    ENDED.set()
     http_server.shutdown()
 
 
