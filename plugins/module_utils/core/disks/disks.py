@@ -217,7 +217,7 @@ def _cut_short(host: Host, role: str, device: Device) -> Mapping[str, Any]:
 def _asked_device(host: Host, role: str) -> Device:
     asked = host["asked"][role]
     variable = f"disks_{role}_device"
-    problem = asked["found"]
+    problem = asked["problem"]
     device = device_of(host, asked["maj_min"]) if not problem else None
     if device is None:
         raise NoSuchDevice(
@@ -256,7 +256,7 @@ def _note_of(host: Host, role: str, device: str, maj_min: str, mount_point: str)
     asked = host["asked"][role]
     if not asked["device"] or asked["maj_min"] == maj_min or maj_min.startswith("0:"):
         return []
-    what = f", which {asked['found']}" if asked["found"] else ""
+    what = f", which {asked['problem']}" if asked["problem"] else ""
     return [
         f"disks_{role}_device names '{asked['device']}'{what}; {device}, this host's own, is kept "
         f"for {mount_point}"

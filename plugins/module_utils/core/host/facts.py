@@ -52,7 +52,7 @@ class Asked(TypedDict):
     """What a disk variable names, resolved."""
 
     device: str
-    found: str
+    problem: str
     """Empty when it names a block device; else what is wrong, for a message."""
     maj_min: str
 

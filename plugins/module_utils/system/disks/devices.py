@@ -78,7 +78,7 @@ def resolve(named: str, known: list[Device]) -> Asked:
 
     named: a path, ``UUID=``, ``LABEL=``, or a serial (``SERIAL=`` or as it is).
     """
-    asked: Asked = {"device": named, "found": "", "maj_min": ""}
+    asked: Asked = {"device": named, "problem": "", "maj_min": ""}
     if not named:
         return asked
     tag, value = tag_of(named)
@@ -86,19 +86,19 @@ def resolve(named: str, known: list[Device]) -> Asked:
         named = _PARTITION_LINKS[tag] + (value.lower() if tag == "PARTUUID" else udev_name(value))
     if not named.startswith("/"):
         matches = carriers(named, known)
-        asked["found"] = not_one(named, matches, known)
-        asked["maj_min"] = "" if asked["found"] else matches[0]["maj_min"]
+        asked["problem"] = not_one(named, matches, known)
+        asked["maj_min"] = "" if asked["problem"] else matches[0]["maj_min"]
         return asked
     try:
         info = os.stat(named)
     except OSError as error:
         broken = os.path.islink(named)
-        asked["found"] = "is a dangling link" if broken else f"can't be read ({error.strerror})"
+        asked["problem"] = "is a dangling link" if broken else f"can't be read ({error.strerror})"
         if not broken and isinstance(error, FileNotFoundError):
-            asked["found"] = "does not exist"
+            asked["problem"] = "does not exist"
         return asked
     if not stat.S_ISBLK(info.st_mode):
-        asked["found"] = "is not a block device"
+        asked["problem"] = "is not a block device"
         return asked
     asked["maj_min"] = maj_min_of(info.st_rdev)
     return asked

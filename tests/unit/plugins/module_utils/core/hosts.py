@@ -151,8 +151,8 @@ def host(**differs: Any) -> Host:
         "boot_id": "boot-1",
         "devices": [device("/dev/sdb"), device("/dev/sdc")],
         "asked": {
-            "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
-            "state": {"device": "/dev/sdc", "found": "", "maj_min": "8:32"},
+            "data": {"device": "/dev/sdb", "problem": "", "maj_min": "8:16"},
+            "state": {"device": "/dev/sdc", "problem": "", "maj_min": "8:32"},
         },
         "mounts": [],
         "fstab": [],
@@ -279,8 +279,8 @@ def blank_disk_host(**differs: Any) -> Host:
         **{
             "devices": [ext4("/dev/sdb", "u-data"), device("/dev/sdc", serial="S1")],
             "asked": {
-                "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
-                "state": {"device": "/dev/sdc", "found": "", "maj_min": "8:32"},
+                "data": {"device": "/dev/sdb", "problem": "", "maj_min": "8:16"},
+                "state": {"device": "/dev/sdc", "problem": "", "maj_min": "8:32"},
             },
             **differs,
         }
@@ -293,8 +293,8 @@ def one_disk_host(**differs: Any) -> Host:
         **{
             "devices": [ext4("/dev/sdb", "u-data")],
             "asked": {
-                "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
-                "state": {"device": "/dev/sdc", "found": "does not exist", "maj_min": ""},
+                "data": {"device": "/dev/sdb", "problem": "", "maj_min": "8:16"},
+                "state": {"device": "/dev/sdc", "problem": "does not exist", "maj_min": ""},
             },
             "mounts": [mount("/data", "8:16", "u-data")],
             "env": env(DATA_DIR="/data"),

@@ -25,7 +25,7 @@ from .hosts import (
 )
 from .keeping_refusals import KEPT
 
-NO_STATE_DISK = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
+NO_STATE_DISK = {**host()["asked"], "state": {"device": "", "problem": "", "maj_min": ""}}
 FLAT: dict[str, Any] = {"layout": "flat"}
 
 
@@ -159,7 +159,7 @@ PLANNED = [
         host(
             asked={
                 **host()["asked"],
-                "data": {"device": "/dev/sdz", "found": "does not exist", "maj_min": ""},
+                "data": {"device": "/dev/sdz", "problem": "does not exist", "maj_min": ""},
             }
         ), FLAT,
         "AH020: disks_data_device names '/dev/sdz', which does not exist; the disks here are "
@@ -169,8 +169,8 @@ PLANNED = [
         errors.SameDevice,
         host(
             asked={
-                "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
-                "state": {"device": "/dev/disk/by-id/x", "found": "", "maj_min": "8:16"},
+                "data": {"device": "/dev/sdb", "problem": "", "maj_min": "8:16"},
+                "state": {"device": "/dev/disk/by-id/x", "problem": "", "maj_min": "8:16"},
             }
         ), FLAT,
         "AH021: disks_data_device and disks_state_device are the same disk ('/dev/sdb' and "

@@ -170,7 +170,7 @@ TEST_REFUSALS: list[Any] = [
         id="link-points-elsewhere",
     ),
     pytest.param(
-        one_disk_host(asked={**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}),
+        one_disk_host(asked={**host()["asked"], "state": {"device": "", "problem": "", "maj_min": ""}}),
         {"layout": "flat"},
         "AH026: layout flat needs a state disk of its own, and disks_state_device is not set; "
         "attach a disk and name it there", id="flat-without-a-state-disk",
@@ -210,7 +210,7 @@ def test_an_empty_data_directory_is_not_state() -> None:
     assert current_layout(observed) is None
 
 
-NO_DEVICE = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
+NO_DEVICE = {**host()["asked"], "state": {"device": "", "problem": "", "maj_min": ""}}
 
 TEST_TO_FLAT: list[Any] = [
     pytest.param(one_disk_host(asked=NO_DEVICE), "AH026", id="no-disk-for-state-at-all"),

@@ -50,8 +50,8 @@ def two(data: Any, state: Any, labels: tuple[str, str] = ("", ""), **differs: An
 LABELS = ("agnes-data", "agnes-state")
 EXCHANGED = ("agnes-state", "agnes-data")
 ALONE = {"layout": "nested", "adopt": ["u-1"]}
-NO_STATE = {"data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
-            "state": {"device": "", "found": "", "maj_min": ""}}  # fmt: skip
+NO_STATE = {"data": {"device": "/dev/sdb", "problem": "", "maj_min": "8:16"},
+            "state": {"device": "", "problem": "", "maj_min": ""}}  # fmt: skip
 
 TEST_NEW_ROOT: list[Any] = [
     pytest.param(two(DATA, STATE), BOTH, "", id="adopted"),
@@ -151,7 +151,7 @@ def test_a_copy_that_is_mounted_beside_its_original_is_refused() -> None:
 
 
 def named(device_name: str, **differs: Any) -> list[str]:
-    asked = {**host()["asked"], "state": {"device": device_name, "found": "", "maj_min": "8:32"}}
+    asked = {**host()["asked"], "state": {"device": device_name, "problem": "", "maj_min": "8:32"}}
     observed = host(devices=[device("/dev/sdb"), device("/dev/sdc", **differs)], asked=asked)
     return list(plan_disks(observed, LAYOUTS["flat"], Request())[1].notes)
 

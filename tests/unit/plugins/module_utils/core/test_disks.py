@@ -70,7 +70,7 @@ TEST_ACTIONS: list[Any] = [
         id="a-blank-disk-never-shadows-a-directory-with-state",
     ),
     pytest.param(
-        host(asked={**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}),
+        host(asked={**host()["asked"], "state": {"device": "", "problem": "", "maj_min": ""}}),
         "nested", ["format /data", "directory /data/state"], id="fresh-nested-without-state-disk",
     ),
     pytest.param(
@@ -85,8 +85,8 @@ TEST_ACTIONS: list[Any] = [
             devices=[device("/dev/sdb"), ext4("/dev/sdc", "u-1")],
             record=recorded("data", uuid="u-1", phase="formatted"),
             asked={
-                "data": {"device": "/dev/sdb", "found": "", "maj_min": "8:16"},
-                "state": {"device": "/dev/sdb", "found": "", "maj_min": "8:48"},
+                "data": {"device": "/dev/sdb", "problem": "", "maj_min": "8:16"},
+                "state": {"device": "/dev/sdb", "problem": "", "maj_min": "8:48"},
             },
         ),
         "flat", "AH020: disks_state_device names '/dev/sdb', which is no disk this host shows; "
@@ -209,7 +209,7 @@ TEST_REFUSALS: list[Any] = [
         "/dev/sdb (16 GiB)", id="no-such-device",
     ),
     pytest.param(
-        host(asked={**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}),
+        host(asked={**host()["asked"], "state": {"device": "", "problem": "", "maj_min": ""}}),
         "flat",
         "AH026: layout flat needs a state disk of its own, and disks_state_device is not set; "
         "attach a disk and name it there", id="flat-without-a-state-disk",
@@ -310,14 +310,14 @@ def test_no_disk_takes_the_place_of_one_that_is_missing(observed: Host, message:
 
 
 def test_state_does_not_become_a_directory_while_its_disk_is_missing() -> None:
-    asked = {**host()["asked"], "state": {"device": "", "found": "", "maj_min": ""}}
+    asked = {**host()["asked"], "state": {"device": "", "problem": "", "maj_min": ""}}
     with pytest.raises(Refusal, match="AH035"):
         plan_disks(host(record=GONE, asked=asked), LAYOUTS["nested"], REQUEST)
 
 
 def test_a_disk_that_is_found_by_its_uuid_is_noted_when_another_was_named() -> None:
     observed = flat_host()
-    observed["asked"]["data"] = {"device": "/dev/sdx", "found": "does not exist", "maj_min": ""}
+    observed["asked"]["data"] = {"device": "/dev/sdx", "problem": "does not exist", "maj_min": ""}
     assert plan_disks(observed, LAYOUTS["flat"], REQUEST)[0].notes == (
         "disks_data_device names '/dev/sdx', which does not exist; /dev/sdX, this host's own, is kept "
         "for /data",

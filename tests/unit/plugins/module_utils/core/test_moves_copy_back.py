@@ -140,7 +140,7 @@ def test_what_was_left_is_never_taken_for_state_whoever_mounts_it() -> None:
 def test_a_new_host_gets_what_is_asked_for(state_on: str, asked: bool, action: str) -> None:
     observed = host()
     if not asked:
-        observed["asked"]["state"] = {"device": "", "found": "", "maj_min": ""}
+        observed["asked"]["state"] = {"device": "", "problem": "", "maj_min": ""}
     plan = make_plan(observed, {"state_on": state_on})
     assert plan["refusal"] == ""
     assert plan["disks"][1]["action"] == action
@@ -148,7 +148,7 @@ def test_a_new_host_gets_what_is_asked_for(state_on: str, asked: bool, action: s
 
 def no_disk_named() -> Any:
     observed: Any = host()
-    observed["asked"]["state"] = {"device": "", "found": "", "maj_min": ""}
+    observed["asked"]["state"] = {"device": "", "problem": "", "maj_min": ""}
     return observed
 
 

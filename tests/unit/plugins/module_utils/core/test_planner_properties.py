@@ -61,7 +61,7 @@ def _replaced(observed: Any, path: str, **differs: Any) -> None:
 
 def _state_disk_gone(observed: Any) -> None:
     observed["devices"] = [item for item in observed["devices"] if item["path"] != "/dev/sdc"]
-    observed["asked"]["state"].update(found="does not exist", maj_min="")
+    observed["asked"]["state"].update(problem="does not exist", maj_min="")
 
 
 def _unmounted(observed: Any) -> None:

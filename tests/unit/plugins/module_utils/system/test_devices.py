@@ -85,8 +85,8 @@ def test_a_path_is_resolved_and_says_what_is_wrong_with_it(tmp_path: Path) -> No
     }  # fmt: skip
     for name, said in wrong.items():
         named = f"{tmp_path}/{name}"
-        assert devices.resolve(named, []) == {"device": named, "found": said, "maj_min": ""}
-    assert devices.resolve("", []) == {"device": "", "found": "", "maj_min": ""}
+        assert devices.resolve(named, []) == {"device": named, "problem": said, "maj_min": ""}
+    assert devices.resolve("", []) == {"device": "", "problem": "", "maj_min": ""}
 
 
 MIB = 1024 * 1024
@@ -127,7 +127,7 @@ def test_a_disk_that_can_not_be_read_is_neither_blank_nor_filled(
     assert device is not None
     assert (device["zeros"], device["probed"]) == (False, "it can't be read: Input/output error")
     device["probed"] = ""
-    devices.prove_blank([device], {"data": {"device": "x", "found": "", "maj_min": "8:16"}})
+    devices.prove_blank([device], {"data": {"device": "x", "problem": "", "maj_min": "8:16"}})
     assert device["probed"]
 
 
