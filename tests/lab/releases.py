@@ -30,11 +30,9 @@ MADE = "<!-- What follows is made by 'make releases'. -->\n\n"
 REPORTS = """\
   reports:
     image: agnes-demo:1
+    command: [cp, /data/state/system.duckdb, /reports/latest]
     volumes:
-      - data:/data
-    env_file: .env
-    environment:
-      DATA_DIR: /data
+      - data:/reports
 
 """
 

@@ -13,7 +13,16 @@ from typing import Any, Optional
 from ..core.compose.chain import BASE, chain_for, chain_now, join, resolvers_order
 from ..core.compose.engine import COMPOSE_MINIMUM, version_of
 from ..core.compose.overlay import prove, wanted_mounts
-from ..core.compose.releases import DERIVED, OWN, Fit, changes, compared, not_placed, services_seen
+from ..core.compose.releases import (
+    DERIVED,
+    OWN,
+    Fit,
+    astray,
+    changes,
+    compared,
+    not_placed,
+    services_seen,
+)
 from ..core.compose.sight import remarks
 from ..core.compose.stack import unknown_profiles
 from ..core.host.errors import ComposeTooOld, NoArtifacts, NoEngine, Refusal
@@ -160,6 +169,8 @@ def _fit(
         if stale:
             traps.append(f"{layout.overlay} as it is for {before['release']} does not fit: {stale}")
     traps += project.notes + remarks(services, layout)
+    if isinstance(project.stage, Scratch):
+        traps += astray(project.stage.words(), services, layout)
     asked = unknown_profiles(services, release.params["profiles"])
     fit["traps"] = traps + [f"{profile}: {what}" for profile, what in asked.items()]
     return fit

@@ -6,13 +6,14 @@ Pure. What is told of a release is a ``Fit``, made by parts/release.py with the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional, TypedDict
 
-from ..layout.layouts import Layout, overlays
+from ..layout.layouts import Layout, overlays, state_dirs
 from .overlay import say
 from .project import compose_files
-from .sight import needs
+from .sight import needs, sees_state_at
 
 OWN, DERIVED = "own", "derived"
 """Where the layout's overlay comes from: the release has it and it passes the proof, or a run writes it."""
@@ -93,6 +94,31 @@ def not_placed(contents: Mapping[str, bytes], placed: Collection[str]) -> list[s
     """A line for each compose file of a release that a run does not put into the project's directory."""
     left = sorted(compose_files(contents) - {*placed, *overlays()})
     return [f"`{name}` is not used: `COMPOSE_FILE` does not name it" for name in left]
+
+
+def words_of(service: Mapping[str, Any]) -> str:
+    """What a service runs, of the configuration as Compose resolves it: its command and health check."""
+    check = (service.get("healthcheck") or {}).get("test")
+    parts = [service.get("entrypoint"), service.get("command"), check]
+    return " ".join(
+        part if isinstance(part, str) else " ".join(map(str, part)) for part in parts if part
+    )
+
+
+def astray(
+    words: Mapping[str, str], services: Mapping[str, Mapping[str, Any]], layout: Layout
+) -> list[str]:
+    """A line for each path of state that a service's command names, and where its containers see no state.
+
+    words: service -> see ``words_of``. Nothing of them is told: they may have secrets.
+    """
+    return [
+        f"service '{name}' has '{path}' in its command or health check, and sees no state there"
+        for name in sorted(services)
+        for path in state_dirs()
+        if re.search(rf"(?<![\w/.-]){re.escape(path)}(?![\w-])", words.get(name, ""))
+        and not sees_state_at(services, name, path, layout)
+    ]
 
 
 def compared(services: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:

@@ -124,6 +124,14 @@ def over_state(
     return None
 
 
+def sees_state_at(
+    services: Mapping[str, Mapping[str, Any]], name: str, path: str, layout: Layout
+) -> bool:
+    """Whether a path in the containers of a service leads to the layout's state, through its links too."""
+    _mount, host = _leads_to(mounts_in(services, name), path, layout)
+    return host is not None and is_below(host, layout.state_dir)
+
+
 def needs_of(mounts: Sequence[Mount], paths: Mapping[str, str], layout: Layout) -> dict[str, Need]:
     """Path in a container with these mounts -> what must show there, for all that is on a disk."""
     data, state = layout.mounts["data"], layout.state_dir

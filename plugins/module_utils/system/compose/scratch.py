@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
+from ...core.compose.releases import words_of
 from ..host.commands import Done, run
 from .stage import Stage
 
@@ -16,6 +17,11 @@ class Scratch(Stage):
 
     Its directory is there as long as one command. It needs neither root nor a mount.
     """
+
+    def words(self) -> dict[str, str]:
+        """Service -> what it runs; see releases.words_of. Raises ComposeInvalid."""
+        services = self._config().get("services") or {}
+        return {name: words_of(service or {}) for name, service in services.items()}
 
     def launch(self, argv: Sequence[str], codes: Sequence[int], seconds: float) -> Done:
         """Run a command where the files are; see commands.run."""

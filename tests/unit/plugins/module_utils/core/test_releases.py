@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
+
 from ansible_collections.agnes.host.plugins.module_utils.core.compose.releases import (
     DERIVED,
     OWN,
     Fit,
+    astray,
     changes,
     compared,
     lines,
     not_placed,
     page,
     services_seen,
+    words_of,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
@@ -74,6 +78,41 @@ def test_what_a_run_changes_is_what_differs_from_the_products_own_chain() -> Non
 def test_where_the_products_own_chain_is_rejected_there_is_nothing_to_compare_with() -> None:
     said = changes(NESTED, "a", DERIVED, SERVICES, None)
     assert said == ["`docker-compose.host-mount.yml` is written, see below"]
+
+
+ASTRAY = "service '{}' has '{}' in its command or health check, and sees no state there"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "words", "wanted"),
+    [
+        ([DATA, STATE], "cp /data/state/system.duckdb /backup", []),
+        ([DATA, STATE], "ls /data-state", []),
+        ([("/data-state", "/s")], "ls /data-state", [ASTRAY.format("app", "/data-state")]),
+        ([DATA], "test -s '/data/state/x'", [ASTRAY.format("app", "/data/state")]),
+        ([("/data", "/srv")], "cp /data/state/x", [ASTRAY.format("app", "/data/state")]),
+        ([("/data", "/srv")], "ls /srv/data/state /data/statements /data", []),
+        ([], "", []),
+    ],
+)
+def test_a_command_that_looks_for_state_where_there_is_none_is_told(
+    mounts: list[tuple[str, str]], words: str, wanted: list[str]
+) -> None:
+    """In flat /data/state is a link, which leads somewhere in a container that has both disks."""
+    assert astray({"app": words}, {"app": service(*mounts)}, FLAT) == wanted
+
+
+def test_in_nested_state_is_in_the_data_disk_of_a_container() -> None:
+    assert astray({"app": "ls /data/state"}, {"app": service(DATA)}, NESTED) == []
+
+
+def test_what_a_service_runs_is_its_command_and_its_health_check() -> None:
+    check = {"test": ["CMD", "curl", "/data/state"]}
+    assert words_of({"entrypoint": None, "command": "a b", "healthcheck": check}) == (
+        "a b CMD curl /data/state"
+    )
+    assert words_of({"command": ["a", "b"], "entrypoint": ["sh"]}) == "sh a b"
+    assert words_of({}) == ""
 
 
 def test_services_of_two_releases_are_compared() -> None:
