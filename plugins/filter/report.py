@@ -35,7 +35,7 @@ _GLYPHS = {
     reports.UNDECIDED: "-", reports.DONE: "✓", reports.NOTHING: "=",
 }  # fmt: skip
 _STATES = {
-    "running": "under way", "stopped": "stopped", "trouble": "ended, not all is well", "planned": "planned",
+    "running": "under way", "stopped": "stopped", "trouble": "ended with errors", "planned": "planned",
     "done": "done",
 }  # fmt: skip
 

@@ -75,8 +75,11 @@
     for (const host of hosts) if (["failed", "lost", "back", "refused"].includes(host.dataset.outcome)) host.open = true;
   });
 
-  const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  // As the scale of the time line has it; the zone is the reader's, so it is named.
   const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const long = new Intl.DateTimeFormat(undefined, {
+    ...clock, second: "2-digit", day: "numeric", month: "short", year: "numeric", timeZoneName: "short",
+  });
   const short = {
     minutes: new Intl.DateTimeFormat(undefined, clock),
     seconds: new Intl.DateTimeFormat(undefined, { ...clock, second: "2-digit" }),

@@ -23,13 +23,13 @@ FAILED, LOST, BACK, REFUSED = "failed", "lost", "back", "refused"
 UNTOUCHED, UNDECIDED, DONE, NOTHING = "untouched", "undecided", "done", "nothing"
 OUTCOMES: Mapping[str, str] = {
     FAILED: "failed",
-    LOST: "out of reach",
+    LOST: "lost (not reached)",
     BACK: "failed, went back",
     REFUSED: "refused",
-    UNTOUCHED: "not begun",
+    UNTOUCHED: "untouched",
     UNDECIDED: "undecided",
     DONE: "done",
-    NOTHING: "was right",
+    NOTHING: "nothing to do",
 }
 """What may become of a host, the worst first, and how it is said."""
 TROUBLE = (FAILED, LOST, BACK, REFUSED)
