@@ -77,7 +77,7 @@ class Opened:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("width", [400, 1100, 1400])
 @pytest.mark.parametrize("name", [*PAGES, "hostile"])
 def test_a_page_fits_its_window_and_has_nothing_to_complain_of(
     chromium: Any, folder: Path, name: str, width: int, scheme: str
