@@ -199,8 +199,11 @@ def _decided(
         "sentences": [
             *(move.sentences() if move else ()),
             *([backup_line(request.get("pre_move") or {})] if part.get("new") else ()),
-            f"layout {layout.name} ({source}): state in {layout.state_dir}",
-            *(disk.sentence for disk in disks),
+            f"layout {layout.name} ({source}): state in {layout.state_dir}{' after the move' if part else ''}",
+            *(
+                f"{disk.sentence}{', until the move' if part and disk.role == 'state' else ''}"
+                for disk in disks
+            ),
             *(
                 f"make the mount point {path} itself immutable"
                 for path in to_protect(disks, host["protection"])

@@ -38,13 +38,16 @@ def summarise(
     stack: the result of the stack module, if any; actions: what the modules did, or with
     ``check`` would do; served: the certificate that Caddy serves, as the module caddy says it.
     """
+    # Only a check run ends with the move still to come.
+    after, until = (" (after the move)", " (until the move)") if plan["move"] else ("", "")
     lines = [
         *_changes(actions, check),
-        f"layout     {plan['layout']}, STATE_DIR={plan['state_dir']}, overlay {plan['overlay']}",
+        f"layout     {plan['layout']}, STATE_DIR={plan['state_dir']}, overlay {plan['overlay']}{after}",
     ]
     for disk in plan["disks"]:
         where = disk["device"] or "(a directory of the data disk)"
-        lines.append(f"disk       {disk['role']}: {where} at {disk['mount_point']}")
+        moves = until if disk["role"] == "state" else ""
+        lines.append(f"disk       {disk['role']}: {where} at {disk['mount_point']}{moves}")
     for name, state in sorted((stack.get("services") or {}).items()):
         lines.append(f"service    {name}: {state}")
     proved = stack.get("proved") or {}

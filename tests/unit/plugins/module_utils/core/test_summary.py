@@ -36,6 +36,21 @@ def test_summary_of_a_host_with_one_disk_before_its_stack() -> None:
     ]
 
 
+def test_a_check_run_of_a_move_says_which_place_is_before_it_and_which_after_it() -> None:
+    """Without that, plan and summary would name two places for one state disk."""
+    plan = make_plan(flat_host(), {"layout": "nested"})
+    assert plan["sentences"][-3:] == [
+        "layout nested (-e layout=): state in /data/state after the move",
+        "keep /data as it is mounted (UUID u-data)",
+        "keep /data-state as it is mounted (UUID u-state), until the move",
+    ]
+    assert summarise(plan, {}, check=True) == [
+        "layout     nested, STATE_DIR=/data/state, overlay docker-compose.host-mount.yml (after the move)",
+        "disk       data: /dev/sdX at /data",
+        "disk       state: /dev/sdX at /data-state (until the move)",
+    ]
+
+
 def test_summary_names_first_what_was_changed_and_a_move_in_one_line() -> None:
     steps = [
         {"what": f"move: {step}", "before": "to be done", "after": "x"} for step in ("stop", "up")
