@@ -21,7 +21,7 @@ help:
 	@echo "make vm          virtual hosts: boots of a real kernel with udev and fstab (VM_REUSE=1: the hosts of the last run)"
 	@echo "make sanity      ansible-test sanity and units, on each release of ansible-core and each Python of a host that is here"
 	@echo "make browser     the report of a rollout in a browser, which is installed where there is none; pictures in .cache/browser"
-	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision'; also fleet)"
+	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision'; also copying and fleet)"
 	@echo "make docs        the documentation as a site, from the Markdown pages and the specifications; a broken link is an error"
 	@echo "make releases    what a run would make of releases of the product (RELEASE='DIR DIR', the older first); without: docs/releases.md"
 	@echo "make artifact    what is published, built, and installed where nothing else is"
@@ -89,7 +89,7 @@ round-trips: lab
 bench: lab
 	@$(BIN)/python tests/lab/images.py
 	@set -e; for part in $(BENCH); do case $$part in \
-		provision) python bench/run.py ;; fleet) python bench/fleet.py $(BENCHFLAGS) ;; *) python bench/downtime.py $$part $(BENCHFLAGS) ;; esac; done
+		provision) python bench/run.py ;; copying) python bench/copying.py $(BENCHFLAGS) ;; fleet) python bench/fleet.py $(BENCHFLAGS) ;; *) python bench/downtime.py $$part $(BENCHFLAGS) ;; esac; done
 
 vm: lab-vm
 	@$(BIN)/pytest -v -s --durations=0 tests/vm
