@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from typing import Any, Optional
 
 from ..core.compose.project import PRODUCT_NAME
 from ..core.disks import fstab, which_copy
 from ..core.disks import protection as core_protection
 from ..core.disks.disks import RETIRED_DISK
-from ..core.layout.layouts import DISKS, LAYOUTS, Layout, state_dirs
+from ..core.layout.layouts import DISKS, LAYOUTS, Layout, layout_at, resolve_state_dir, state_dirs
 from ..core.move.intent import FORWARD
 from ..core.move.move_kinds import kind_of
 from ..core.move.move_status import MoveFacts, MoveStatus, intent_in, no_leftovers, points_to
@@ -29,6 +30,33 @@ _WIDTH = 11
 
 def _layout(facts: MoveFacts) -> Optional[Layout]:
     return next((each for each in LAYOUTS.values() if points_to(facts["env"], each)), None)
+
+
+def _named(facts: MoveFacts) -> str:
+    """Where ``.env`` puts state, by the rule of the product's own resolver."""
+    return posixpath.normpath(resolve_state_dir(facts["env"]))
+
+
+def _shown_elsewhere(facts: MoveFacts) -> str:
+    """Where this host's state disk is mounted, if that is another place than ``.env`` names only; else empty.
+
+    It is the place that is right then: what rewrites ``.env`` moves no disk (AH004).
+    """
+    uuid = ((record.read().get("disks") or {}).get("state") or {}).get("uuid")
+    at = [point["target"] for point in facts["points"] if uuid and point["uuid"] == uuid]
+    return at[0] if at and _named(facts) not in at else ""
+
+
+def _no_layout(facts: MoveFacts) -> str:
+    """What to do about an ``.env`` that is of no layout."""
+    named = _named(facts)
+    layout = layout_at(named)
+    if layout is None:
+        return f".env puts state at {named}, where no layout has it: see AH003 in docs/errors.md"
+    return (
+        f".env puts state at {named}, and COMPOSE_FILE ends with another layout's overlay than {layout.overlay}: "
+        "find out what rewrote the file, then run site.yml"
+    )
 
 
 def _wanted(facts: MoveFacts, layout: Optional[Layout]) -> dict[str, tuple[str, str]]:
@@ -145,8 +173,14 @@ def _next(
             f"{first}a move from {intent.source} to {intent.target} is not ended: run site.yml again, or "
             f"'systemctl start agnes-host-move'; it goes {way} from where it is"
         )
+    if elsewhere := _shown_elsewhere(facts):
+        return (
+            f".env puts state at {_named(facts)}, and the state disk is mounted at {elsewhere}: mount nothing, set "
+            f"STATE_DIR={elsewhere} again if that is this host's state, and find out what rewrote the file (AH004 in "
+            "docs/errors.md); then run site.yml"
+        )
     if layout is None:
-        return ".env names a place that no layout has: see docs/state-dir.md"
+        return _no_layout(facts)
     if mounts:
         return f"start nothing, and stop what runs ('docker compose stop' in {project_dir}); {', then '.join(mounts)}, then run site.yml"
     at = {point["target"] for point in facts["points"]}
@@ -170,10 +204,9 @@ def explain(project_dir: str = PROJECT_DIR) -> list[str]:
     layout = _layout(facts)
     result = ledger.read(ledger.RESULT) or {}
     name = layout.name if layout else "unknown"
-    state = layout.state_dir if layout else facts["env"].get("STATE_DIR", "?")
     lines = [
         f"host       {os.uname().nodename}",
-        f"layout     {name}: STATE_DIR={state}, by {project_dir}/.env",
+        f"layout     {name}: STATE_DIR={_named(facts)}, by {project_dir}/.env",
         *_mounts(facts, layout),
         *_places(facts),
         *_guarded(facts, layout),

@@ -91,6 +91,39 @@ def test_with_both_mounted_nothing_is_to_be_done(screen: Any) -> None:
     assert shown["next"] == "nothing is to be done"
 
 
+@pytest.mark.parametrize("chain", ["", "docker-compose.yml:docker-compose.flat-mount.yml"])
+def test_an_env_that_was_rewritten_is_no_reason_to_mount_the_disk_at_another_place(
+    screen: Any, chain: str
+) -> None:
+    """STATE_DIR is gone, and the disk is where it was: what a run says of it (AH004) is what is to be done."""
+    env = {"COMPOSE_FILE": chain} if chain else {}
+    shown = screen("flat", {"/data": "u-data", "/data-state": "u-state"}, "u-data u-state", env=env)
+    assert shown["layout"].endswith("STATE_DIR=/data/state, by /opt/agnes/.env")
+    assert shown["next"] == (
+        ".env puts state at /data/state, and the state disk is mounted at /data-state: mount nothing, set "
+        "STATE_DIR=/data-state again if that is this host's state, and find out what rewrote the file (AH004 in "
+        "docs/errors.md); then run site.yml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"STATE_DIR": "/srv/state"}, ".env puts state at /srv/state, where no layout has it: see AH003 in"),
+        (
+            {"STATE_DIR": "/data-state", "COMPOSE_FILE": "docker-compose.yml:docker-compose.host-mount.yml"},
+            ".env puts state at /data-state, and COMPOSE_FILE ends with another layout's overlay than "
+            "docker-compose.flat-mount.yml: find out what rewrote the file, then run site.yml",
+        ),
+    ],
+)  # fmt: skip
+def test_an_env_of_no_layout_is_said_with_the_key_that_is_wrong(
+    screen: Any, env: dict[str, str], said: str
+) -> None:
+    at = {"/data": "u-data"} | ({"/data-state": "u-state"} if "COMPOSE_FILE" in env else {})
+    assert screen("flat", at, "u-data u-state", env=env)["next"].startswith(said)
+
+
 def test_the_published_code_is_what_the_command_needs_and_nothing_else() -> None:
     sources = publish.sources()
     assert {"move/command.py", "move/explain.py", "move/runner.py", "system/move/moving.py"} <= set(
