@@ -186,3 +186,19 @@ def test_no_line_is_wider_than_ansible_test_allows() -> None:
         if len(line) > WIDEST
     ]
     assert not wide
+
+
+OF_A_COLLECTION = re.compile(r"\b([a-z_]+\.[a-z_]+)\.[a-z_]+\s*:(?=\s|$)", re.MULTILINE)
+"""A module by its full name, where a task calls it."""
+
+
+@pytest.mark.parametrize("name", [n for n in below("playbooks", "roles") if n.endswith(".yml")])
+def test_what_is_published_calls_modules_of_ansible_core_and_its_own_alone(name: str) -> None:
+    called = {*OF_A_COLLECTION.findall(read(name))}
+    assert called <= {"ansible.builtin", "agnes.host"}
+
+
+def test_a_module_of_another_collection_is_seen() -> None:
+    tasks = "- ansible.posix.mount:\n    x: 1\n  community.docker.docker_volume :\n"
+    assert {*OF_A_COLLECTION.findall(tasks)} == {"ansible.posix", "community.docker"}
+    assert "agnes.host" in OF_A_COLLECTION.findall(read("playbooks/purge.yml"))
