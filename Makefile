@@ -9,7 +9,7 @@ SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup lab lab-torture lab-vm artifact docs releases demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser vm
+.PHONY: help setup lab lab-torture lab-vm artifact docs releases demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser vm fleet
 
 help:
 	@echo "make setup       the tools in .venv; all that your own hosts need, and it needs no root"
@@ -19,6 +19,7 @@ help:
 	@echo "make demo-clean  remove that host"
 	@echo "make test        lint, unit tests, real filesystems, torture in short, all scenarios (make lint, make unit, make scenarios)"
 	@echo "make vm          virtual hosts: boots of a real kernel with udev and fstab (VM_REUSE=1: the hosts of the last run)"
+	@echo "make fleet       ten hosts in three deployments, moved by rollouts under writes (FLEET_KEEP=1: the hosts stay)"
 	@echo "make sanity      ansible-test sanity and units, on each release of ansible-core and each Python of a host that is here"
 	@echo "make browser     the report of a rollout in a browser, which is installed where there is none; pictures in .cache/browser"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision'; also copying and fleet)"
@@ -93,6 +94,10 @@ bench: lab
 
 vm: lab-vm
 	@$(BIN)/pytest -v -s --durations=0 tests/vm
+
+fleet: lab
+	@$(BIN)/python tests/lab/images.py
+	@$(BIN)/pytest -v -s --durations=0 tests/fleet
 
 lint unit: setup
 	@$(BIN)/python tests/lab/suite.py $@

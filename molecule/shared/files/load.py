@@ -16,6 +16,7 @@ import sys
 import time
 
 PAUSE = 0.1
+"""Seconds after each row; another pause is the second argument."""
 # Made once, and without the world's authorities: a client must not take the processor from the host.
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
@@ -38,7 +39,7 @@ def post(note: str) -> int:
         plain.close()
 
 
-def main(path: str) -> None:
+def main(path: str, pause: float) -> None:
     """Until somebody ends it."""
     number = 0
     with open(path, "a", buffering=1) as log:
@@ -49,8 +50,8 @@ def main(path: str) -> None:
             except (OSError, ValueError, http.client.HTTPException):
                 row = 0
             log.write(json.dumps({"at": time.time(), "row": row}) + "\n")
-            time.sleep(PAUSE)
+            time.sleep(pause)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else PAUSE)
