@@ -114,6 +114,12 @@ def lines(status: Status) -> list[str]:
     said += [f"PROBLEM      {each}" for each in status["problems"]]
     if not status["problems"]:
         said.append("well         nothing is to be done")
-    else:
-        said.append("next         'agnes-host explain' says more")
+    elif status["move"] or not status["layout"] or not all(d["right"] for d in status["disks"]):
+        said.append("next         'agnes-host explain' says what to do")
+    elif not status["older"]:
+        # Where the disks are right, explain has nothing to say. An older state says itself what to do.
+        said.append(
+            "next         run site.yml, which puts this right or says what is wrong; 'docker compose logs' in "
+            "the project's directory shows why a container does not work"
+        )
     return said

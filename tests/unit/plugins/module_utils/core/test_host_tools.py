@@ -93,6 +93,26 @@ def status(**differs: Any) -> Status:
     return {**status_now, **differs}  # type: ignore[typeddict-item]
 
 
+@pytest.mark.parametrize(
+    ("differs", "end"),
+    [
+        ({}, "well         nothing is to be done"),
+        ({"move": "a move"}, "next         'agnes-host explain' says what to do"),
+        ({"layout": ""}, "next         'agnes-host explain' says what to do"),
+        ({"disks": []}, "next         run site.yml, which puts this right or"),
+        ({"containers": []}, "next         run site.yml, which puts this right or"),
+        ({"older": "an older state; accept it"}, "PROBLEM      an older state; accept it"),
+    ],
+)
+def test_the_last_line_names_what_helps_with_that_problem(
+    differs: dict[str, Any], end: str
+) -> None:
+    """The screen of explain says nothing about a record that is lost, or a container that is down."""
+    now = status(**differs)
+    now["problems"] = problems(now)
+    assert lines(now)[-1].startswith(end)
+
+
 ILL: list[tuple[dict[str, Any], str]] = [
     ({"layout": "", "state_dir": "/x"}, ".env puts state at /x, where no layout has it"),
     (
