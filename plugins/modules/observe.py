@@ -81,7 +81,7 @@ options:
   guard:
     description: What is held back while a disk is away, as role agnes_compose has it.
     type: str
-    choices: ["engine", "off"]
+    choices: ["engine", "stack", "off"]
     default: "off"
 """
 
@@ -137,7 +137,7 @@ def main() -> None:
             "override": {"type": "bool", "default": False},
             "host_tools": {"type": "str", "default": "auto"},
             "keep_env": {"type": "bool", "default": False},
-            "guard": {"type": "str", "default": "off", "choices": ["engine", "off"]},
+            "guard": {"type": "str", "default": "off", "choices": ["engine", "stack", "off"]},
         },
         mutually_exclusive=ONE_SOURCE,
         supports_check_mode=True,

@@ -47,6 +47,11 @@ options:
         is then the one that the host has now, and told is what would be left to do after the move.
     type: str
     default: ""
+  guard:
+    description: What is held back while a disk of the host is away; empty for what the host has. With C(stack), each service mounts the permit of the guard.
+    type: str
+    choices: ["", "engine", "stack", "off"]
+    default: ""
   prove_only:
     description: Put the project together and prove it, as every run does, and then leave all as it is.
     type: bool
@@ -113,6 +118,7 @@ def main() -> None:
             **PROJECT,
             "layout": {"type": "str", "required": True},
             "moves_to": {"type": "str", "default": ""},
+            "guard": {"type": "str", "default": "", "choices": ["", "engine", "stack", "off"]},
             "prove_only": {"type": "bool", "default": False},
         },
         mutually_exclusive=ONE_SOURCE,

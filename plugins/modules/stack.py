@@ -78,6 +78,13 @@ options:
     description: Whether to start what is not running. Without it, such a service is an error.
     type: bool
     default: true
+  guard:
+    description:
+      - What is held back while a disk of the host is away; empty for what the host has. One that holds back less than the
+        one that is there takes its place last.
+    type: str
+    choices: ["", "engine", "stack", "off"]
+    default: ""
   timeout:
     description: Seconds that starting, and then becoming healthy, may each take. The product's first start can take 180.
     type: int
@@ -149,6 +156,7 @@ def main() -> None:
             "proved": {"type": "str", "default": ""},
             "start": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 600},
+            "guard": {"type": "str", "default": "", "choices": ["", "engine", "stack", "off"]},
         },
         supports_check_mode=True,
     )

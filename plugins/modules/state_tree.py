@@ -61,9 +61,11 @@ options:
     type: bool
     default: false
   guard:
-    description: Whether the engine waits at its start for the host's disks and does not start without them, as C(engine) has it.
+    description:
+      - What is held back while a disk of the host is away, as role agnes_compose has it. One that holds back less than
+        the one that is there takes its place in M(agnes.host.stack), once the containers are made for it.
     type: str
-    choices: ["engine", "off"]
+    choices: ["engine", "stack", "off"]
     default: "off"
   host_tools:
     description:
@@ -107,7 +109,7 @@ def main() -> None:
             "private_key": {"type": "str", "default": "", "no_log": True},
             "profiles": {"type": "list", "elements": "str", "default": []},
             "keep_env": {"type": "bool", "default": False},
-            "guard": {"type": "str", "default": "off", "choices": ["engine", "off"]},
+            "guard": {"type": "str", "default": "off", "choices": ["engine", "stack", "off"]},
             "host_tools": {"type": "str", "default": "", "choices": ["", "install", "remove"]},
         },
         required_together=[("certificate", "private_key")],

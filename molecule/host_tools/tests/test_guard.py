@@ -36,8 +36,13 @@ def parent(host: Any) -> list[str]:
 
 
 def reboot(name: str, host: Any) -> None:
-    """Until the boot is over, whether all of it went well or not."""
+    """Until the boot is over."""
     subprocess.run(["docker", "restart", "--time", "60", name], check=True, capture_output=True)
+    wait_for_boot(host)
+
+
+def wait_for_boot(host: Any) -> None:
+    """Whether all of it went well or not."""
     deadline = time.monotonic() + 180
     while host.run("systemctl is-system-running").stdout.strip() not in ("running", "degraded"):
         assert time.monotonic() < deadline, host.run("systemctl list-jobs").stdout

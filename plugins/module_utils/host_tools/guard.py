@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``agnes-host guard``: whether Docker may start, asked before it does.
+"""``agnes-host guard``: whether Docker, or the stack alone, may start, asked before it does.
 
-Started by systemd before Docker's unit, which does not start when this ends badly. What is only
-late is mounted by its line in /etc/fstab; nothing else is changed, and nothing is made.
+Started by systemd before Docker's unit. With guard ``engine`` that unit does not start when this ends badly;
+with ``stack`` it does, and containers of the stack do not: see system/host/permit.py. What is only late is
+mounted by its line in /etc/fstab; nothing else is changed, and nothing is made but the permit.
 """
 
 from __future__ import annotations
@@ -12,22 +13,26 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from ..core.compose.project import PRODUCT_NAME
+from ..core.compose.stack import held_back
 from ..core.disks import fstab
 from ..core.disks.devices import identity_of
 from ..core.host.errors import Refusal
-from ..core.host.guard import Attached, Seen, away, layout_to_guard, to_mount
+from ..core.host.guard import ENGINE, HELD, Attached, Seen, away, layout_to_guard, to_mount
 from ..core.host.guard_errors import GuardDiskAway
 from ..core.host.host_tools import PROJECT_DIR, wanted_disks
 from ..core.layout.layouts import Layout, mount_points, state_dirs
+from ..system.compose import engine
 from ..system.disks import devices, filesystems, fstab_file, protection
-from ..system.host import durable, record
-from ..system.host.commands import Failed
+from ..system.host import durable, permit, record
+from ..system.host.commands import Failed, run
 from ..system.host.waiting import given
 from ..system.layout import dotenv_file, generations
 from ..system.move import ledger, moving
 from .turn import count, environment, layout_here
 
 _POLL_SECONDS = 2.0
+_START_SECONDS = 300.0
 
 MESSAGE = "/run/motd.d/agnes-host"
 """Shown at each login, see pam_motd(8); gone with the next boot."""
@@ -57,6 +62,7 @@ def _seen(recorded: Mapping[str, Any]) -> Seen:
         protection={path: protection.look(path) for path in points},
         read_only=[path for path in points if shown[path][0] and protection.is_read_only(path)],
         kept=generations.load(),
+        guard=permit.guard_here(),
     )
 
 
@@ -100,25 +106,51 @@ def guard(
     project_dir: str = PROJECT_DIR,
     counts: bool = False,
 ) -> None:
-    """End well when Docker may start.
+    """End well when Docker, or the stack, may start.
 
-    seconds: how long a disk is waited for; counts: whether Docker starts now, so that state is newer
-    than it was from here on.
+    seconds: how long a disk is waited for; counts: whether it starts now, so that state is newer
+    than it was from here on, and the permit is given or taken away.
     Raises a Refusal, Failed or OSError when it must not; the message at the login says the same.
     """
+    held = HELD.get(permit.guard_here(), HELD[ENGINE])[0]
     if durable.read_stat(ledger.INTENT) is not None:
-        say("a move of the state is not ended, and sees to the disks itself: Docker may start")
+        say(f"a move of the state is not ended, and sees to the disks itself: {held} may start")
         _tell("")
+        if counts:
+            permit.give()
         return
     try:
         layout = _wait(seconds, say, project_dir)
     except (Refusal, Failed, OSError) as error:
+        if counts:
+            permit.take_away()
         _tell(f"\nAgnes does not run on this host.\n{error}\n'agnes-host explain' says more.\n\n")
         raise
     _tell("")
     if counts:
         count(say, layout.state_dir)
-    say(f"the disks of layout {layout.name} are in their places: Docker may start")
+        permit.give()
+    say(f"the disks of layout {layout.name} are in their places: {held} may start")
+
+
+def start_held(say: Callable[[str], None]) -> None:
+    """Start what the engine would have started, had it been let: by restart policy, and nothing stopped by hand."""
+    docker = engine.client()
+    names, unknown = held_back(engine.endings(docker, PRODUCT_NAME))
+    for name in unknown:
+        say(
+            f"whether somebody has stopped {name} is not known, so it stays: 'docker start {name}' starts it"
+        )
+    if names:
+        say(f"starting {', '.join(names)}, which Docker could not start")
+        run([docker, "start", *names], seconds=_START_SECONDS)
+
+
+def admit(say: Callable[[str], None], project_dir: str = PROJECT_DIR) -> None:
+    """Look as at a start, and start what was held back, on a host that holds back the stack and still does."""
+    if permit.is_needed() and not permit.is_given():
+        guard(say, project_dir=project_dir, counts=True)
+        start_held(say)
 
 
 def count_at_stop(say: Callable[[str], None], project_dir: str = PROJECT_DIR) -> None:

@@ -25,7 +25,7 @@ from ..core.host.host_tools import (
     without_calls,
 )
 from ..core.layout.layouts import mount_points
-from ..system.host import durable, listing, record
+from ..system.host import durable, listing, permit, record
 from ..system.host.actions import Actions
 from ..system.host.commands import run
 from ..system.layout import dotenv_file
@@ -126,7 +126,8 @@ Description=See that the disks of Agnes are in their places before Docker starts
 Documentation=https://example.org/agnes/host
 After=local-fs.target {mounts}
 Before={engine}
-# With the socket, each call of docker would start all of this again, and wait for it.
+# Engine: with its socket, each call of docker would start all of this again, and wait for it.
+# Stack: Docker starts without it, and this goes on waiting for the disks.
 OnFailure={held}
 # It says in its journal why it held Docker back, however often that is tried.
 StartLimitIntervalSec=0
@@ -151,11 +152,31 @@ Type=oneshot
 ExecStart=/bin/sh -c 'systemctl is-active --quiet {engine} || systemctl stop docker.socket'
 """
 )
+_GUARD_STACK = (
+    _LICENCE
+    + """[Unit]
+Description=Start the stack of Agnes once its disks are in their places
+Documentation=https://example.org/agnes/host
+# It requires no engine: that would ask the guard again, whose failure starts this, for ever.
+After={engine} {mounts}
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart={command} guard --wait {seconds} --start
+SyslogIdentifier=agnes-host-stack
+TimeoutStartSec=15min
+"""
+)
+_NOT_BEFORE = {
+    core_guard.ENGINE: "Docker does not start before the disks of Agnes are in their places",
+    core_guard.STACK: "Docker asks for the disks of Agnes, and starts its containers only when they are in their places",
+}
 _GUARD_DROP_IN = (
     _LICENCE
-    + """# Docker does not start before the disks of Agnes are in their places; 'agnes_compose_guard: off' takes it away.
+    + """# {what}; 'agnes_compose_guard: off' takes it away.
 [Unit]
-Requires={guard}
+{needs}={guard}
 After={guard}
 # At a shutdown, the disks are unmounted after Docker has stopped.
 After={mounts}
@@ -167,22 +188,45 @@ ExecStopPost=-{command} guard --stopped
 GUARD_UNIT, GUARD_HELD_UNIT = "agnes-host-guard.service", "agnes-host-guard-held.service"
 
 
-def guard_texts() -> dict[str, tuple[str, int]]:
-    """The same of the units of the guard; that of the engine last, since it needs the others."""
+_GUARD_PATHS = (
+    f"{UNITS}/{GUARD_HELD_UNIT}",
+    f"{UNITS}/{core_guard.STACK_UNIT}",
+    f"{UNITS}/{GUARD_UNIT}",
+    core_guard.DROP_IN,
+)
+"""All that a guard can have; what of the engine's unit is last, since it needs the others."""
+
+
+def guard_texts(guard: str = core_guard.ENGINE) -> dict[str, tuple[str, int]]:
+    """The same of the units of a guard, in the order of _GUARD_PATHS."""
+    if guard == core_guard.OFF:
+        return {}
+    engine_too = guard == core_guard.ENGINE
     mounts = " ".join(unit_of(path) for path in sorted(mount_points()))
     service = _GUARD_SERVICE.format(
         command=COMMAND,
         mounts=mounts,
         engine=core_guard.ENGINE_UNIT,
-        held=GUARD_HELD_UNIT,
+        held=GUARD_HELD_UNIT if engine_too else core_guard.STACK_UNIT,
+        # Docker starts other containers meanwhile.
+        seconds=core_guard.WAIT_SECONDS if engine_too else 0,
+    )
+    drop_in = _GUARD_DROP_IN.format(
+        what=_NOT_BEFORE[guard],
+        needs="Requires" if engine_too else "Wants",
+        guard=GUARD_UNIT,
+        mounts=mounts,
+        command=COMMAND,
+    )
+    stack = _GUARD_STACK.format(
+        engine=core_guard.ENGINE_UNIT,
+        mounts=mounts,
+        command=COMMAND,
         seconds=core_guard.WAIT_SECONDS,
     )
-    drop_in = _GUARD_DROP_IN.format(guard=GUARD_UNIT, mounts=mounts, command=COMMAND)
-    return {
-        f"{UNITS}/{GUARD_HELD_UNIT}": (_GUARD_HELD.format(engine=core_guard.ENGINE_UNIT), 0o644),
-        f"{UNITS}/{GUARD_UNIT}": (service, 0o644),
-        core_guard.DROP_IN: (drop_in, 0o644),
-    }
+    held = _GUARD_HELD.format(engine=core_guard.ENGINE_UNIT)
+    texts_of = (held if engine_too else "", "" if engine_too else stack, service, drop_in)
+    return {path: (text, 0o644) for path, text in zip(_GUARD_PATHS, texts_of) if text}
 
 
 def unit_of(path: str) -> str:
@@ -372,10 +416,26 @@ def _write_own(path: str, text: str, mode: int) -> None:
     durable.write(path, text, mode, keep_owner=False)
 
 
+def _set_guard(wanted: str, actions: Actions) -> None:
+    """Have the units of one guard, and those of no other."""
+    there = guard_texts(wanted)
+    others = {path: ("", 0) for path in _GUARD_PATHS if path not in there}
+    if there:
+        _keep_units(True, there, (), actions)
+    _keep_units(False, others, (), actions)
+
+
+def loosen_guard(wanted: str, actions: Actions) -> None:
+    """Let a guard that holds back less take the place of the one that is there."""
+    if core_guard.holds_less(wanted, permit.guard_here()):
+        _set_guard(wanted, actions)
+
+
 def keep(decision: str, keeps_env: bool, guard: str, actions: Actions) -> None:
     """Do what the plan has decided; see core/host/host_tools.decide and keeps_env, and core/host/guard.py."""
     _keep_units(keeps_env, env_texts(), ENV_UNITS, actions)
-    _keep_units(guard == core_guard.ENGINE, guard_texts(), (), actions)
+    if not core_guard.holds_less(guard, permit.guard_here()):
+        _set_guard(guard, actions)
     if decision == INSTALL:
         _install(actions)
     elif decision == REMOVE:

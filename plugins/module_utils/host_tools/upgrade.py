@@ -43,6 +43,7 @@ from ..system.host.commands import Failed, last_line, run
 from ..system.layout import trees
 from ..system.move import ledger, moving
 from . import install
+from .guard import admit
 from .turn import UPGRADE_LOCK, count, environment, layout_soon, turn
 
 MEMORY = f"{ledger.FOLDER}/upgrade.json"
@@ -81,6 +82,7 @@ class Tick:
         """All of it. Raises a Refusal, Failed or OSError."""
         self.env = environment(self.directory)
         layout = self.layout = layout_soon(self.env, self.directory, DISK_SECONDS)
+        admit(self.say, self.directory)
         count(self.say, layout.state_dir, COUNT_SECONDS)
         self.docker = engine.client()
         self.memory = ledger.read(MEMORY) or {}
@@ -247,6 +249,7 @@ class Tick:
 
 def bring_to(say: Callable[[str], None], directory: str, layout: Layout, actions: Actions) -> None:
     """Publish the project in a layout, whatever ``.env`` names, and recreate what that changes."""
+    admit(say, directory)
     tick = Tick(say, directory, again=False)
     services = tick.project(layout, actions)["services"]
     tick.env, tick.docker = environment(directory), engine.client()

@@ -13,7 +13,7 @@ from ..core.host import status as core_status
 from ..core.host.errors import Refusal
 from ..core.host.text import clean, shown
 from ..core.layout.layouts import DISKS
-from ..host_tools.guard import count_at_stop, guard
+from ..host_tools.guard import count_at_stop, guard, start_held
 from ..host_tools.keep_env import keep_env
 from ..host_tools.rebind import rebind
 from ..host_tools.rotate import rotate
@@ -26,7 +26,7 @@ from .runner import run_requested
 
 USAGE = (
     "usage: agnes-host status [--json] | explain [--json] | tls-rotate | auto-upgrade [--again] | keep-env | "
-    "guard [--wait SECONDS | --stopped] | rebind [--state UUID] [--data UUID] [--because WORD]"
+    "guard [--wait SECONDS [--start] | --stopped] | rebind [--state UUID] [--data UUID] [--because WORD]"
 )
 HELP = f"""{USAGE}
 
@@ -73,8 +73,10 @@ def _keep_env() -> int:
     return 0
 
 
-def _guard(seconds: float, counts: bool) -> int:
+def _guard(seconds: float, counts: bool, starts: bool = False) -> int:
     guard(_say, seconds, counts=counts)
+    if starts:
+        start_held(_say)
     return 0
 
 
@@ -134,8 +136,9 @@ def main() -> int:
             return _guard(0.0, counts=False)
         if asked == ["guard", "--stopped"]:
             return _count()
-        if asked[:2] == ["guard", "--wait"] and len(asked) == 3 and asked[2].isdecimal():
-            return _guard(float(asked[2]), counts=True)
+        if asked[:2] == ["guard", "--wait"] and len(asked) > 2 and asked[2].isdecimal():
+            if asked[3:] in ([], ["--start"]):
+                return _guard(float(asked[2]), counts=True, starts=bool(asked[3:]))
     except NotNow as error:
         _say(str(error))
         return 0

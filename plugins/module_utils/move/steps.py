@@ -32,7 +32,7 @@ from ..system.compose.stage import Stage
 from ..system.compose.switched import switched
 from ..system.disks import filesystems, protection
 from ..system.disks.holders import holders
-from ..system.host import durable, record
+from ..system.host import durable, permit, record
 from ..system.host.waiting import until
 from ..system.layout import generations, markers, trees
 from ..system.move import ledger, moving, units
@@ -219,6 +219,8 @@ def start_again(move: MoveContext) -> None:
     """Start what ran before; from here on, what is stopped has been stopped by somebody."""
     intent = move.intent
     scale = intent.scale
+    # The move sees to the disks itself; where a boot has not found them, nobody else has.
+    permit.give()
     move.project.up(move.wanted, intent.alone, intent.timeout, scale)
     move.came_up()
     move.intent.started = record.boot_id()

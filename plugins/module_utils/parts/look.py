@@ -88,7 +88,10 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
     targets = {mount["target"] for mount in on_top(host["mounts"])}
     mounted = sorted(point for point in set(layout.mounts.values()) if point in targets)
     answers.update(layout=layout.name, mounted=mounted)
-    common = {"project_dir": settings["project_dir"], "profiles": settings["profiles"]}
+    guard = guard_wanted(settings)
+    common = {
+        "project_dir": settings["project_dir"], "profiles": settings["profiles"], "guard": guard,
+    }  # fmt: skip
     answers[PROJECT] = _project(settings, layout, common)
     if not has_it or layout.mounts["data"] not in targets:
         return answers
@@ -98,7 +101,6 @@ def look(host: Host, settings: Mapping[str, Any]) -> dict[str, Any]:
         tools = {
             "host_tools": host_tools(host, [], settings),
             "keep_env": keeps_env(settings, host["project"]["path"]),
-            "guard": guard_wanted(settings),
         }
         answers[TREE] = _ask(tree.run, settings, {**placed, **common, **pair, **tools})
     if not is_known(answers[PROJECT]) or answers[PROJECT]["refusal"]:

@@ -15,6 +15,7 @@ from ..core.compose.stack import needed_by
 from ..core.compose.state_secrets import app_runs, fill
 from ..core.copy.retired import REPLACED
 from ..core.host.errors import NoArtifacts, ProjectLink
+from ..core.host.guard import STACK
 from ..core.layout import dotenv
 from ..core.layout.layouts import LAYOUTS
 from ..core.layout.settings import as_text, wanted_env
@@ -136,8 +137,9 @@ class ProjectManager:
         if self.moved and self.moved.overlay:
             stage.put(overlay, self.moved.overlay)
         offered, passed_over = product[overlay].content if overlay in product else None, list[str]()
+        held = self.params["guard"] == STACK if self.params.get("guard") else None
         text, config = proved_overlay(
-            stage, self.layout, chain, overlay in present, offered, passed_over
+            stage, self.layout, chain, overlay in present, offered, passed_over, held
         )
         chain = in_order(stage, chain)
         values["COMPOSE_FILE"] = join(chain)

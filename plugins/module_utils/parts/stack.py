@@ -20,11 +20,12 @@ from ..core.compose.stack import (
 from ..core.compose.stack_errors import NothingProved
 from ..core.host.errors import NotHealthy
 from ..core.layout.layouts import LAYOUTS
+from ..host_tools import install
 from ..system.compose import proof, stacks
 from ..system.compose.compose import check_proved
 from ..system.compose.engine import client
 from ..system.compose.images import named
-from ..system.host import record
+from ..system.host import permit, record
 from ..system.host.actions import Actions
 
 
@@ -174,4 +175,7 @@ class Bringer:
 
 def run(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
     """The whole part. params: options of M(agnes.host.stack)."""
-    return Bringer(params, actions).run()
+    result = Bringer(params, actions).run()
+    # Not before the containers are made for it: till then, the one that is there holds them back.
+    install.loosen_guard(params.get("guard") or permit.guard_here(), actions)
+    return result

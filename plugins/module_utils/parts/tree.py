@@ -11,13 +11,14 @@ from ..core.compose.certificates import CHAIN_FILE, KEY_FILE
 from ..core.compose.chain import TLS_PROFILE
 from ..core.disks.mounts import on_top
 from ..core.host.errors import NotMounted
+from ..core.host.guard import OFF
 from ..core.layout.layouts import CERTIFICATES, LAYOUTS, Layout, is_below
 from ..core.layout.tree import MARKER, MARKER_FORMAT, Entry, wanted_tree
 from ..host_tools import install
 from ..move import publish
 from ..system.compose import certificates
 from ..system.disks import devices
-from ..system.host import record
+from ..system.host import permit, record
 from ..system.host.actions import Actions
 from ..system.host.commands import Failed
 from ..system.layout import markers, trees
@@ -94,4 +95,7 @@ def run(params: dict[str, Any], actions: Actions) -> dict[str, Any]:
         keep_tree(params, actions)
         publish.keep(actions)
     install.keep(params["host_tools"], params["keep_env"], params["guard"], actions)
+    if not params["moves_to"] or permit.guard_here() == OFF:
+        # Where there is a guard, the start of a move gives it.
+        permit.keep(params["guard"], actions)
     return {}

@@ -21,6 +21,10 @@ from .sight import Mount, over_state
 DATA_VOLUME = "data"
 """The named volume of the product's base file that stands for the data disk."""
 
+PERMIT = "/run/agnes-host-disks"
+"""A directory that is there only when the guard has seen each disk in its place, and at no boot before that.
+The engine starts no container that is to mount what is not there."""
+
 HEADER = (
     "# Written by agnes.host for layout {layout}: derived from {chain}.\n"
     "# Do not edit: a run of the collection writes it again when those files change.\n"
@@ -163,14 +167,23 @@ def mounts_of(volumes: Sequence[Mount], layout: Layout) -> list[Mount]:
     return list({mount["target"]: mount for mount in result}.values())
 
 
-def wanted_mounts(config: Mapping[str, Any], layout: Layout) -> dict[str, list[Mount]]:
+def _with_permit(mounts: Sequence[Mount]) -> list[Mount]:
+    rest = [mount for mount in mounts if mount["target"] != PERMIT]
+    return [*rest, _bind(PERMIT, PERMIT, {"read_only": True})]
+
+
+def wanted_mounts(
+    config: Mapping[str, Any], layout: Layout, held: bool = False
+) -> dict[str, list[Mount]]:
     """Service -> its mounts in ``layout``, for each service of a cut configuration.
 
-    Raises MountOverState for a service in which something else would lie over the state.
+    held: whether each needs the permit of the guard, too. Raises MountOverState for a service in which something else would lie over the state.
     """
     wanted = {
         name: mounts_of(service["volumes"], layout) for name, service in config["services"].items()
     }
+    if held:
+        wanted = {name: _with_permit(mounts) for name, mounts in wanted.items()}
     services = {
         name: {**service, "volumes": wanted[name]} for name, service in config["services"].items()
     }
@@ -201,10 +214,11 @@ def render(
     layout: Layout,
     chain: Sequence[str] = (),
     before: Optional[Mapping[str, Any]] = None,
+    held: bool = False,
 ) -> str:
     """The overlay's text: each service whose mounts differ from those of the files before it.
 
-    before: the configuration of these, where it is another than ``config``.
+    before: the configuration of these, where it is another than ``config``; held: see wanted_mounts.
 
     Each mount is written as JSON, which YAML takes as it is, so the host needs
     no YAML library.
@@ -213,7 +227,7 @@ def render(
         HEADER.format(layout=layout.name, chain=", ".join(chain) or "its chain"),
         "services:\n",
     ]
-    wanted = wanted_mounts(config, layout)
+    wanted = wanted_mounts(config, layout, held)
     given = (before or config)["services"]
     changed = [
         name

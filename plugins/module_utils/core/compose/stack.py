@@ -51,6 +51,20 @@ def starts_again(service: Mapping[str, Any], exit_code: int) -> bool:
     return policy in ("always", "unless-stopped") or (policy == "on-failure" and exit_code != 0)
 
 
+def held_back(endings: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Names of containers that their policy would have started at the engine's start, and of those of which that
+    is not known.
+
+    endings: of containers that do not run: ``name``, ``policy``, ``exit_code``, and ``by_hand``, None for unknown.
+    Unlike the engine, what somebody has stopped stays so with policy always, too: here it is no start of the engine.
+    """
+    due = [each for each in endings if starts_again({"restart": each["policy"]}, each["exit_code"])]
+    return (
+        [str(each["name"]) for each in due if each["by_hand"] is False],
+        [str(each["name"]) for each in due if each["by_hand"] is None],
+    )
+
+
 def has_ended_well(service: Mapping[str, Any], container: Container) -> bool:
     """Whether a container has ended with 0, and nothing would start it again."""
     ended = container["status"] in _ENDED and container["exit_code"] == 0

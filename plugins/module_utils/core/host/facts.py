@@ -104,8 +104,8 @@ class Engine(TypedDict):
     """Whether ``error`` is that a question was given up after a long wait."""
     unit: str
     """The unit of systemd that starts it, where it is the one that can be held back; else empty."""
-    guarded: bool
-    """Whether it waits for the host's disks, see core/host/guard.py."""
+    guard: str
+    """Which guard is on the host, see core/host/guard.GUARDS."""
     here: bool
     """Whether root_dir is on this host: an engine in a container or elsewhere has its own."""
 
@@ -120,6 +120,8 @@ class Project(TypedDict):
     """What Compose names the project; empty where it has nothing yet that it could resolve."""
     services: Optional[dict[str, Any]]
     """Those of the chain as it is, as overlay.cut leaves them; None likewise."""
+    fetched: list[str]
+    """The files there that the product's own upgrade fetches again; none where it is not at work."""
 
 
 class Accounts(TypedDict):

@@ -28,7 +28,7 @@ from ..move.pre_move import backup_line
 from . import parts as run_parts
 from .errors import NewerFormat, Refusal
 from .facts import FORMAT, Host
-from .guard import check_guard, guard_wanted
+from .guard import ENGINE, check_guard, check_overlay, guard_wanted
 from .guard import sentences as say_guard
 from .host_tools import LEAVE, keeps_env
 from .keeping import host_tools, secrets_and_keepers
@@ -171,7 +171,8 @@ def _decided(
         kept, more = secrets_and_keepers(host, now, layout, disks, request)
         notes += more
         tools = host_tools(host, disks, request)
-        kept += say_guard(guard, host["engine"]["guarded"])
+        check_overlay(guard, layout, host["project"]["fetched"], tools, host["project"]["path"])
+        kept += say_guard(guard, host["engine"]["guard"])
     mounted = [disk.mount_point for disk in disks if disk.action != "directory"]
     touches = any(disk.action in MADE for disk in disks)
     parts = run_parts.asked(host, layout, mounted)
@@ -280,7 +281,7 @@ def make_plan(host: Host, request: Optional[Mapping[str, Any]] = None) -> dict[s
         if layout is None:
             plan["sentences"] = [f"layout undecided ({source}): observe and report, change nothing"]
             return plan
-        if host["engine"]["guarded"] and not move:
+        if host["engine"]["guard"] == ENGINE and not move:
             # An engine that is held back does not answer: the disk that it waits for is the cause.
             _disks(host, layout, request, move)
         check_engine(host)

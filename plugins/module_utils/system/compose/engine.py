@@ -8,16 +8,16 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from ...core.compose.engine import security_names
 from ...core.compose.overlay import DATA_VOLUME
 from ...core.host.errors import NoEngine
 from ...core.host.facts import Engine, Volume
-from ...core.host.guard import DROP_IN, ENGINE_UNIT
+from ...core.host.guard import ENGINE, ENGINE_UNIT
 from ...core.layout.layouts import is_at_a_place
 from ..disks.devices import maj_min_of
-from ..host import durable
+from ..host import durable, permit
 from ..host.commands import Done, Failed, Hung, last_line, run, which
 from ..move import units
 from . import inside
@@ -44,7 +44,7 @@ def observe_engine() -> Engine:
         "endpoint": "", "root_dir": "", "security": [], "swarm": "", "compose": "",
         "compose_version": "", "error": "", "waited": False, "here": False,
         "unit": ENGINE_UNIT if units.is_there(ENGINE_UNIT) else "",
-        "guarded": durable.read_stat(DROP_IN) is not None,
+        "guard": permit.guard_here(),
     }  # fmt: skip
     try:
         if docker is None:
@@ -53,7 +53,7 @@ def observe_engine() -> Engine:
             _ask_compose(docker, observed, _ask_engine(docker, observed))
     except Failed as error:
         observed["error"], observed["waited"] = str(error), isinstance(error, Hung)
-    if observed["error"] and observed["guarded"]:
+    if observed["error"] and observed["guard"] == ENGINE:
         observed["error"] += (
             "; if agnes-host-guard holds it back, 'systemctl status agnes-host-guard' says why"
         )
@@ -267,3 +267,37 @@ def containers(docker: str, project: str) -> list[dict[str, Any]]:
     done = answer(("containers", docker, project), lambda: _inspected(docker, project))
     inspected = json.loads(done.out or "[]")
     return sorted(map(_cut_container, inspected), key=lambda item: str(item["name"]))
+
+
+def endings(docker: str, project: str) -> list[dict[str, Any]]:
+    """The containers of a project that have run and do not, for core/compose/stack.held_back.
+
+    Whether somebody has stopped one is what the engine goes by at its own start, and nothing that it tells:
+    its file of the container has it.
+    """
+    listing = [docker, "ps", "--all", "--quiet", "--no-trunc", "--filter", "status=exited"]
+    ids = run(
+        [*listing, "--filter", f"label={PROJECT_LABEL}={project}"], seconds=PATIENCE
+    ).out.split()
+    if not ids:
+        return []
+    root = run([docker, "info", "--format", "{{.DockerRootDir}}"], seconds=PATIENCE).out.strip()
+    return [
+        {
+            "name": each["Name"].lstrip("/"),
+            "policy": ((each["HostConfig"] or {}).get("RestartPolicy") or {}).get("Name") or "no",
+            "exit_code": int(each["State"]["ExitCode"]),
+            "by_hand": _stopped_by_hand(f"{root}/containers/{each['Id']}/config.v2.json"),
+        }
+        for each in json.loads(run([docker, "inspect", *ids], seconds=PATIENCE).out)
+        if (each["Config"].get("Labels") or {}).get(ONE_OFF_LABEL) != "True"
+    ]
+
+
+def _stopped_by_hand(path: str) -> Optional[bool]:
+    """``HasBeenManuallyStopped`` of a container's file, see moby's container.Container; None for unknown."""
+    try:
+        told = json.loads(durable.read_text(path) or "{}").get("HasBeenManuallyStopped")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return told if isinstance(told, bool) else None

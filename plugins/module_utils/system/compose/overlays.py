@@ -10,6 +10,7 @@ from ...core.compose.chain import resolvers_order
 from ...core.compose.overlay import prove, render, wanted_mounts
 from ...core.host.errors import ComposeInvalid, OverlayUnproved, VolumeLeftOver
 from ...core.layout.layouts import Layout, overlays
+from ..host import permit
 from .stage import Stage
 
 UNPROVED = (ComposeInvalid, OverlayUnproved, VolumeLeftOver)
@@ -23,6 +24,7 @@ def proved_overlay(
     present: bool,
     offered: Optional[bytes] = None,
     passed_over: Optional[list[str]] = None,
+    held: Optional[bool] = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """The overlay to write (empty when the one that is there is right), and the configuration.
 
@@ -30,12 +32,14 @@ def proved_overlay(
     proof, whoever wrote it: to write another one with the same meaning would recreate containers.
     offered: the product's own, taken if it passes; else one is derived.
     passed_over: gets the reason for each that was not taken.
+    held: whether each service needs the permit of the guard; None asks the host.
     Raises a Refusal when no overlay passes the proof.
     """
     name = layout.overlay
     reasons = [] if passed_over is None else passed_over
     base = stage.resolve([file for file in chain if file not in overlays()])
-    wanted = wanted_mounts(base, layout)
+    held = permit.is_needed() if held is None else held
+    wanted = wanted_mounts(base, layout, held)
 
     def proved() -> dict[str, Any]:
         resolved = stage.resolve(chain)
@@ -47,7 +51,8 @@ def proved_overlay(
             return b"", proved()
         except UNPROVED as error:
             reasons.append(str(error))
-    if offered:
+    # The product's own has no permit.
+    if offered and not held:
         stage.put(name, offered)
         try:
             return offered, proved()
@@ -56,7 +61,7 @@ def proved_overlay(
     rest = [file for file in chain if file != name]
     # What another overlay before it has changed must be said again, too.
     before = stage.resolve(rest) if set(rest) & set(overlays()) else base
-    text = render(base, layout, rest, before).encode()
+    text = render(base, layout, rest, before, held).encode()
     stage.put(name, text)
     return text, proved()
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Optional, cast
 
-from ...core.compose.project import PRODUCT_NAME
+from ...core.compose.project import PRODUCT_NAME, left_to_upgrade
 from ...core.disks import fstab
 from ...core.disks.mounts import Mount, at_state, on_top
 from ...core.host.errors import ComposeInvalid
@@ -134,11 +134,13 @@ def observe_project(project_dir: str, docker: str, env: Mapping[str, str]) -> Pr
     rejects is told of where the project is put together, on its stage.
     """
     path = project_dir.rstrip("/")
-    project: Project = {"path": path, "link": "", "name": "", "services": None}
+    project: Project = {"path": path, "link": "", "name": "", "services": None, "fetched": []}
     if os.path.islink(path):
         project["link"] = os.path.realpath(path)
         return project
     project["name"] = env.get("COMPOSE_PROJECT_NAME", "")
+    present = listing.names(path)
+    project["fetched"] = sorted(left_to_upgrade(present, present))
     if docker and _compose_files(path):
         with suppress(ComposeInvalid):
             project["name"], config = compose.Compose(docker, path).described()

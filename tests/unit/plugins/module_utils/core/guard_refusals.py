@@ -11,9 +11,13 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host import guard_
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import Refusal
 from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import (
     ENGINE,
+    STACK,
     check_guard,
+    check_overlay,
     to_mount,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools import LEAVE
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 
 from .hosts import host
 from .test_guard import CLONE, DATA, FLAT, MARKER, NOTHING, RECORD, STATE, seen, shown
@@ -70,9 +74,22 @@ GUARD: list[tuple[type[Refusal], Callable[[Path], object], str]] = [
     (
         errors.GuardNotHere,
         lambda tmp: check_guard(
-            host(project={"path": "/srv/agnes", "link": "", "name": ""}), ENGINE
+            host(project={"path": "/srv/agnes", "link": "", "name": "", "fetched": []}), ENGINE
         ),
-        "AH185: agnes_compose_guard: engine can't hold Docker back on this host (the project is in /srv/agnes, and "
+        "AH185: agnes_compose_guard: engine can't hold anything back on this host (the project is in /srv/agnes, and "
         "the host's tools know /opt/agnes only); set agnes_compose_guard: off for it, and run again",
+    ),
+    (
+        errors.GuardOverlay,
+        lambda tmp: check_overlay(
+            STACK,
+            LAYOUTS["nested"],
+            ["docker-compose.host-mount.yml"],
+            LEAVE,
+            "/opt/agnes",
+        ),
+        "AH196: agnes_compose_guard: stack holds containers back by a line in "
+        "'/opt/agnes/docker-compose.host-mount.yml', and the product's own upgrade on this host writes that file "
+        "without it; set agnes_compose_host_tools: true, or agnes_compose_guard: engine, and run again",
     ),
 ]

@@ -175,7 +175,7 @@ def host(**differs: Any) -> Host:
         "read_only": [],
         "point_trouble": {},
         "compose_files": [],
-        "project": {"path": "/opt/agnes", "link": "", "name": ""},
+        "project": {"path": "/opt/agnes", "link": "", "name": "", "fetched": []},
         "engine": {
             "docker": "/usr/bin/docker",
             "version": "26.1.5",
@@ -189,7 +189,7 @@ def host(**differs: Any) -> Host:
             "error": "",
             "waited": False,
             "unit": "docker.service",
-            "guarded": False,
+            "guard": "off",
             "here": True,
         },
         "containers": [],

@@ -350,7 +350,7 @@ PLANNED = [
     ),
     Planned(
         errors.ProjectName,
-        host(project={"path": "/opt/agnes", "link": "", "name": "agnes_live"}), {},
+        host(project={"path": "/opt/agnes", "link": "", "name": "agnes_live", "fetched": []}), {},
         "AH053: Compose gives the project in /opt/agnes the name 'agnes_live', and the product's scripts expect "
         "'agnes'; take COMPOSE_PROJECT_NAME out of .env, or the name out of the compose file",
     ),

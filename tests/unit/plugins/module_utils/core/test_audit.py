@@ -385,7 +385,7 @@ def test_a_service_that_is_down_is_found_though_a_run_would_make_it_anew_anyway(
     steps = [action(f"service {name}", "to recreate", "up") for name in ("app", "extract", "beat")]
     observed = healthy(
         containers=[container("app", "exited"), container("extract", "exited"), container("beat")],
-        project={"path": "/opt/agnes", "link": "", "name": "agnes", "services": {
+        project={"path": "/opt/agnes", "link": "", "name": "agnes", "fetched": [], "services": {
             "app": {"volumes": [], "restart": "unless-stopped"}, "extract": {"volumes": []},
         }},
         parts=parts(project=said([action("/opt/agnes/x")]), stack=said(steps)),

@@ -16,16 +16,24 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import (
     ENGINE,
+    GUARDS,
     OFF,
+    STACK,
     Attached,
     Seen,
     check_guard,
+    check_overlay,
     guard_wanted,
+    holds_less,
     layout_to_guard,
     to_mount,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tool_errors import (
     NotThisLayout,
+)
+from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools import (
+    INSTALL,
+    LEAVE,
 )
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
@@ -239,29 +247,72 @@ def test_off_however_yaml_has_it_is_off(asked: Any) -> None:
     assert guard_wanted({"guard": asked}) == OFF
 
 
-def guarded(asked: str, installed: bool, **differs: Any) -> dict[str, Any]:
+def guarded(asked: str, now: str, **differs: Any) -> dict[str, Any]:
     """The plan for a flat host that is right."""
     observed = flat_host(record={"format": 1, **RECORD}, **differs)
-    observed["engine"]["guarded"] = installed
+    observed["engine"]["guard"] = now
     return make_plan(observed, {"guard": asked})
 
 
 def test_the_plan_names_what_waits_and_what_no_longer_does() -> None:
-    for asked, installed, words in (
-        (ENGINE, False, "all containers of this engine wait with it"),
-        (OFF, True, "remove agnes-host-guard"),
+    for asked, now, words in (
+        (ENGINE, OFF, "install agnes-host-guard: from the next start on, Docker waits"),
+        (ENGINE, OFF, "all containers of this engine wait with it"),
+        (
+            STACK,
+            OFF,
+            "install agnes-host-guard: from the next start on, containers of this stack do not start",
+        ),
+        (STACK, ENGINE, "hold back the stack, no longer the engine: from the next"),
+        (ENGINE, STACK, "hold back the engine, no longer the stack: from the next"),
+        (OFF, ENGINE, "remove agnes-host-guard"),
+        (OFF, STACK, "remove agnes-host-guard"),
     ):
-        plan = guarded(asked, installed)
+        plan = guarded(asked, now)
         assert plan["guard"] == asked
         assert [s for s in plan["sentences"] if words in s], plan["sentences"]
-    for asked, installed in ((ENGINE, True), (OFF, False)):
-        assert not [s for s in guarded(asked, installed)["sentences"] if "guard" in s]
+    for asked in GUARDS:
+        assert not [s for s in guarded(asked, asked)["sentences"] if "guard" in s]
+
+
+def test_a_permit_that_the_products_upgrade_would_take_out_again_is_refused() -> None:
+    fetched = [NESTED.overlay]
+    with pytest.raises(errors.GuardOverlay):
+        check_overlay(STACK, NESTED, fetched, LEAVE, "/opt/agnes/")
+    for wanted, layout, names, tools in (
+        (ENGINE, NESTED, fetched, LEAVE),
+        (STACK, FLAT, fetched, LEAVE),
+        (STACK, NESTED, [], LEAVE),
+        (STACK, NESTED, fetched, INSTALL),
+    ):
+        check_overlay(wanted, layout, names, tools, "/opt/agnes")
+    observed = flat_host(record={"format": 1, **RECORD})
+    assert make_plan(observed, {"guard": STACK})["code"] == ""
+    # No overlay of flat is fetched today; the plan asks all the same.
+    observed["project"]["fetched"] = [FLAT.overlay]
+    assert make_plan(observed, {"guard": STACK})["code"] == "AH196"
+
+
+def test_what_is_there_stays_until_containers_are_made_for_what_holds_back_less() -> None:
+    less = {(a, b) for a in GUARDS for b in GUARDS if holds_less(a, b)}
+    assert less == {(OFF, STACK), (OFF, ENGINE), (STACK, ENGINE)}
+
+
+def test_the_sentence_says_what_is_held_back_and_how_to_start_it() -> None:
+    with pytest.raises(errors.GuardMarker, match="so the stack of Agnes must not start"):
+        to_mount(FLAT, RECORD, seen(markers={}, guard=STACK))
+    away = {"shown": shown(state=NOTHING), "attached": {"u-data": [DATA]}}
+    with pytest.raises(
+        errors.GuardDiskAway, match="'systemctl start agnes-host-stack'; until then"
+    ):
+        to_mount(FLAT, RECORD, seen(**away, guard=STACK))
 
 
 def test_where_docker_can_not_be_held_back_that_is_refused_before_anything() -> None:
     observed = flat_host(record={"format": 1, **RECORD})
     observed["engine"]["unit"] = ""
-    assert make_plan(observed, {"guard": ENGINE})["code"] == "AH185"
+    for wanted in (ENGINE, STACK):
+        assert make_plan(observed, {"guard": wanted})["code"] == "AH185"
     assert make_plan(observed, {"guard": OFF})["code"] == ""
     check_guard(observed, OFF)
 
@@ -269,7 +320,7 @@ def test_where_docker_can_not_be_held_back_that_is_refused_before_anything() -> 
 def test_the_disk_that_docker_waits_for_is_named_and_not_that_docker_does_not_answer() -> None:
     # Of an engine that does not answer not even its directory is known.
     away: dict[str, Any] = {"mounts": [], "devices": []}
-    for installed, code in ((True, "AH035"), (False, "AH040")):
+    for now, code in ((ENGINE, "AH035"), (STACK, "AH040"), (OFF, "AH040")):
         observed = flat_host(record={"format": 1, **RECORD}, **away)
-        observed["engine"].update(guarded=installed, error="it does not answer", root_dir="")
+        observed["engine"].update(guard=now, error="it does not answer", root_dir="")
         assert make_plan(observed, {})["code"] == code

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.disks.protection import IMMUTABLE
-from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import Attached, Seen
+from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import (
+    OFF,
+    STACK,
+    Attached,
+    Seen,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.host.guard_errors import (
     GuardDiskAway,
     GuardMarker,
@@ -19,7 +24,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.guard_errors 
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import guard as tool
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import turn
-from ansible_collections.agnes.host.plugins.module_utils.system.host import waiting
+from ansible_collections.agnes.host.plugins.module_utils.system.host import permit, waiting
 from ansible_collections.agnes.host.plugins.module_utils.system.host.commands import Failed
 
 RECORD: dict[str, Any] = {
@@ -50,6 +55,7 @@ class Host:
             listed=set(PLACES),
             markers={"/data-state": self.marker} if "/data-state" in self.mounted else {},
             protection=dict.fromkeys(PLACES, IMMUTABLE),
+            guard=permit.guard_here(),
         )
 
     def mount(self, path: str, maj_min: str) -> None:
@@ -72,6 +78,8 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path / "motd.d" / "agnes-host")
     monkeypatch.setattr(tool, "MESSAGE", str(made.message))
+    monkeypatch.setattr(permit, "PERMIT", str(tmp_path / "permit"))
+    monkeypatch.setattr(permit, "guard_here", lambda: STACK)
     monkeypatch.setattr(tool, "_seen", made.seen)
     monkeypatch.setattr(tool, "environment", lambda _dir: {"STATE_DIR": "/data-state"})
     monkeypatch.setattr(tool.record, "load", lambda: RECORD)
@@ -88,7 +96,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_a_host_that_is_right_is_looked_at_once(host: Host) -> None:
-    assert host.run(90) == ["the disks of layout flat are in their places: Docker may start"]
+    assert host.run(90) == [
+        "the disks of layout flat are in their places: the stack of Agnes may start"
+    ]
     assert (host.now, host.message.exists()) == (0, False)
 
 
@@ -152,7 +162,7 @@ def test_what_systemd_has_mounted_meanwhile_is_no_failure(
         raise Failed("already mounted")
 
     monkeypatch.setattr(tool.filesystems, "mount", raced)
-    assert host.run()[-1].endswith("Docker may start")
+    assert host.run()[-1].endswith("the stack of Agnes may start")
 
 
 def test_what_waiting_does_not_change_is_not_waited_for(host: Host) -> None:
@@ -202,4 +212,62 @@ def test_a_disk_that_is_full_does_not_hold_docker_back(
     monkeypatch.setattr(turn.generations, "count_if_due", full)
     tool.guard(host.said.append, counts=True)
     assert "No space left on device" in host.said[0]
-    assert host.said[-1].endswith("Docker may start")
+    assert host.said[-1].endswith("the stack of Agnes may start")
+
+
+def test_the_permit_is_given_and_taken_at_a_start_and_not_by_hand(
+    host: Host, tmp_path: Path
+) -> None:
+    host.run()
+    assert not permit.is_given()
+    tool.guard(host.said.append, counts=True)
+    assert permit.is_given()
+    del host.mounted["/data-state"]
+    host.attached = {"d"}
+    with pytest.raises(GuardDiskAway):
+        host.run()
+    assert permit.is_given()
+    with pytest.raises(GuardDiskAway, match="'systemctl start agnes-host-stack'"):
+        tool.guard(host.said.append, counts=True)
+    assert not permit.is_given()
+    # A move sees to the disks itself.
+    (tmp_path / "intent.json").touch()
+    tool.guard(host.said.append, counts=True)
+    assert permit.is_given()
+
+
+def test_with_no_guard_on_the_host_there_is_no_permit(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(permit, "guard_here", lambda: OFF)
+    tool.guard(host.said.append, counts=True)
+    assert not permit.is_given()
+
+
+def test_what_was_held_back_is_started_by_its_policy_and_nothing_that_somebody_has_stopped(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endings = [
+        {
+            "name": f"{policy} {code} {by_hand}",
+            "policy": policy,
+            "exit_code": code,
+            "by_hand": by_hand,
+        }
+        for policy in ("no", "on-failure", "unless-stopped", "always")
+        for code in (0, 137)
+        for by_hand in (False, True, None)
+    ]
+    called: list[list[str]] = []
+    monkeypatch.setattr(tool.engine, "client", lambda: "docker")
+    monkeypatch.setattr(tool.engine, "endings", lambda docker, project: endings)
+    monkeypatch.setattr(tool, "run", lambda command, seconds: called.append(command))
+    monkeypatch.setattr(turn.generations, "count_if_due", lambda path, seconds: None)
+    tool.admit(host.said.append)
+    due = ["on-failure 137", "unless-stopped 0", "unless-stopped 137", "always 0", "always 137"]
+    assert called == [["docker", "start", *(f"{each} False" for each in due)]]
+    unknown = [line for line in host.said if "is not known, so it stays" in line]
+    assert [f"'docker start {each} None'" in line for each, line in zip(due, unknown)] == [True] * 5
+    # Once it is let, it is not looked at again.
+    tool.admit(host.said.append)
+    assert len(called) == 1

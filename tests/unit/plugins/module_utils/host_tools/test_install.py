@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.host import host_tools as core
-from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import ENGINE, OFF
+from ansible_collections.agnes.host.plugins.module_utils.core.host.guard import (
+    ENGINE,
+    OFF,
+    STACK,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools import (
     INSTALL,
     LEAVE,
@@ -22,7 +27,11 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.host_tools im
     without_calls,
 )
 from ansible_collections.agnes.host.plugins.module_utils.host_tools import install
-from ansible_collections.agnes.host.plugins.module_utils.system.host import durable, record
+from ansible_collections.agnes.host.plugins.module_utils.system.host import (
+    durable,
+    permit,
+    record,
+)
 from ansible_collections.agnes.host.plugins.module_utils.system.host.actions import Actions
 
 CRONTAB = """# m h dom mon dow command
@@ -69,11 +78,16 @@ class Host:
         install.keep(decision, keeps_env, guard, actions)
         return [item["what"].removeprefix(str(self.top)) for item in actions.items]
 
+    def loosen(self, guard: str, check: bool = False) -> list[str]:
+        actions = Actions(check)
+        install.loosen_guard(guard, actions)
+        return [item["what"].removeprefix(str(self.top)) for item in actions.items]
+
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made, root = Host(tmp_path), str(tmp_path)
-    texts, env_texts, guard_texts = install.texts, install.env_texts, install.guard_texts
+    texts, env_texts = install.texts, install.env_texts
 
     monkeypatch.setattr(record, "PATH", f"{root}/var/lib/agnes-host/record.json")
     monkeypatch.setattr(install, "REPLACED", f"{root}/var/lib/agnes-host/replaced")
@@ -88,9 +102,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(
         install, "env_texts", lambda: {root + path: each for path, each in env_texts().items()}
     )
-    monkeypatch.setattr(
-        install, "guard_texts", lambda: {root + path: each for path, each in guard_texts().items()}
-    )
+    monkeypatch.setattr(install, "_GUARD_PATHS", tuple(root + p for p in install._GUARD_PATHS))
+    monkeypatch.setattr(permit, "DROP_IN", root + permit.DROP_IN)
     made.write("/var/lib/agnes-host/record.json", json.dumps({"format": 1, "disks": {}}))
     return made
 
@@ -214,9 +227,44 @@ def test_the_guard_comes_and_goes_and_the_engine_never_needs_what_is_not_there(
     text = host.tree()[folder + drop_in][0]
     assert "\nRequires=agnes-host-guard.service\nAfter=agnes-host-guard.service\n" in text
     assert host.run(LEAVE, guard=ENGINE) == []
-    assert host.run(LEAVE, check=True) == wanted[::-1]
-    assert host.run(LEAVE) == wanted[::-1]
+    # What holds back less takes its place at the end of a run, see parts/stack.py.
+    assert host.run(LEAVE, check=True) == host.run(LEAVE) == []
+    assert host.loosen(OFF, check=True) == wanted[::-1]
+    assert host.loosen(OFF) == wanted[::-1]
     assert host.tree() == {}
+
+
+def test_the_guard_of_the_stack_holds_no_engine_back_and_starts_the_stack_later(host: Host) -> None:
+    folder, drop_in = "/etc/systemd/system/", "docker.service.d/50-agnes-host-guard.conf"
+    order = ["agnes-host-stack.service", "agnes-host-guard.service", drop_in]
+    assert host.run(LEAVE, guard=STACK) == [folder + name for name in order]
+    text = {name: host.tree()[folder + name][0] for name in order}
+    assert "\nWants=agnes-host-guard.service\nAfter=agnes-host-guard.service\n" in text[drop_in]
+    assert "Requires" not in text[drop_in]
+    guard = text["agnes-host-guard.service"]
+    assert "\nOnFailure=agnes-host-stack.service\n" in guard
+    assert "guard --wait 0\n" in guard
+    stack = text["agnes-host-stack.service"]
+    assert "guard --wait 90 --start\n" in stack
+    # To start the engine is to ask the guard, whose failure starts this: that would never end.
+    assert "\nAfter=docker.service " in stack
+    assert not re.search(r"^(Requires|Wants|BindsTo|Requisite)=", stack, re.M)
+    assert permit.guard_here() == STACK
+    assert host.run(LEAVE, guard=STACK) == host.loosen(STACK) == []
+
+
+def test_of_two_guards_the_one_that_holds_back_more_is_there_until_the_end_of_a_run(
+    host: Host,
+) -> None:
+    host.run(LEAVE, guard=ENGINE)
+    assert host.run(LEAVE, guard=STACK) == []
+    assert permit.guard_here() == ENGINE
+    assert host.loosen(STACK, check=True) == host.loosen(STACK)
+    assert permit.guard_here() == STACK
+    assert host.loosen(ENGINE) == []
+    host.run(LEAVE, guard=ENGINE)
+    assert permit.guard_here() == ENGINE
+    assert not [path for path in host.tree() if path.endswith("agnes-host-stack.service")]
 
 
 @pytest.mark.parametrize(

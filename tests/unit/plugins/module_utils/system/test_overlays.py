@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import cut
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import PERMIT, cut
 from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import VolumeLeftOver
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
 from ansible_collections.agnes.host.plugins.module_utils.system.compose.overlays import (
@@ -104,3 +104,21 @@ def test_no_overlay_that_fails_the_proof_is_given_back() -> None:
     fake = Fake(**{"last.yml": {"app": [VOLUME]}})
     with pytest.raises(VolumeLeftOver):
         proved_overlay(cast(Stage, fake), FLAT, [*CHAIN, "last.yml"], False, text(RIGHT))
+
+
+def test_with_the_guard_of_the_stack_each_service_needs_its_permit() -> None:
+    """One that is right but for that is replaced, and goes when it is not wanted any more."""
+    fake = Fake(**{FLAT.overlay: RIGHT})
+    derived, config = proved_overlay(cast(Stage, fake), FLAT, CHAIN, True, text(RIGHT), None, True)
+    assert b'"bot":' in derived
+    for service in config["services"].values():
+        (permit,) = [mount for mount in service["volumes"] if mount["source"] == PERMIT]
+        assert permit["target"] == PERMIT
+        assert permit["read_only"]
+        assert permit["bind"] == {"create_host_path": False}
+    assert proved_overlay(cast(Stage, fake), FLAT, CHAIN, True, None, None, True)[0] == b""
+    assert (
+        PERMIT.encode()
+        not in proved_overlay(cast(Stage, fake), FLAT, CHAIN, True, None, None, False)[0]
+    )
+    assert PERMIT not in json.dumps(fake.files)
