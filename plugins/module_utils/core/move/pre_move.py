@@ -27,7 +27,7 @@ def backup_line(asked: Mapping[str, Any]) -> str:
     module command returned, empty before it was asked.
     """
     if not asked.get("configured"):
-        return _LINE.format(said="none")
+        return _LINE.format(said="unknown, because state_layout_pre_move_command is not set")
     result = asked.get("result") or {}
     if not result:
         return _LINE.format(said="not asked yet")

@@ -266,9 +266,10 @@ def test_the_runner_begins_what_was_planned_and_goes_on_with_what_has_begun() ->
         carried_out(host_with(FLAT))
 
 
+UNSET = "unknown, because state_layout_pre_move_command is not set"
 SAID: list[Any] = [
-    ({}, "none"),
-    ({"configured": False, "result": {"rc": 0, "stdout": "x"}}, "none"),
+    ({}, UNSET),
+    ({"configured": False, "result": {"rc": 0, "stdout": "x"}}, UNSET),
     ({"configured": True}, "not asked yet"),
     ({"configured": True, "result": {"skipped": True, "rc": 0}}, "not asked in a check run"),
     ({"configured": True, "result": {"rc": 0, "stdout": "  daily 2026-11-02 \nkey=s3cr3t\n"}}, "daily 2026-11-02"),
