@@ -52,7 +52,7 @@ def _disk(device: str) -> dict[str, Any]:
     number = os.stat(device).st_rdev
     return {
         "role": "state", "action": "format", "mount_point": "/data-state", "device": device,
-        "maj_min": f"{os.major(number)}:{os.minor(number)}", "size": 24 << 20, "fstype": "ext4",
+        "maj_min": f"{os.major(number)}:{os.minor(number)}", "size": host.SIZE, "fstype": host.FSTYPE,
         "identity": "none", "lost": "", "note": "", "selinux_type": "",
         "uuid": (host.record().get("disks") or {}).get("copy", {}).get("uuid", ""),
     }  # fmt: skip
@@ -172,7 +172,7 @@ def check_place(begin: str, named: Layout) -> None:
         assert moving.marker("/data/state")["role"] == "sealed", "shown before it was proved"
     assert named.mounts["state"] in at, f".env names {named.state_dir}, the disk is at {at}"
     fstab = Path("/etc/fstab").read_text()
-    assert f" {named.mounts['state']} ext4 " in fstab, fstab
+    assert f" {named.mounts['state']} {host.FSTYPE} " in fstab, fstab
     if is_copied(begin):
         assert moving.marker(named.state_dir)["role"] in ("sealed", "active")
 

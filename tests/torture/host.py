@@ -34,6 +34,9 @@ UUIDS = {
     role: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{os.environ['TORTURE_RUN']} {role}"))
     for role in ("data", "state")
 }
+FSTYPE = os.environ.get("TORTURE_FSTYPE", "ext4")
+"""What both disks have; an xfs has no smaller one than its size here."""
+SIZE = {"ext4": 24 << 20, "xfs": 320 << 20}[FSTYPE]
 LOG = "/run/runner.log"
 HERE = Path(__file__).resolve().parent
 SECRET = "s3cr3t-that-must-not-show"
@@ -108,11 +111,9 @@ DEVICES: dict[str, str] = {}
 def _disk(folder: Path, role: str, blank: bool) -> str:
     image = folder / f"{role}.img"
     with image.open("wb") as file:
-        file.truncate(24 << 20)
+        file.truncate(SIZE)
     if not blank:
-        # A few inodes more than a filesystem of this size has.
-        options = ["-N", "7200"] if role == "data" else []
-        run("mkfs.ext4", "-q", *options, "-U", UUIDS[role], "-L", f"agnes-{role}", str(image))
+        _format(image, role)
     device = run("losetup", "--find", "--show", str(image))
     # A test may have made it read-only, and a device keeps that from one image to the next.
     run("blockdev", "--setrw", device)
@@ -120,6 +121,16 @@ def _disk(folder: Path, role: str, blank: bool) -> str:
     KEPT.append(os.open(device, os.O_RDONLY | os.O_CLOEXEC))
     run("losetup", "--detach", device)
     return device
+
+
+def _format(image: Path, role: str) -> None:
+    label = ["-L", f"agnes-{role}", str(image)]
+    if FSTYPE == "xfs":
+        run("mkfs.xfs", "-q", "-m", f"uuid={UUIDS[role]}", *label)
+        return
+    # A few inodes more than a filesystem of this size has.
+    options = ["-N", "7200"] if role == "data" else []
+    run("mkfs.ext4", "-q", *options, "-U", UUIDS[role], *label)
 
 
 CONFLICTS = ("mounted", "shadowed", "undecided")
@@ -143,7 +154,7 @@ def provision(layout: Layout, devices: dict[str, str], leftovers: str, begin: st
             Path(point, "system.duckdb").write_text("h" * 200_000)
             Path(point, ".only-shadowed").write_text(SECRET)
         run("mount", device, point)
-        lines.append(f"UUID={UUIDS[role]} {point} ext4 noatime,nofail 0 2")
+        lines.append(f"UUID={UUIDS[role]} {point} {FSTYPE} noatime,nofail 0 2")
     os.chown("/data", *DATA_OWNER[:2])
     os.chmod("/data", DATA_OWNER[2])
     Path("/etc/fstab").write_text("\n".join(lines) + "\n")
@@ -236,7 +247,7 @@ def reboot(*without: str) -> None:
         Path("/data/state").mkdir(exist_ok=True)
     late = [f" {point} " for point in without]
     fstab.write_text("".join(x for x in text.splitlines(True) if not any(p in x for p in late)))
-    run("mount", "--all", "--types", "ext4")
+    run("mount", "--all", "--types", FSTYPE)
     fstab.write_text(text)
     _come_up()
 
