@@ -324,6 +324,23 @@ def test_a_disk_that_is_found_by_its_uuid_is_noted_when_another_was_named() -> N
     )
 
 
+def test_disks_that_are_named_as_another_boot_named_them_stay_in_their_places() -> None:
+    observed = flat_host()
+    asked = observed["asked"]
+    for role, other in (("data", "state"), ("state", "data")):
+        there = next(m for m in observed["mounts"] if m["target"] == LAYOUTS["flat"].mounts[other])
+        asked[role] = {"device": f"/dev/of-{other}", "problem": "", "maj_min": there["maj_min"]}
+    planned = plan_disks(observed, LAYOUTS["flat"], REQUEST)
+    assert [(disk.action, disk.mount_point, disk.uuid) for disk in planned] == [
+        (disk.action, disk.mount_point, disk.uuid)
+        for disk in plan_disks(flat_host(), LAYOUTS["flat"], REQUEST)
+    ]
+    assert [disk.notes for disk in planned] == [
+        ("disks_data_device names '/dev/of-state'; /dev/sdX, this host's own, is kept for /data",),
+        ("disks_state_device names '/dev/of-data'; /dev/sdX, this host's own, is kept for /data-state",),
+    ]  # fmt: skip
+
+
 def test_what_the_module_takes_of_a_disk_is_in_its_plan() -> None:
     """A plan reaches the host as plain data, in which nothing else finds a wrong name."""
     taken = set(re.findall(r"\bdisk\[\"(\w+)\"\]", inspect.getsource(module)))
