@@ -34,7 +34,7 @@ DISKS: list[dict[str, Any]] = [
         "ansible.builtin.set_fact": {
             "disks_plan": {
                 "layout": "{{ fake_layout | default('flat', true) }}",
-                "move": {},
+                "move": "{{ fake_move | default({}) }}",
                 "disks": [],
             }
         }
@@ -69,6 +69,29 @@ STACK: list[dict[str, Any]] = [
         }
     },
 ]
+MOVE = {
+    "source": "nested", "target": "flat", "direction": "forward", "steps": [], "downtime": "none", "bytes": 0,
+}  # fmt: skip
+SEEN_AFTER: list[dict[str, Any]] = [
+    {
+        "ansible.builtin.assert": {
+            "that": "not fake_stuck | default(false)",
+            "fail_msg": "AH121: it has not ended",
+        }
+    },
+    {
+        "ansible.builtin.set_fact": {
+            "disks_plan": {"layout": "{{ __disks_instead }}", "move": MOVE, "disks": []}
+        }
+    },
+]
+MOVES: list[dict[str, Any]] = [
+    {
+        "ansible.builtin.command": {
+            "argv": ["sh", "-c", "echo {{ inventory_hostname }} to {{ __disks_instead }} >>{{ fake_log }}"]
+        }
+    },
+]  # fmt: skip
 PROVE: list[dict[str, Any]] = [
     {
         "ansible.builtin.command": {
@@ -95,9 +118,9 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("playbooks", "plugins", "meta", "galaxy.yml"):
         (own / name).symlink_to(ROOT / name)
     tasks = {
-        "disks": {"main": DISKS},
-        "state_layout": {"main": []},
-        "agnes_compose": {"main": STACK, "prove": PROVE},
+        "disks": {"main": DISKS, "observe": SEEN_AFTER},
+        "state_layout": {"main": [], "move": MOVES},
+        "agnes_compose": {"main": STACK, "prove": PROVE, "deploy": []},
     }
     for role, files in tasks.items():
         (own / "roles" / role / "tasks").mkdir(parents=True)
@@ -151,7 +174,7 @@ def test_canaries_come_first_are_watched_and_then_come_the_waves(
     collections: Path, tmp_path: Path
 ) -> None:
     hosts = {
-        "a1": {"rollout_image_digest": "sha256:new"}, "a2": {"rollout_canary": True}, "a3": {"fake_runs": "old"},
+        "a1": {"rollout_image_digest": "sha256:new"}, "a2": {"rollout_canary": True}, "a3": {"fake_runs": "old", "fake_move": MOVE, "fake_stuck": True},
         "b1": {}, "b2": {"fake_refused": True}, "b3": {"rollout_image_digest": "sha256:other"},
     }  # fmt: skip
     run = Run(collections, tmp_path, hosts, "-e", "rollout_waves=1", "-e", "rollout_soak=1")
@@ -163,7 +186,7 @@ def test_canaries_come_first_are_watched_and_then_come_the_waves(
     assert "b2    bbb         refused  refuse   -       AH022: refused" in run.output
     other = "AH230: the app's image 'agnes:1' is sha256:new on this host, and rollout_image_digest wants sha256:other"
     assert f"b3    bbb         refused  refuse   -       {other}" in run.output
-    assert "6 hosts: refuse 2, nothing 4" in run.output
+    assert "6 hosts: move 1, refuse 2, nothing 3" in run.output
     old = "AH231: containers run another image than their service names: 'agnes-app-1' runs old, and 'agnes:1' is new"
     for line in (
         "nothing   3: a1, a2, b1",
@@ -172,6 +195,7 @@ def test_canaries_come_first_are_watched_and_then_come_the_waves(
         f"a3: failed: Gate | Each container runs the image that is wanted: {old}",
     ):
         assert f'"{line}' in run.output
+    assert "; it did not go back to layout nested: AH121: it has not ended" in run.output
 
 
 def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
@@ -180,11 +204,11 @@ def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
     """A wave that is lost whole ends nothing by itself, and one failure more ends it all."""
     hosts: dict[str, Any] = {f"a{number}": {} for number in range(1, 5)}
     hosts["a2"] = {"ansible_connection": LOST}
-    hosts["a3"] = {"fake_fails": True}
+    hosts["a3"] = {"fake_fails": True, "fake_move": MOVE}
     given = "-e", json.dumps({"rollout_waves": 1, "rollout_max_failures": 1})
     run = Run(collections, tmp_path, hosts, *given, "-e", "rollout_report=reports")
     # Wave 1 is a2, which is lost; wave 2 has a failure; so wave 3 does not begin.
-    assert run.touched == ["a1", "a3"], run.output
+    assert run.touched == ["a1", "a3", "a3 to nested"], run.output
     why = "AH207: hosts have failed or can't be reached (2: a2, a3), and rollout_max_failures allows 1"
     for line in (
         "nothing   1: a1", "failed    1: a3", "lost      1: a2", "untouched 1: a4",
@@ -196,7 +220,7 @@ def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
     assert run.code != 0
     (data,) = (tmp_path / "reports").glob("rollout-*-aaa.json")
     report = json.loads(data.read_text())
-    assert report["counts"] == {"failed": 1, "lost": 1, "untouched": 1, "nothing": 1}
+    assert report["counts"] == {"back": 1, "lost": 1, "untouched": 1, "nothing": 1}
     (said,) = report["runs"]
     assert (
         said["ended"]
@@ -205,7 +229,9 @@ def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
     )
     assert [wave["began"] != "" for wave in report["waves"]] == [True, True, True, False]
     hosts_of = {host["host"]: host for host in report["hosts"]}
-    assert hosts_of["a3"]["code"] == "AH049" and hosts_of["a3"]["message"] == "service 'app' is ill"
+    assert hosts_of["a3"]["code"] == "AH049" and hosts_of["a3"]["message"] == (
+        "service 'app' is ill; it went back to layout nested, and the stack is healthy there"
+    )
     assert hosts_of["a3"]["proofs"] == []
     assert "agnes-app-1" in hosts_of["a1"]["proofs"][0]
     assert hosts_of["a1"]["proofs"][1].endswith("service names: agnes:1 (sha256:new)")

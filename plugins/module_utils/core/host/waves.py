@@ -22,7 +22,8 @@ SETTINGS: dict[str, Any] = {
 """What a run may be told, and what it is told otherwise."""
 
 VARIABLES = (
-    "agnes_deployment", "rollout_canary", "rollout_row_url", "rollout_image_digest", "rollout_take_over", "rollout_report", *SETTINGS,
+    "agnes_deployment", "rollout_canary", "rollout_row_url", "rollout_image_digest", "rollout_take_over", "rollout_report",
+    "rollout_go_back", *SETTINGS,
 )  # fmt: skip
 """What the playbooks read of an inventory, beside the variables of the roles."""
 
@@ -223,6 +224,7 @@ def _host(
         "ended": turn.get("ended", ""),
         "outcome": outcome,
         "code": code[0] if code else "",
+        "back": outcome == FAILED and bool(turn.get("back")),
         "message": message,
         "downtime": said["downtime"],
     }
@@ -254,8 +256,8 @@ def result(
     """What is known of a rollout: the variable ``rollout_result``, documented in docs/fleet.md.
 
     planned: host -> ``deployment``, ``stage``, ``refusal`` and what rollout.row() says. waves: as ``waves``.
-    said: host -> what it has left: ``turn`` (``began``, ``ended``, and ``failed``, why it failed; empty before
-    its turn) and ``downtime``, in seconds, or None. reached: the hosts that Ansible still has.
+    said: host -> what it has left: ``turn`` (``began``, ``ended``, ``failed``, why it failed, and ``back``, whether it
+    then went back to the layout before; empty before its turn) and ``downtime``, in seconds, or None. reached: the hosts that Ansible still has.
     times: wave -> when it began, and when it ended if it has. max_failures: the limit. halt: why no further wave begins.
     now: UTC. ended: whether this is the end of the run.
     """
