@@ -35,7 +35,7 @@ _NOT_PLANNED = "not planned: the host was not reached, or its plan failed"
 def _planned(host: Mapping[str, Any]) -> dict[str, Any]:
     """What a rollout needs of a host's variables after a check run of the roles."""
     plan = host.get("__rollout_plan")
-    refusal = str(host.get("__rollout_refusal") or ("" if plan else _NOT_PLANNED))
+    refusal = " ".join(str(host.get("__rollout_refusal") or ("" if plan else _NOT_PLANNED)).split())
     results = [host.get(name) or {} for name in _RESULTS]
     return {
         "deployment": str(host.get("agnes_deployment") or "agnes"),

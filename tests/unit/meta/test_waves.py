@@ -36,6 +36,7 @@ DISKS: list[dict[str, Any]] = [
                 "layout": "{{ fake_layout | default('flat', true) }}",
                 "move": "{{ fake_move | default({}) }}",
                 "disks": [],
+                "needs": [],
             }
         }
     },
@@ -176,6 +177,7 @@ def test_canaries_come_first_are_watched_and_then_come_the_waves(
     hosts = {
         "a1": {"rollout_image_digest": "sha256:new"}, "a2": {"rollout_canary": True}, "a3": {"fake_runs": "old", "fake_move": MOVE, "fake_stuck": True},
         "b1": {}, "b2": {"fake_refused": True}, "b3": {"rollout_image_digest": "sha256:other"},
+        "b4": {"agnes_compose_timeout": "soon"},
     }  # fmt: skip
     run = Run(collections, tmp_path, hosts, "-e", "rollout_waves=1", "-e", "rollout_soak=1")
     assert run.touched[:2] == ["a2", "b1"], run.output
@@ -186,11 +188,13 @@ def test_canaries_come_first_are_watched_and_then_come_the_waves(
     assert "b2    bbb         refused  refuse   -       AH022: refused" in run.output
     other = "AH230: the app's image 'agnes:1' is sha256:new on this host, and rollout_image_digest wants sha256:other"
     assert f"b3    bbb         refused  refuse   -       {other}" in run.output
-    assert "6 hosts: move 1, refuse 2, nothing 3" in run.output
+    typed = "Validation of arguments failed: argument 'agnes_compose_timeout' is of type str"
+    assert f"b4    bbb         refused  refuse   -       {typed}" in run.output
+    assert "7 hosts: move 1, refuse 3, nothing 3" in run.output
     old = "AH231: containers run another image than their service names: 'agnes-app-1' runs old, and 'agnes:1' is new"
     for line in (
         "nothing   3: a1, a2, b1",
-        "refused   2: b2, b3",
+        "refused   3: b2, b3, b4",
         "b2: refused: AH022: refused",
         f"a3: failed: Gate | Each container runs the image that is wanted: {old}",
     ):
