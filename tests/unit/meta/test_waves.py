@@ -36,7 +36,7 @@ DISKS: list[dict[str, Any]] = [
                 "layout": "{{ fake_layout | default('flat', true) }}",
                 "move": "{{ fake_move | default({}) }}",
                 "disks": [],
-                "needs": [],
+                "needs": ["stack"],
             }
         }
     },
