@@ -8,6 +8,7 @@ a normal user with sudo.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import socket
 import subprocess
@@ -53,7 +54,7 @@ class Disk:
     def device(self) -> dict[str, Any]:
         """What QEMU is to make of it."""
         return {
-            "driver": "scsi-hd", "bus": "scsi.0", "scsi-id": self.slot,
+            "driver": "scsi-hd", "id": f"disk{self.slot}", "bus": "scsi.0", "scsi-id": self.slot,
             "drive": f"drive{self.slot}", "serial": self.serial,
         }  # fmt: skip
 
@@ -122,18 +123,35 @@ class Guest:
         self.port = self.https = 0
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, disks: Sequence[Disk], wait: float = MACHINE_SECONDS) -> float:
-        """Boot with these disks; seconds until it takes commands. Raises TimeoutError."""
+    def start(
+        self, disks: Sequence[Disk], wait: float = MACHINE_SECONDS, memory: Path | None = None
+    ) -> float:
+        """Boot with these disks, or go on with a frozen memory; seconds until it takes commands. Raises TimeoutError."""
         self.disks, self.port, self.https = list(disks), _free_port(), _free_port()
         forwards = {self.port: 22, self.https: 443}
         argv = command(self.name, self.boot, disks, forwards, self.accelerator, self.folder)
+        if memory:
+            argv += ["-incoming", f"exec:cat {shlex.quote(str(memory))}"]
+        (self.folder / "qmp").unlink(missing_ok=True)
         # It ends with the tests, however they end.
         argv = ["setpriv", "--pdeathsig", "KILL", *argv]
         with (self.folder / "qemu.log").open("wb") as log:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
+        if memory:
+            self._thaw(time.monotonic() + wait)
         return self._until_it_answers("", wait)
+
+    def _thaw(self, end: float) -> None:
+        """Let it go on when its memory is there: it is as it was frozen, standing still. Raises TimeoutError."""
+        while (
+            not (self.folder / "qmp").exists() or self._tell("query-status")["status"] != "paused"
+        ):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.name} has not come back; see {self.folder}/qemu.log")
+            time.sleep(0.2)
+        self._tell("cont")
 
     def without(self, serial: str) -> list[Disk]:
         """Its disks, one of them not attached."""
@@ -144,6 +162,22 @@ class Guest:
         disk = next(disk for disk in self.disks if disk.serial == serial)
         self._tell("device_add", disk.device())
 
+    def exchange(self, serial: str, image: Path) -> None:
+        """Detach a disk while the guest runs, and attach another image as the same disk."""
+        disk = next(disk for disk in self.disks if disk.serial == serial)
+        self._tell("device_del", {"id": f"disk{disk.slot}"})
+        while any(each["device"] == f"drive{disk.slot}" for each in self._tell("query-block")):
+            time.sleep(0.2)
+        file = {"driver": "file", "filename": str(image)}
+        self._tell("blockdev-add", {"driver": disk.format, "node-name": "other", "file": file})
+        self._tell("device_add", {**disk.device(), "drive": "other"})
+        self.disks = [replace(each, image=image) if each is disk else each for each in self.disks]
+
+    def enlarge(self, serial: str, size: int) -> None:
+        """Make a disk larger while the guest runs, as a cloud does; size: its bytes from now on."""
+        disk = next(disk for disk in self.disks if disk.serial == serial)
+        self._tell("block_resize", {"device": f"drive{disk.slot}", "size": size})
+
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Its disks are as after a sync and a power cut, till it goes on."""
@@ -152,8 +186,17 @@ class Guest:
         yield
         self._tell("cont")
 
-    def _tell(self, execute: str, arguments: dict[str, Any] | None = None) -> None:
-        """A command to QEMU."""
+    def freeze(self, memory: Path) -> None:
+        """End it as it is, with its memory in a file: ``start`` goes on from there, with copies of its disks."""
+        self._tell("stop")
+        self._tell("migrate", {"uri": f"exec:cat > {shlex.quote(str(memory))}"})
+        while (status := self._tell("query-migrate")["status"]) != "completed":
+            assert status in ("setup", "active", "device"), status
+            time.sleep(0.2)
+        self.kill()
+
+    def _tell(self, execute: str, arguments: dict[str, Any] | None = None) -> Any:
+        """A command to QEMU, and what it returns."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.folder / "qmp"))
             with connection.makefile("rw") as talk:
@@ -166,6 +209,7 @@ class Guest:
                     while "event" in json.loads(said[-1]):
                         said.append(talk.readline())
         assert not any("error" in json.loads(line) for line in said), said
+        return json.loads(said[-1])["return"]
 
     def exchanged(self, first: str, second: str) -> list[Disk]:
         """Its disks, two of them in each other's slot."""
@@ -226,6 +270,8 @@ class Guest:
             "lab_ssh": True,
             "ansible_host": "127.0.0.1",
             "ansible_port": self.port,
+            # Emulated, on a machine that does something else as well, sshd answers late.
+            "ansible_timeout": 90,
             "disks_data_device": by_id(DATA),
             "disks_state_device": by_id(STATE),
             "agnes_compose_profiles": ["tls"],

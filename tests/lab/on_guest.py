@@ -11,14 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import guest_image
 from engine import cache
-from guest import Guest, by_id
+from guest import DATA, STATE, Disk, Guest, by_id, fresh, image
 from images import DOMAIN
 from records import ROOT
 
 NAME = "agnes-vm"
 Hosts = Callable[[str], Guest]
 """Layout -> a guest that is off, with a copy of the disks of a host that was provisioned so."""
+
+SERIALS = {"root": "ROOT0001", "data": DATA, "state": STATE}
+"""Name of a disk's image -> its serial."""
 
 CHAIN = "docker-compose.yml:docker-compose.prod.yml:docker-compose.slow.yml:docker-compose.tls.yml"
 SLOW = ROOT / "tests" / "vm" / "docker-compose.slow.yml"
@@ -31,6 +35,21 @@ cd /mnt
 ls -A
 find "$@" -printf '%p %y %m %U %s %T@ %C@\n' -type f -exec sha256sum {} + 2>&1 || true
 """
+
+
+def disks_in(folder: Path) -> list[Disk]:
+    """The disks whose images are in a folder."""
+    return [Disk(folder / f"{n}.qcow2", s, slot) for slot, (n, s) in enumerate(SERIALS.items())]
+
+
+def copy_of(source: Path, folder: Path, boot: Path) -> Guest:
+    """A guest that is off, with a copy of the disks in a folder; boot: what guests start from."""
+    fresh(folder)
+    for name in SERIALS:
+        image(folder / f"{name}.qcow2", source / f"{name}.qcow2")
+    guest = Guest(NAME, folder, boot, guest_image.accelerator(boot))
+    guest.disks = disks_in(folder)
+    return guest
 
 
 def variables(guest: Guest, layout: str) -> dict[str, dict[str, Any]]:

@@ -13,20 +13,14 @@ from pathlib import Path
 
 import guest_image
 import pytest
-from guest import DATA, STATE, Disk, Guest, fresh, image
+from guest import Guest, fresh, image
 from images import say
-from on_guest import NAME, Hosts, add_row, relax, rows, variables
+from on_guest import NAME, Hosts, add_row, copy_of, disks_in, relax, rows, variables
 from play import play
 from records import ROOT
 
 FOLDER = ROOT / ".cache" / "vm"
 SIZES = {"data": "16G", "state": "8G"}
-
-
-def disks_in(folder: Path) -> list[Disk]:
-    """The disks whose images are in a folder."""
-    serials = {"root": "ROOT0001", "data": DATA, "state": STATE}
-    return [Disk(folder / f"{n}.qcow2", s, slot) for slot, (n, s) in enumerate(serials.items())]
 
 
 @pytest.fixture(scope="session")
@@ -71,21 +65,52 @@ def _provision(folder: Path, base: Path, layout: str) -> None:
     (folder / "done").touch()
 
 
+@pytest.fixture(scope="session")
+def frozen(base: Path, provisioned: Callable[[str], Path]) -> Callable[[str], Path]:
+    """Disks and memory of the same host, frozen while the stack runs, by its layout."""
+    made: dict[str, Path] = {}
+
+    def make(layout: str) -> Path:
+        source, folder = provisioned(layout), FOLDER / f"{layout}-running"
+        if layout not in made and not (os.environ.get("VM_REUSE") and (folder / "done").exists()):
+            guest = copy_of(source, folder, base)
+            try:
+                guest.start(guest.disks)
+                guest.booted()
+                rows(guest)
+                guest.freeze(folder / "memory")
+            finally:
+                guest.kill()
+            (folder / "done").touch()
+        made[layout] = folder
+        return folder
+
+    return make
+
+
 @pytest.fixture
-def hosts(
-    base: Path, provisioned: Callable[[str], Path], request: pytest.FixtureRequest
-) -> Iterator[Hosts]:
+def hosts(base: Path, provisioned: Callable[[str], Path]) -> Iterator[Hosts]:
     """A guest that is off, with a copy of the disks of a provisioned host."""
     made: list[Guest] = []
 
     def make(layout: str) -> Guest:
-        folder, source = fresh(FOLDER / "test"), provisioned(layout)
-        for name in ("root", *SIZES):
-            image(folder / f"{name}.qcow2", source / f"{name}.qcow2")
-        guest = Guest(NAME, folder, base, guest_image.accelerator(base))
-        guest.disks = disks_in(folder)
-        made.append(guest)
-        return guest
+        made.append(copy_of(provisioned(layout), FOLDER / "test", base))
+        return made[-1]
+
+    yield make
+    for guest in made:
+        guest.kill()
+
+
+@pytest.fixture
+def running(base: Path, frozen: Callable[[str], Path]) -> Iterator[Hosts]:
+    """A copy of a provisioned host that goes on from where it was frozen, within seconds."""
+    made: list[Guest] = []
+
+    def make(layout: str) -> Guest:
+        made.append(copy_of(frozen(layout), FOLDER / "test", base))
+        made[-1].start(made[-1].disks, memory=frozen(layout) / "memory")
+        return made[-1]
 
     yield make
     for guest in made:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import records
-from guest import DATA, STATE, Disk, Guest
+from guest import DATA, STATE, Disk, Guest, by_id, image
 from images import say
-from on_guest import NAME, Hosts, add_row, carried, parents, rows, variables
+from on_guest import NAME, Hosts, add_row, carried, parents, relax, rows, variables
 from play import play
 
 ELSEWHERE = {"flat": "/data-state", "nested": "/data/state"}
@@ -128,5 +128,122 @@ def test_clone_attached(hosts: Hosts) -> None:
 
     guest.start(alone)
     guest.booted()
+    in_place(guest, "flat")
+    assert known <= rows(guest)
+
+
+def test_boot_disk_recreated(running: Hosts) -> None:
+    """What is on the boot disk is gone: /etc, /opt/agnes, /var/lib/agnes-host."""
+    guest = running("flat")
+    known = rows(guest)
+    uuids = guest.output("blkid -o value -s UUID " + " ".join(map(by_id, (DATA, STATE)))).split()
+    guest.off()
+
+    root = guest.disks[0].image
+    root.unlink()
+    image(root, guest.boot / "root.qcow2")
+    guest.start(guest.disks)
+    guest.booted()
+    relax(guest)
+    said = refused(guest, "vm-new-root")
+    say(f"boot_disk_recreated: {said}")
+    assert f"disks_adopt: [{', '.join(uuids)}]" in said, said
+    done = play("vm-adopted", wanted(guest, disks_adopt=uuids))
+    assert done.returncode == 0, done.stdout + done.stderr
+    in_place(guest, "flat")
+    assert known <= rows(guest)
+
+
+def size_of(guest: Guest, path: str) -> int:
+    return int(guest.output(f"df --block-size 1 --output=size {path}").splitlines()[-1])
+
+
+GROWN = {DATA: ("/data", 16, 18), STATE: ("/data-state", 8, 9)}
+"""Where a disk is mounted, and the GiB that it has and gets."""
+
+
+def test_grow(running: Hosts) -> None:
+    """Both disks are made larger under the stack; the kernel is told by its controller alone."""
+    guest = running("flat")
+    known = rows(guest)
+    before = {serial: size_of(guest, GROWN[serial][0]) for serial in GROWN}
+
+    def by() -> dict[str, float]:
+        return {s: (size_of(guest, GROWN[s][0]) - before[s]) / 2**30 for s in GROWN}
+
+    for serial, (_place, _has, gets) in GROWN.items():
+        guest.enlarge(serial, gets << 30)
+    started = "docker inspect --format '{{.Id}} {{.State.StartedAt}}' $(docker ps --quiet)"
+    since = guest.output(started)
+    done = play("vm-grown", wanted(guest))
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 0, done.stdout + done.stderr
+    for _place, has, gets in GROWN.values():
+        assert f"grow its filesystem from {has} GiB to the {gets} GiB of /dev/" in said, said
+    grown = by()
+    say(f"grow: GiB more, by disk: {grown}")
+    assert all(grown[serial] > 0.9 * (gets - has) for serial, (_p, has, gets) in GROWN.items())
+    assert guest.output(started) == since
+    known.add(add_row(guest))
+    assert known <= rows(guest)
+
+
+def test_restored_from_snapshot(running: Hosts) -> None:
+    """The state disk is detached, and an older snapshot of it, made under the stack, is attached in its place."""
+    guest = running("flat")
+    snapshot = guest.folder / "snapshot.qcow2"
+    known = rows(guest)
+    with guest.standing_still():
+        shutil.copy(next(disk.image for disk in guest.disks if disk.serial == STATE), snapshot)
+    assert add_row(guest) not in known
+    uuid = guest.output(f"findmnt --noheadings --output UUID {ELSEWHERE['flat']}")
+    guest.output("systemctl stop docker.socket docker && umount /data-state")
+    guest.exchange(STATE, snapshot)
+    guest.output(f"timeout 60 sh -c 'until test -e {by_id(STATE)}; do sleep 1; done'")
+
+    assert guest.run("systemctl start docker").returncode != 0
+    command = f"agnes-host rebind --state {uuid} --because restore"
+    for where in (login(guest), guest.output("journalctl --boot --unit agnes-host-guard")):
+        assert "AH186: the state in /data-state is older" in where, where
+        assert f"'{command}'" in where, where
+    shown = guest.run(f"agnes-host rebind --state {uuid}")
+    say(f"restored_from_snapshot: {shown.stdout}")
+    assert shown.returncode == 1 and "AH187: nothing was changed" in shown.stderr
+    assert "database     system.duckdb: " in shown.stdout
+    assert guest.run("systemctl start docker").returncode != 0
+    guest.output(command)
+    guest.output("systemctl reset-failed docker && systemctl start docker")
+    in_place(guest, "flat")
+    assert rows(guest) == known
+
+
+def test_stack_guard(running: Hosts) -> None:
+    """Boot without the state disk of a host that holds back its stack alone: Docker runs, and what else it has."""
+    guest = running("flat")
+    known = rows(guest)
+    done = play("vm-stack-guard", wanted(guest, agnes_compose_guard="stack"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    guest.output(
+        "docker run --detach --name other --restart always --entrypoint sleep agnes-demo:1 infinity"
+    )
+    known |= rows(guest)
+    guest.off()
+    before = parents(guest)
+
+    guest.start(guest.without(STATE))
+    assert guest.booted() == "degraded"
+    states = "docker ps --all --format '{{.Names}} {{.State}}'"
+    shown = dict(line.split() for line in guest.output(states).splitlines())
+    say(f"stack_guard: without the state disk {shown}")
+    assert shown.pop("other") == "running"
+    assert set(shown.values()) == {"exited"}, shown
+    for where in (login(guest), guest.output("journalctl --boot --unit agnes-host-stack")):
+        assert "AH181: this host's state disk (UUID " in where, where
+        assert "'systemctl start agnes-host-stack'" in where, where
+    with guest.standing_still():
+        assert parents(guest) == before
+
+    guest.attach(STATE)
+    guest.output("systemctl start agnes-host-stack")
     in_place(guest, "flat")
     assert known <= rows(guest)

@@ -34,7 +34,7 @@ def host() -> guest.Guest:
 
 def test_each_disk_has_its_serial_and_its_slot() -> None:
     assert on_controller(DISKS)[2] == (
-        "driver=scsi-hd,bus=scsi.0,scsi-id=2,drive=drive2,serial=STATE0001"
+        "driver=scsi-hd,id=disk2,bus=scsi.0,scsi-id=2,drive=drive2,serial=STATE0001"
     )
     assert said(DISKS, "-drive")[2] == (
         "if=none,id=drive2,file=/g/state.qcow2,format=qcow2,discard=unmap"
