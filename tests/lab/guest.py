@@ -153,18 +153,22 @@ class Guest:
             time.sleep(0.2)
         self._tell("cont")
 
+    def disk(self, serial: str) -> Disk:
+        """The one of its disks with this serial."""
+        return next(disk for disk in self.disks if disk.serial == serial)
+
     def without(self, serial: str) -> list[Disk]:
         """Its disks, one of them not attached."""
         return [replace(disk, attached=disk.serial != serial) for disk in self.disks]
 
     def attach(self, serial: str) -> None:
         """Attach a disk while the guest runs."""
-        disk = next(disk for disk in self.disks if disk.serial == serial)
+        disk = self.disk(serial)
         self._tell("device_add", disk.device())
 
     def exchange(self, serial: str, image: Path) -> None:
         """Detach a disk while the guest runs, and attach another image as the same disk."""
-        disk = next(disk for disk in self.disks if disk.serial == serial)
+        disk = self.disk(serial)
         self._tell("device_del", {"id": f"disk{disk.slot}"})
         while any(each["device"] == f"drive{disk.slot}" for each in self._tell("query-block")):
             time.sleep(0.2)
@@ -175,7 +179,7 @@ class Guest:
 
     def enlarge(self, serial: str, size: int) -> None:
         """Make a disk larger while the guest runs, as a cloud does; size: its bytes from now on."""
-        disk = next(disk for disk in self.disks if disk.serial == serial)
+        disk = self.disk(serial)
         self._tell("block_resize", {"device": f"drive{disk.slot}", "size": size})
 
     @contextmanager

@@ -96,7 +96,7 @@ def refused(guest: Guest, name: str, **more: Any) -> str:
 
 def with_clone(guest: Guest, serial: str) -> list[Disk]:
     """Its disks, and a copy of one beside it, as a snapshot's restore leaves it."""
-    source = next(disk for disk in guest.disks if disk.serial == serial)
+    source = guest.disk(serial)
     copy = guest.folder / "clone.qcow2"
     shutil.copy(source.image, copy)
     return [*guest.disks, replace(source, image=copy, serial="CLONE0001", slot=len(guest.disks))]
@@ -194,7 +194,7 @@ def test_restored_from_snapshot(running: Hosts) -> None:
     snapshot = guest.folder / "snapshot.qcow2"
     known = rows(guest)
     with guest.standing_still():
-        shutil.copy(next(disk.image for disk in guest.disks if disk.serial == STATE), snapshot)
+        shutil.copy(guest.disk(STATE).image, snapshot)
     assert add_row(guest) not in known
     uuid = guest.output(f"findmnt --noheadings --output UUID {ELSEWHERE['flat']}")
     guest.output("systemctl stop docker.socket docker && umount /data-state")

@@ -242,12 +242,14 @@ def test_failed_and_lost_hosts_of_all_waves_are_counted_together(
     assert "service &#39;app&#39; is ill" in data.with_suffix(".html").read_text()
 
 
+@pytest.mark.parametrize(("go_back", "then"), [(True, ["a1 to nested"]), (False, [])])
 def test_a_canary_that_restarts_while_it_is_watched_ends_the_rollout_whatever_the_limit(
-    collections: Path, tmp_path: Path
+    collections: Path, tmp_path: Path, go_back: bool, then: list[str]
 ) -> None:
-    given = "-e", json.dumps({"rollout_soak": 1, "rollout_max_failures": 5})
-    run = Run(collections, tmp_path, {"a1": {}, "a2": {}}, *given, RESTARTS="1")
-    assert run.touched == ["a1", "look a1"], run.output
+    said = {"rollout_soak": 1, "rollout_max_failures": 5, "rollout_go_back": go_back}
+    hosts = {"a1": {"fake_move": MOVE}, "a2": {}}
+    run = Run(collections, tmp_path, hosts, "-e", json.dumps(said), RESTARTS="1")
+    assert run.touched == ["a1", "look a1", *then], run.output
     assert "a1: failed: in the soak: a container has restarted by itself" in run.output
     assert "AH208: the canary has failed or can't be reached (a1)" in run.output
     assert run.code == 2

@@ -257,7 +257,8 @@ def result(
 
     planned: host -> ``deployment``, ``stage``, ``refusal`` and what rollout.row() says. waves: as ``waves``.
     said: host -> what it has left: ``turn`` (``began``, ``ended``, ``failed``, why it failed, and ``back``, whether it
-    then went back to the layout before; empty before its turn) and ``downtime``, in seconds, or None. reached: the hosts that Ansible still has.
+    then went back to the layout before; empty before its turn) and ``downtime``, in seconds, or None.
+    reached: the hosts that Ansible still has.
     times: wave -> when it began, and when it ended if it has. max_failures: the limit. halt: why no further wave begins.
     now: UTC. ended: whether this is the end of the run.
     """
