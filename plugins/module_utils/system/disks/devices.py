@@ -16,6 +16,7 @@ from ...core.disks.mounts import Mount, told
 from ...core.host.facts import Asked, Device, Inside
 from ..host import listing
 from ..host.commands import Failed, run
+from ..host.waiting import until
 from . import contents, mountinfo, unseen
 
 SYS = "/sys/dev/block"
@@ -27,6 +28,9 @@ SAMPLES = 64
 
 PROBE_SECONDS = 60
 """A disk that answers later than that is not one to make a filesystem on."""
+
+FREED_SECONDS = 3
+"""How long a disk that holds nothing may be kept open: by another look like this one, by a probe of udev."""
 
 _EPHEMERAL_MODELS = (
     "amazon ec2 nvme instance storage", "ephemeraldisk", "nvme_card", "microsoft nvme direct disk",
@@ -257,7 +261,8 @@ def device(
         for folder in (sys, *(os.path.join(sys, part) for part in parts)):
             holders += listing.names(os.path.join(folder, "holders"))
         signatures, filesystem = _signatures(path)
-        exclusive = _exclusive(path)
+        patience = 0 if signatures or parts or holders else FREED_SECONDS
+        exclusive = until(lambda: _exclusive(path), patience)
     except (Failed, OSError) as error:
         probed = str(error)
     serial = _said(os.path.join(sys, "device/serial")) or _said(os.path.join(sys, "serial"))

@@ -252,6 +252,28 @@ def test_a_disk_whose_holders_can_not_be_listed_is_not_free(
     assert not device["exclusive"]
 
 
+@pytest.mark.parametrize(
+    ("signatures", "looks", "free"),
+    [([], [False, False, True], True), ([], [False], False), (["ext4"], [False, True], False)],
+    ids=["for a moment", "for good", "mounted"],
+)
+def test_a_blank_disk_that_another_look_keeps_open_is_asked_again(
+    block: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    signatures: list[str],
+    looks: list[bool],
+    free: bool,
+) -> None:
+    answers = list(looks)
+    monkeypatch.setattr(devices, "FREED_SECONDS", 0.3)
+    monkeypatch.setattr(devices, "_signatures", lambda path: (signatures, {}))
+    monkeypatch.setattr(
+        devices, "_exclusive", lambda path: answers.pop(0) if len(answers) > 1 else answers[0]
+    )
+    device = devices.device("8:99", "/dev/sdz", {})
+    assert device and (device["exclusive"], device["probed"]) == (free, "")
+
+
 def test_what_a_disk_does_not_say_of_itself_is_no_trouble(block: Path) -> None:
     for name in ("device/serial", "device/wwid", "device/model", "device/type"):
         (block / name).mkdir(parents=True)
