@@ -54,7 +54,9 @@ def test_ci_of_the_forge_runs_what_a_developer_runs_and_nothing_else() -> None:
     ]
     assert all(called), runs
     assert (
-        {"test", "sanity", "artifact", "docs"} == {match[1] for match in called if match} <= VERBS
+        {"test", "scenarios", "sanity", "artifact", "docs"}
+        == {match[1] for match in called if match}
+        <= VERBS
     )
 
 

@@ -125,6 +125,18 @@ def test_only_who_makes_hosts_of_the_lab_asks_for_an_engine(target: str, asked: 
     assert any("tests/lab/engine.py" in command for command in commands) is asked
 
 
+def test_make_scenarios_runs_each_and_make_test_some_of_them() -> None:
+    there = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+
+    def run_by(target: str) -> set[str]:
+        (line,) = (line for line in made_by(target) if "tests/lab/suite.py" in line)
+        return set(line.split("suite.py")[1].split())
+
+    assert run_by("scenarios") == there
+    parts = {"lint", "unit", "real", "torture"}
+    assert parts < run_by("test") < parts | there
+
+
 @pytest.mark.parametrize(
     "script", ["if true; then", 'echo "', "for x in; do", "a | | b", "cat <<E\n", "case x in"]
 )
