@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Optional
 
 from ..core.compose import dry_run
 from ..core.compose.chain import chain_for, chain_now, join, without_others
+from ..core.compose.engine import check_start_interval, with_start_interval
 from ..core.compose.project import PRODUCT_NAME, digest, left_to_upgrade, to_place
 from ..core.compose.stack import needed_by
 from ..core.compose.state_secrets import app_runs, fill
@@ -21,7 +22,7 @@ from ..core.layout.layouts import LAYOUTS
 from ..core.layout.settings import as_text, wanted_env
 from ..system.compose import artifacts
 from ..system.compose.compose import Compose
-from ..system.compose.engine import client, containers
+from ..system.compose.engine import client, containers, version
 from ..system.compose.overlays import UNPROVED, in_order, proved_overlay
 from ..system.compose.stage import Stage
 from ..system.compose.switched import Switched, switched
@@ -80,6 +81,7 @@ class ProjectManager:
             {*product, *present}, backend,
         )  # fmt: skip
         project = self.proved(product, present, wanted, env_before or "", current)
+        self.check_engine(project.config["services"])
         self.publish(project.files, env_before, project.env_text)
         recreates = self.announced_recreations(project)
         # Where a run has nothing to publish, M(agnes.host.stack) compares before it starts anything.
@@ -93,6 +95,12 @@ class ProjectManager:
             "proved": digest(project.config),
             "notes": project.notes,
         }
+
+    def check_engine(self, services: dict[str, Any]) -> None:
+        """Raise EngineBefore25 where the engine can't start a service as its compose file has it."""
+        asked = with_start_interval(services)
+        if asked:
+            check_start_interval(asked, version(self.docker))
 
     def proved(
         self, product: dict[str, artifacts.File], present: list[str], wanted: list[str],

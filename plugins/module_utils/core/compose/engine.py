@@ -3,16 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Optional
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
 
-from ..host.errors import ComposeTooOld, EngineSlow, NoEngine, SelinuxLabels, UnsuitableEngine
+from ..host.errors import (
+    ComposeTooOld,
+    EngineBefore25,
+    EngineSlow,
+    NoEngine,
+    SelinuxLabels,
+    UnsuitableEngine,
+)  # fmt: skip
 from ..host.facts import Engine, Host
 from ..host.host_errors import EngineOnStateDisk
 from ..layout.layouts import Layout, is_below, state_dirs
 
 COMPOSE_MINIMUM = (2, 24, 4)
 """From this version on ``!override`` replaces a service's volumes."""
+
+START_INTERVAL_MINIMUM = (25,)
+"""Before this version of Docker, Compose starts no service that has healthcheck.start_interval (pkg/compose/create.go)."""
 
 LOCAL_ENDPOINTS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
 """Where the distribution's engine listens."""
@@ -47,6 +57,17 @@ def unsuitable(engine: Engine) -> Optional[tuple[str, str]]:
             "binds are of the container or the machine that it runs in"
         )
     return None
+
+
+def with_start_interval(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The services of a cut configuration that have healthcheck.start_interval."""
+    return sorted(name for name, service in services.items() if service.get("start_interval"))
+
+
+def check_start_interval(services: Sequence[str], version: str) -> None:
+    """Raise EngineBefore25 where services have healthcheck.start_interval and the engine's version is too old for it."""
+    if services and version_of(version) < START_INTERVAL_MINIMUM:
+        raise EngineBefore25(service=services[0], found=version or "of an unknown version")
 
 
 def check_engine(host: Host) -> None:

@@ -71,6 +71,12 @@ def _cut_service(service: Mapping[str, Any]) -> dict[str, Any]:
         "volumes": [dict(mount) for mount in service.get("volumes") or []],
         "tmpfs": [str(each).partition(":")[0] for each in service.get("tmpfs") or []],
         "volumes_from": [str(each) for each in service.get("volumes_from") or []],
+        # Only where it is there: the hash of what was proved stays the same for all others.
+        **(
+            {"start_interval": True}
+            if (service.get("healthcheck") or {}).get("start_interval")
+            else {}
+        ),
     }
 
 

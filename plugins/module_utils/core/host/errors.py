@@ -451,3 +451,11 @@ class DryRunActed(Refusal):
         "containers have changed during a dry run of Compose ({found}): either something else changed them, or this "
         "version of Compose acts in a dry run; run again, and if it comes again use another version of Compose"
     )
+
+
+class EngineBefore25(Refusal):
+    code = "AH149"
+    sentence = (
+        "service '{service}' has healthcheck.start_interval, which needs Docker 25 or later, and the engine here is "
+        "{found}; upgrade Docker, or take that line out of the compose file"
+    )

@@ -68,6 +68,12 @@ def client() -> str:
     return docker
 
 
+def version(docker: str) -> str:
+    """The engine's own version. Raises Failed."""
+    asked = [docker, "version", "--format", "{{.Server.Version}}"]
+    return run(asked, seconds=PATIENCE).out.strip()
+
+
 def _ask_engine(docker: str, observed: Engine) -> dict[str, Any]:
     """Fill in what the engine says; returns what the client says of itself, which older ones do not."""
     answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=PATIENCE)

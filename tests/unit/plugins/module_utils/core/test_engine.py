@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.agnes.host.plugins.module_utils.core.compose.engine import (
+    check_start_interval,
     security_names,
     version_of,
+    with_start_interval,
 )
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import cut
+from ansible_collections.agnes.host.plugins.module_utils.core.host.errors import EngineBefore25
 from ansible_collections.agnes.host.plugins.module_utils.core.host.plan import make_plan
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.boot import lines_that_write
 
@@ -157,3 +161,28 @@ def test_notes_say_what_stops_nothing() -> None:
         "COMPOSE_FILE names docker-compose.flat-mount.yml and docker-compose.host-mount.yml; the "
         "last one counts, and is proved",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "fine"),
+    [("25.0.0", True), ("26.1.5+dfsg1", True), ("24.0.9", False), ("20.10.24+dfsg1", False), ("", False)],
+)  # fmt: skip
+def test_an_engine_before_25_starts_no_service_with_a_start_interval(
+    version: str, fine: bool
+) -> None:
+    services = cut(
+        {
+            "services": {
+                "app": {"healthcheck": {"test": ["CMD", "true"], "start_interval": "1s"}},
+                "caddy": {"healthcheck": {"test": ["CMD", "true"]}},
+            }
+        }
+    )["services"]
+    assert with_start_interval(services) == ["app"]
+    assert "start_interval" not in services["caddy"]
+    check_start_interval([], version)
+    if fine:
+        check_start_interval(["app"], version)
+    else:
+        with pytest.raises(EngineBefore25):
+            check_start_interval(["app"], version)

@@ -20,6 +20,9 @@ from stage_stand_in import run_in_copy
 
 from ansible_collections.agnes.host.plugins.module_utils import core, system
 from ansible_collections.agnes.host.plugins.module_utils.core.compose import stack_errors
+from ansible_collections.agnes.host.plugins.module_utils.core.compose.engine import (
+    check_start_interval,
+)
 from ansible_collections.agnes.host.plugins.module_utils.core.compose.overlay import (
     cut,
     prove,
@@ -363,6 +366,12 @@ DONE = [
         "AH144: containers have changed during a dry run of Compose (agnes-app-1, agnes-app-2): either "
         "something else changed them, or this version of Compose acts in a dry run; run again, and if it "
         "comes again use another version of Compose",
+    ),
+    Case(
+        errors.EngineBefore25,
+        lambda tmp: check_start_interval(["app"], "20.10.24+dfsg1"),
+        "AH149: service 'app' has healthcheck.start_interval, which needs Docker 25 or later, and the engine here is "
+        "20.10.24+dfsg1; upgrade Docker, or take that line out of the compose file",
     ),
     Case(
         errors.NotHealthy,
