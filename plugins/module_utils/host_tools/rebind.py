@@ -21,7 +21,7 @@ from ..core.disks.disks import FORMATTING
 from ..core.host import rebind as core
 from ..core.host.errors import FstabConflict, Refusal
 from ..core.host.facts import Device, Inside
-from ..core.host.guard import ENGINE_UNIT
+from ..core.host.guard import ENGINE_UNIT, HELD
 from ..core.host.host_tools import PROJECT_DIR
 from ..core.host.rebind import Asked, Database
 from ..core.host.rebind_errors import RebindNotNow
@@ -222,8 +222,9 @@ def _rebind(
     syslog.openlog("agnes-host")
     syslog.syslog(f"rebind: this host has {named} (because: {because})")
     say(f"this host has {named} (because: {because})")
+    commands = [f"'{command}' ({what})" for what, command in HELD.values()]
     say(
-        "next: 'systemctl start docker' where it is held back, then site.yml, which checks all of it"
+        f"next: start what is held back, with {' or '.join(commands)}; then run site.yml, which checks all of it"
     )
 
 

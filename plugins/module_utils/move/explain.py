@@ -182,7 +182,8 @@ def _next(
     if layout is None:
         return _no_layout(facts)
     if mounts:
-        return f"start nothing, and stop what runs ('docker compose stop' in {project_dir}); {', then '.join(mounts)}, then run site.yml"
+        stop = f"'docker compose --profile '*' stop' in {project_dir}"
+        return f"start nothing, and stop what runs ({stop}); {', then '.join(mounts)}, then run site.yml"
     at = {point["target"] for point in facts["points"]}
     if layout.needs_state_disk and layout.mounts["state"] not in at:
         return (

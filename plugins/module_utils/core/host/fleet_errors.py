@@ -25,7 +25,7 @@ class TwoCanaries(Refusal):
     code = "AH202"
     sentence = (
         "deployment '{deployment}' has more than one host with rollout_canary ({found}), and one is wanted; "
-        "set it for one host only, or for none: then the first is the canary"
+        "set it for one host only, or for none: then the first that is to be changed is the canary"
     )
 
 

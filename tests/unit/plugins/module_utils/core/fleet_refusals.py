@@ -58,7 +58,7 @@ FLEET = [
         errors.TwoCanaries,
         lambda tmp: inventory.check_canaries({f"a{n}": said(canary=True) for n in range(1, 6)}),
         "AH202: deployment 'acme' has more than one host with rollout_canary (a1, a2, a3 and 2 more), and "
-        "one is wanted; set it for one host only, or for none: then the first is the canary",
+        "one is wanted; set it for one host only, or for none: then the first that is to be changed is the canary",
     ),
     Case(
         errors.OneDeviceTwice,
