@@ -42,6 +42,7 @@ def _planned(host: Mapping[str, Any]) -> dict[str, Any]:
         "canary": _yes(_said(host, "rollout_canary")),
         "refusal": refusal,
         "layout": (plan or {}).get("layout"),
+        "right": not refusal and bool((plan or {}).get("right")),
         "move": (plan or {}).get("move") or {},
         "disks": (plan or {}).get("disks") or [],
         "changes": [action for result in results for action in result.get("actions") or []],
@@ -55,7 +56,7 @@ def rollout(hosts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     stages = rollouts.stages(plans)
     planned = {
         name: {
-            **{key: host[key] for key in ("deployment", "refusal")},
+            **{key: host[key] for key in ("deployment", "refusal", "right")},
             "stage": stages[name],
             **rollouts.row(host),
         }

@@ -29,7 +29,7 @@ SUMMARY = "Say how each host came out, and end with an error if one is not as it
 GATE = (
     "Gate | STATE_DIR is on the state disk in each container",
     "Gate | Each container runs the image that is wanted",
-    "Gate | Read the rows",
+    "Gate | See that the row is among them",
 )
 
 

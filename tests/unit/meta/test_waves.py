@@ -36,7 +36,8 @@ DISKS: list[dict[str, Any]] = [
                 "layout": "{{ fake_layout | default('flat', true) }}",
                 "move": "{{ fake_move | default({}) }}",
                 "disks": [],
-                "needs": ["stack"],
+                "needs": "{{ [] if fake_right | default(false) else ['stack'] }}",
+                "parts": {"stack": "{{ fake_stack | default({}) }}"},
             }
         }
     },
@@ -47,7 +48,7 @@ DISKS: list[dict[str, Any]] = [
         }
     },
 ]
-STATE = {
+STATE: dict[str, Any] = {
     "proved": {"agnes-app-1": ["/state"]},
     "images": {
         "agnes:1": {
@@ -146,7 +147,7 @@ class Run:
         (commands / "docker.restarts").write_text("0\n")
         log.touch()
         common = {
-            "ansible_connection": "local", "ansible_become": False, "fake_log": str(log),
+            "ansible_connection": "local", "ansible_become": False, "fake_log": str(log), "fake_stack": STATE,
             "ansible_python_interpreter": sys.executable, "ansible_port": 9, "ansible_host": "127.0.0.1",
         }  # fmt: skip
         deployments: dict[str, Any] = {}
@@ -200,6 +201,20 @@ def test_canaries_come_first_are_watched_and_then_come_the_waves(
     ):
         assert f'"{line}' in run.output
     assert "; it did not go back to layout nested: AH121: it has not ended" in run.output
+
+
+def test_hosts_that_are_right_are_checked_together_by_what_the_plan_has_seen(
+    collections: Path, tmp_path: Path
+) -> None:
+    right = {"fake_right": True}
+    hosts = {"a1": right, "a2": {**right, "fake_runs": "old"}, "a3": {}, "b1": right}
+    run = Run(collections, tmp_path, hosts, "-e", "rollout_max_failures=1")
+    assert '"check of hosts that are right: a1, a2, b1"' in " ".join(run.output.split())
+    assert "a1    aaa         check   nothing" in run.output
+    assert run.touched == ["a3"], run.output
+    assert '"nothing   3: a1, a3, b1"' in run.output
+    assert "a2: failed: Gate | Each container runs the image that is wanted: AH231: " in run.output
+    assert run.code == 2
 
 
 def test_failed_and_lost_hosts_of_all_waves_are_counted_together(

@@ -8,7 +8,7 @@ from typing import Any
 
 from .text import say_size
 
-CANARY, WAVE, REFUSED, UNDECIDED = "canary", "wave", "refused", "undecided"
+CANARY, WAVE, CHECK, REFUSED, UNDECIDED = "canary", "wave", "check", "refused", "undecided"
 
 NOTHING, REFUSE = "nothing", "refuse"
 _DOES = ("format", "move", "copy", "change", REFUSE, NOTHING)
@@ -24,25 +24,23 @@ _SHOWN = 4
 def _stage_of(host: Mapping[str, Any]) -> str:
     if host["refusal"]:
         return REFUSED
-    return WAVE if host["layout"] else UNDECIDED
+    if not host["layout"]:
+        return UNDECIDED
+    return CHECK if host["right"] else WAVE
 
 
 def stages(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Host -> ``canary``, ``wave``, ``refused`` or ``undecided``.
+    """Host -> ``canary``, ``wave``, ``check``, ``refused`` or ``undecided``.
 
-    hosts: for each, in inventory order, ``deployment``, ``canary`` (asked to be
-    one), ``refusal`` (empty when there is none) and ``layout``. Each deployment
-    has exactly one canary among the hosts that are not refused: the first that is
-    asked to be, else the first.
+    hosts: for each, in inventory order, ``deployment``, ``canary`` (asked to be one), ``refusal`` (empty when there is
+    none), ``layout``, and ``right`` (nothing is to be done). The canary of a deployment is the first host that is asked to
+    be, also where it is right: then the change is proved there. Else it is the first one that is not right.
     """
     stage_of = {name: _stage_of(host) for name, host in hosts.items()}
     for deployment in dict.fromkeys(host["deployment"] for host in hosts.values()):
-        able = [
-            name
-            for name, host in hosts.items()
-            if host["deployment"] == deployment and stage_of[name] == WAVE
-        ]
-        asked = [name for name in able if hosts[name]["canary"]]
+        own = [name for name, host in hosts.items() if host["deployment"] == deployment]
+        able = [name for name in own if stage_of[name] == WAVE]
+        asked = [name for name in own if stage_of[name] in (WAVE, CHECK) and hosts[name]["canary"]]
         for name in (asked or able)[:1]:
             stage_of[name] = CANARY
     return stage_of

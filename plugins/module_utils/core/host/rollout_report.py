@@ -2,7 +2,7 @@
 """The report of a rollout: what became of each host, for people and for programs. No I/O.
 
 A report is data and nothing else; plugins/filter/rollout_report.py makes the page of it. Several reports
-(shards of one rollout, or a run and the one that went on after it) are joined into one. docs/fleet.md has
+(shards of one rollout, or a run and the one that went on after it) are joined into one. docs/report.md has
 the fields.
 """
 
@@ -95,7 +95,7 @@ class HostReport(TypedDict):
 
 
 class WaveReport(TypedDict):
-    """One wave, canary or soak."""
+    """One wave, canary, soak or check."""
 
     name: str
     kind: str

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import Refusal
 from .fleet_errors import BadSetting, CanaryFailed, Frozen, StopFile, TooManyFailures
-from .rollout import CANARY, NOTHING, REFUSED, UNDECIDED, WAVE
+from .rollout import CANARY, CHECK, NOTHING, REFUSED, UNDECIDED, WAVE
 
 SETTINGS: dict[str, Any] = {
     "rollout_waves": [1, "25%"],
@@ -117,13 +117,19 @@ def _sizes(sizes: Sequence[str], hosts: int) -> list[int]:
 def waves(planned: Mapping[str, Mapping[str, Any]], said: Settings) -> list[dict[str, Any]]:
     """The waves in order: ``name``, ``kind``, ``hosts``; of a soak also ``looks`` and ``seconds`` before each.
 
-    planned: host -> ``stage`` and ``deployment``. Each canary is a wave of its own.
+    planned: host -> ``stage``, ``deployment`` and ``right``. Hosts that are right are checked first, all at once: the
+    plan has seen all that their gate asks. Each canary is a wave of its own.
     """
+    right = [name for name, host in planned.items() if host["right"]]
     canaries = [name for name, host in planned.items() if host["stage"] == CANARY]
     others = [name for name, host in planned.items() if host["stage"] == WAVE]
-    turns: list[dict[str, Any]] = [
+    turns: list[dict[str, Any]] = []
+    if right:
+        turns.append({"name": "check of hosts that are right", "kind": CHECK, "hosts": right})
+    turns += [
         {"name": f"canary of {planned[name]['deployment']}", "kind": CANARY, "hosts": [name]}
         for name in canaries
+        if name not in right
     ]
     if said.soak and canaries:
         looks = -(-said.soak // _LOOK_SECONDS)

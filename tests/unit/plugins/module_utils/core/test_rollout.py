@@ -20,7 +20,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.move.move_kinds im
 def member(deployment: str = "acme", **differs: Any) -> dict[str, Any]:
     return {
         "deployment": deployment, "canary": False, "refusal": "", "layout": "flat", "changes": [],
-        "move": {}, "disks": [],
+        "move": {}, "disks": [], "right": False,
         **differs,
     }  # fmt: skip
 
@@ -41,6 +41,17 @@ def test_each_deployment_has_one_canary_and_refused_hosts_are_left_out() -> None
     }
     assert stages(hosts) == {
         "a1": "refused", "a2": "wave", "a3": "canary", "g1": "canary", "g2": "undecided",
+    }  # fmt: skip
+
+
+def test_a_host_that_is_right_is_a_canary_only_where_it_is_asked_to_be() -> None:
+    hosts = {
+        "a1": member(right=True), "a2": member(), "a3": member(),
+        "g1": member("globex"), "g2": member("globex", right=True, canary=True),
+        "i1": member("initech", right=True), "i2": member("initech", right=True, refusal="AH022: no"),
+    }  # fmt: skip
+    assert stages(hosts) == {
+        "a1": "check", "a2": "canary", "a3": "wave", "g1": "wave", "g2": "canary", "i1": "check", "i2": "refused",
     }  # fmt: skip
 
 
@@ -91,6 +102,7 @@ def test_a_kind_has_a_step_that_copies_if_it_copies(name: str) -> None:
             canary=st.booleans(),
             refusal=st.sampled_from(["", "AH001"]),
             layout=st.sampled_from([None, "flat"]),
+            right=st.booleans(),
         ),
     )
 )
@@ -98,4 +110,5 @@ def test_no_deployment_is_rolled_out_without_one_canary(hosts: dict[str, Any]) -
     stage_of = stages(hosts)
     for deployment in {host["deployment"] for host in hosts.values()}:
         of = [stage_of[name] for name, host in hosts.items() if host["deployment"] == deployment]
-        assert of.count("canary") == (1 if {"canary", "wave"} & set(of) else 0)
+        assert of.count("canary") <= 1
+        assert "wave" not in of or "canary" in of

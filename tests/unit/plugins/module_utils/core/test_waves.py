@@ -24,7 +24,7 @@ from ansible_collections.agnes.host.plugins.module_utils.core.host.waves import 
 def planned(stage: str, deployment: str = "acme", **differs: Any) -> dict[str, Any]:
     return {
         "deployment": deployment, "stage": stage, "refusal": "", "does": ["change"], "planned": "flat: 1 change",
-        "source": "flat", "target": "flat", "bytes": None, "changes": 1,
+        "source": "flat", "target": "flat", "bytes": None, "changes": 1, "right": False,
         **differs,
     }  # fmt: skip
 
@@ -67,6 +67,17 @@ def test_each_host_is_in_one_wave_and_canaries_come_first(others: int, sizes: li
         name for stage in ("canary", "wave") for name, host in hosts.items() if host["stage"] == stage
     ]  # fmt: skip
     assert all(wave["hosts"] for wave in turns)
+
+
+def test_hosts_that_are_right_are_checked_first_and_at_once() -> None:
+    hosts = fleet(3)
+    for name in ("a0", "a2"):
+        hosts[name] |= {"right": True}
+    hosts["a2"]["stage"] = "check"
+    turns = waves(hosts, settings({"rollout_soak": 1}))
+    assert [(wave["kind"], wave["hosts"]) for wave in turns] == [
+        ("check", ["a0", "a2"]), ("canary", ["b0"]), ("soak", ["a0", "b0"]), ("wave", ["a1"]), ("wave", ["a3"]),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("seconds", "looks", "each"), [(1, 1, 1), (30, 1, 30), (600, 20, 30)])
