@@ -28,9 +28,11 @@ def _lines(path: str) -> list[str]:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read().splitlines()
     except OSError as error:
-        # A loop device that is let go has ENXIO for whoever still reads of it.
-        if error.errno in (*listing.ABSENT, errno.ENXIO):
+        # A loop device that is let go has one of these for whoever still reads of it.
+        if error.errno in (*listing.ABSENT, errno.ENXIO, errno.ENODEV):
             return []
+        # What fails in reading names no file.
+        error.filename = path
         raise
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import errno
 import glob
+import io
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -78,3 +80,32 @@ def test_users_in_the_kernel_that_can_not_be_looked_for_are_not_none(
     bad.mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
         kernel_users.kernel_users("8:32")
+
+
+@pytest.mark.parametrize(
+    ("number", "gone"),
+    [(errno.ENXIO, True), (errno.ENODEV, True), (errno.ENOENT, True), (errno.EIO, False)],
+    ids=["ENXIO", "ENODEV", "ENOENT", "EIO"],
+)
+def test_a_loop_device_that_is_let_go_meanwhile_uses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, gone: bool
+) -> None:
+    def opened(path: str, **_how: str) -> io.StringIO:
+        file = io.StringIO()
+        if path.endswith("backing_file"):
+            monkeypatch.setattr(file, "read", mock.Mock(side_effect=OSError(number, "no")))
+        return file
+
+    loop = tmp_path / "loop7" / "backing_file"
+    loop.parent.mkdir()
+    loop.touch()
+    monkeypatch.setattr(kernel_users, "LOOPS", f"{tmp_path}/loop*/backing_file")
+    monkeypatch.setattr(kernel_users, "open", opened, raising=False)
+    monkeypatch.setattr(mountinfo, "read", lambda: [DISK])
+    if gone:
+        assert kernel_users.kernel_users("8:32") == []
+    else:
+        with pytest.raises(OSError, match="no") as raised:
+            kernel_users.kernel_users("8:32")
+        # What fails in reading names no file by itself.
+        assert raised.value.filename == str(loop)
