@@ -11,7 +11,7 @@ MAIN := fresh_flat fresh_nested today_one_disk today_two_disks nested_to_flat fl
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
-.PHONY: help setup lab lab-torture lab-vm artifact docs releases demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser vm fleet
+.PHONY: help setup lab lab-torture lab-vm artifact docs releases demo demo-move demo-clean test lint unit sanity scenarios torture bench round-trips browser vm fleet own-hosts
 
 help:
 	@echo "make setup       the tools in .venv; all that your own hosts need, and it needs no root"
@@ -23,6 +23,7 @@ help:
 	@echo "make scenarios   all scenarios: more than an hour"
 	@echo "make vm          virtual hosts: boots of a real kernel with udev and fstab (VM_REUSE=1: the hosts of the last run)"
 	@echo "make fleet       ten hosts in three deployments, moved by rollouts under writes (FLEET_KEEP=1: the hosts stay)"
+	@echo "make own-hosts   what is published, on Debian 12 and 13, over SSH as a user whom sudo asks for a password: the README, step by step"
 	@echo "make sanity      ansible-test sanity and units, on each release of ansible-core and each Python of a host that is here"
 	@echo "make browser     the report of a rollout in a browser, which is installed where there is none; pictures in .cache/browser"
 	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision'; also copying and fleet)"
@@ -101,6 +102,9 @@ vm: lab-vm
 fleet: lab
 	@$(BIN)/python tests/lab/images.py
 	@$(BIN)/pytest -v -s --durations=0 tests/fleet
+
+own-hosts: lab
+	@$(BIN)/pytest -v -s -rs tests/own_hosts
 
 lint unit: setup
 	@$(BIN)/python tests/lab/suite.py $@

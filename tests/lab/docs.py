@@ -44,7 +44,7 @@ CONTENTS = """
 """
 
 OPERATE = (
-    "first-host", "adopt", "state-dir", "moving", "move-by-hand", "recovery", "disks", "bring-over",
+    "first-host", "hosts", "adopt", "state-dir", "moving", "move-by-hand", "recovery", "disks", "bring-over",
     "boot-script", "host-tools", "audit", "fleet", "report", "awx", "faq", "errors", "releases", "upgrading",
 )  # fmt: skip
 """Pages in the order in which an operator needs them; all others come after them."""

@@ -49,15 +49,17 @@ class Image:
     more: str
     from_next: str = ""
     """A package that is taken from the release after it, alone."""
+    next: str = "forky"
+    """The release after it."""
 
     def commands(self) -> tuple[str, ...]:
         """What is done in the new root, each a command for mmdebstrap."""
         if not self.from_next:
             return SET_UP
-        sources = f"deb http://deb.debian.org/debian {NEXT} main"
+        sources = f"deb http://deb.debian.org/debian {self.next} main"
         pins = (("*", -10), (self.from_next, 900))
         said = "".join(
-            f"Package: {name}\\nPin: release n={NEXT}\\nPin-Priority: {priority}\\n\\n"
+            f"Package: {name}\\nPin: release n={self.next}\\nPin-Priority: {priority}\\n\\n"
             for name, priority in pins
         )
         # A mirror that lags behind serves lists of a moving release past their date; they stay signed.
@@ -78,14 +80,14 @@ IMAGES = {
     "trixie-tools": Image("trixie", f"docker-cli,docker-compose,{TOOLS}"),
     # The previous release: its docker-compose is the old program, no plugin of the client.
     "bookworm": Image("bookworm", "docker-compose"),
+    # Its engine with the Compose of the release after it, which needs no other package of that.
+    "bookworm-compose": Image("bookworm", "", from_next="docker-compose", next="trixie"),
     # The newest Compose that a package brings. Not the whole next release: its systemd needs cgroup v2.
     "newer-compose": Image("trixie", "docker-cli,docker-compose", from_next="docker-compose"),
 }
 """By the name that a host's lab_image has; one is built when a host first wants it."""
 
 DEFAULT_IMAGE = "trixie"
-NEXT = "forky"
-"""The Debian release after the one that test hosts run."""
 
 
 def say(text: str) -> None:
@@ -126,7 +128,7 @@ def _import(name: str, image: Image, folder: Path, tag: str) -> None:
     log = cache() / f"host-{name}.log"
     command = [
         "mmdebstrap", "--quiet", "--variant=minbase",
-        f"--include={PACKAGES},{image.more}",
+        f"--include={','.join(filter(None, (PACKAGES, image.more)))}",
         f"--customize-hook=copy-in {folder}/lab-mounts.service /etc/systemd/system",
         f"--customize-hook=copy-in {folder}/lab.conf /etc/ssh/sshd_config.d",
         f"--customize-hook=upload {folder}/sudoers /etc/sudoers.d/lab",

@@ -54,7 +54,7 @@ def test_ci_of_the_forge_runs_what_a_developer_runs_and_nothing_else() -> None:
     ]
     assert all(called), runs
     assert (
-        {"test", "scenarios", "sanity", "artifact", "docs"}
+        {"test", "scenarios", "own-hosts", "sanity", "artifact", "docs"}
         == {match[1] for match in called if match}
         <= VERBS
     )

@@ -117,7 +117,7 @@ def made_by(target: str) -> list[str]:
 @pytest.mark.parametrize(
     ("target", "asked"),
     [("setup", False), ("unit", False), ("artifact", False)]
-    + [(target, True) for target in ("demo", "test", "torture", "scenarios", "bench")],
+    + [(target, True) for target in ("demo", "test", "torture", "scenarios", "bench", "own-hosts")],
 )
 def test_only_who_makes_hosts_of_the_lab_asks_for_an_engine(target: str, asked: bool) -> None:
     commands = made_by(target)
