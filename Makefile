@@ -26,7 +26,7 @@ help:
 	@echo "make own-hosts   what is published, on Debian 12 and 13, over SSH as a user whom sudo asks for a password: the README, step by step"
 	@echo "make sanity      ansible-test sanity and units, on each release of ansible-core and each Python of a host that is here"
 	@echo "make browser     the report of a rollout in a browser, which is installed where there is none; pictures in .cache/browser"
-	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision'; also copying and fleet)"
+	@echo "make bench       how long clients wait for a move, and what a run takes (BENCH='remount copy provision'; also copying, by_hand and fleet)"
 	@echo "make docs        the documentation as a site, from the Markdown pages and the specifications; a broken link is an error"
 	@echo "make releases    what a run would make of releases of the product (RELEASE='DIR DIR', the older first); without: docs/releases.md"
 	@echo "make artifact    what is published, built, and installed where nothing else is"
@@ -94,7 +94,7 @@ round-trips: lab
 bench: lab
 	@$(BIN)/python tests/lab/images.py
 	@set -e; for part in $(BENCH); do case $$part in \
-		provision) python bench/run.py ;; copying) python bench/copying.py $(BENCHFLAGS) ;; fleet) python bench/fleet.py $(BENCHFLAGS) ;; *) python bench/downtime.py $$part $(BENCHFLAGS) ;; esac; done
+		provision) python bench/run.py ;; copying | by_hand) python bench/$$part.py $(BENCHFLAGS) ;; fleet) python bench/fleet.py $(BENCHFLAGS) ;; *) python bench/downtime.py $$part $(BENCHFLAGS) ;; esac; done
 
 vm: lab-vm
 	@$(BIN)/pytest -v -s --durations=0 tests/vm

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("name", ["downtime", "fleet", "run"])
+@pytest.mark.parametrize("name", ["by_hand", "downtime", "fleet", "run"])
 def test_every_file_that_a_measurement_names_is_there(name: str) -> None:
     path = ROOT / "bench" / f"{name}.py"
     text = path.read_text("utf-8")
