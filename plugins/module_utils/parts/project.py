@@ -98,7 +98,7 @@ class ProjectManager:
 
     def check_engine(self, services: dict[str, Any]) -> None:
         """Raise EngineBefore25 where the engine can't start a service as its compose file has it."""
-        asked = with_start_interval(services)
+        asked = with_start_interval(services, self.params["profiles"])
         if asked:
             check_start_interval(asked, version(self.docker))
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
 from ..host.errors import (
@@ -13,7 +13,7 @@ from ..host.errors import (
     NoEngine,
     SelinuxLabels,
     UnsuitableEngine,
-)  # fmt: skip
+)
 from ..host.facts import Engine, Host
 from ..host.host_errors import EngineOnStateDisk
 from ..layout.layouts import Layout, is_below, state_dirs
@@ -59,9 +59,16 @@ def unsuitable(engine: Engine) -> Optional[tuple[str, str]]:
     return None
 
 
-def with_start_interval(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The services of a cut configuration that have healthcheck.start_interval."""
-    return sorted(name for name, service in services.items() if service.get("start_interval"))
+def with_start_interval(
+    services: Mapping[str, Mapping[str, Any]], profiles: Collection[str]
+) -> list[str]:
+    """The services of a cut configuration that are started with these profiles and have healthcheck.start_interval."""
+    return sorted(
+        name
+        for name, service in services.items()
+        if service.get("start_interval")
+        and (not service["profiles"] or not {*profiles}.isdisjoint(service["profiles"]))
+    )
 
 
 def check_start_interval(services: Sequence[str], version: str) -> None:

@@ -175,10 +175,12 @@ def test_an_engine_before_25_starts_no_service_with_a_start_interval(
             "services": {
                 "app": {"healthcheck": {"test": ["CMD", "true"], "start_interval": "1s"}},
                 "caddy": {"healthcheck": {"test": ["CMD", "true"]}},
+                "bot": {"healthcheck": {"start_interval": "1s"}, "profiles": ["telegram"]},
             }
         }
     )["services"]
-    assert with_start_interval(services) == ["app"]
+    assert with_start_interval(services, ["tls"]) == ["app"]
+    assert with_start_interval(services, ["tls", "telegram"]) == ["app", "bot"]
     assert "start_interval" not in services["caddy"]
     check_start_interval([], version)
     if fine:
