@@ -19,8 +19,14 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from downtime import SETTLE_SECONDS, SIZES, Host, clients, fill, host, waited
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".collections"))
+from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
+
+FLAT = LAYOUTS["flat"].mounts["state"]
 
 BEFORE = """
 set -eu
@@ -38,31 +44,31 @@ cp -a /data/state /var/tmp/state
 umount /data/state
 rmdir /data/state
 sed -i '\\| /data/state |d' /etc/fstab
-echo "UUID=$(blkid --probe --output value --match-tag UUID /dev/sdc) /data-state ext4 defaults,nofail 0 2" >> /etc/fstab
-mkdir /data-state
-mount /data-state
-cp -a /var/tmp/state/. /data-state/
+echo "UUID=$(blkid --probe --output value --match-tag UUID /dev/sdc) @flat@ ext4 defaults,nofail 0 2" >> /etc/fstab
+mkdir @flat@
+mount @flat@
+cp -a /var/tmp/state/. @flat@/
 # The two lines without which the containers do not see it.
-echo STATE_DIR=/data-state >> .env
+echo STATE_DIR=@flat@ >> .env
 sed -i '/^COMPOSE_FILE=/s/$/:docker-compose.flat-mount.yml/' .env
 docker compose --profile '*' up --detach --no-color $services
 date +%s.%N
-test "$(docker exec agnes-app-1 stat -c %d /data-state)" = "$(stat -c %d /data-state)"
-"""
+test "$(docker exec agnes-app-1 stat -c %d @flat@)" = "$(stat -c %d @flat@)"
+""".replace("@flat@", FLAT)
 BACK = """
 set -eu
 cd /opt/agnes
 services=$(docker ps --format '{{.Label "com.docker.compose.service"}}' | sort)
 docker compose --profile '*' down --timeout 90
-umount /data-state
-rmdir /data-state
+umount @flat@
+rmdir @flat@
 cp -a /var/tmp/before/fstab /etc/fstab
 cp -a /var/tmp/before/.env .env
 mkdir /data/state
 mount /data/state
 docker compose --profile '*' up --detach --no-color $services
 rm -rf /var/tmp/state /var/tmp/before
-"""
+""".replace("@flat@", FLAT)
 
 
 @dataclass(frozen=True)

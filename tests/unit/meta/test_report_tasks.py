@@ -105,4 +105,6 @@ def test_a_report_that_can_not_be_written_lets_no_wave_begin_but_stops_none_that
     assert run.stdout.count('"msg": "the report can\'t be written: ') == 2, run.stdout
     # Both hosts, in four plays of five; in the last one no wave may begin.
     assert run.stdout.count('"msg": "halt: ."') == 8, run.stdout
-    assert run.stdout.count('"msg": "halt: the report can\'t be written; ') == 2, run.stdout
+    assert (
+        run.stdout.count('"msg": "halt: the report can\'t be written, so no wave begins; ') == 2
+    ), run.stdout

@@ -68,27 +68,33 @@ def client() -> str:
     return docker
 
 
+def _info(docker: str) -> tuple[int, dict[str, Any], str]:
+    """Exit status, what ``docker info`` says, and its errors; an observation asks once."""
+    asked = [docker, "info", "--format", "{{json .}}"]
+    done = answer((docker, "info"), lambda: run(asked, codes=(), seconds=PATIENCE))
+    try:
+        return done.code, json.loads(done.out), done.err
+    except ValueError:
+        return done.code, {}, done.err
+
+
 def version(docker: str) -> str:
-    """The engine's own version. Raises Failed."""
-    asked = [docker, "version", "--format", "{{.Server.Version}}"]
-    return run(asked, seconds=PATIENCE).out.strip()
+    """The engine's own version; empty where it does not say."""
+    _code, info, _errors = _info(docker)
+    return str(info.get("ServerVersion") or "")
 
 
 def _ask_engine(docker: str, observed: Engine) -> dict[str, Any]:
     """Fill in what the engine says; returns what the client says of itself, which older ones do not."""
-    answer = run([docker, "info", "--format", "{{json .}}"], codes=(), seconds=PATIENCE)
-    try:
-        info = json.loads(answer.out)
-    except ValueError:
-        info = {}
+    code, info, said = _info(docker)
     # Without DOCKER_HOST, which no command of ours has, the default context is this endpoint.
     observed["endpoint"] = DEFAULT_ENDPOINT
     if (info.get("ClientInfo") or {}).get("Context") != "default":
         context = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
         observed["endpoint"] = run([docker, *context], codes=(), seconds=PATIENCE).out.strip()
     errors = info.get("ServerErrors") or []
-    if answer.code or errors or not info.get("ServerVersion"):
-        reason = errors[0] if errors else last_line(answer.err)
+    if code or errors or not info.get("ServerVersion"):
+        reason = errors[0] if errors else last_line(said)
         observed["error"] = f"the engine does not answer ({reason})"
         return {}
     client: dict[str, Any] = info.get("ClientInfo") or {}
