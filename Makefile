@@ -6,8 +6,9 @@ BIN := .venv/bin
 BENCH ?= remount copy provision
 LINK := .collections/ansible_collections/agnes/host
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
-# Those of make test: a first run, today's hosts, moves there and back, refusals, a host as in the field, a rollout.
-MAIN := fresh_flat fresh_nested today_one_disk today_two_disks nested_to_flat flat_to_nested refuse_disks field_flat fleet
+# Those of make test, the longest first: a host as in the field, a rollout, a first run, moves there and back, refusals,
+# today's hosts.
+MAIN := field_flat fleet fresh_flat nested_to_flat refuse_disks today_two_disks flat_to_nested fresh_nested today_one_disk
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
