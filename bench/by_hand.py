@@ -11,7 +11,6 @@ back meanwhile is not held back. It is a measurement for people, never a test.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import statistics
@@ -21,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from downtime import SETTLE_SECONDS, SIZES, Host, clients, fill, host, waited
+from downtime import SETTLE_SECONDS, Host, clients, fill, host, options, waited
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".collections"))
 from ansible_collections.agnes.host.plugins.module_utils.core.layout.layouts import LAYOUTS
@@ -129,12 +128,7 @@ def measure(mib: int, runs: int) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--mib", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--runs", type=int, default=3)
-    asked = parser.parse_args(arguments)
+    asked = options(__doc__).parse_args(arguments)
     # Its hosts are removed, however it is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for mib in asked.mib:

@@ -10,7 +10,6 @@ printed is the median of each, and ours as a multiple of the others. Needs root.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -20,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from downtime import options
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / ".collections"))
@@ -32,7 +33,6 @@ from ansible_collections.agnes.host.plugins.module_utils.system.copy.copying imp
 )
 from ansible_collections.agnes.host.plugins.module_utils.system.disks.devices import maj_min_of
 
-SIZES = (10, 2048)
 INSIDE = "AGNES_BENCH_INSIDE"
 TREE = """
 set -eu
@@ -138,12 +138,7 @@ def measure(folder: Path, mib: int, runs: int) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--mib", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--runs", type=int, default=3)
-    asked = parser.parse_args(arguments)
+    asked = options(__doc__).parse_args(arguments)
     if not os.environ.get(INSIDE):
         # What is mounted is gone with this process, however it ends.
         again = ["unshare", "--mount", "--propagation", "private", sys.executable, __file__]

@@ -251,15 +251,21 @@ def copy(sizes: Sequence[int], loads: Sequence[str], runs: int) -> None:
             show(f"copy, {mib} MiB, load {load}", pairs)
 
 
+def options(description: str | None) -> argparse.ArgumentParser:
+    """The options of each measurement that has sizes of state: ``--mib`` and ``--runs``."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--mib", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--runs", type=int, default=3)
+    return parser
+
+
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = options(__doc__)
     parser.add_argument("kinds", nargs="+", choices=[REMOUNT, COPY])
-    parser.add_argument("--mib", type=int, nargs="+", default=SIZES)
     parser.add_argument("--load", nargs="+", choices=LOADS, default=LOADS)
-    parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
     # Its hosts are removed, however it is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -12,7 +12,6 @@ import os
 import pty
 import re
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import artifact
 import pytest
 import sanity
+import strikes
 from engine import cache
 from play import play
 from records import ROOT
@@ -297,23 +297,8 @@ def test_a_run_does_it_and_a_second_one_has_nothing_to_do(operator: Operator, ki
 
 def test_it_is_as_it_was_after_a_restart_and_an_audit_finds_nothing(operator: Operator) -> None:
     subprocess.run(["docker", "restart", HOST], check=True, capture_output=True)
-    health = [
-        "docker",
-        "exec",
-        HOST,
-        "docker",
-        "inspect",
-        "--format",
-        "{{.State.Health.Status}}",
-        "agnes-app-1",
-    ]
-    end = time.monotonic() + HEALTHY_SECONDS
-    while (
-        subprocess.run(health, capture_output=True, text=True, check=False).stdout.strip()
-        != "healthy"
-    ):
-        assert time.monotonic() < end, "the app is not healthy"
-        time.sleep(1)
+    health = "docker inspect --format '{{.State.Health.Status}}' agnes-app-1"
+    strikes.wait_for(HOST, f"{health} | grep -qx healthy", HEALTHY_SECONDS)
     assert answers_over_tls(operator)
     shown = operator.plays("audit", "-e", "audit_fail_on=warning")
     assert f"{operator.name}  well" in shown, shown[-2000:]

@@ -81,7 +81,7 @@ class ProjectManager:
             {*product, *present}, backend,
         )  # fmt: skip
         project = self.proved(product, present, wanted, env_before or "", current)
-        self.check_engine(project.config["services"])
+        self.check_start_intervals(project.config["services"])
         self.publish(project.files, env_before, project.env_text)
         recreates = self.announced_recreations(project)
         # Where a run has nothing to publish, M(agnes.host.stack) compares before it starts anything.
@@ -96,7 +96,7 @@ class ProjectManager:
             "notes": project.notes,
         }
 
-    def check_engine(self, services: dict[str, Any]) -> None:
+    def check_start_intervals(self, services: dict[str, Any]) -> None:
         """Raise EngineBefore25 where the engine can't start a service as its compose file has it."""
         asked = with_start_interval(services, self.params["profiles"])
         if asked:
